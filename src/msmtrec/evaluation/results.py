@@ -1,0 +1,143 @@
+"""From the rows' test files to one table: mean AUC ± sd over seeds, tests against Local."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msmtrec.evaluation.compare import Interval, Paired, bootstrap_auc, draw_users, interval, paired_over_seeds
+
+MEAN = ("mean", "")
+"""The table's last line: the mean over scenario × task."""
+RESAMPLES = 400
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row × scenario × task.
+
+    Args:
+        auc: test AUC per seed, None where one class only.
+        seeds: paired difference to the reference over seeds; None for the reference itself.
+        users: bootstrap over users of the same difference.
+    """
+
+    auc: tuple[float | None, ...]
+    seeds: Paired | None = None
+    users: Interval | None = None
+
+    @property
+    def mean(self) -> float:
+        known = [value for value in self.auc if value is not None]
+        return float(np.mean(known)) if known else float("nan")
+
+    @property
+    def sd(self) -> float:
+        known = [value for value in self.auc if value is not None]
+        return float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
+
+
+@dataclass(frozen=True)
+class Results:
+    """The whole table.
+
+    Args:
+        lines: (scenario, task) in table order, MEAN last.
+        cells: row name -> one cell a line.
+        reference: the row that differences refer to.
+    """
+
+    name: str
+    lines: tuple[tuple[str, str], ...]
+    cells: Mapping[str, tuple[Cell, ...]]
+    reference: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "lines": [list(line) for line in self.lines],
+            "reference": self.reference,
+            "cells": {row: [asdict(cell) for cell in cells] for row, cells in self.cells.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Results:
+        def cell(value: Mapping[str, Any]) -> Cell:
+            return Cell(
+                tuple(value["auc"]),
+                Paired(**value["seeds"]) if value["seeds"] else None,
+                Interval(**value["users"]) if value["users"] else None,
+            )
+
+        return cls(
+            raw["name"],
+            tuple((scenario, task) for scenario, task in raw["lines"]),
+            {row: tuple(cell(value) for value in cells) for row, cells in raw["cells"].items()},
+            raw["reference"],
+        )
+
+
+def summarise(name: str, folders: Mapping[str, Path], tasks: tuple[str, ...]) -> Results:
+    """Read every row's test.json and scores.npz and compare with the row named `local` (else the first)."""
+    records = {row: json.loads((folder / "test.json").read_text()) for row, folder in folders.items()}
+    first = next(iter(records.values()))
+    lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for r in first))
+    seeds = tuple(dict.fromkeys(r["seed"] for r in first))
+    reference = "local" if "local" in records else next(iter(records))
+    aucs = {row: _table(found, lines, seeds) for row, found in records.items()}
+    boots = _bootstrap(folders, lines, seeds, tasks) if len(records) > 1 else {}
+    cells = {}
+    for row, table in aucs.items():
+        found = []
+        for n in range(len(lines) + 1):
+            values = table[n] if n < len(lines) else table.mean(0)
+            auc = tuple(None if np.isnan(v) else float(v) for v in values)
+            if row == reference:
+                found.append(Cell(auc))
+                continue
+            base = aucs[reference][n] if n < len(lines) else aucs[reference].mean(0)
+            users = interval(boots[row][n] - boots[reference][n]) if boots else None
+            found.append(Cell(auc, paired_over_seeds(values, base), users))
+        cells[row] = tuple(found)
+    return Results(name, (*lines, MEAN), cells, reference)
+
+
+def _table(
+    records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """[lines, seeds] AUC"""
+    by_key = {(r["scenario"], r["task"], r["seed"]): r["auc"] for r in records}
+    return np.array(
+        [[np.nan if (v := by_key[(*line, seed)]) is None else v for seed in seeds] for line in lines]
+    )
+
+
+def _bootstrap(
+    folders: Mapping[str, Path],
+    lines: tuple[tuple[str, str], ...],
+    seeds: tuple[int, ...],
+    tasks: tuple[str, ...],
+) -> dict[str, NDArray[np.float64]]:
+    """row -> [lines + 1, B] seed-mean AUC under the same resampled users; the last line is the mean."""
+    found = {}
+    scenarios = dict.fromkeys(scenario for scenario, _ in lines)
+    for row, folder in folders.items():
+        with np.load(folder / "scores.npz") as scores:
+            groups = np.concatenate([scores[f"{s}/group"] for s in scenarios])
+            draws, users = draw_users(groups, RESAMPLES, seed=0)
+            table = []
+            for scenario, task in lines:
+                t = tasks.index(task)
+                labels = scores[f"{scenario}/labels"][:, t]
+                known = ~np.isnan(labels)
+                owner = np.searchsorted(users, scores[f"{scenario}/group"][known])
+                logits = [scores[f"{scenario}/{seed}"][known, t] for seed in seeds]
+                table.append(bootstrap_auc(logits, labels[known], draws, owner))
+        found[row] = np.vstack([*table, np.mean(table, 0)])
+    return found

@@ -1,0 +1,172 @@
+"""One experiment: config in, run directory out. The public Python entry is `run`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msmtrec import rundir
+from msmtrec.config import Config, Row, load_config, parse_config
+from msmtrec.data.encode import default_cache, encode
+from msmtrec.data.table import EncodedData
+from msmtrec.errors import UserError
+from msmtrec.evaluation.results import Results, summarise
+from msmtrec.report.page import write_report
+from msmtrec.runtime.pool import RowTask, run_tasks
+
+Progress = Callable[[str, int, int], None]
+"""(row, rounds done, rounds in all)"""
+_PACKAGES = ("msmtrec", "torch", "numpy", "scipy", "polars", "safetensors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    results: Results
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Run:
+        """A run directory that already exists.
+
+        Raises:
+            UserError: it holds no finished run.
+        """
+        folder = Path(folder)
+        return cls(folder, Results.from_dict(rundir.read_json(folder / rundir.RESULTS)))
+
+
+def run(
+    config: Config | Path | str | dict[str, Any],
+    *,
+    out: Path | str | None = None,
+    resume: bool = False,
+    progress: Progress = lambda _row, _done, _total: None,
+    status: Callable[[str], None] = lambda _: None,
+) -> Run:
+    """Train every row of a config on every seed, choose on validation, read the test rows once, compare.
+
+    Args:
+        config: a Config, a YAML file, or a mapping of the same form.
+        out: run directory; default runs/<name>.
+        resume: continue an interrupted run of the same config.
+
+    Raises:
+        UserError: anything the user can repair.
+    """
+    config = _resolve(config)
+    folder = Path(out) if out is not None else Path("runs") / config.name
+    rundir.open_run(folder, config.as_dict(), resume=resume)
+    with rundir.locked(folder):
+        status("reading the logs")
+        data = _encode_all(config)
+        _describe(folder, config, data)
+        tasks = [
+            RowTask(row, data[_variant(row)], config.seeds, rundir.row_folder(folder, row.name))
+            for row in config.rows
+        ]
+        status("training")
+        run_tasks(tasks, config.jobs, progress)
+        status("comparing")
+        results = summarise(
+            config.name,
+            {row.name: rundir.row_folder(folder, row.name) for row in config.rows},
+            next(iter(data.values())).schema.task_names,
+        )
+        rundir.write_json(folder / rundir.RESULTS, results.as_dict())
+        write_report(folder)
+    return Run(folder, results)
+
+
+def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
+    if isinstance(config, Config):
+        return config
+    return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
+
+
+def _variant(row: Row) -> str:
+    """How a row sees the data: pooled, with shared id spaces, or all private."""
+    if row.entry.pooled:
+        return "pooled"
+    return "shared" if row.settings.shares_embeddings else "private"
+
+
+def _encode_all(config: Config) -> dict[str, EncodedData]:
+    for row in config.rows:
+        if row.entry.pooled and row.fine_tune:
+            raise UserError(f"methods.{row.name}: a pooled model has no scenario to fine-tune to; remove fine_tune")
+    logs = config.data.load()
+    cache = default_cache()
+    encoded = {}
+    for variant in dict.fromkeys(_variant(row) for row in config.rows):
+        if variant == "shared" and not any(f.shared for f in logs.schema.features):
+            raise UserError(
+                f"{logs.origin}: no field is declared shared, but a row shares embeddings;"
+                " declare 'shared' for the fields that scenarios have in common, or remove the row"
+            )
+        raw = logs.pooled() if variant == "pooled" else logs
+        encoded[variant] = encode(raw, share=variant == "shared", cache=cache)
+    return encoded
+
+
+def _describe(folder: Path, config: Config, data: dict[str, EncodedData]) -> None:
+    rundir.write_json(folder / rundir.ENVIRONMENT, environment(config))
+    rundir.write_json(
+        folder / rundir.DATA,
+        {
+            variant: {
+                "name": encoded.schema.name,
+                "origin": encoded.origin,
+                "fingerprint": encoded.fingerprint,
+                "scenarios": {
+                    name: {
+                        "rows": {split: len(rows) for split, rows in table.splits.items()},
+                        "vocabulary": table.profile["vocabulary"],
+                        "unknown": table.profile["unknown"],
+                    }
+                    for name, table in encoded.tables.items()
+                },
+            }
+            for variant, encoded in data.items()
+        },
+    )
+
+
+def environment(config: Config) -> dict[str, Any]:
+    """Versions, revision and machine, so that a run can be told apart from another."""
+    return {
+        "python": sys.version.split()[0],
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "git": _git_revision(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "jobs": config.jobs,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

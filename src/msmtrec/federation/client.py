@@ -1,0 +1,155 @@
+"""A scenario's side of a round: what it uploads, how it loads a reply, how it answers an offer on held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from msmtrec.aggregation.personalization import BETAS, HeldOutChoice, choose_beta, mixture
+from msmtrec.data.table import Rows
+from msmtrec.federation.stack import ClientState, single_batch, with_member_axis
+from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Reply, Upload
+from msmtrec.models.base import Model, Parameters
+from msmtrec.roles import Policy
+
+MINIMUM_HELD_OUT = 50
+"""Below this many held-out rows a scenario keeps its beta and reports itself as unchecked."""
+
+
+def make_upload(
+    method: Method, scenario: str, state: ClientState, rows: Rows, used: Tensor, tasks: list[bool], model: Model
+) -> Upload:
+    """Only the roles that leave. `used` are the row numbers of this round's batches, for the touch counts."""
+    policies, touches = method.policies(), {}
+    for d in method.leaving():
+        if policies[d.role] is Policy.AVERAGE_BY_TOUCHES:
+            ids = torch.from_numpy(rows.ids[used.numpy()][:, model.layout.private_columns :]).flatten()
+            touches[d.name] = torch.bincount(ids[ids >= 0], minlength=len(state.parameters[d.name])).int()
+    parameters = {d.name: state.parameters[d.name] for d in method.leaving()}
+    return Upload(scenario, len(rows), tuple(tasks), parameters, touches)
+
+
+def load_reply(state: ClientState, reply: Reply) -> ClientState:
+    """Put the server's parameters in place; moments, step and everything local stay."""
+    return replace(
+        state,
+        parameters={**state.parameters, **{n: v.clone() for n, v in reply.parameters.items()}},
+        anchors={**state.anchors, **reply.anchors},
+    )
+
+
+def answer_offer(
+    model: Model, state: ClientState, offer: Offer, held_out: Rows, tasks: list[bool]
+) -> tuple[ClientState, Answer]:
+    """Measure mixtures with the consensus, part after part, and keep the best one.
+
+    The log loss is the mean over the scenario's tasks, or each task's own where a part has a beta per task. The
+    server repeats the mixing from beta alone, so both hold the same parameters.
+    """
+    parameters = dict(state.parameters)
+    scale = _HeldOut(model, parameters, held_out, tasks)
+    betas, own, mixed, checked = {}, {}, {}, {}
+    memory = dict(state.betas)
+    for part in offer.parts:
+        remembered = memory.get(part.label)
+        choices = _choose(scale, parameters, part, offer, remembered, tasks)
+        memory[part.label] = tuple(choice.memory for choice in choices)
+        betas[part.label] = tuple(choice.beta for choice in choices)
+        own[part.label] = tuple(choice.loss_own for choice in choices)
+        mixed[part.label] = tuple(choice.loss_mixed for choice in choices)
+        checked[part.label] = tuple(choice.checked for choice in choices)
+        beta = torch.tensor(betas[part.label], dtype=torch.float64)
+        parameters |= {n: mixture(parameters[n], c, beta) for n, c in part.parameters.items()}
+    return replace(state, parameters=parameters, betas=memory), Answer(betas, own, mixed, checked)
+
+
+def _choose(
+    scale: _HeldOut,
+    parameters: Parameters,
+    part: OfferPart,
+    offer: Offer,
+    remembered: tuple[float, ...] | None,
+    tasks: list[bool],
+) -> list[HeldOutChoice]:
+    """One choice, or one per task."""
+    units = len(tasks) if part.per_task else 1
+    start = None if offer.start is None else (offer.start,) * units
+    before = remembered or start
+    grid = scale.losses(parameters, part, [torch.full((units,), b, dtype=torch.float64) for b in BETAS])
+    choices = []
+    for unit in range(units):
+        read = [unit] if part.per_task else [t for t, has in enumerate(tasks) if has]
+        if not read or not all(scale.usable[t] for t in read):
+            beta = before[unit] if before else 1.0
+            if part.per_task and not tasks[unit]:
+                beta = 1.0  # a tower for a task the scenario lacks: the others' mean (zero-shot)
+            nan = float("nan")
+            choices.append(HeldOutChoice(beta, beta, nan, nan, False))
+            continue
+
+        def loss_at(beta: float, read: list[int] = read) -> float:
+            one = scale.losses(parameters, part, [torch.full((units,), beta, dtype=torch.float64)])
+            return float(one[0, read].mean())
+
+        losses = grid[:, read].mean(1).tolist()
+        choices.append(choose_beta(losses, loss_at, before[unit] if before else None, offer.keep))
+    return choices
+
+
+class _HeldOut:
+    """Held-out log loss of mixtures; the embedded inputs are computed once, mixtures are stacked along K."""
+
+    def __init__(self, model: Model, parameters: Parameters, rows: Rows, tasks: list[bool]) -> None:
+        self.model = model
+        kept = with_member_axis(model, parameters)
+        like = next(iter(kept.values()))
+        self.labels = torch.from_numpy(np.ascontiguousarray(rows.labels)).to(like)
+        self.usable = [
+            has and (known := column[~column.isnan()]).numel() >= MINIMUM_HELD_OUT and 0 < float(known.mean()) < 1
+            for has, column in zip(tasks, self.labels.T, strict=True)
+        ]
+        with torch.no_grad():
+            self.x = model.inputs(kept, single_batch(model, rows, like)) if len(rows) else None
+
+    def losses(self, parameters: Parameters, part: OfferPart, betas: list[Tensor]) -> Tensor:
+        """[len(betas), T]"""
+        if self.x is None:
+            return torch.full((len(betas), len(self.usable)), float("nan"))
+        mixed = {
+            n: torch.stack([mixture(parameters[n], consensus, beta) for beta in betas])
+            for n, consensus in part.parameters.items()
+        }
+        skip = {"embedding", "shared_embedding"}
+        stacked = {
+            n: mixed[n] if n in mixed else v.unsqueeze(0).expand(len(betas), *v.shape)
+            for n, v in parameters.items()
+            if n not in skip
+        }
+        with torch.no_grad():
+            logits = self.model.network(stacked, self.x.expand(len(betas), -1, -1))  # [K, N, T]
+        known = (~self.labels.isnan()).to(logits.dtype)
+        labels = self.labels.nan_to_num().expand_as(logits)
+        losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none") * known
+        return losses.double().sum(1) / known.double().sum(0).clamp(min=1)
+
+
+def held_out_rows(rows: Rows, limit: int | None) -> Rows:
+    """Evenly spaced rows, at most `limit`: the sample on which mixtures are measured."""
+    if limit is None or len(rows) <= limit:
+        return rows
+    chosen = np.linspace(0, len(rows) - 1, limit).astype(np.int64)
+    return Rows(rows.ids[chosen], rows.numeric[chosen], rows.labels[chosen], rows.group[chosen])
+
+
+def loss_summary(answer: Answer) -> Mapping[str, list[float]]:
+    """Mean own and mixed losses per part, for the log."""
+    return {
+        label: [float(np.nanmean(answer.loss_own[label])), float(np.nanmean(answer.loss_mixed[label]))]
+        for label in answer.betas
+        if any(answer.checked[label])
+    }

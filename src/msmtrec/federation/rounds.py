@@ -1,0 +1,196 @@
+"""The life of a federation, top to bottom. It knows neither threads nor Flower: a runtime reaches the scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+from msmtrec.evaluation.metrics import Measure
+from msmtrec.federation import server
+from msmtrec.federation.server import ServerState
+from msmtrec.federation.stack import Member
+from msmtrec.methods.base import Answer, Method, Offer, Reply, Upload
+from msmtrec.models.base import Parameters
+from msmtrec.roles import Role
+from msmtrec.streams import numpy_stream
+
+Value = TypeVar("Value")
+
+
+class Clients(Protocol):
+    """How a runtime reaches the scenarios."""
+
+    def train(self, members: list[Member]) -> Mapping[Member, Upload]:
+        """Local steps; the uploads hold only what the method lets leave."""
+
+    def answer(self, offers: Mapping[Member, Offer]) -> Mapping[Member, Answer]:
+        """The second exchange, on the scenarios' own held-out rows."""
+
+    def load(self, replies: Mapping[Member, Reply]) -> None:
+        """Hand the server's parameters out."""
+
+    def evaluate(self, members: list[Member], stage: str) -> Mapping[Member, list[Measure]]:
+        """Validation metrics at this moment; `after` also lets each scenario keep its best round."""
+
+
+class Journal(Protocol):
+    """Where a round is written down."""
+
+    def metrics(
+        self, round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]
+    ) -> None: ...
+
+    def round(self, record: Mapping[str, Any]) -> None: ...
+
+    def checkpoint(self, round_number: int, servers: Mapping[int, ServerState]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the loop needs to know of the config.
+
+    Args:
+        seeds: one federation each, trained side by side.
+        participation: probability that a scenario takes part in a round, drawn per (seed, round, scenario).
+        max_staleness: rounds after which an update is too old to count.
+        evaluate_before: also measure before aggregation.
+    """
+
+    seeds: tuple[int, ...]
+    scenarios: tuple[str, ...]
+    rounds: int
+    participation: float = 1.0
+    max_staleness: int = 10
+    evaluate_before: bool = True
+
+
+@dataclass
+class Traffic:
+    """Bytes per role, all scenarios together."""
+
+    up: dict[str, int] = field(default_factory=dict)
+    down: dict[str, int] = field(default_factory=dict)
+
+    def count(self, table: dict[str, int], role: str, parameters: Iterable[Any]) -> None:
+        table[role] = table.get(role, 0) + sum(value.numel() * value.element_size() for value in parameters)
+
+
+def federate(
+    plan: Plan,
+    method: Method,
+    clients: Clients,
+    servers: dict[int, ServerState],
+    expected: Mapping[int, Parameters],
+    journal: Journal,
+    first_round: int = 1,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[int, ServerState]:
+    """Rounds `first_round` to the last: broadcast, train, upload, aggregate, download, evaluate, checkpoint.
+
+    Args:
+        servers: seed -> server state before the first of these rounds.
+        expected: seed -> parameters of the shapes that uploads must have.
+    """
+    roles = {d.name: d.role for d in method.declarations}
+    for number in range(first_round, plan.rounds + 1):
+        clock, traffic = _Clock(), Traffic()
+        members = taking_part(plan, number)
+        uploads = clients.train(members)
+        clock.lap("train")
+        if plan.evaluate_before and method.policies():
+            journal.metrics(number, "before", "validation", clients.evaluate(members, "before"))
+            clock.lap("evaluate")
+
+        diagnostics: dict[int, dict[str, Any]] = {}
+        taken: dict[int, dict[str, Upload]] = {}
+        offers: dict[Member, Offer] = {}
+        replies: dict[Member, Reply] = {}
+        for seed in plan.seeds:
+            sent = by_scenario(seed, uploads)
+            if not sent:
+                continue
+            step, taken[seed] = server.aggregate(
+                method, servers[seed], sent, dict(expected[seed]), number, plan.max_staleness
+            )
+            servers[seed], diagnostics[seed] = step.state, dict(step.diagnostics)
+            offers |= {Member(seed, name): offer for name, offer in step.offers.items()}
+            replies |= {Member(seed, name): reply for name, reply in step.replies.items()}
+        clock.lap("aggregate")
+
+        answers = clients.answer(offers)
+        for seed in {member.seed for member in answers}:
+            step = server.settle(method, servers[seed], taken[seed], by_scenario(seed, answers))
+            servers[seed] = step.state
+            diagnostics[seed] |= step.diagnostics
+        clock.lap("second exchange")
+        clients.load(replies)
+
+        _count(traffic, roles, uploads, offers, replies)
+        everybody = [Member(seed, name) for seed in plan.seeds for name in plan.scenarios]
+        journal.metrics(number, "after", "validation", clients.evaluate(everybody, "after"))
+        clock.lap("evaluate")
+        journal.round(
+            {
+                "round": number,
+                "bytes_up": traffic.up,
+                "bytes_down": traffic.down,
+                "seconds": clock.seconds,
+                "took_part": {seed: [m.scenario for m in members if m.seed == seed] for seed in plan.seeds},
+                "diagnostics": diagnostics,
+            }
+        )
+        journal.checkpoint(number, servers)
+        progress(number)
+    return servers
+
+
+def taking_part(plan: Plan, round_number: int) -> list[Member]:
+    """Members of this round, in table order."""
+    return [
+        Member(seed, name)
+        for seed in plan.seeds
+        for name in plan.scenarios
+        if plan.participation >= 1
+        or numpy_stream(seed, "participation", name, round_number).random() < plan.participation
+    ]
+
+
+def by_scenario(seed: int, values: Mapping[Member, Value]) -> dict[str, Value]:
+    """One federation's part, in the order given."""
+    return {member.scenario: value for member, value in values.items() if member.seed == seed}
+
+
+def _count(
+    traffic: Traffic,
+    roles: Mapping[str, Role],
+    uploads: Mapping[Member, Upload],
+    offers: Mapping[Member, Offer],
+    replies: Mapping[Member, Reply],
+) -> None:
+    for upload in uploads.values():
+        for name, value in upload.parameters.items():
+            traffic.count(traffic.up, roles[name], [value])
+        traffic.count(traffic.up, "touch counts", upload.touches.values())
+    for offer in offers.values():
+        for part in offer.parts:
+            for name, value in part.parameters.items():
+                traffic.count(traffic.down, roles[name], [value])
+    for reply in replies.values():
+        for name, value in reply.parameters.items():
+            traffic.count(traffic.down, roles[name], [value])
+        traffic.count(traffic.down, "anchors", reply.anchors.values())
+    traffic.up = {role: size for role, size in traffic.up.items() if size}
+    traffic.down = {role: size for role, size in traffic.down.items() if size}
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def lap(self, phase: str) -> None:
+        now = perf_counter()
+        self.seconds[phase] = round(self.seconds.get(phase, 0.0) + now - self._last, 6)
+        self._last = now

@@ -1,0 +1,315 @@
+"""Local training of many members at once: one batched computation, each member with its own rows, steps and streams.
+
+Members are packed in order of falling step counts, so those still training are always a prefix: a view, not a copy.
+A member that is absent or finished is not in the computation at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.adam import adam
+
+from msmtrec.data.table import EncodedData, Rows
+from msmtrec.models.base import Batch, Model, Parameters
+from msmtrec.roles import Role
+from msmtrec.streams import torch_stream
+
+
+@dataclass(frozen=True, order=True)
+class Member:
+    """One scenario of one seed's federation."""
+
+    seed: int
+    scenario: str
+
+
+@dataclass(frozen=True)
+class ClientState:
+    """Everything a scenario keeps between rounds; plain data.
+
+    Args:
+        parameters, first, second: weights and Adam's moments, by name.
+        step: optimiser steps taken; the row order and dropout streams follow from it.
+        anchors: what the local penalty refers to.
+        betas: remembered mixtures of the second exchange.
+    """
+
+    parameters: Parameters
+    first: Parameters
+    second: Parameters
+    step: int = 0
+    anchors: Parameters = field(default_factory=dict)
+    betas: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def fresh(cls, parameters: Parameters) -> ClientState:
+        """Zero moments, step 0."""
+        zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
+        return cls(parameters, zeros, {name: value.clone() for name, value in zeros.items()})
+
+
+@dataclass(frozen=True)
+class Job:
+    """A member's local training in one round.
+
+    Args:
+        batch: rows a step; the last step of an epoch takes what is left.
+        steps: optimiser steps to take now.
+        stage: part of the stream names, so that fine-tuning shuffles anew.
+    """
+
+    member: Member
+    state: ClientState
+    batch: int
+    steps: int
+    stage: str = "rounds"
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Adam (Kingma & Ba 2015), fused."""
+
+    rate: float
+    weight_decay: float = 0.0
+    penalties: Mapping[Role, float] = field(default_factory=dict)
+
+
+class Deck:
+    """All scenarios' training rows in one tensor per column group, so that a batch is one gather."""
+
+    def __init__(self, data: EncodedData, dtype: torch.dtype, device: torch.device) -> None:
+        self.starts, self.sizes, start = {}, {}, 0
+        for name, table in data.tables.items():
+            self.starts[name], self.sizes[name] = start, len(table.splits["train"])
+            start += self.sizes[name]
+        rows = [table.splits["train"] for table in data.tables.values()]
+        self.private_columns = data.layout.private_columns
+        self.ids = torch.from_numpy(np.concatenate([r.ids for r in rows])).to(device)
+        self.numeric = torch.from_numpy(np.concatenate([r.numeric for r in rows])).to(device, dtype)
+        self.labels = torch.from_numpy(np.concatenate([r.labels for r in rows])).to(device, dtype)
+
+
+def batch_rows(member: Member, stage: str, rows: int, batch: int, first: int, steps: int) -> list[Tensor]:
+    """Row numbers of consecutive steps: every epoch is a fresh permutation from the member's own stream."""
+    per_epoch = -(-rows // batch)
+    found, epoch, order = [], -1, torch.empty(0)
+    for step in range(first, first + steps):
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            stream = torch_stream(member.seed, "shuffle", stage, member.scenario, epoch)
+            order = torch.randperm(rows, generator=stream)
+        begin = step % per_epoch * batch
+        found.append(order[begin : begin + batch])
+    return found
+
+
+class _Packed:
+    """The members' tensors side by side: [K, ...], private and shared tables concatenated row-wise."""
+
+    def __init__(self, model: Model, jobs: list[Job], device: torch.device) -> None:
+        self.roles = model.roles()
+        self.flat = {n for n, r in self.roles.items() if r in (Role.EMBEDDING, Role.SHARED_EMBEDDING)}
+        sources = [[job.state.parameters, job.state.first, job.state.second] for job in jobs]
+        self.tensors, self.first, self.second = (
+            {name: self._join(name, [s[kind][name] for s in sources]).to(device) for name in self.roles}
+            for kind in range(3)
+        )
+        self.ends = {
+            name: np.cumsum([0, *(len(job.state.parameters[name]) for job in jobs)]).tolist()
+            for name in self.flat
+        }
+        anchored = jobs[0].state.anchors
+        self.anchors = {
+            name: torch.stack([job.state.anchors[name] for job in jobs]).to(device) for name in anchored
+        }
+
+    def _join(self, name: str, parts: list[Tensor]) -> Tensor:
+        return torch.cat(parts) if name in self.flat else torch.stack(parts)
+
+    def part(self, name: str, tensors: Parameters, start: int, stop: int) -> Tensor:
+        """Members start … stop-1, as a view."""
+        if name in self.flat:
+            start, stop = self.ends[name][start], self.ends[name][stop]
+        return tensors[name][start:stop]
+
+    def member(self, tensors: Parameters, k: int) -> Parameters:
+        """One member's own tensors (views without the member axis)."""
+        return {
+            name: self.part(name, tensors, k, k + 1)[0 if name not in self.flat else slice(None)].cpu()
+            for name in tensors
+        }
+
+    def offsets(self, table: str, count: int, device: torch.device) -> Tensor:
+        """[count, 1, 1] first row of each member in a concatenated table."""
+        ends = self.ends.get(table, [0] * (count + 1))
+        return torch.tensor(ends[:count], dtype=torch.int32, device=device).view(-1, 1, 1)
+
+
+def train_stack(
+    model: Model, jobs: list[Job], deck: Deck, optimiser: Optimiser
+) -> tuple[dict[Member, ClientState], dict[Member, Tensor]]:
+    """Run every job to its end.
+
+    Returns:
+        the members' new states, and the row numbers (within the scenario) that each member's batches used.
+    """
+    jobs = sorted(jobs, key=lambda job: -job.steps)
+    device = deck.ids.device
+    packed = _Packed(model, jobs, device)
+    plans = [
+        batch_rows(j.member, j.stage, deck.sizes[j.member.scenario], j.batch, j.state.step, j.steps)
+        for j in jobs
+    ]
+    count, leaves, updates = 0, {}, []
+    for step in range(jobs[0].steps if jobs else 0):
+        active = sum(job.steps > step for job in jobs)
+        if active != count:
+            count = active
+            leaves = {
+                name: packed.part(name, packed.tensors, 0, count).detach().requires_grad_()
+                for name in packed.roles
+            }
+            updates = _adam_updates(packed, [job.state.step + step for job in jobs[:count]], optimiser)
+        chosen = [plan[step] for plan in plans[:count]]
+        loss = _loss(model, leaves, jobs[:count], chosen, packed, deck, step)
+        grads = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+        with torch.no_grad():
+            for name, role in packed.roles.items():
+                if weight := optimiser.penalties.get(role):
+                    grads[name] = grads[name] + 2 * weight * (leaves[name] - packed.anchors[name][:count])
+            for update in updates:
+                update(grads)
+    states = {
+        job.member: replace(
+            job.state,
+            parameters=packed.member(packed.tensors, k),
+            first=packed.member(packed.first, k),
+            second=packed.member(packed.second, k),
+            step=job.state.step + job.steps,
+        )
+        for k, job in enumerate(jobs)
+    }
+    used = {job.member: torch.cat(plan) for job, plan in zip(jobs, plans, strict=True) if plan}
+    return states, used
+
+
+def _loss(
+    model: Model,
+    leaves: Parameters,
+    jobs: list[Job],
+    chosen: list[Tensor],
+    packed: _Packed,
+    deck: Deck,
+    step: int,
+) -> Tensor:
+    """Sum over members and tasks of the mean binary cross-entropy over labelled rows; filled-up rows weigh nothing."""
+    K, width, device = len(jobs), max(len(rows) for rows in chosen), deck.ids.device
+    index = torch.zeros(K, width, dtype=torch.int64)
+    valid = torch.zeros(K, width, 1, dtype=torch.bool)
+    for k, (job, rows) in enumerate(zip(jobs, chosen, strict=True)):
+        start = deck.starts[job.member.scenario]
+        index[k] = start  # filled up with a row of its own: another scenario's ids need not fit its table
+        index[k, : len(rows)] = rows + start
+        valid[k, : len(rows)] = True
+    index, valid = index.to(device), valid.to(device)
+    ids, labels = deck.ids[index], deck.labels[index]  # [K, B, C], [K, B, T]
+    split = deck.private_columns
+    batch = Batch(
+        shift(ids[:, :, :split], packed.offsets("embedding", K, device)),
+        shift(ids[:, :, split:], packed.offsets("shared_embedding", K, device)),
+        deck.numeric[index],
+    )
+    sizes = [len(rows) for rows in chosen]
+    logits = model.forward(leaves, batch, partial(_dropout, model, jobs, sizes, step))
+    known = (~labels.isnan() & valid).to(logits.dtype)  # [K, B, T]
+    losses = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
+    return ((losses * known).sum(1) / known.sum(1).clamp(min=1)).sum()
+
+
+def shift(ids: Tensor, offset: Tensor) -> Tensor:
+    """Add table offsets, leaving padding alone."""
+    return torch.where(ids >= 0, ids + offset, ids)
+
+
+def _dropout(model: Model, jobs: list[Job], sizes: list[int], step: int, h: Tensor, site: str) -> Tensor:
+    """Inverted dropout on [K, Q, B, H]; each member draws for its own rows from its own stream."""
+    rate = float(getattr(getattr(model, "settings", None), "dropout", 0.0))
+    if rate == 0.0:
+        return h
+    mask = torch.zeros(h.shape, dtype=h.dtype)
+    for k, (job, size) in enumerate(zip(jobs, sizes, strict=True)):
+        m = job.member
+        stream = torch_stream(m.seed, "dropout", job.stage, m.scenario, job.state.step + step, site)
+        keep = torch.rand(h.shape[1], size, h.shape[3], generator=stream) >= rate
+        mask[k, :, :size] = keep.to(h.dtype) / (1 - rate)
+    return h * mask.to(h.device)
+
+
+def _adam_updates(packed: _Packed, steps: list[int], optimiser: Optimiser) -> list[partial[None]]:
+    """One fused update for each run of neighbouring members that have taken equally many steps."""
+    updates, start = [], 0
+    while start < len(steps):
+        stop = start
+        while stop < len(steps) and steps[stop] == steps[start]:
+            stop += 1
+        counters = [torch.tensor(float(steps[start])) for _ in packed.roles]
+        updates.append(partial(_adam_step, packed, start, stop, counters, optimiser))
+        start = stop
+    return updates
+
+
+def _adam_step(
+    packed: _Packed, start: int, stop: int, counters: list[Tensor], optimiser: Optimiser, grads: Parameters
+) -> None:
+    parts = [
+        [packed.part(name, tensors, start, stop) for name in packed.roles]
+        for tensors in (packed.tensors, grads, packed.first, packed.second)
+    ]
+    adam(
+        parts[0],
+        parts[1],
+        parts[2],
+        parts[3],
+        [],
+        counters,
+        fused=True,
+        amsgrad=False,
+        beta1=0.9,
+        beta2=0.999,
+        lr=optimiser.rate,
+        weight_decay=optimiser.weight_decay,
+        eps=1e-8,
+        maximize=False,
+    )
+
+
+def predict(model: Model, parameters: Parameters, rows: Rows, chunk: int = 8192) -> Tensor:
+    """[N, T] logits of one member's rows, on the CPU."""
+    kept = with_member_axis(model, parameters)
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(rows), chunk):
+            batch = single_batch(model, rows.take(slice(start, start + chunk)), next(iter(kept.values())))
+            found.append(model.forward(kept, batch)[0])
+    return torch.cat(found) if found else torch.empty(0, len(model.layout.tasks))
+
+
+def single_batch(model: Model, rows: Rows, like: Tensor) -> Batch:
+    """Rows of one member as a batch with K = 1."""
+    ids = torch.from_numpy(np.ascontiguousarray(rows.ids)).unsqueeze(0).to(like.device)
+    split = model.layout.private_columns
+    numeric = torch.from_numpy(np.ascontiguousarray(rows.numeric)).unsqueeze(0).to(like.device, like.dtype)
+    return Batch(ids[:, :, :split], ids[:, :, split:], numeric)
+
+
+def with_member_axis(model: Model, parameters: Parameters) -> Parameters:
+    """A single member's tensors as a stack of one (tables have no member axis)."""
+    tables, roles = (Role.EMBEDDING, Role.SHARED_EMBEDDING), model.roles()
+    return {n: v if roles[n] in tables else v.unsqueeze(0) for n, v in parameters.items()}

@@ -1,0 +1,54 @@
+"""One federated algorithm per file, and the table of names a config may use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from msmtrec.methods.fedavg import FedAvgSettings
+from msmtrec.methods.pf_msmtrec import PAPER, PFSettings
+from msmtrec.settings import Settings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name in a config.
+
+    Args:
+        settings: its options.
+        defaults: options this name fixes as defaults.
+        presets: preset name -> options.
+        pooled: trains one model on all scenarios' rows (no privacy; a reference only).
+        template: whether experts use the parameter template unless the row says otherwise.
+        about: one line for `msmtrec list methods`.
+    """
+
+    settings: type[FedAvgSettings] | type[PFSettings]
+    about: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pooled: bool = False
+    template: bool = False
+
+
+METHODS: dict[str, Entry] = {
+    "local": Entry(FedAvgSettings, "every scenario trains alone", {"average": "nothing"}),
+    "emb-only": Entry(
+        FedAvgSettings, "shared-field embeddings averaged by touches, nothing else", {"average": "embeddings"}
+    ),
+    "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)"),
+    "fedavg-all": Entry(FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}),
+    "pooled": Entry(
+        FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True
+    ),
+    "pf-msmtrec": Entry(
+        PFSettings,
+        "PF-MSMTrec (arXiv 2406.18938)",
+        presets={"paper": PAPER, "recommended": {}},
+        template=True,
+    ),
+}
+
+MethodSettings = FedAvgSettings | PFSettings
+__all__ = ["METHODS", "Entry", "MethodSettings", "Settings"]

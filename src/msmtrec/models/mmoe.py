@@ -1,0 +1,130 @@
+"""Multi-gate Mixture-of-Experts (Ma et al., KDD 2018), with PF-MSMTrec's parameter template on the experts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field as Constrained
+from torch import Tensor
+
+from msmtrec.data.table import Layout
+from msmtrec.models.base import Batch, Declaration, Dropout, Model
+from msmtrec.models.layers import embed, first_layer, mix, next_layer
+from msmtrec.roles import Role
+from msmtrec.settings import Settings
+
+
+class MMoESettings(Settings):
+    """Shape of the network.
+
+    Args:
+        embedding_dim: width of every embedding.
+        experts: J, per task gate.
+        expert_layers: hidden widths of an expert, ReLU after each.
+        tower_layers: hidden widths of a task tower; one logit follows.
+        dropout: after each expert layer, while training.
+        template: compose every expert weight and bias as local ⊙ task ⊙ scenario factors (paper section 3.2).
+    """
+
+    name: Literal["mmoe"] = "mmoe"
+    embedding_dim: int = Constrained(8, ge=1)
+    experts: int = Constrained(4, ge=1)
+    expert_layers: tuple[int, ...] = Constrained((32, 16), min_length=1)
+    tower_layers: tuple[int, ...] = (16,)
+    dropout: float = Constrained(0.0, ge=0, lt=1)
+    template: bool = True
+
+    def build(self, layout: Layout) -> MMoE:
+        return MMoE(layout, self)
+
+
+class MMoE(Model):
+    """J experts, a gate and a tower per task.
+
+    With the template an expert's weight for task t is W[t, j] = W_loc ⊙ W_task[t] ⊙ W_scen[j] and its bias
+    b[t, j] = b_loc ⊙ b_task[t] ⊙ b_scen[j]; W_loc = W_task = 1 and b_loc = b_task = 1, b_scen = 0 at the start (the
+    paper does not say). Without it every task reads the same experts, whose role is expert.scenario.
+    """
+
+    def __init__(self, layout: Layout, settings: MMoESettings) -> None:
+        self.layout, self.settings = layout, settings
+        self.tasks = len(layout.tasks)
+        self.input_width = len(layout.fields) * settings.embedding_dim + layout.numeric
+        self.private = tuple(field for field in layout.fields if not field.shared)
+        self.shared = tuple(field for field in layout.fields if field.shared)
+
+    def declare(self) -> tuple[Declaration, ...]:
+        s, J, T = self.settings, self.settings.experts, self.tasks
+        found = []
+        if self.private:
+            found.append(Declaration("embedding", Role.EMBEDDING, (None, s.embedding_dim), "embedding"))
+        if self.shared:
+            shape = (self.layout.shared_rows, s.embedding_dim)
+            found.append(Declaration("shared_embedding", Role.SHARED_EMBEDDING, shape, "embedding"))
+        width = self.input_width
+        for n, out in enumerate(s.expert_layers):
+            for kind, shape, init in (("weight", (width, out), "kaiming"), ("bias", (out,), "zeros")):
+                name = f"expert.{n}.{kind}"
+                if s.template:
+                    found.append(Declaration(f"{name}.local", Role.EXPERT_LOCAL, shape, "ones"))
+                    found.append(Declaration(f"{name}.task", Role.EXPERT_TASK, (T, *shape), "ones", "task"))
+                found.append(
+                    Declaration(
+                        f"{name}.scenario",
+                        Role.EXPERT_SCENARIO,
+                        (J, *shape),
+                        "kaiming" if init == "kaiming" else "zeros",
+                        "expert",
+                    )
+                )
+            width = out
+        found.append(Declaration("gate", Role.GATE, (T, self.input_width, J), "uniform", "task"))
+        for n, out in enumerate((*s.tower_layers, 1)):
+            last = n == len(s.tower_layers)
+            weight: Literal["uniform", "kaiming"] = "uniform" if last else "kaiming"
+            found.append(Declaration(f"tower.{n}.weight", Role.TOWER, (T, width, out), weight, "task"))
+            found.append(Declaration(f"tower.{n}.bias", Role.TOWER, (T, out), "zeros", "task"))
+            width = out
+        return tuple(found)
+
+    def network(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: Dropout | None = None) -> Tensor:
+        K, B, _ = x.shape
+        T, J = self.tasks, self.settings.experts
+        h = x
+        for n in range(len(self.settings.expert_layers)):
+            weight, bias = self.compose(parameters, f"expert.{n}.weight"), self.compose(
+                parameters, f"expert.{n}.bias"
+            )  # [K, Q, in, out], [K, Q, out]; Q = T·J with the template, J without
+            h = first_layer(h, weight, bias) if n == 0 else next_layer(h, weight, bias)
+            h = torch.relu(h)  # [K, Q, B, out]
+            if dropout is not None:
+                h = dropout(h, f"expert.{n}")
+        experts = h.view(K, -1, J, B, h.shape[-1])  # [K, T or 1, J, B, H]
+        no_bias = parameters["gate"].new_zeros(K, T, J)
+        gates = first_layer(x, parameters["gate"], no_bias).softmax(-1)  # [K, T, B, J]
+        z = mix(gates, experts)  # [K, T, B, H]
+        depth = len(self.settings.tower_layers)
+        for n in range(depth + 1):
+            z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"])
+            z = torch.relu(z) if n < depth else z
+        return z.squeeze(-1).transpose(1, 2)  # [K, B, T]
+
+    def compose(self, parameters: Mapping[str, Tensor], name: str) -> Tensor:
+        """[K, Q, ...] the experts' weights or biases, from three factors where the template is on."""
+        scenario = parameters[f"{name}.scenario"]  # [K, J, ...]
+        if not self.settings.template:
+            return scenario
+        local, task = parameters[f"{name}.local"], parameters[f"{name}.task"]  # [K, ...], [K, T, ...]
+        outer = (local.unsqueeze(1) * task).unsqueeze(2) * scenario.unsqueeze(1)  # [K, T, J, ...]
+        return outer.flatten(1, 2)
+
+    def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        pieces = []
+        if self.private:
+            pieces += embed(parameters["embedding"], batch.private_ids, self.private, 0)
+        if self.shared:
+            first = self.layout.private_columns
+            pieces += embed(parameters["shared_embedding"], batch.shared_ids, self.shared, first)
+        return torch.cat([*pieces, batch.numeric], -1)

@@ -1,0 +1,61 @@
+"""The MMoE forward pass written for reading: one row, one task, one expert at a time. Slow; it checks the fast path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from msmtrec.data.table import Layout
+from msmtrec.models.mmoe import MMoESettings
+
+
+def reference_forward(
+    layout: Layout, settings: MMoESettings, parameters: Mapping[str, Tensor], ids: Tensor, numeric: Tensor
+) -> Tensor:
+    """[N, T] logits of one member.
+
+    Args:
+        parameters: without the member axis.
+        ids: [N, C] table rows with -1 padding.
+        numeric: [N, M].
+    """
+    return torch.stack(
+        [
+            torch.stack(
+                [_logit(layout, settings, parameters, ids[n], numeric[n], t) for t in range(len(layout.tasks))]
+            )
+            for n in range(len(ids))
+        ]
+    )
+
+
+def _logit(
+    layout: Layout, s: MMoESettings, p: Mapping[str, Tensor], ids: Tensor, numeric: Tensor, t: int
+) -> Tensor:
+    pieces = []
+    for field in layout.fields:
+        table = p["shared_embedding"] if field.shared else p["embedding"]
+        values = [table[i] for i in ids[field.start : field.start + field.width].tolist() if i >= 0]
+        pieces.append(sum(values, start=torch.zeros_like(table[0])) / len(values))
+    x = torch.cat([*pieces, numeric])
+    gate = torch.softmax(x @ p["gate"][t], 0)
+    z = torch.zeros(s.expert_layers[-1], dtype=x.dtype)
+    for j in range(s.experts):
+        h = x
+        for n in range(len(s.expert_layers)):
+            weight, bias = (_factor(s, p, f"expert.{n}.{kind}", t, j) for kind in ("weight", "bias"))
+            h = torch.relu(h @ weight + bias)
+        z = z + gate[j] * h
+    for n in range(len(s.tower_layers)):
+        z = torch.relu(z @ p[f"tower.{n}.weight"][t] + p[f"tower.{n}.bias"][t])
+    last = len(s.tower_layers)
+    return (z @ p[f"tower.{last}.weight"][t] + p[f"tower.{last}.bias"][t])[0]
+
+
+def _factor(s: MMoESettings, p: Mapping[str, Tensor], name: str, t: int, j: int) -> Tensor:
+    scenario = p[f"{name}.scenario"][j]
+    if not s.template:
+        return scenario
+    return p[f"{name}.local"] * p[f"{name}.task"][t] * scenario

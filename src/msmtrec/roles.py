@@ -1,0 +1,39 @@
+"""What each parameter is for.
+
+A model *declares* the role of every parameter and buffer; a method says, per role, what leaves the scenario.
+No code selects parameters by a substring of their names.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The purpose of a parameter or buffer (METHOD: parameter template; Role names follow the paper's factors)."""
+
+    EMBEDDING = "embedding"  # tables over a scenario's own vocabulary
+    SHARED_EMBEDDING = "shared-embedding"  # tables over an id space that scenarios agreed on
+    EXPERT_LOCAL = "expert.local"  # W_loc, or a whole plain expert's local part
+    EXPERT_TASK = "expert.task"  # W_task
+    EXPERT_SCENARIO = "expert.scenario"  # W_scen; without the template: the whole expert
+    GATE = "gate"
+    TOWER = "tower"
+    NORM_AFFINE = "norm.affine"
+    NORM_STATISTICS = "norm.statistics"
+
+
+class Policy(StrEnum):
+    """What a method does with a role."""
+
+    LOCAL = "local"  # never leaves the scenario
+    AVERAGE = "average"  # one mean for everybody, weighted by training rows
+    AVERAGE_BY_TOUCHES = "average-by-touches"  # row by row, weighted by how often a scenario used the id
+    COORDINATE = "coordinate"  # normalise, resolve conflicts, personalise
+    PERSONALISE = "personalise"  # plain mean, then each scenario's own mixture
+
+
+EXPERTS = (Role.EXPERT_LOCAL, Role.EXPERT_TASK, Role.EXPERT_SCENARIO)
+"""All parts of an expert."""
+BODY_AND_HEAD = (*EXPERTS, Role.GATE, Role.TOWER, Role.NORM_AFFINE, Role.NORM_STATISTICS)
+"""Everything but the embeddings."""

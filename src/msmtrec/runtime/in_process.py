@@ -1,0 +1,157 @@
+"""All scenarios on this machine: members are trained in stacks, everything else one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from msmtrec.data.table import EncodedData
+from msmtrec.evaluation.metrics import Measure, mean_auc, measure
+from msmtrec.federation.checkpoint import Best
+from msmtrec.federation.client import answer_offer, held_out_rows, load_reply, make_upload
+from msmtrec.federation.stack import ClientState, Deck, Job, Member, Optimiser, predict, train_stack
+from msmtrec.methods.base import Answer, Method, Offer, Reply, Upload
+from msmtrec.models.base import Model
+
+STACK_RATIO = 2.0
+"""Members share a stack when their batches differ by less than this factor: little is computed for nothing."""
+
+
+@dataclass
+class InProcess:
+    """Implements `rounds.Clients`.
+
+    Args:
+        batches, steps: scenario -> batch rows, and steps a round.
+        stack: `auto` by similar batch sizes; `off` one by one; `all` in one stack.
+        held_out_limit: rows on which mixtures are measured; None takes all validation rows.
+    """
+
+    data: EncodedData
+    model: Model
+    method: Method
+    optimiser: Optimiser
+    states: dict[Member, ClientState]
+    batches: Mapping[str, int]
+    steps: Mapping[str, int]
+    stack: Literal["auto", "off", "all"] = "auto"
+    held_out_limit: int | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    best: dict[Member, Best] = field(default_factory=dict)
+    rounds_done: int = 0
+
+    def __post_init__(self) -> None:
+        dtype = next(iter(next(iter(self.states.values())).parameters.values())).dtype
+        self.deck = Deck(self.data, dtype, self.device)
+
+    def train(self, members: list[Member]) -> dict[Member, Upload]:
+        """Local steps of the members, stack by stack."""
+        jobs = [Job(m, self.states[m], self.batches[m.scenario], self.steps[m.scenario]) for m in members]
+        used = self.run(jobs, self.optimiser)
+        return {
+            m: make_upload(
+                self.method,
+                m.scenario,
+                self.states[m],
+                self.data.tables[m.scenario].splits["train"],
+                used[m],
+                self.data.schema.has_task(m.scenario),
+                self.model,
+            )
+            for m in members
+        }
+
+    def run(self, jobs: list[Job], optimiser: Optimiser) -> dict[Member, torch.Tensor]:
+        """Train jobs, store the new states, return the rows used."""
+        used = {}
+        for stack in stacks(jobs, self.stack):
+            states, rows = train_stack(self.model, stack, self.deck, optimiser)
+            self.states |= states
+            used |= rows
+        return used
+
+    def answer(self, offers: Mapping[Member, Offer]) -> dict[Member, Answer]:
+        """Held-out measurements, scenario by scenario."""
+        answers = {}
+        for member, offer in offers.items():
+            rows = held_out_rows(self.data.tables[member.scenario].splits["validation"], self.held_out_limit)
+            tasks = self.data.schema.has_task(member.scenario)
+            self.states[member], answers[member] = answer_offer(
+                self.model, self.states[member], offer, rows, tasks
+            )
+        return answers
+
+    def load(self, replies: Mapping[Member, Reply]) -> None:
+        for member, reply in replies.items():
+            self.states[member] = load_reply(self.states[member], reply)
+
+    def evaluate(self, members: list[Member], stage: str) -> dict[Member, list[Measure]]:
+        """Validation metrics; after aggregation every scenario keeps its best round."""
+        found = {}
+        if stage == "after":
+            self.rounds_done += 1
+        for member in members:
+            found[member] = self.measure(member, self.states[member], "validation")
+            if stage == "after":
+                self.keep_best(member, self.rounds_done, found[member])
+        return found
+
+    def keep_best(self, member: Member, round_number: int, found: list[Measure]) -> None:
+        """Remember the parameters when the mean validation AUC rises (pooled: one model per part)."""
+        for scenario in self.data.tables[member.scenario].parts["validation"]:
+            key = Member(member.seed, scenario)
+            score = mean_auc([m for m in found if m.scenario == scenario])
+            if key not in self.best or score > self.best[key].score:
+                self.best[key] = Best(
+                    round_number, score, {n: p.clone() for n, p in self.states[member].parameters.items()}
+                )
+
+    def measure(
+        self,
+        member: Member,
+        state: ClientState,
+        split: str,
+        parts: Mapping[str, slice] | None = None,
+        logits: NDArray[np.float64] | None = None,
+    ) -> list[Measure]:
+        """Metrics of a member's parts on one split; `logits` are those of the only part given."""
+        table = self.data.tables[member.scenario]
+        if logits is None:
+            whole = self.logits(member, state, split)
+        found = []
+        for scenario, part in (parts or table.parts[split]).items():
+            found += measure(
+                scenario,
+                self.data.schema.task_names,
+                self.data.schema.has_task(member.scenario),
+                whole[part] if logits is None else logits,
+                table.splits[split].labels[part],
+            )
+        return found
+
+    def logits(
+        self, member: Member, state: ClientState, split: str, part: slice | None = None
+    ) -> NDArray[np.float64]:
+        """[N, T]"""
+        rows = self.data.tables[member.scenario].splits[split]
+        return predict(self.model, state.parameters, rows.take(part) if part else rows).double().numpy()
+
+
+def stacks(jobs: list[Job], layout: str) -> list[list[Job]]:
+    """Which members train together."""
+    if layout == "off":
+        return [[job] for job in jobs]
+    if layout == "all":
+        return [jobs] if jobs else []
+    groups: list[list[Job]] = []
+    for job in sorted(jobs, key=lambda job: -job.batch):
+        if groups and groups[-1][0].batch < STACK_RATIO * job.batch:
+            groups[-1].append(job)
+        else:
+            groups.append([job])
+    return groups

@@ -1,0 +1,118 @@
+"""Rows side by side: one process each, one thread each, as many as asked for."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msmtrec.config import Row
+from msmtrec.data.table import EncodedData
+from msmtrec.errors import UserError
+from msmtrec.runtime.row import run_row
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class RowTask:
+    """One row and where it goes."""
+
+    row: Row
+    data: EncodedData
+    seeds: tuple[int, ...]
+    folder: Path
+
+
+def run_tasks(tasks: list[RowTask], jobs: int, progress: Progress) -> None:
+    """Run all rows.
+
+    With `jobs` = 1 they run here, one after the other, else each in a process of its own with one thread.
+
+    Raises:
+        UserError: as the row raised it; the other rows are stopped and can be resumed.
+    """
+    if jobs == 1:
+        for task in tasks:
+            run_row(task.row, task.data, task.seeds, task.folder, _named(progress, task.row.name))
+        return
+    context = multiprocessing.get_context("spawn")
+    waiting, running = list(reversed(tasks)), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                task = waiting.pop()
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(task, sender), daemon=True)
+                process.start()
+                sender.close()
+                running[receiver] = (task, process)
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                task, process = running[ready]
+                try:
+                    kind, content = ready.recv()
+                except EOFError:
+                    process.join()
+                    raise UserError(
+                        f"the process of row '{task.row.name}' ended with exit code {process.exitcode}"
+                        " (out of memory?); continue with --resume, or with jobs: 1"
+                    ) from None
+                if kind == "progress":
+                    progress(task.row.name, *content)
+                    continue
+                del running[ready]
+                process.join()
+                if kind == "user error":
+                    raise UserError(content)
+                if kind == "error":
+                    raise RuntimeError(f"row '{task.row.name}' failed:\n{content}")
+    finally:
+        for _, process in running.values():
+            process.terminate()
+            process.join()
+
+
+def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(name, done, total)
+
+
+def _work(task: RowTask, sender: Connection) -> None:
+    _end_with_parent()
+    torch.set_num_threads(task.row.train.threads or 1)
+    message: tuple[str, Any] = ("done", None)
+    try:
+        run_row(
+            task.row,
+            task.data,
+            task.seeds,
+            task.folder,
+            lambda done, total: sender.send(("progress", (done, total))),
+        )
+    except UserError as error:
+        message = ("user error", str(error))
+    except Exception:  # noqa: BLE001 - handed to the parent, which raises it
+        message = ("error", traceback.format_exc())
+    sender.send(message)
+
+
+def _end_with_parent() -> None:
+    """A killed parent must not leave a row writing behind the back of a resumed run."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+
+
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
