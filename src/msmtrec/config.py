@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -87,9 +90,15 @@ class TrainSettings(Settings):
 
 @dataclass(frozen=True)
 class Row:
-    """One column of the result table: a method with everything resolved."""
+    """One candidate for a column of the result table: a method with everything resolved.
+
+    Args:
+        name: the column.
+        candidate: what tells it from the column's other candidates ("" where nothing is tuned).
+    """
 
     name: str
+    candidate: str
     method: str
     preset: str | None
     settings: MethodSettings
@@ -114,26 +123,32 @@ class Row:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole experiment."""
+    """A whole experiment.
+
+    Args:
+        rows: the table's columns; each is a tuple of candidates, among which validation chooses.
+        seeds: one federation each.
+        jobs: how many rows train at the same time, each in a process with one thread.
+    """
 
     name: str
     data: Source
-    rows: tuple[Row, ...]
+    rows: tuple[tuple[Row, ...], ...]
     seeds: tuple[int, ...]
     jobs: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Resolved; loading it again gives an equal config."""
+        """Everything resolved, as run directories hold it: method -> candidate -> settings."""
         return {
             "name": self.name,
             "data": self.data.model_dump(mode="json"),
-            "methods": {row.name: row.as_dict() for row in self.rows},
+            "methods": {row[0].name: {r.candidate: r.as_dict() for r in row} for row in self.rows},
             "seeds": list(self.seeds),
             "jobs": self.jobs,
         }
 
 
-_KEYS = ("name", "data", "model", "train", "methods", "seeds", "jobs")
+_KEYS = ("name", "data", "model", "train", "methods", "tune", "seeds", "jobs")
 _ROW_KEYS = ("method", "preset", "options", "model", "train", "fine_tune")
 Kind = TypeVar("Kind", bound=Settings)
 
@@ -193,7 +208,8 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
     methods = raw["methods"]
     if isinstance(methods, list):
         methods = dict.fromkeys(methods)
-    rows = tuple(_parse_row(str(name), row or {}, raw) for name, row in _mapping(methods, "methods").items())
+    tune = _parse_tune(raw.get("tune"))
+    rows = tuple(_candidates(str(name), row or {}, raw, tune) for name, row in _mapping(methods, "methods").items())
     seeds = raw.get("seeds", 3)
     seeds = range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
     if not isinstance(seeds, range | list | tuple) or not seeds or len(set(seeds)) < len(seeds):
@@ -214,7 +230,36 @@ def _parse_data(raw: Mapping[str, Any]) -> Source:
     return build(SOURCES[source], raw, "data")
 
 
-def _parse_row(name: str, raw: Any, whole: Mapping[str, Any]) -> Row:
+def _parse_tune(raw: Any) -> list[dict[str, Any]]:
+    """The grid as a list of overrides, the same for every row."""
+    grid = _mapping(raw or {}, "tune")
+    for key, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise UserError(f"tune.{key} must be a list of values to try, not {values!r}")
+        if key.partition(".")[0] not in ("train", "model"):
+            raise UserError(
+                f"tune.{key}: only train.* and model.* exist in every row; {nearest(key, ('train.learning_rate',))}"
+            )
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def _candidates(name: str, raw: Any, whole: Mapping[str, Any], tune: list[dict[str, Any]]) -> tuple[Row, ...]:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
+        raise UserError(f"methods.{name}: a row's name is a folder; use letters, digits, '.', '_', '+' and '-'")
+    rows = []
+    for choice in tune:
+        own = deepcopy(_mapping(raw, f"methods.{name}"))
+        for key, value in choice.items():
+            apply_override(own, f"{key}={yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}")
+        label = ",".join(
+            f"{key.rpartition('.')[2]}={value:g}" if isinstance(value, float) else f"{key.rpartition('.')[2]}={value}"
+            for key, value in choice.items()
+        )
+        rows.append(_parse_row(name, own, whole, label))
+    return tuple(rows)
+
+
+def _parse_row(name: str, raw: Any, whole: Mapping[str, Any], candidate: str) -> Row:
     place = f"methods.{name}"
     raw = _mapping(raw, place)
     _known(raw, _ROW_KEYS, place)
@@ -243,6 +288,7 @@ def _parse_row(name: str, raw: Any, whole: Mapping[str, Any]) -> Row:
     fine_tune = build(FineTune, {} if tune is True else tune, f"{place}.fine_tune") if tune else None
     return Row(
         name,
+        candidate,
         method,
         preset,
         settings,

@@ -22,9 +22,10 @@ from msmtrec.errors import UserError
 from msmtrec.evaluation.results import Results, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.pool import RowTask, run_tasks
+from msmtrec.runtime.row import read_test_rows
 
 Progress = Callable[[str, int, int], None]
-"""(row, rounds done, rounds in all)"""
+"""(row, rounds done, rounds in all); a tuned row is named row/candidate"""
 _PACKAGES = ("msmtrec", "torch", "numpy", "scipy", "polars", "safetensors")
 
 
@@ -72,16 +73,21 @@ def run(
         data = _encode_all(config)
         _describe(folder, config, data)
         tasks = [
-            RowTask(row, data[_variant(row)], config.seeds, rundir.row_folder(folder, row.name))
-            for row in config.rows
+            RowTask(row, data[_variant(row)], config.seeds, rundir.row_folder(folder, row.name, row.candidate))
+            for candidates in config.rows
+            for row in candidates
         ]
         status("training")
         run_tasks(tasks, config.jobs, progress)
         status("comparing")
+        chosen = choose(tasks)
+        for task in chosen.values():
+            read_test_rows(task.row, task.data, task.folder)
         results = summarise(
             config.name,
-            {row.name: rundir.row_folder(folder, row.name) for row in config.rows},
+            {name: task.folder for name, task in chosen.items()},
             next(iter(data.values())).schema.task_names,
+            {name: task.row.candidate for name, task in chosen.items()},
         )
         rundir.write_json(folder / rundir.RESULTS, results.as_dict())
         write_report(folder)
@@ -94,6 +100,17 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
 
 
+def choose(tasks: list[RowTask]) -> dict[str, RowTask]:
+    """Each row's candidate with the highest mean validation AUC over scenarios and seeds; the first of equals."""
+    best: dict[str, tuple[float, RowTask]] = {}
+    for task in tasks:
+        found = rundir.read_json(task.folder / "validation.json")
+        score = sum(entry["auc"] for entry in found) / len(found)
+        if task.row.name not in best or score > best[task.row.name][0]:
+            best[task.row.name] = score, task
+    return {name: task for name, (_, task) in best.items()}
+
+
 def _variant(row: Row) -> str:
     """How a row sees the data: pooled, with shared id spaces, or all private."""
     if row.entry.pooled:
@@ -102,13 +119,14 @@ def _variant(row: Row) -> str:
 
 
 def _encode_all(config: Config) -> dict[str, EncodedData]:
-    for row in config.rows:
+    rows = [row for candidates in config.rows for row in candidates]
+    for row in rows:
         if row.entry.pooled and row.fine_tune:
             raise UserError(f"methods.{row.name}: a pooled model has no scenario to fine-tune to; remove fine_tune")
     logs = config.data.load()
     cache = default_cache()
     encoded = {}
-    for variant in dict.fromkeys(_variant(row) for row in config.rows):
+    for variant in dict.fromkeys(_variant(row) for row in rows):
         if variant == "shared" and not any(f.shared for f in logs.schema.features):
             raise UserError(
                 f"{logs.origin}: no field is declared shared, but a row shares embeddings;"

@@ -1,7 +1,8 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
 config.yaml · environment.json · data.json · results.json · report.html
-rows/<row>/metrics.jsonl · rounds.jsonl · test.json · scores.npz · models/<scenario>-seed<n>.safetensors · checkpoint/
+rows/<row>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json · models/<scenario>-seed<n>.safetensors ·
+checkpoint/ while training; and for the chosen candidate only: test.json · scores.npz
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(path, yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False))
     except OSError as error:
-        raise UserError(f"cannot write to the run directory {folder}: {error.strerror}; choose another --out") from error
+        raise UserError(
+            f"cannot write to the run directory {folder}: {error.strerror}; choose another --out"
+        ) from error
 
 
 def _without_jobs(config: dict[str, Any]) -> dict[str, Any]:
@@ -109,8 +112,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def row_folder(run: Path, row: str) -> Path:
-    return run / "rows" / row
+def row_folder(run: Path, row: str, candidate: str = "") -> Path:
+    """Where a row's candidate is; without tuning there is one and it has no name."""
+    return run / "rows" / row / candidate if candidate else run / "rows" / row
 
 
 class Lines:

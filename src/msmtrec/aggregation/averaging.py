@@ -12,7 +12,8 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     values [K, ...], weights [K] >= 0 with a positive sum -> [...]
     """
     weights = weights.double() / weights.double().sum()
-    return torch.tensordot(weights, values.double(), dims=1).to(values.dtype)
+    mean: Tensor = torch.tensordot(weights, values.double(), dims=1)
+    return mean.to(values.dtype)
 
 
 def mean_by_touches(last: Tensor, tables: list[Tensor], touches: list[Tensor]) -> Tensor:

@@ -167,4 +167,5 @@ def project_to_simplex(values: Array) -> Array:
     ordered = np.sort(values)[::-1]
     excess = (np.cumsum(ordered) - 1) / np.arange(1, len(values) + 1)
     threshold = excess[np.nonzero(ordered > excess)[0][-1]]
-    return np.maximum(values - threshold, 0)
+    nearest: Array = np.maximum(values - threshold, 0)
+    return nearest

@@ -85,9 +85,7 @@ def check_numeric(logs: Logs, scenario: str, frame: pl.DataFrame) -> None:
         values = frame[feature.name]
         if not values.dtype.is_numeric() and values.dtype not in (pl.Boolean, pl.Null):
             odd = values.drop_nulls().head(1).to_list()
-            raise UserError(
-                f"{where} holds text ({odd[0] if odd else 'empty'!r}); declare it categorical or clean it"
-            )
+            raise UserError(f"{where} holds text ({odd[0] if odd else 'empty'!r}); declare it categorical or clean it")
         values = values.cast(pl.Float64)
         bad = (~values.is_finite()).fill_null(False)
         if bad.any():
@@ -97,9 +95,7 @@ def check_numeric(logs: Logs, scenario: str, frame: pl.DataFrame) -> None:
                 " leave a missing value empty"
             )
         if feature.log and bool((values < 0).any()):
-            raise UserError(f"{where} has log: true but holds {values.min()}; remove log or clean it")
+            raise UserError(f"{where} has log: true but holds {values.min()!r}; remove log or clean it")
     for feature in logs.schema.categorical:
         if feature.kind == "multi" and frame[feature.name].dtype != pl.List:
-            raise UserError(
-                f"{logs.origin}: multi-valued column '{feature.name}' of scenario '{scenario}' is no list"
-            )
+            raise UserError(f"{logs.origin}: multi-valued column '{feature.name}' of scenario '{scenario}' is no list")

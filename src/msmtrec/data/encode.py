@@ -24,9 +24,7 @@ ENCODING = 3
 
 def stable_hash(values: Iterable[str]) -> NDArray[np.uint64]:
     """64-bit hashes that are the same on every machine and in every version."""
-    return np.array(
-        [int.from_bytes(blake2b(v.encode(), digest_size=8).digest(), "little") for v in values], np.uint64
-    )
+    return np.array([int.from_bytes(blake2b(v.encode(), digest_size=8).digest(), "little") for v in values], np.uint64)
 
 
 def encode(logs: Logs, *, share: bool, cache: Path | None = None) -> EncodedData:
@@ -46,9 +44,7 @@ def encode(logs: Logs, *, share: bool, cache: Path | None = None) -> EncodedData
     folder = cache / fingerprint[:24] if cache is not None else None
     if folder is None or not (folder / "index.json").exists():
         layout = make_layout(schema, share=share)
-        tables = {
-            name: _encode_scenario(logs, name, frame, layout, share) for name, frame in logs.frames.items()
-        }
+        tables = {name: _encode_scenario(logs, name, frame, layout, share) for name, frame in logs.frames.items()}
         if folder is None:
             return EncodedData(schema, layout, tables, fingerprint, logs.origin)
         write_tables(folder, layout, tables)
@@ -76,9 +72,7 @@ def make_layout(schema: Schema, *, share: bool) -> Layout:
     return Layout(tuple(fields), 2 * len(schema.numeric), shared_rows, schema.task_names)
 
 
-def _encode_scenario(
-    logs: Logs, scenario: str, lazy: pl.LazyFrame, layout: Layout, share: bool
-) -> ScenarioTable:
+def _encode_scenario(logs: Logs, scenario: str, lazy: pl.LazyFrame, layout: Layout, share: bool) -> ScenarioTable:
     schema = logs.schema
     frame = lazy.collect()
     members = logs.parts.get(scenario, (scenario,))

@@ -87,9 +87,7 @@ class _Unreachable(Exception):
     pass
 
 
-def download(
-    url: str, target: Path, checksum: str, progress: Progress | None = None, timeout: float = 30.0
-) -> None:
+def download(url: str, target: Path, checksum: str, progress: Progress | None = None, timeout: float = 30.0) -> None:
     """Stream a URL to a file and verify it.
 
     Raises:
@@ -149,10 +147,10 @@ def _members(archive: Path, wanted: Archive, target: Path) -> Iterator[tuple[str
                     with bundle.open(info) as source:
                         yield save(name, cast(BinaryIO, source))
     else:
-        with tarfile.open(archive, "r:gz") as bundle:
-            for entry in bundle:
-                if (name := Path(entry.name).name) in wanted.members and (source := bundle.extractfile(entry)):
-                    yield save(name, cast(BinaryIO, source))
+        with tarfile.open(archive, "r:gz") as tar:
+            for entry in tar:
+                if (name := Path(entry.name).name) in wanted.members and (file := tar.extractfile(entry)):
+                    yield save(name, cast(BinaryIO, file))
 
 
 def _fetch_wheel(remote: Remote, staging: Path) -> None:

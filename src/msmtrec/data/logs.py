@@ -56,9 +56,7 @@ class Logs:
         field_ = Feature(SCENARIO_FIELD)
         return replace(
             self,
-            schema=replace(
-                schema, features=(*schema.features, field_), scenarios={POOLED: schema.task_names}
-            ),
+            schema=replace(schema, features=(*schema.features, field_), scenarios={POOLED: schema.task_names}),
             frames={POOLED: pl.concat(frames, how="diagonal_relaxed")},
             parts={POOLED: tuple(self.frames)},
         )

@@ -7,9 +7,7 @@ import polars as pl
 from msmtrec.data.logs import SPLIT, SPLITS
 
 
-def by_fractions(
-    rows: pl.DataFrame, fractions: tuple[float, float, float], within: str | None = None
-) -> pl.DataFrame:
+def by_fractions(rows: pl.DataFrame, fractions: tuple[float, float, float], within: str | None = None) -> pl.DataFrame:
     """Consecutive fractions of the rows in their order, of the whole frame or within each value of a column.
 
     Args:
@@ -33,6 +31,11 @@ def by_bounds(rows: pl.LazyFrame, column: str, train_until: object, validation_u
 
 def _label(is_train: pl.Expr, is_known: pl.Expr) -> pl.Expr:
     train, validation, test = SPLITS
-    return pl.when(is_train).then(pl.lit(train)).when(is_known).then(pl.lit(validation)).otherwise(
-        pl.lit(test)
-    ).alias(SPLIT)
+    return (
+        pl.when(is_train)
+        .then(pl.lit(train))
+        .when(is_known)
+        .then(pl.lit(validation))
+        .otherwise(pl.lit(test))
+        .alias(SPLIT)
+    )

@@ -177,14 +177,11 @@ def read_tables(folder: Path) -> tuple[Layout, dict[str, ScenarioTable]]:
     tables = {}
     for number, entry in enumerate(index["tables"]):
         splits = {
-            split: Rows(
-                *(np.load(folder / f"{number}-{split}-{name}.npy", mmap_mode="c") for name in _ARRAYS)
-            )
+            split: Rows(*(np.load(folder / f"{number}-{split}-{name}.npy", mmap_mode="c") for name in _ARRAYS))
             for split in SPLITS
         }
         parts = {
-            split: {name: slice(*bounds) for name, bounds in named.items()}
-            for split, named in entry["parts"].items()
+            split: {name: slice(*bounds) for name, bounds in named.items()} for split, named in entry["parts"].items()
         }
         tables[entry["scenario"]] = ScenarioTable(
             entry["scenario"], splits, entry["private_rows"], parts, entry["profile"]

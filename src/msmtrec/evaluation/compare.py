@@ -39,9 +39,7 @@ def paired_over_seeds(a: Array, b: Array) -> Paired:
     return Paired(float(difference.mean()), sd, p_value, n)
 
 
-def bootstrap_auc(
-    scores: list[Array], labels: Array, draws: NDArray[np.int64], users: NDArray[np.int64]
-) -> Array:
+def bootstrap_auc(scores: list[Array], labels: Array, draws: NDArray[np.int64], users: NDArray[np.int64]) -> Array:
     """AUC of each score vector under resampled users.
 
     Args:

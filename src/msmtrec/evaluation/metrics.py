@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Scores = NDArray[np.float64]
+Scores = NDArray[np.floating[Any]]
 
 
 def auc(scores: Scores, labels: Scores) -> float:

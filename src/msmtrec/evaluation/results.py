@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +51,21 @@ class Results:
         lines: (scenario, task) in table order, MEAN last.
         cells: row name -> one cell a line.
         reference: the row that differences refer to.
+        chosen: row -> the candidate that validation chose.
     """
 
     name: str
     lines: tuple[tuple[str, str], ...]
     cells: Mapping[str, tuple[Cell, ...]]
     reference: str | None
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "lines": [list(line) for line in self.lines],
             "reference": self.reference,
+            "chosen": dict(self.chosen),
             "cells": {row: [asdict(cell) for cell in cells] for row, cells in self.cells.items()},
         }
 
@@ -80,10 +83,11 @@ class Results:
             tuple((scenario, task) for scenario, task in raw["lines"]),
             {row: tuple(cell(value) for value in cells) for row, cells in raw["cells"].items()},
             raw["reference"],
+            raw["chosen"],
         )
 
 
-def summarise(name: str, folders: Mapping[str, Path], tasks: tuple[str, ...]) -> Results:
+def summarise(name: str, folders: Mapping[str, Path], tasks: tuple[str, ...], chosen: Mapping[str, str]) -> Results:
     """Read every row's test.json and scores.npz and compare with the row named `local` (else the first)."""
     records = {row: json.loads((folder / "test.json").read_text()) for row, folder in folders.items()}
     first = next(iter(records.values()))
@@ -105,7 +109,7 @@ def summarise(name: str, folders: Mapping[str, Path], tasks: tuple[str, ...]) ->
             users = interval(boots[row][n] - boots[reference][n]) if boots else None
             found.append(Cell(auc, paired_over_seeds(values, base), users))
         cells[row] = tuple(found)
-    return Results(name, (*lines, MEAN), cells, reference)
+    return Results(name, (*lines, MEAN), cells, reference, chosen)
 
 
 def _table(
@@ -113,9 +117,7 @@ def _table(
 ) -> NDArray[np.float64]:
     """[lines, seeds] AUC"""
     by_key = {(r["scenario"], r["task"], r["seed"]): r["auc"] for r in records}
-    return np.array(
-        [[np.nan if (v := by_key[(*line, seed)]) is None else v for seed in seeds] for line in lines]
-    )
+    return np.array([[np.nan if (v := by_key[(*line, seed)]) is None else v for seed in seeds] for line in lines])
 
 
 def _bootstrap(

@@ -105,9 +105,7 @@ def load(folder: Path) -> Checkpoint | None:
         p, m, v, a = (_group(tensors, f"{member_key(member)}/{kind}/") for kind in "pmva")
         clients[member] = ClientState(p, m, v, step, a, {k: tuple(b) for k, b in betas.items()})
     best = {
-        Member(seed, scenario): Best(
-            number, score, _group(tensors, f"{member_key(Member(seed, scenario))}/best/")
-        )
+        Member(seed, scenario): Best(number, score, _group(tensors, f"{member_key(Member(seed, scenario))}/best/"))
         for seed, scenario, number, score in index["best"]
     }
     servers = {
@@ -132,5 +130,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-

@@ -38,9 +38,7 @@ class Clients(Protocol):
 class Journal(Protocol):
     """Where a round is written down."""
 
-    def metrics(
-        self, round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]
-    ) -> None: ...
+    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]) -> None: ...
 
     def round(self, record: Mapping[str, Any]) -> None: ...
 

@@ -44,8 +44,7 @@ def check_upload(upload: Upload, expected: Parameters) -> str | None:
             return f"scenario '{upload.scenario}' sent no '{name}'"
         if tensor.shape != value.shape:
             return (
-                f"scenario '{upload.scenario}' sent '{name}' of shape {tuple(tensor.shape)},"
-                f" not {tuple(value.shape)}"
+                f"scenario '{upload.scenario}' sent '{name}' of shape {tuple(tensor.shape)}, not {tuple(value.shape)}"
             )
         if not bool(torch.isfinite(tensor).all()):
             return f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
@@ -91,10 +90,11 @@ def aggregate(
     age = {name: round_number - 1 - state.held.get(name, 0) for name in good}
     stale = [name for name in good if age[name] > max_staleness]
     fresh = {name: upload for name, upload in good.items() if name not in stale}
-    memory, replies, diagnostics, offers = state.method, {}, {}, {}
+    memory, replies = state.method, dict[str, Reply]()
+    diagnostics, offers = dict[str, Any](), dict[str, Offer]()
     if fresh:
         outcome = method.aggregate(memory, fresh)
-        memory, replies, offers = outcome.state, dict(outcome.replies), outcome.offers
+        memory, replies, offers = outcome.state, dict(outcome.replies), dict(outcome.offers)
         diagnostics = dict(outcome.diagnostics)
     for name in stale:
         memory, replies[name] = method.welcome(memory, name)
@@ -103,9 +103,7 @@ def aggregate(
     return Step(ServerState(memory, held), replies, diagnostics, offers), fresh
 
 
-def settle(
-    method: Method, state: ServerState, uploads: Mapping[str, Upload], answers: Mapping[str, Answer]
-) -> Step:
+def settle(method: Method, state: ServerState, uploads: Mapping[str, Upload], answers: Mapping[str, Answer]) -> Step:
     """Close the second exchange."""
     outcome = method.settle(state.method, uploads, answers)
     return Step(replace(state, method=outcome.state), outcome.replies, outcome.diagnostics)

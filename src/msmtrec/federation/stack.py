@@ -122,13 +122,10 @@ class _Packed:
             for kind in range(3)
         )
         self.ends = {
-            name: np.cumsum([0, *(len(job.state.parameters[name]) for job in jobs)]).tolist()
-            for name in self.flat
+            name: np.cumsum([0, *(len(job.state.parameters[name]) for job in jobs)]).tolist() for name in self.flat
         }
         anchored = jobs[0].state.anchors
-        self.anchors = {
-            name: torch.stack([job.state.anchors[name] for job in jobs]).to(device) for name in anchored
-        }
+        self.anchors = {name: torch.stack([job.state.anchors[name] for job in jobs]).to(device) for name in anchored}
 
     def _join(self, name: str, parts: list[Tensor]) -> Tensor:
         return torch.cat(parts) if name in self.flat else torch.stack(parts)
@@ -163,18 +160,14 @@ def train_stack(
     jobs = sorted(jobs, key=lambda job: -job.steps)
     device = deck.ids.device
     packed = _Packed(model, jobs, device)
-    plans = [
-        batch_rows(j.member, j.stage, deck.sizes[j.member.scenario], j.batch, j.state.step, j.steps)
-        for j in jobs
-    ]
+    plans = [batch_rows(j.member, j.stage, deck.sizes[j.member.scenario], j.batch, j.state.step, j.steps) for j in jobs]
     count, leaves, updates = 0, {}, []
     for step in range(jobs[0].steps if jobs else 0):
         active = sum(job.steps > step for job in jobs)
         if active != count:
             count = active
             leaves = {
-                name: packed.part(name, packed.tensors, 0, count).detach().requires_grad_()
-                for name in packed.roles
+                name: packed.part(name, packed.tensors, 0, count).detach().requires_grad_() for name in packed.roles
             }
             updates = _adam_updates(packed, [job.state.step + step for job in jobs[:count]], optimiser)
         chosen = [plan[step] for plan in plans[:count]]

@@ -39,9 +39,7 @@ METHODS: dict[str, Entry] = {
     ),
     "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)"),
     "fedavg-all": Entry(FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}),
-    "pooled": Entry(
-        FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True
-    ),
+    "pooled": Entry(FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",

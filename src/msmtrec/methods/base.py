@@ -135,7 +135,9 @@ def mean_of(declaration: Declaration, uploads: Mapping[str, Upload], weights: Te
         return weighted_mean(values, weights)
     has = torch.tensor([upload.tasks for upload in uploads.values()], dtype=torch.float64)  # [K, T]
     means = [
-        weighted_mean(values[:, t], weights.double() * has[:, t]) if (weights.double() * has[:, t]).sum() > 0 else last[t]
+        weighted_mean(values[:, t], weights.double() * has[:, t])
+        if (weights.double() * has[:, t]).sum() > 0
+        else last[t]
         for t in range(has.shape[1])
     ]
     return torch.stack(means)

@@ -20,9 +20,7 @@ def stack_units(group: tuple[Declaration, ...], parameters: Mapping[str, Tensor]
     return torch.cat([parameters[d.name][unit].double().flatten() for d in group])
 
 
-def split_units(
-    group: tuple[Declaration, ...], vectors: list[Tensor], like: Mapping[str, Tensor]
-) -> Parameters:
+def split_units(group: tuple[Declaration, ...], vectors: list[Tensor], like: Mapping[str, Tensor]) -> Parameters:
     """Undo `stack_units` for all units: vectors U × [P] -> name -> [U, ...]."""
     table, start, parameters = torch.stack(vectors), 0, {}
     for d in group:
@@ -98,9 +96,7 @@ def expert_consensus(
     )
 
 
-def _normalise(
-    group: tuple[Declaration, ...], uploads: Mapping[str, Upload], kind: str
-) -> list[Parameters]:
+def _normalise(group: tuple[Declaration, ...], uploads: Mapping[str, Upload], kind: str) -> list[Parameters]:
     if kind == "off":
         return [upload.parameters for upload in uploads.values()]
     result: list[Parameters] = [{} for _ in uploads]

@@ -93,8 +93,7 @@ def clip_updates(
 
     norms = {
         scenario: sum(
-            float((upload.parameters[name].double() - base(scenario, name).double()).square().sum())
-            for name in names
+            float((upload.parameters[name].double() - base(scenario, name).double()).square().sum()) for name in names
         )
         ** 0.5
         for scenario, upload in uploads.items()
@@ -104,9 +103,7 @@ def clip_updates(
     factors = clip_factors(torch.tensor(list(norms.values()), dtype=torch.float64), multiple)
     clipped = {}
     for (scenario, upload), factor in zip(uploads.items(), factors, strict=True):
-        shorter = {
-            name: torch.lerp(base(scenario, name), upload.parameters[name], float(factor)) for name in names
-        }
+        shorter = {name: torch.lerp(base(scenario, name), upload.parameters[name], float(factor)) for name in names}
         clipped[scenario] = Upload(
             scenario, upload.rows, upload.tasks, {**upload.parameters, **shorter}, upload.touches
         )

@@ -91,9 +91,7 @@ class PFMSMTrec(Method):
         return table
 
     def init(self, common: Parameters) -> State:
-        return State(
-            {f"consensus/{d.name}": common[d.name] for d in self.leaving()}, {"alpha": {}, "velocity": {}}
-        )
+        return State({f"consensus/{d.name}": common[d.name] for d in self.leaving()}, {"alpha": {}, "velocity": {}})
 
     def last(self, state: State, scenario: str) -> Parameters:
         """What the scenario held after its last aggregation (at first: the common parameters)."""
@@ -133,9 +131,7 @@ class PFMSMTrec(Method):
             elif choice == "hyper":
                 common = found.updates if label == EXPERTS else self._mean_updates(held, uploads)
                 for name in uploads:
-                    mixed[name] |= self._hyper(
-                        name, label, group, state, tensors, values, held[name], uploads, common
-                    )
+                    mixed[name] |= self._hyper(name, label, group, state, tensors, values, held[name], uploads, common)
                 tensors |= {f"common/{label}/{unit}": update for unit, update in common.items()}
                 diagnostics[f"alpha/{label}"] = {n: values["alpha"].get(f"{n}/{label}", []) for n in uploads}
         anchors = {d.name: consensus[d.name] for d in self.experts} if self.penalties else {}
@@ -148,7 +144,7 @@ class PFMSMTrec(Method):
 
     def settle(self, state: State, uploads: Mapping[str, Upload], answers: Mapping[str, Answer]) -> Outcome:
         """Repeat the scenarios' own mixing on the uploads: both sides then hold the same last_n, byte for byte."""
-        tensors, diagnostics = dict(state.tensors), {}
+        tensors, diagnostics = dict(state.tensors), dict[str, Any]()
         groups = {EXPERTS: self.experts, TOWERS: self.towers}
         for name, answer in answers.items():
             for label, betas in answer.betas.items():
@@ -170,8 +166,9 @@ class PFMSMTrec(Method):
         for d in self.leaving():
             value = tensors[f"consensus/{d.name}"]
             others = [
-                t for key, t in tensors.items() if key.startswith("last/") and key.endswith(f"/{d.name}")
-                and key != f"last/{scenario}/{d.name}"
+                t
+                for key, t in tensors.items()
+                if key.startswith("last/") and key.endswith(f"/{d.name}") and key != f"last/{scenario}/{d.name}"
             ]
             hyper = self.settings.personalization if d.role is Role.EXPERT_SCENARIO else self.settings.towers
             if d.role is not Role.SHARED_EMBEDDING and hyper == "hyper" and others:
@@ -182,17 +179,13 @@ class PFMSMTrec(Method):
         anchors = {d.name: tensors[f"consensus/{d.name}"] for d in self.experts} if self.penalties else {}
         return State(tensors, state.values), Reply(reply, anchors)
 
-    def _tower_means(
-        self, state: State, held: Mapping[str, Parameters], uploads: Mapping[str, Upload]
-    ) -> Parameters:
+    def _tower_means(self, state: State, held: Mapping[str, Parameters], uploads: Mapping[str, Upload]) -> Parameters:
         if not self.settings.towers:
             return {}
         alike = torch.ones(len(uploads), dtype=torch.float64)
         return {d.name: mean_of(d, uploads, alike, state.tensors[f"consensus/{d.name}"]) for d in self.towers}
 
-    def _mean_updates(
-        self, held: Mapping[str, Parameters], uploads: Mapping[str, Upload]
-    ) -> dict[int, Tensor]:
+    def _mean_updates(self, held: Mapping[str, Parameters], uploads: Mapping[str, Upload]) -> dict[int, Tensor]:
         """Task -> mean tower update over the scenarios that have the task (steps 1 and 2 are off for towers)."""
         updates = {}
         for task in range(len(next(iter(uploads.values())).tasks)):

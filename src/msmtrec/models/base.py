@@ -73,9 +73,7 @@ class Model(ABC):
     def network(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: Dropout | None = None) -> Tensor:
         """[K, B, D] -> [K, B, T] logits."""
 
-    def forward(
-        self, parameters: Mapping[str, Tensor], batch: Batch, dropout: Dropout | None = None
-    ) -> Tensor:
+    def forward(self, parameters: Mapping[str, Tensor], batch: Batch, dropout: Dropout | None = None) -> Tensor:
         """[K, B, T] logits."""
         return self.network(parameters, self.inputs(parameters, batch), dropout)
 
@@ -88,9 +86,7 @@ class Model(ABC):
         for d in self.declare():
             owner = scenario if d.role is Role.EMBEDDING else "common"
             shape = tuple(private_rows if size is None else size for size in d.shape)
-            parameters[d.name] = draw(
-                d.init, shape, torch_stream(seed, "initialise", d.name, owner)
-            ).to(dtype)
+            parameters[d.name] = draw(d.init, shape, torch_stream(seed, "initialise", d.name, owner)).to(dtype)
         return parameters
 
 

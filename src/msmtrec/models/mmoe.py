@@ -57,7 +57,7 @@ class MMoE(Model):
 
     def declare(self) -> tuple[Declaration, ...]:
         s, J, T = self.settings, self.settings.experts, self.tasks
-        found = []
+        found: list[Declaration] = []
         if self.private:
             found.append(Declaration("embedding", Role.EMBEDDING, (None, s.embedding_dim), "embedding"))
         if self.shared:
@@ -65,17 +65,18 @@ class MMoE(Model):
             found.append(Declaration("shared_embedding", Role.SHARED_EMBEDDING, shape, "embedding"))
         width = self.input_width
         for n, out in enumerate(s.expert_layers):
-            for kind, shape, init in (("weight", (width, out), "kaiming"), ("bias", (out,), "zeros")):
+            for kind in ("weight", "bias"):
                 name = f"expert.{n}.{kind}"
+                size = (width, out) if kind == "weight" else (out,)
                 if s.template:
-                    found.append(Declaration(f"{name}.local", Role.EXPERT_LOCAL, shape, "ones"))
-                    found.append(Declaration(f"{name}.task", Role.EXPERT_TASK, (T, *shape), "ones", "task"))
+                    found.append(Declaration(f"{name}.local", Role.EXPERT_LOCAL, size, "ones"))
+                    found.append(Declaration(f"{name}.task", Role.EXPERT_TASK, (T, *size), "ones", "task"))
                 found.append(
                     Declaration(
                         f"{name}.scenario",
                         Role.EXPERT_SCENARIO,
-                        (J, *shape),
-                        "kaiming" if init == "kaiming" else "zeros",
+                        (J, *size),
+                        "kaiming" if kind == "weight" else "zeros",
                         "expert",
                     )
                 )
@@ -94,8 +95,9 @@ class MMoE(Model):
         T, J = self.tasks, self.settings.experts
         h = x
         for n in range(len(self.settings.expert_layers)):
-            weight, bias = self.compose(parameters, f"expert.{n}.weight"), self.compose(
-                parameters, f"expert.{n}.bias"
+            weight, bias = (
+                self.compose(parameters, f"expert.{n}.weight"),
+                self.compose(parameters, f"expert.{n}.bias"),
             )  # [K, Q, in, out], [K, Q, out]; Q = T·J with the template, J without
             h = first_layer(h, weight, bias) if n == 0 else next_layer(h, weight, bias)
             h = torch.relu(h)  # [K, Q, B, out]

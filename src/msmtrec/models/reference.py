@@ -23,17 +23,13 @@ def reference_forward(
     """
     return torch.stack(
         [
-            torch.stack(
-                [_logit(layout, settings, parameters, ids[n], numeric[n], t) for t in range(len(layout.tasks))]
-            )
+            torch.stack([_logit(layout, settings, parameters, ids[n], numeric[n], t) for t in range(len(layout.tasks))])
             for n in range(len(ids))
         ]
     )
 
 
-def _logit(
-    layout: Layout, s: MMoESettings, p: Mapping[str, Tensor], ids: Tensor, numeric: Tensor, t: int
-) -> Tensor:
+def _logit(layout: Layout, s: MMoESettings, p: Mapping[str, Tensor], ids: Tensor, numeric: Tensor, t: int) -> Tensor:
     pieces = []
     for field in layout.fields:
         table = p["shared_embedding"] if field.shared else p["embedding"]

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
@@ -68,7 +66,7 @@ class InProcess:
 
     def run(self, jobs: list[Job], optimiser: Optimiser) -> dict[Member, torch.Tensor]:
         """Train jobs, store the new states, return the rows used."""
-        used = {}
+        used: dict[Member, torch.Tensor] = {}
         for stack in stacks(jobs, self.stack):
             states, rows = train_stack(self.model, stack, self.deck, optimiser)
             self.states |= states
@@ -81,9 +79,7 @@ class InProcess:
         for member, offer in offers.items():
             rows = held_out_rows(self.data.tables[member.scenario].splits["validation"], self.held_out_limit)
             tasks = self.data.schema.has_task(member.scenario)
-            self.states[member], answers[member] = answer_offer(
-                self.model, self.states[member], offer, rows, tasks
-            )
+            self.states[member], answers[member] = answer_offer(self.model, self.states[member], offer, rows, tasks)
         return answers
 
     def load(self, replies: Mapping[Member, Reply]) -> None:
@@ -111,35 +107,16 @@ class InProcess:
                     round_number, score, {n: p.clone() for n, p in self.states[member].parameters.items()}
                 )
 
-    def measure(
-        self,
-        member: Member,
-        state: ClientState,
-        split: str,
-        parts: Mapping[str, slice] | None = None,
-        logits: NDArray[np.float64] | None = None,
-    ) -> list[Measure]:
-        """Metrics of a member's parts on one split; `logits` are those of the only part given."""
+    def measure(self, member: Member, state: ClientState, split: str) -> list[Measure]:
+        """Metrics of a member on one split; of each of its parts, where its table is pooled."""
         table = self.data.tables[member.scenario]
-        if logits is None:
-            whole = self.logits(member, state, split)
+        rows = table.splits[split]
+        logits = predict(self.model, state.parameters, rows).double().numpy()
+        tasks, present = self.data.schema.task_names, self.data.schema.has_task(member.scenario)
         found = []
-        for scenario, part in (parts or table.parts[split]).items():
-            found += measure(
-                scenario,
-                self.data.schema.task_names,
-                self.data.schema.has_task(member.scenario),
-                whole[part] if logits is None else logits,
-                table.splits[split].labels[part],
-            )
+        for scenario, part in table.parts[split].items():
+            found += measure(scenario, tasks, present, logits[part], rows.labels[part])
         return found
-
-    def logits(
-        self, member: Member, state: ClientState, split: str, part: slice | None = None
-    ) -> NDArray[np.float64]:
-        """[N, T]"""
-        rows = self.data.tables[member.scenario].splits[split]
-        return predict(self.model, state.parameters, rows.take(part) if part else rows).double().numpy()
 
 
 def stacks(jobs: list[Job], layout: str) -> list[list[Job]]:

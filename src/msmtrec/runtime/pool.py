@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ class RowTask:
     seeds: tuple[int, ...]
     folder: Path
 
+    @property
+    def name(self) -> str:
+        return f"{self.row.name}/{self.row.candidate}" if self.row.candidate else self.row.name
+
 
 def run_tasks(tasks: list[RowTask], jobs: int, progress: Progress) -> None:
     """Run all rows.
@@ -42,10 +47,11 @@ def run_tasks(tasks: list[RowTask], jobs: int, progress: Progress) -> None:
     """
     if jobs == 1:
         for task in tasks:
-            run_row(task.row, task.data, task.seeds, task.folder, _named(progress, task.row.name))
+            run_row(task.row, task.data, task.seeds, task.folder, _named(progress, task.name))
         return
     context = multiprocessing.get_context("spawn")
-    waiting, running = list(reversed(tasks)), {}
+    waiting = list(reversed(tasks))
+    running: dict[Connection, tuple[RowTask, SpawnProcess]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -67,7 +73,7 @@ def run_tasks(tasks: list[RowTask], jobs: int, progress: Progress) -> None:
                         " (out of memory?); continue with --resume, or with jobs: 1"
                     ) from None
                 if kind == "progress":
-                    progress(task.row.name, *content)
+                    progress(task.name, *content)
                     continue
                 del running[ready]
                 process.join()
@@ -111,7 +117,6 @@ def _end_with_parent() -> None:
     def watch() -> None:
         if parent is not None:
             parent.join()
-
 
         os._exit(1)
 

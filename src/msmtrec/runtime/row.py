@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from msmtrec.config import Row, TrainSettings
 from msmtrec.data.logs import POOLED
 from msmtrec.data.table import EncodedData
 from msmtrec.errors import UserError
-from msmtrec.evaluation.metrics import Measure
+from msmtrec.evaluation.metrics import Measure, measure
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.finetune import Tuning, fine_tune
 from msmtrec.federation.rounds import Plan, federate
 from msmtrec.federation.server import ServerState
-from msmtrec.federation.stack import ClientState, Member, Optimiser
+from msmtrec.federation.stack import ClientState, Member, Optimiser, predict
 from msmtrec.models.base import Parameters
-from msmtrec.rundir import Lines, metric_records, write_json
+from msmtrec.rundir import Lines, metric_records, read_json, write_json
 from msmtrec.runtime.in_process import InProcess
 
 Progress = Callable[[int, int], None]
@@ -31,8 +33,11 @@ Progress = Callable[[int, int], None]
 
 
 def run_row(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress) -> None:
-    """Train one row and write its folder; a finished row is left alone, an interrupted one continued."""
-    if (folder / "test.json").exists():
+    """Train one row and write its folder; a finished row is left alone, an interrupted one continued.
+
+    Reads training and validation rows only. `validation.json` is written last and marks the row as finished.
+    """
+    if (folder / "validation.json").exists():
         return
     train = row.train
     if train.threads:
@@ -93,12 +98,10 @@ def run_row(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, p
     )
     if row.fine_tune:
         rate = row.fine_tune.learning_rate or train.learning_rate
-        tuning = Tuning(
-            row.fine_tune.rounds, row.fine_tune.patience, Optimiser(rate, train.weight_decay)
-        )
+        tuning = Tuning(row.fine_tune.rounds, row.fine_tune.patience, Optimiser(rate, train.weight_decay))
         fine_tune(clients, members, tuning, train.rounds, journal, lambda done: progress(done, total))
     journal.finish()
-    _read_test_rows(clients, members, folder)
+    _save_models(clients, members, folder)
 
 
 def _with_anchors(state: ClientState, penalties: Mapping[Any, float], roles: Mapping[str, Any]) -> ClientState:
@@ -111,13 +114,9 @@ class RowJournal:
 
     def __init__(self, folder: Path, clients: InProcess, lengths: Mapping[str, int]) -> None:
         self.folder, self.clients = folder, clients
-        self.lines = {
-            name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")
-        }
+        self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
 
-    def metrics(
-        self, round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]
-    ) -> None:
+    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]) -> None:
         for record in metric_records(round_number, stage, split, found):
             self.lines["metrics"].append(record)
 
@@ -138,37 +137,50 @@ class RowJournal:
             lines.close()
 
 
-def _read_test_rows(clients: InProcess, members: list[Member], folder: Path) -> None:
-    """The only place that touches test rows: the chosen models' metrics and scores, once."""
+def _save_models(clients: InProcess, members: list[Member], folder: Path) -> None:
+    """Each scenario's model of its best round."""
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
-    records, scores = [], {}
+    chosen = []
     for member in members:
-        table = clients.data.tables[member.scenario]
-        for scenario, part in table.parts["test"].items():
-            best = clients.best.get(Member(member.seed, scenario))
-            if best is None:
+        for scenario in clients.data.tables[member.scenario].parts["validation"]:
+            best = clients.best[Member(member.seed, scenario)]
+            if math.isnan(best.score):
                 raise UserError(
                     f"scenario '{scenario}' has no validation AUC in any round, so no round can be chosen;"
                     " give it validation rows of both classes"
                 )
-            save_file(
-                {n: p.clone().contiguous() for n, p in best.parameters.items()},
-                models / f"{scenario}-seed{member.seed}.safetensors",
-            )
-            state = ClientState.fresh(best.parameters)
-            logits = clients.logits(member, state, "test", part)
-            found = clients.measure(member, state, "test", {scenario: part}, logits)
-            records += [
-                {"seed": member.seed, "round": best.round, "validation": best.score, **m.as_dict()}
-                for m in found
-            ]
-            scores[f"{scenario}/{member.seed}"] = logits.astype(np.float32)
-            rows = table.splits["test"].take(part)
-            scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
-    np.savez(folder / "scores.npz", **{key: np.asarray(value) for key, value in scores.items()})
-    write_json(folder / "test.json", records)
+            tensors = {n: p.clone().contiguous() for n, p in best.parameters.items()}
+            save_file(tensors, model_file(folder, scenario, member.seed))
+            chosen.append({"seed": member.seed, "scenario": scenario, "round": best.round, "auc": best.score})
+    write_json(folder / "validation.json", chosen)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+
+
+def model_file(folder: Path, scenario: str, seed: int) -> Path:
+    """Where a scenario's chosen model is; anything but letters, digits, '-' and '_' in its name is percent-encoded."""
+    return folder / "models" / f"{quote(scenario, safe='')}-seed{seed}.safetensors"
+
+
+def read_test_rows(row: Row, data: EncodedData, folder: Path) -> None:
+    """The only place that touches test rows: metrics and scores of the chosen models, once."""
+    if (folder / "test.json").exists():
+        return
+    model = row.model.build(data.layout)
+    records: list[dict[str, Any]] = []
+    scores: dict[str, Any] = {}
+    owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
+    for chosen in read_json(folder / "validation.json"):
+        scenario, seed = chosen["scenario"], chosen["seed"]
+        table = owners[scenario]
+        rows = table.splits["test"].take(table.parts["test"][scenario])
+        logits = predict(model, load_file(model_file(folder, scenario, seed)), rows).double().numpy()
+        found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
+        records += [{"seed": seed, "round": chosen["round"], **m.as_dict()} for m in found]
+        scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
+        scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
+    np.savez(folder / "scores.npz", **scores)
+    write_json(folder / "test.json", records)
 
 
 def batch_sizes(train: TrainSettings, data: EncodedData) -> dict[str, int]:
@@ -183,7 +195,9 @@ def batch_sizes(train: TrainSettings, data: EncodedData) -> dict[str, int]:
     if isinstance(size, dict):
         missing = [name for name in names if name not in size]
         if missing:
-            raise UserError(f"train.batch_size has no number for scenario '{missing[0]}'; scenarios: {', '.join(names)}")
+            raise UserError(
+                f"train.batch_size has no number for scenario '{missing[0]}'; scenarios: {', '.join(names)}"
+            )
         each = {name: size[name] for name in names}
     else:
         each = dict.fromkeys(names, size)

@@ -180,9 +180,7 @@ def _read_users(folder: Path) -> pl.LazyFrame:
 
 def _read_videos(folder: Path) -> pl.LazyFrame:
     text = ["author_id", "video_type", "upload_type", "music_type", "tag"]
-    videos = _scan(
-        folder / "video_features_basic_pure.csv", {"video_id": pl.Int64, **dict.fromkeys(text, pl.String)}
-    )
+    videos = _scan(folder / "video_features_basic_pure.csv", {"video_id": pl.Int64, **dict.fromkeys(text, pl.String)})
     return videos.with_columns(pl.col("tag").str.split(","))
 
 

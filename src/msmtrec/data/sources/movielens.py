@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 
 from msmtrec.data.fetch import Archive, Remote
-from msmtrec.data.logs import SPLIT, Logs, fingerprint_files
+from msmtrec.data.logs import Logs, fingerprint_files
 from msmtrec.data.split import by_fractions
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
@@ -85,9 +85,9 @@ class MovieLens(Settings):
         catalogue = movies["title"].unique().sort()
         genres = movies["genres"].explode().drop_nulls().unique().sort()
         rows = ratings.join(users, on="user_id", how="left", maintain_order="left")
-        rows = rows.join(
-            movies.unique("title", keep="first"), on="title", how="left", maintain_order="left"
-        ).select(_LISTED)
+        rows = rows.join(movies.unique("title", keep="first"), on="title", how="left", maintain_order="left").select(
+            _LISTED
+        )
         rows = rows.with_columns(
             (pl.col("rating") > 3).cast(pl.Int8).alias("click"),
             (pl.col("rating") > 4).cast(pl.Int8).alias("like"),
@@ -141,9 +141,7 @@ def _read_original(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFra
 
     movies = read("movies.dat", ("movie_id", "title", "genres"))
     ratings = read("ratings.dat", ("user_id", "movie_id", "rating", "timestamp"))
-    ratings = ratings.join(
-        movies.select("movie_id", "title"), on="movie_id", how="left", maintain_order="left"
-    )
+    ratings = ratings.join(movies.select("movie_id", "title"), on="movie_id", how="left", maintain_order="left")
     users = read("users.dat", ("user_id", "gender", "age", "occupation", "zip"))
     movies = movies.with_columns(
         pl.col("genres").str.split("|"), pl.col("title").str.extract(r"\((\d{4})\)\s*$").alias("year")

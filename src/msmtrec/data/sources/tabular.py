@@ -56,7 +56,7 @@ class Column(Settings):
     shared: Shared | None = None
     log: bool = False
     separator: str = ","
-    max_values: int = Field(8, ge=1)
+    max_values: int = Field(default=8, ge=1)
 
 
 class Label(Settings):
@@ -72,7 +72,7 @@ class Split(Settings):
 
     Args:
         column: a column that says train, validation or test; or
-        time: a column to order by, with `train_until` and `validation_until` (inclusive), or with `fractions`; or
+        time: a column to order by, with inclusive `train_until` and `validation_until`, or `fractions`; or
         fractions: alone: consecutive shares in file order.
         within: with fractions: share out each value of this column by itself (each user's first rows are training rows).
     """
@@ -146,7 +146,9 @@ class Tabular(Settings):
         for name, task in tasks.items():
             for scenario in task.scenarios or ():
                 if scenario not in frames:
-                    raise UserError(f"data.tasks.{name}.scenarios: no scenario '{scenario}'; {nearest(scenario, frames)}")
+                    raise UserError(
+                        f"data.tasks.{name}.scenarios: no scenario '{scenario}'; {nearest(scenario, frames)}"
+                    )
         has = {
             scenario: tuple(n for n, t in tasks.items() if t.scenarios is None or scenario in t.scenarios)
             for scenario in frames
@@ -234,7 +236,10 @@ class Tabular(Settings):
             frame = frame.sort(split.time, maintain_order=True)
         if split.fractions is not None:
             return by_fractions(frame.collect(), split.fractions, split.within).lazy()
-        bounds = [_like(value, schema[split.time or ""], split.time or "") for value in (split.train_until, split.validation_until)]
+        bounds = [
+            _like(value, schema[split.time or ""], split.time or "")
+            for value in (split.train_until, split.validation_until)
+        ]
         return by_bounds(frame, split.time or "", *bounds)
 
 
@@ -251,6 +256,7 @@ def _feature(name: str, column: Column) -> Feature:
 def _like(value: Any, kind: pl.DataType, column: str) -> Any:
     """A bound in the time column's own type."""
     try:
-        return pl.Series([value]).cast(pl.String).cast(kind)[0] if not kind.is_temporal() else pl.Series([str(value)]).str.strptime(kind)[0]
+        text = pl.Series([str(value)])
+        return text.str.strptime(kind)[0] if isinstance(kind, pl.Date | pl.Datetime) else text.cast(kind)[0]
     except pl.exceptions.PolarsError as error:
         raise UserError(f"split bound {value!r} does not fit time column '{column}' of type {kind}") from error

@@ -1,0 +1,293 @@
+"""Commands: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from msmtrec.errors import UserError
+
+app = typer.Typer(
+    name="msmtrec",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Federated multi-scenario multi-task recommendation. Start with: `msmtrec demo`",
+)
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Look at logs, check and fetch them.")
+list_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="What a config may name.")
+app.add_typer(data_app, name="data")
+app.add_typer(list_app, name="list")
+out, err = Console(), Console(stderr=True)
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file, or a built-in name such as kuairand.")
+]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a key; repeatable.")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
+
+
+def main() -> NoReturn:
+    """Entry point: one sentence and exit code 2 for what a user can repair."""
+    try:
+        app()
+    except UserError as error:
+        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("interrupted; continue with --resume")
+        sys.exit(130)
+    sys.exit(0)
+
+
+@app.command()
+def train(
+    config: ConfigArgument,
+    set_: SetOption = None,
+    out_dir: OutOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same config.")] = False,
+) -> None:
+    """Train every method of a config on every seed and compare them.
+
+    Example: `msmtrec train kuairand --set seeds=5 --set train.rounds=10 --out runs/mine`
+    """
+    from msmtrec.config import load_config
+
+    _run(load_config(_config_path(config), tuple(set_ or ())), out_dir, resume)
+
+
+@app.command()
+def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
+    """Reference rows and PF-MSMTrec on real logs, in about five minutes.
+
+    Example: `msmtrec demo --out runs/demo`
+    """
+    from msmtrec.config import load_config
+    from msmtrec.demo import built_in_config, choose_demo
+
+    name = choose_demo(lambda line: out.print(f"[dim]{escape(line)}[/]", soft_wrap=True))
+    folder = out_dir or _free(Path("runs") / f"demo-{name}") if not resume else out_dir or Path("runs") / f"demo-{name}"
+    _run(load_config(built_in_config(name)), folder, resume)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]) -> None:
+    """The tables of a finished run again.
+
+    Example: `msmtrec show runs/demo-kuairand`
+    """
+    from msmtrec.experiment import Run
+
+    _print(Run.open(run))
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """Data sets, and which are present.
+
+    Example: `msmtrec data list`
+    """
+    from msmtrec.data.catalogue import REMOTES, is_present
+    from msmtrec.settings import data_directory
+
+    table = _table("data set", "present", "what", "licence")
+    for name, remote in REMOTES.items():
+        table.add_row(name, "yes" if is_present(name) else "no", remote.title, remote.licence)
+    out.print(table)
+    out.print(f"[dim]data directory: {data_directory()} (MSMTREC_DATA); fetch one: msmtrec data fetch NAME[/]")
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """Download a public data set, checksummed.
+
+    Example: `msmtrec data fetch movielens-1m`
+    """
+    from msmtrec.data.catalogue import REMOTES, fetch_named, is_present
+
+    if name in REMOTES:
+        if is_present(name):
+            out.print(f"{name} is there already")
+            return
+        out.print(f"{REMOTES[name].title}\nlicence: {REMOTES[name].licence}")
+    with Progress(TextColumn(name), BarColumn(), TimeRemainingColumn(), console=err, transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        origin = fetch_named(name, progress=lambda done, total: bar.update(task, completed=done, total=total or None))
+    out.print(f"{name}: fetched from {origin}")
+
+
+@data_app.command("describe")
+def data_describe(config: ConfigArgument, set_: SetOption = None) -> None:
+    """Scenarios, rows, label rates, vocabularies and unknown ids.
+
+    Example: `msmtrec data describe kuairand`
+    """
+    from msmtrec.config import load_config
+    from msmtrec.data.describe import describe
+    from msmtrec.data.encode import default_cache, encode
+
+    logs = load_config(_config_path(config), tuple(set_ or ())).data.load()
+    encoded = encode(logs, share=False, cache=default_cache())
+    table = _table("scenario", "train", "validation", "test")
+    for task in encoded.schema.task_names:
+        table.add_column(task, justify="right")
+    for name in ("groups", "vocabulary", "unknown in test"):
+        table.add_column(name, justify="right")
+    for p in describe(encoded):
+        rates = [f"{p.rates[t]:.3f}" if t in p.rates else "–" for t in encoded.schema.task_names]
+        counts = [f"{n:,}" for n in p.rows.values()]
+        table.add_row(p.scenario, *counts, *rates, f"{p.groups:,}", f"{p.vocabulary:,}", f"{p.unknown:.1%}")
+    out.print(table)
+    fields = ", ".join(f"{f.name}{' (shared)' if f.shared else ''}" for f in encoded.schema.features)
+    out.print(f"[dim]{escape(encoded.schema.name)} from {escape(encoded.origin)}; features: {escape(fields)}[/]")
+    for note in logs.notes:
+        out.print(f"[dim]{escape(note)}[/]")
+
+
+@data_app.command("check")
+def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
+    """Everything that would stop or spoil a training run; exit code 2 if something would stop it.
+
+    Example: `msmtrec data check configs/own-data.yaml`
+    """
+    from msmtrec.config import load_config
+    from msmtrec.data.describe import leaks
+    from msmtrec.data.encode import default_cache, encode
+
+    logs = load_config(_config_path(config), tuple(set_ or ())).data.load()
+    encode(logs, share=False, cache=default_cache())
+    found = list(leaks(logs))
+    for sentence in found:
+        out.print(f"[bold yellow]leakage?[/] {escape(sentence)}", soft_wrap=True)
+    rows = sum(frame.select(_length()).collect().item() for frame in logs.frames.values())
+    out.print(f"{len(logs.frames)} scenarios, {rows:,} rows: usable" + (f", {len(found)} warnings" if found else ""))
+
+
+@list_app.command("methods")
+def list_methods() -> None:
+    """Federated methods and reference rows.
+
+    Example: `msmtrec list methods`
+    """
+    from msmtrec.methods import METHODS
+
+    table = _table("method", "presets", "what")
+    for name, entry in METHODS.items():
+        table.add_row(name, ", ".join(entry.presets) or "–", entry.about)
+    out.print(table)
+
+
+@list_app.command("models")
+def list_models() -> None:
+    """Networks.
+
+    Example: `msmtrec list models`
+    """
+    from msmtrec.config import MODELS
+
+    table = _table("model", "what")
+    for name, settings in MODELS.items():
+        table.add_row(name, (sys.modules[settings.__module__].__doc__ or "").strip())
+    out.print(table)
+
+
+@list_app.command("datasets")
+def list_datasets() -> None:
+    """Sources that `data.source` may name.
+
+    Example: `msmtrec list datasets`
+    """
+    from msmtrec.config import SOURCES
+
+    table = _table("source", "what")
+    for name, settings in SOURCES.items():
+        table.add_row(name, (sys.modules[settings.__module__].__doc__ or "").strip().splitlines()[0])
+    out.print(table)
+
+
+def _run(config: Any, folder: Path | None, resume: bool) -> None:
+    from msmtrec.experiment import run
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as bar:
+        whole = bar.add_task("[bold]all rounds", total=None)
+        rows = {name: bar.add_task(name, total=total, visible=False) for name, total in _rounds(config).items()}
+        bar.update(whole, total=sum(_rounds(config).values()))
+
+        def progress(row: str, done: int, total: int) -> None:
+            bar.update(rows[row], completed=done, total=total, visible=done < total)
+            bar.update(whole, completed=sum(task.completed for task in bar.tasks if task.id != whole))
+
+        finished = run(
+            config,
+            out=folder,
+            resume=resume,
+            progress=progress,
+            status=lambda text: bar.update(whole, description=f"[bold]{text}"),
+        )
+        bar.update(whole, completed=sum(_rounds(config).values()))
+    _print(finished)
+
+
+def _rounds(config: Any) -> dict[str, int]:
+    return {
+        f"{row.name}/{row.candidate}" if row.candidate else row.name: row.train.rounds
+        + (row.fine_tune.rounds if row.fine_tune else 0)
+        for candidates in config.rows
+        for row in candidates
+    }
+
+
+def _print(run: Any) -> None:
+    from msmtrec.report.terminal import difference_table, results_table
+
+    wide = Console(width=max(out.width, 72 + 12 * len(run.results.cells))) if not out.is_terminal else out
+    wide.print(results_table(run.results))
+    if len(run.results.cells) > 1:
+        wide.print(difference_table(run.results))
+    out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def _config_path(config: str) -> Path:
+    from msmtrec.demo import built_in_config
+
+    path = Path(config)
+    return path if path.suffix in (".yaml", ".yml") or path.exists() else built_in_config(config)
+
+
+def _free(folder: Path) -> Path:
+    """The folder, or the first of folder-2, folder-3 … that is not taken."""
+    candidate, number = folder, 1
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _length() -> Any:
+    import polars as pl
+
+    return pl.len()

@@ -1,0 +1,28 @@
+"""Data sets that can be fetched, and what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msmtrec.data.fetch import Progress, Remote, fetch
+from msmtrec.data.sources import kuairand, movielens
+from msmtrec.errors import UserError, nearest
+from msmtrec.settings import data_directory
+
+REMOTES: dict[str, Remote] = {remote.name: remote for remote in (kuairand.REMOTE, movielens.REMOTE)}
+
+
+def is_present(name: str) -> bool:
+    """Whether a fetchable data set is in the data directory."""
+    return {"kuairand-pure": kuairand.KuaiRand().present, "movielens-1m": movielens.MovieLens().present}[name]()
+
+
+def fetch_named(name: str, directory: Path | None = None, progress: Progress | None = None, timeout: float = 30) -> str:
+    """Fetch a data set by name into the data directory; returns where it came from.
+
+    Raises:
+        UserError: unknown name, or as `fetch`.
+    """
+    if name not in REMOTES:
+        raise UserError(f"no data set '{name}' to fetch; {nearest(name, REMOTES)}")
+    return fetch(REMOTES[name], directory or data_directory(), progress, timeout)

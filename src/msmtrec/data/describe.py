@@ -1,0 +1,88 @@
+"""What is in the logs: rows, label rates, vocabularies, unknown ids; and features that know too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from msmtrec.data.logs import SPLIT, SPLITS, Logs
+from msmtrec.data.table import EncodedData, ScenarioTable
+from msmtrec.evaluation.metrics import auc
+from msmtrec.schema import Feature
+
+LEAKAGE_AUC = 0.99
+
+
+@dataclass(frozen=True)
+class ScenarioProfile:
+    """One scenario.
+
+    Args:
+        rows: split -> rows.
+        rates: task -> share of positives over all its labelled rows (absent where the scenario lacks the task).
+        groups: distinct users or sessions in all splits.
+        vocabulary: ids over all fields; unknown: mean share of unknown values in test rows over fields.
+    """
+
+    scenario: str
+    rows: dict[str, int]
+    rates: dict[str, float]
+    groups: int
+    vocabulary: int
+    unknown: float
+
+
+def describe(data: EncodedData) -> list[ScenarioProfile]:
+    """Profiles in table order."""
+    return [_profile(data, table) for table in data.tables.values()]
+
+
+def _profile(data: EncodedData, table: ScenarioTable) -> ScenarioProfile:
+    labels = np.concatenate([table.splits[split].labels for split in SPLITS])
+    groups = np.concatenate([table.splits[split].group for split in SPLITS])
+    present = data.schema.has_task(table.scenario)
+    unknown = [shares["test"] for shares in table.profile["unknown"].values()]
+    return ScenarioProfile(
+        table.scenario,
+        {split: len(table.splits[split]) for split in SPLITS},
+        {task: float(np.nanmean(labels[:, t])) for t, task in enumerate(data.schema.task_names) if present[t]},
+        len(np.unique(groups)),
+        sum(table.profile["vocabulary"].values()),
+        float(np.mean(unknown)) if unknown else 0.0,
+    )
+
+
+def leaks(logs: Logs) -> Iterator[str]:
+    """A sentence for every feature that alone separates a task's classes (AUC above .99 on validation rows)."""
+    for scenario, lazy in logs.frames.items():
+        frame = lazy.collect()
+        train, held = (frame.filter(pl.col(SPLIT) == split) for split in ("train", "validation"))
+        for task in logs.schema.tasks:
+            if task.name not in logs.schema.scenarios[scenario]:
+                continue
+            for feature in logs.schema.features:
+                found = _alone(feature, task.label, train, held)
+                if not np.isnan(found) and max(found, 1 - found) > LEAKAGE_AUC:
+                    yield (
+                        f"feature '{feature.name}' alone reaches AUC {max(found, 1 - found):.4f} for task '{task.name}'"
+                        f" in scenario '{scenario}': is it known before the impression?"
+                    )
+
+
+def _alone(feature: Feature, label: str, train: pl.DataFrame, held: pl.DataFrame) -> float:
+    """AUC of one feature on validation rows: the value itself, or the training label rate of its category."""
+    held = held.filter(pl.col(label).is_not_null())
+    truth = held[label].cast(pl.Float64).to_numpy()
+    if feature.kind == "numeric":
+        return auc(held[feature.name].cast(pl.Float64).fill_null(0).to_numpy(), truth)
+    if feature.kind == "multi":
+        return float("nan")
+    rate = train.group_by(pl.col(feature.name).alias("value")).agg(pl.col(label).cast(pl.Float64).mean().alias("rate"))
+    base = float(np.nan_to_num(train[label].cast(pl.Float64).to_numpy(), nan=0.0).mean())
+    known = held.select(pl.col(feature.name).alias("value")).join(
+        rate, on="value", how="left", nulls_equal=True, maintain_order="left"
+    )
+    return auc(known["rate"].fill_null(base).to_numpy(), truth)

