@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from msmtrec.data.table import EncodedData, Field, Layout, Rows
-from msmtrec.federation.stack import predict
+from msmtrec.federation.stack import predict, single_batch, with_member_axis
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.reference import reference_forward
 from msmtrec.roles import Role
@@ -55,8 +55,6 @@ def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}
     data = rows(64)
     with torch.enable_grad():
-        from msmtrec.federation.stack import single_batch, with_member_axis
-
         kept = with_member_axis(model, leaves)
         logits = model.forward(kept, single_batch(model, data, leaves["gate"]))
         logits.square().sum().backward()

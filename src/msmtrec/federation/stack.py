@@ -172,7 +172,9 @@ def train_stack(
             updates = _adam_updates(packed, [job.state.step + step for job in jobs[:count]], optimiser)
         chosen = [plan[step] for plan in plans[:count]]
         loss = _loss(model, leaves, jobs[:count], chosen, packed, deck, step)
-        grads = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+        raw = torch.autograd.grad(loss, list(leaves.values()))
+        # fused Adam walks memory in order and misreads a gradient that autograd returns transposed
+        grads = {name: grad.contiguous() for name, grad in zip(leaves, raw, strict=True)}
         with torch.no_grad():
             for name, role in packed.roles.items():
                 if weight := optimiser.penalties.get(role):
