@@ -221,7 +221,7 @@ class Tabular(Settings):
             if not isinstance(schema[name], pl.List):
                 frame = frame.with_columns(pl.col(name).cast(pl.String).str.split(column.separator))
         if split.column is not None:
-            odd = frame.filter(~pl.col(split.column).is_in(SPLITS) | pl.col(split.column).is_null())
+            odd = frame.filter(~pl.col(split.column).is_in(list(SPLITS)) | pl.col(split.column).is_null())
             wrong = odd.select(split.column).head(1).collect()
             if not wrong.is_empty():
                 raise UserError(

@@ -1,0 +1,146 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from msmtrec.data.encode import encode
+from msmtrec.data.logs import POOLED, SPLIT, Logs
+from msmtrec.errors import UserError
+from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema, Task
+
+SCHEMA = Schema(
+    "toy",
+    (
+        Feature("user"),
+        Feature("item", shared=IdSpace("ids", 5)),
+        Feature("word", shared=IdSpace("hash", 1000)),
+        Feature("tags", "multi", max_values=2),
+        Feature("price", "numeric", log=True),
+    ),
+    (Task("click"), Task("buy", within="click")),
+    {"a": ("click", "buy"), "b": ("click",)},
+    group="user",
+)
+FRAME = pl.DataFrame(
+    {
+        "user": ["x", "y", None, "z", "x", "w"],
+        "item": [0, 4, 9, None, 1, 2],
+        "word": ["p", "q", "p", None, "p", "new"],
+        "tags": [["s", "t"], ["t"], [], ["u", "s", "t"], None, ["s"]],
+        "price": [0.0, 3.0, None, 1.0, 7.0, 0.0],
+        "click": [1, 0, 1, 0, 1, 0],
+        "buy": [1, 0, 1, 0, 1, 0],
+        SPLIT: ["train", "train", "validation", "validation", "test", "test"],
+    }
+)
+
+
+def logs(frame: pl.DataFrame = FRAME, **changes) -> Logs:  # type: ignore[no-untyped-def]
+    return Logs(SCHEMA, {"a": frame.lazy(), "b": frame.lazy()}, "f", "toy.csv", **changes)
+
+
+def test_ids_by_hand() -> None:
+    data = encode(logs(), share=True)
+    assert [f.name for f in data.layout.fields] == ["user", "tags", "item", "word"]  # private fields first
+    assert data.layout.shared_rows == (5 + FIRST_ID) + (1000 + FIRST_ID)
+    table = data.tables["a"]
+    tags = FIRST_ID + 2  # after users x, y and the two reserved ids
+    assert table.private_rows == tags + FIRST_ID + 2
+    user, s, t = FIRST_ID, tags + FIRST_ID, tags + FIRST_ID + 1
+    assert table.splits["train"].ids[:, :4].tolist() == [[user, s, t, FIRST_ID], [user + 1, t, PADDING, FIRST_ID + 4]]
+    held = table.splits["validation"].ids
+    assert held[:, 0].tolist() == [MISSING_ID, UNKNOWN_ID]  # a missing and an unseen user
+    assert held[:, 1:3].tolist() == [[tags + MISSING_ID, PADDING], [tags + UNKNOWN_ID, s]]  # empty; third tag cut
+    assert held[:, 3].tolist() == [UNKNOWN_ID, MISSING_ID]  # 9 is outside the agreed ids
+    words = table.splits["train"].ids[:, 4]
+    assert table.splits["test"].ids[0, 4] == words[0] != words[1]
+
+
+def test_unsharing_makes_every_field_private() -> None:
+    data = encode(logs(), share=False)
+    assert data.layout.shared_rows == 0
+    assert data.tables["a"].splits["test"].ids[0, 1] == (FIRST_ID + 2) + UNKNOWN_ID  # item 1 is not in training rows
+
+
+def test_scaling_uses_training_rows_only_and_missing_has_a_flag() -> None:
+    numeric = encode(logs(), share=True).tables["a"].splits
+    mean, deviation = np.log(4) / 2, np.log(4) / 2
+    assert numeric["train"].numeric.tolist() == [pytest.approx([-1, 0]), pytest.approx([1, 0])]
+    assert numeric["validation"].numeric[0].tolist() == [0.0, 1.0]
+    assert numeric["test"].numeric[0].tolist() == pytest.approx([(np.log(8) - mean) / deviation, 0])
+
+
+def test_a_task_that_a_scenario_lacks_is_never_read() -> None:
+    broken = FRAME.with_columns(pl.lit(7).alias("buy"))
+    data = encode(Logs(replace(SCHEMA, scenarios={"b": ("click",)}), {"b": broken.lazy()}, "f", "toy"), share=True)
+    assert np.isnan(data.tables["b"].splits["train"].labels[:, 1]).all()
+
+
+def test_groups_are_stable_across_scenarios() -> None:
+    data = encode(logs(), share=True)
+    assert data.tables["a"].splits["train"].group.tolist() == data.tables["b"].splits["train"].group.tolist()
+    assert len(set(data.tables["a"].splits["train"].group)) == 2
+
+
+def test_pooled_rows_know_where_they_came_from() -> None:
+    pooled = encode(logs().pooled(), share=False)
+    table = pooled.tables[POOLED]
+    assert len(table.splits["train"]) == 4
+    assert table.parts["train"] == {"a": slice(0, 2), "b": slice(2, 4)}
+    assert np.isnan(table.splits["train"].labels[2:, 1]).all()  # b has no buys
+    column = table.splits["train"].ids[:, [f.start for f in pooled.layout.fields if f.name == "__scenario"][0]]
+    assert column[0] == column[1] != column[2] == column[3]
+
+
+def test_the_cache_gives_the_same_tables_and_is_keyed_by_content(tmp_path: Path) -> None:
+    fresh, cached = encode(logs(), share=True), encode(logs(), share=True, cache=tmp_path)
+    again = encode(logs(), share=True, cache=tmp_path)
+    for data in (cached, again):
+        assert data.layout == fresh.layout
+        for split in ("train", "validation", "test"):
+            one, two = data.tables["a"].splits[split], fresh.tables["a"].splits[split]
+            assert np.array_equal(one.ids, two.ids)
+            assert np.array_equal(one.labels, two.labels, equal_nan=True)
+    assert len(list(tmp_path.iterdir())) == 1
+    encode(replace(logs(), fingerprint="other"), share=True, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            pl.lit(2).alias("click"),
+            r"toy.csv: label 'click' of scenario 'a' holds 2 in 2 train rows; a label must be 0, 1",
+        ),
+        (pl.lit("no").alias("click"), r"label 'click' of scenario 'a' holds text \('no'\)"),
+        (pl.lit(0).alias("click"), r"one class only in the train split; move the split"),
+        (pl.lit(None).cast(pl.Int8).alias("click"), r"no value in the train split"),
+        ((1 - pl.col("click")).alias("buy"), r"label 'buy' of scenario 'a' is 1 where 'click' is 0"),
+        (
+            pl.lit(float("nan")).alias("price"),
+            r"numeric column 'price' of scenario 'a' holds nan in 6 rows \(first: row 1",
+        ),
+        (pl.lit(float("inf")).alias("price"), r"holds inf in 6 rows"),
+        (pl.lit("cheap").alias("price"), r"holds text \('cheap'\); declare it categorical"),
+        (pl.lit(-1.0).alias("price"), r"has log: true but holds -1.0"),
+        (pl.lit("train").alias(SPLIT), r"scenario 'a' has no validation rows"),
+    ],
+)
+def test_bad_rows_get_one_sentence(change: pl.Expr, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        encode(logs(FRAME.with_columns(change)), share=True)
+
+
+def test_missing_column_and_empty_scenario() -> None:
+    with pytest.raises(UserError, match=r"scenario 'a' has no column 'word'; did you mean|valid:"):
+        encode(logs(FRAME.drop("word")), share=True)
+    with pytest.raises(UserError, match=r"scenario 'a' has no rows"):
+        encode(logs(FRAME.clear()), share=True)
+
+
+def test_one_class_may_be_allowed() -> None:
+    frame = FRAME.with_columns(pl.lit(0).alias("buy"))
+    assert len(encode(logs(frame, allow_one_class=True), share=True).tables) == 2
