@@ -21,10 +21,10 @@ lint: $(READY)
 	$(BIN)/mypy
 
 results-kuairand: $(READY)
-	$(BIN)/msmtrec tune configs/results/kuairand.yaml --out runs/results-kuairand
+	$(BIN)/msmtrec train configs/results/kuairand.yaml --out runs/results-kuairand
 
 results-movielens: $(READY)
-	$(BIN)/msmtrec tune configs/results/movielens-1m.yaml --out runs/results-movielens-1m
+	$(BIN)/msmtrec train configs/results/movielens-1m.yaml --out runs/results-movielens-1m
 
 # torch first and by itself: an exact pin takes whichever build (CPU or CUDA) pip is configured for.
 $(READY): pyproject.toml constraints.txt

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from msmtrec.errors import UserError
+from msmtrec.errors import UserError, nearest
 
 app = typer.Typer(
     name="msmtrec",
@@ -26,6 +26,8 @@ list_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 out, err = Console(), Console(stderr=True)
+if not out.is_terminal:
+    out = Console(width=200)  # into a file or a pipe: do not fold tables to 80 columns
 
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="YAML file, or a built-in name such as kuairand.")
@@ -112,11 +114,12 @@ def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
     """
     from msmtrec.data.catalogue import REMOTES, fetch_named, is_present
 
-    if name in REMOTES:
-        if is_present(name):
-            out.print(f"{name} is there already")
-            return
-        out.print(f"{REMOTES[name].title}\nlicence: {REMOTES[name].licence}")
+    if name not in REMOTES:
+        raise UserError(f"no data set '{name}' to fetch; {nearest(name, REMOTES)}")
+    if is_present(name):
+        out.print(f"{name} is there already")
+        return
+    out.print(f"{REMOTES[name].title}\nlicence: {REMOTES[name].licence}")
     with Progress(TextColumn(name), BarColumn(), TimeRemainingColumn(), console=err, transient=True) as bar:
         task = bar.add_task(name, total=None)
         origin = fetch_named(name, progress=lambda done, total: bar.update(task, completed=done, total=total or None))
@@ -255,10 +258,9 @@ def _rounds(config: Any) -> dict[str, int]:
 def _print(run: Any) -> None:
     from msmtrec.report.terminal import difference_table, results_table
 
-    wide = Console(width=max(out.width, 72 + 12 * len(run.results.cells))) if not out.is_terminal else out
-    wide.print(results_table(run.results))
+    out.print(results_table(run.results))
     if len(run.results.cells) > 1:
-        wide.print(difference_table(run.results))
+        out.print(difference_table(run.results))
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 

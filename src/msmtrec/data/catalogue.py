@@ -6,7 +6,6 @@ from pathlib import Path
 
 from msmtrec.data.fetch import Progress, Remote, fetch
 from msmtrec.data.sources import kuairand, movielens
-from msmtrec.errors import UserError, nearest
 from msmtrec.settings import data_directory
 
 REMOTES: dict[str, Remote] = {remote.name: remote for remote in (kuairand.REMOTE, movielens.REMOTE)}
@@ -18,11 +17,9 @@ def is_present(name: str) -> bool:
 
 
 def fetch_named(name: str, directory: Path | None = None, progress: Progress | None = None, timeout: float = 30) -> str:
-    """Fetch a data set by name into the data directory; returns where it came from.
+    """Fetch one of REMOTES into the data directory; returns where it came from.
 
     Raises:
-        UserError: unknown name, or as `fetch`.
+        UserError: as `fetch`.
     """
-    if name not in REMOTES:
-        raise UserError(f"no data set '{name}' to fetch; {nearest(name, REMOTES)}")
     return fetch(REMOTES[name], directory or data_directory(), progress, timeout)

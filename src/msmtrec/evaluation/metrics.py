@@ -12,13 +12,13 @@ Scores = NDArray[np.floating[Any]]
 
 
 def auc(scores: Scores, labels: Scores) -> float:
-    """Probability that a positive scores above a negative, ties counting half; NaN with one class.
+    """Probability that a positive scores above a negative, ties counting half; NaN with one class or a NaN score.
 
     scores [N], labels [N] of 0 and 1. Mann-Whitney by two binary searches over the sorted negatives.
     """
     positive = labels > 0.5
     ups, downs = scores[positive], np.sort(scores[~positive])
-    if not len(ups) or not len(downs):
+    if not len(ups) or not len(downs) or np.isnan(scores).any():
         return float("nan")
     below = np.searchsorted(downs, ups, side="left").sum(dtype=np.float64)
     upto = np.searchsorted(downs, ups, side="right").sum(dtype=np.float64)
@@ -27,7 +27,7 @@ def auc(scores: Scores, labels: Scores) -> float:
 
 def log_loss(logits: Scores, labels: Scores) -> float:
     """Mean negative log-likelihood of [N] labels under [N] logits; NaN without rows."""
-    if not len(logits):
+    if not len(logits) or not np.isfinite(logits).all():
         return float("nan")
     return float((np.logaddexp(0, logits) - labels * logits).mean())
 

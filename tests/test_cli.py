@@ -1,0 +1,105 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from msmtrec.cli import app, main
+
+SMALL = ["--set", "train.rounds=1", "--set", "train.local_steps=2", "--set", "seeds=2", "--set", "jobs=1"]
+SMALL += ["--set", "data.rows=600", "--set", "methods={local: null, paper: {method: pf-msmtrec, preset: paper}}"]
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    sys.argv = ["msmtrec", *arguments]
+    with pytest.raises(SystemExit) as stop:
+        main()
+    printed = capsys.readouterr()
+    return int(stop.value.code or 0), printed.out, printed.err
+
+
+def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = call(capsys, "train", "synthetic", *SMALL, "--out", str(tmp_path / "run"))
+    assert code == 0
+    for word in ("scenario-0", "conversion", "paper", "±", "Difference to local", str(tmp_path / "run")):
+        assert word in out
+    assert call(capsys, "show", str(tmp_path / "run"))[1] == out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "nothing.yaml"], "cannot read the config nothing.yaml"),
+        (["train", "kuairnad"], "did you mean 'kuairand'?"),
+        (["train", "synthetic", "--set", "train.rouns=1"], "unknown config key 'train.rouns'; did you mean 'rounds'?"),
+        (["show", "nowhere"], "nowhere/results.json is missing or damaged"),
+        (["data", "fetch", "movielens"], "no data set 'movielens' to fetch; did you mean 'movielens-1m'?"),
+        (["data", "check", "synthetic", "--set", "data.users=0"], "data.users:"),
+    ],
+)
+def test_mistakes_exit_2_with_one_sentence(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    groups = [([], app), *(([g.name], g.typer_instance) for g in app.registered_groups)]
+    for path, group in groups:
+        for command in group.registered_commands:
+            name = command.name or command.callback.__name__.replace("_", "-")
+            code, out, _ = call(capsys, *path, name, "--help")
+            assert code == 0
+            assert "Example:" in out, name
+
+
+def test_describe_and_check(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "data", "describe", "synthetic", "--set", "data.rows=600")
+    assert code == 0
+    assert "scenario-3" in out
+    assert "420" in out  # 70 % of 600
+    code, out, _ = call(capsys, "data", "check", "synthetic", "--set", "data.rows=600")
+    assert (code, out) == (0, "4 scenarios, 2,400 rows: usable\n")
+
+
+def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import polars as pl
+
+    n = 200
+    pl.DataFrame(
+        {
+            "s": ["a"] * n,
+            "click": [i % 3 // 2 for i in range(n)],
+            "watched": [i % 3 // 2 * 9.5 for i in range(n)],
+            "u": [i % 7 for i in range(n)],
+        }
+    ).write_csv(tmp_path / "logs.csv")
+    (tmp_path / "c.yaml").write_text(
+        f"data: {{source: tabular, files: {tmp_path}/logs.csv, scenario: s, tasks: {{click: }},"
+        " features: {u: , watched: {kind: numeric}}, split: {fractions: [.6, .2, .2]}}\nmethods: [local]\n"
+        "train: {local_steps: 1}\n"
+    )
+    code, out, _ = call(capsys, "data", "check", str(tmp_path / "c.yaml"))
+    assert code == 0
+    assert "leakage? feature 'watched' alone reaches AUC 1.0000 for task 'click' in scenario 'a'" in out
+    assert "1 warnings" in out
+
+
+def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "pf-msmtrec" in call(capsys, "list", "methods")[1]
+    assert "mmoe" in call(capsys, "list", "models")[1]
+    assert "tabular" in call(capsys, "list", "datasets")[1]
+    assert "movielens-1m" in call(capsys, "data", "list")[1]
+
+
+def test_python_dash_m() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "msmtrec", "list", "methods"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "fedavg-all" in done.stdout
