@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from properties import combine, random_updates
 from scipy.optimize import minimize
 
 from msmtrec.aggregation.conflict import (
@@ -12,6 +11,7 @@ from msmtrec.aggregation.conflict import (
     simplex_minimum,
 )
 from msmtrec.errors import UserError
+from properties import combine, random_updates
 
 
 def scipy_primal(updates: np.ndarray, c: float) -> float:

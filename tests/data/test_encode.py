@@ -90,7 +90,7 @@ def test_pooled_rows_know_where_they_came_from() -> None:
     assert len(table.splits["train"]) == 4
     assert table.parts["train"] == {"a": slice(0, 2), "b": slice(2, 4)}
     assert np.isnan(table.splits["train"].labels[2:, 1]).all()  # b has no buys
-    column = table.splits["train"].ids[:, [f.start for f in pooled.layout.fields if f.name == "__scenario"][0]]
+    column = table.splits["train"].ids[:, next(f.start for f in pooled.layout.fields if f.name == "__scenario")]
     assert column[0] == column[1] != column[2] == column[3]
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from methods.helpers import COMMON, method, start, upload
 
+from methods.helpers import COMMON, method, start, upload
 from msmtrec.roles import Role
 
 

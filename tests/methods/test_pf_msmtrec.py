@@ -1,7 +1,7 @@
 import pytest
 import torch
-from methods.helpers import COMMON, method, start, upload
 
+from methods.helpers import COMMON, method, start, upload
 from msmtrec.aggregation.normalization import moments
 from msmtrec.aggregation.personalization import mixture
 from msmtrec.methods.base import Answer, Upload

@@ -1,8 +1,8 @@
-"""Federated batch normalisation: bring the scenarios' parameters to common moments before a mean (eq. 8).
+"""Federated batch normalisation: bring the scenarios' parameters to common moments, then average.
 
-The paper's equation can be read in two ways. `moments` is ours: each scenario's tensor gets the scenarios' mean moments.
-`literal` normalises each scalar across scenarios; its mean is identically zero, so it wipes the model. It is here
-for the ablation that shows it failing.
+The paper's equation can be read in two ways. `moments` is ours: each scenario's tensor gets the scenarios' mean
+moments. `literal` normalises each scalar across scenarios; its mean is identically zero, so it wipes the model. It is
+here for the ablation that shows it failing.
 """
 
 from __future__ import annotations

@@ -38,6 +38,11 @@ class Cell:
         return float(np.mean(known)) if known else float("nan")
 
     @property
+    def mean_difference(self) -> float:
+        """To the reference, over seeds; NaN for the reference itself."""
+        return self.seeds.mean if self.seeds else float("nan")
+
+    @property
     def sd(self) -> float:
         known = [value for value in self.auc if value is not None]
         return float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")

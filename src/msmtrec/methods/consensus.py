@@ -36,7 +36,8 @@ class Consensus:
     """Args:
     consensus: name -> [J, ...], C = mean(A) + U - m.
     updates: expert -> U [P] float64.
-    diagnostics: cosines, weights, share of negative pairs per expert.
+    diagnostics: mean cosine matrix over experts, dual weights per expert, mean coefficients of U over experts,
+        share of negative pairs, experts whose mean was returned, largest duality gap.
     """
 
     consensus: Parameters
@@ -64,7 +65,7 @@ def expert_consensus(
     first = next(iter(uploads.values())).parameters
     normalised = _normalise(group, uploads, normalization)
     vectors, updates = [], {}
-    cosines, weights, negative, degenerate, gaps = [], [], [], 0, []
+    cosines, weights, shares, negative, degenerate, gaps = [], [], [], [], 0, []
     for unit in range(len(first[group[0].name])):
         own = torch.stack([stack_units(group, u.parameters, unit) for u in uploads.values()])  # [K, P]
         last = torch.stack([stack_units(group, held[name], unit) for name in uploads])
@@ -79,6 +80,7 @@ def expert_consensus(
         updates[unit] = update
         cosines.append(solved.cosine)
         weights.append(solved.weights.tolist())
+        shares.append(torch.full_like(solved.coefficients, 1 / len(uploads)) if plain else solved.coefficients)
         negative.append(solved.negative_pairs)
         gaps.append(solved.gap)
         degenerate += solved.degenerate
@@ -88,6 +90,7 @@ def expert_consensus(
         {
             "cosine": torch.stack(cosines).mean(0).tolist(),
             "conflict_weights": weights,
+            "coefficients": torch.stack(shares).mean(0).tolist(),
             "negative_pairs": sum(negative) / len(negative),
             "degenerate": degenerate,
             "duality_gap": max(gaps),

@@ -152,11 +152,9 @@ class PFMSMTrec(Method):
                 for d in groups[label]:
                     own, consensus = uploads[name].parameters[d.name], tensors[f"consensus/{d.name}"]
                     tensors[f"last/{name}/{d.name}"] = mixture(own, consensus, beta)
-        for label in groups:
-            diagnostics[f"beta/{label}"] = {n: list(a.betas[label]) for n, a in answers.items() if label in a.betas}
-            diagnostics[f"unchecked/{label}"] = [
-                n for n, a in answers.items() if label in a.checked and not all(a.checked[label])
-            ]
+        for label in dict.fromkeys(label for answer in answers.values() for label in answer.betas):
+            diagnostics[f"beta/{label}"] = {n: list(a.betas[label]) for n, a in answers.items()}
+            diagnostics[f"unchecked/{label}"] = [n for n, a in answers.items() if not any(a.checked[label])]
         return Outcome(State(tensors, state.values), diagnostics=diagnostics)
 
     def welcome(self, state: State, scenario: str) -> tuple[State, Reply]:

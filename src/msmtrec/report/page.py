@@ -2,12 +2,127 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, select_autoescape
 
 from msmtrec import rundir
+from msmtrec.evaluation.results import Cell
+from msmtrec.report.diagnosis import diagnose
+from msmtrec.report.plots import heat_map, learning_curves, mixtures
+from msmtrec.report.reading import RowRecord, RunRecord, conflicts, listening, personalisation, read_run
 
 
 def write_report(folder: Path) -> Path:
-    """Render the page; nothing on it needs a network."""
-    rundir.write_atomic(folder / rundir.REPORT, "<html></html>")
+    """Render the page; nothing on it needs a network.
+
+    Raises:
+        UserError: the folder is no finished run.
+    """
+    run = read_run(folder)
+    environment = Environment(loader=PackageLoader("msmtrec.report"), autoescape=select_autoescape(["j2", "html"]))
+    page = environment.get_template("page.html.j2").render(
+        run=run,
+        results=run.results,
+        table=_table(run),
+        differences=_differences(run),
+        curves=learning_curves(run),
+        relations=[found for row in run.rows.values() if (found := _relations(row, run.scenarios))],
+        costs=[_costs(row, len(run.scenarios)) for row in run.rows.values()],
+        warnings=diagnose(run),
+        data=_data(run),
+    )
+    rundir.write_atomic(folder / rundir.REPORT, page)
     return folder / rundir.REPORT
+
+
+def _number(value: float, pattern: str = "{:.4f}") -> str:
+    return "–" if math.isnan(value) else pattern.format(value)
+
+
+def _table(run: RunRecord) -> list[dict[str, Any]]:
+    lines = []
+    for n, (scenario, task) in enumerate(run.results.lines):
+        cells = [cells[n] for cells in run.results.cells.values()]
+        best = max((c.mean for c in cells if not math.isnan(c.mean)), default=math.nan)
+        lines.append(
+            {
+                "scenario": scenario,
+                "task": task,
+                "cells": [{"mean": _number(c.mean), "sd": _number(c.sd), "best": c.mean == best} for c in cells],
+            }
+        )
+    return lines
+
+
+def _differences(run: RunRecord) -> list[dict[str, Any]]:
+    """Against the reference, line by line, for every other row."""
+    found = []
+    for row, cells in run.results.cells.items():
+        if cells[-1].seeds is not None:
+            found.append({"row": row, "cells": [_difference(cell) for cell in cells]})
+    return found
+
+
+def _difference(cell: Cell) -> dict[str, str]:
+    seeds, users = cell.seeds, cell.users
+    if seeds is None:
+        return {"points": "–", "seeds": "", "users": "", "sign": ""}
+    sign = ""
+    if users is not None and not math.isnan(users.low):
+        sign = "up" if users.low > 0 else "down" if users.high < 0 else ""
+    span = f"{100 * users.low:+.2f} … {100 * users.high:+.2f}" if users and not math.isnan(users.low) else "–"
+    return {
+        "points": _number(100 * seeds.mean, "{:+.2f}"),
+        "seeds": _number(seeds.p_value, "{:.3f}"),
+        "users": span,
+        "sign": sign,
+    }
+
+
+def _relations(row: RowRecord, scenarios: list[str]) -> dict[str, Any] | None:
+    cosine, matrix, mixed = conflicts(row, scenarios), listening(row, scenarios), personalisation(row, scenarios)
+    if cosine is None or matrix is None or len(scenarios) < 2:
+        return None
+    negative = [found["negative_pairs"] for _, found in row.diagnostics() if "negative_pairs" in found]
+    high = max(1.0, float(np.nanmax(matrix)))
+    return {
+        "row": row.name,
+        "negative": f"{100 * np.mean(negative):.0f} %",
+        "conflict": heat_map(cosine, scenarios, f"{row.name} conflict", -1, 1, "RdBu"),
+        "listening": heat_map(matrix, scenarios, f"{row.name} listening", 0, high, "Blues"),
+        "mixture": mixtures(*mixed, scenarios, f"{row.name} mixture") if mixed else "",
+    }
+
+
+def _costs(row: RowRecord, scenarios: int) -> dict[str, Any]:
+    """Bytes a round and scenario, seconds a phase; means over rounds."""
+    uploads = sum(len(names) for record in row.rounds for names in record["took_part"].values()) or 1
+    roles = {
+        way: {
+            role: sum(record[f"bytes_{way}"].get(role, 0) for record in row.rounds) / uploads / 1000
+            for role in sorted({role for record in row.rounds for role in record[f"bytes_{way}"]})
+        }
+        for way in ("up", "down")
+    }
+    phases = sorted({phase for record in row.rounds for phase in record["seconds"]})
+    return {
+        "row": row.name,
+        "up": roles["up"],
+        "down": roles["down"],
+        "seconds": {p: sum(record["seconds"].get(p, 0.0) for record in row.rounds) for p in phases},
+        "scenarios": scenarios,
+    }
+
+
+def _data(run: RunRecord) -> dict[str, Any]:
+    variant = next((v for name, v in run.data.items() if name != "pooled"), None) or next(iter(run.data.values()))
+    return {
+        "name": variant["name"],
+        "origin": variant["origin"],
+        "fingerprints": {name: found["fingerprint"] for name, found in run.data.items()},
+        "scenarios": variant["scenarios"],
+    }

@@ -72,9 +72,9 @@ class Split(Settings):
 
     Args:
         column: a column that says train, validation or test; or
-        time: a column to order by, with inclusive `train_until` and `validation_until`, or `fractions`; or
+        time: a column to order by, with `train_until` and `validation_until`, or `fractions`; or
         fractions: alone: consecutive shares in file order.
-        within: with fractions: share out each value of this column by itself (each user's first rows are training rows).
+        within: with fractions: share out each value of this column by itself (each user's first rows train).
     """
 
     column: str | None = None

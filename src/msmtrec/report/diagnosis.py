@@ -1,0 +1,89 @@
+"""Signatures of failure, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from msmtrec.report.reading import RowRecord, RunRecord, personalisation
+
+DROP = 0.02
+"""AUC lost by aggregation, mean over rounds, that is worth a sentence."""
+GROWTH = 3.0
+"""Update norm of the last quarter over that of the second, that is worth a sentence."""
+
+
+def diagnose(run: RunRecord) -> list[str]:
+    """Sentences for the report, row by row; empty where nothing looks wrong."""
+    return [
+        f"{row.name}: {sentence}"
+        for row in run.rows.values()
+        for sentence in (
+            *_below_reference(run, row),
+            *_hurt_by_aggregation(row),
+            *_degenerate(run, row),
+            *_norms(row),
+            *_left_out(row),
+        )
+    ]
+
+
+def _below_reference(run: RunRecord, row: RowRecord) -> Iterator[str]:
+    for (scenario, task), cell in zip(run.results.lines[:-1], run.results.cells[row.name], strict=False):
+        if cell.users and cell.users.high < 0:
+            yield (
+                f"scenario {scenario}, {task} is below {run.results.reference} by {-100 * cell.mean_difference:.2f}"
+                " points (95 % interval over users below zero): too much sharing for it"
+            )
+
+
+def _hurt_by_aggregation(row: RowRecord) -> Iterator[str]:
+    found: dict[str, dict[str, list[float]]] = {}
+    for m in row.metrics:
+        if m["stage"] in ("before", "after") and m["auc"] is not None:
+            found.setdefault(m["scenario"], {}).setdefault(m["stage"], []).append(m["auc"])
+    for scenario, stages in found.items():
+        if len(stages) == 2 and np.mean(stages["before"]) - np.mean(stages["after"]) > DROP:
+            drop = 100 * (np.mean(stages["before"]) - np.mean(stages["after"]))
+            yield (
+                f"scenario {scenario} loses {drop:.1f} validation points in aggregation on average:"
+                " bad normalisation or over-averaging"
+            )
+
+
+def _degenerate(run: RunRecord, row: RowRecord) -> Iterator[str]:
+    found = personalisation(row, run.scenarios)
+    if found is None or len(run.scenarios) < 2 or found[2].shape[1] < 3:
+        return
+    symbol, _, table = found
+    spread = float(np.nanmax(np.nanstd(table, 0)))
+    if spread < 1e-3:
+        yield f"{symbol} is the same for every scenario in every round: personalisation does nothing"
+    elif symbol == "α" and spread < 0.02:
+        yield f"all {symbol} move together (largest spread between scenarios {spread:.3f}): hardly any personalisation"
+
+
+def _norms(row: RowRecord) -> Iterator[str]:
+    norms: dict[str, list[float]] = {}
+    for _, found in row.diagnostics():
+        for scenario, norm in found.get("update_norms", {}).items():
+            norms.setdefault(scenario, []).append(norm)
+    for scenario, values in norms.items():
+        quarter = len(values) // 4
+        if quarter and min(values) > 0:
+            growth = np.mean(values[-quarter:]) / np.mean(values[quarter : 2 * quarter])
+            if growth > GROWTH:
+                yield f"updates of scenario {scenario} grow {growth:.1f}-fold: lower the learning rate"
+
+
+def _left_out(row: RowRecord) -> Iterator[str]:
+    rejected = sorted({reason for _, found in row.diagnostics() for reason in found.get("rejected", [])})
+    stale = sorted({name for _, found in row.diagnostics() for name in found.get("stale", [])})
+    unchecked = sorted({name for _, found in row.diagnostics() for name in found.get("unchecked/experts", [])})
+    if rejected:
+        yield f"{len(rejected)} uploads were rejected, the first: {rejected[0]}"
+    if stale:
+        yield f"too old to count at least once: {', '.join(stale)}"
+    if unchecked:
+        yield f"mixture not checked for want of held-out rows: {', '.join(unchecked)}"

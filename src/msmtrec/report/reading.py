@@ -1,0 +1,146 @@
+"""A run directory as the report needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msmtrec import rundir
+from msmtrec.evaluation.results import Results
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RowRecord:
+    """What one row's chosen candidate wrote down.
+
+    Args:
+        metrics, rounds: JSON lines; chosen: the best round per seed and scenario.
+    """
+
+    name: str
+    metrics: list[dict[str, Any]]
+    rounds: list[dict[str, Any]]
+    chosen: list[dict[str, Any]]
+
+    def curve(self, scenario: str, task: str, stages: tuple[str, ...] = ("after", "fine-tune")) -> tuple[Array, Array]:
+        """(rounds, mean validation AUC over seeds)"""
+        found: dict[int, list[float]] = {}
+        for m in self.metrics:
+            if m["scenario"] == scenario and m["task"] == task and m["stage"] in stages and m["auc"] is not None:
+                found.setdefault(m["round"], []).append(m["auc"])
+        rounds = sorted(found)
+        return np.array(rounds, float), np.array([np.mean(found[r]) for r in rounds])
+
+    def chosen_round(self, scenario: str) -> float:
+        """Median over seeds."""
+        return float(np.median([c["round"] for c in self.chosen if c["scenario"] == scenario]))
+
+    def diagnostics(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(round, diagnostics) of every round and seed."""
+        for record in self.rounds:
+            for found in record["diagnostics"].values():
+                yield record["round"], found
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A whole run."""
+
+    results: Results
+    rows: dict[str, RowRecord]
+    environment: dict[str, Any]
+    data: dict[str, Any]
+    config_text: str
+
+    @property
+    def scenarios(self) -> list[str]:
+        return list(dict.fromkeys(scenario for scenario, _ in self.results.lines[:-1]))
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(task for _, task in self.results.lines[:-1]))
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Raises:
+    UserError: the folder is no finished run.
+    """
+    results = Results.from_dict(rundir.read_json(folder / rundir.RESULTS))
+    rows = {}
+    for name in results.cells:
+        place = rundir.row_folder(folder, name, results.chosen.get(name, ""))
+        rows[name] = RowRecord(
+            name,
+            rundir.read_lines(place / "metrics.jsonl"),
+            rundir.read_lines(place / "rounds.jsonl"),
+            rundir.read_json(place / "validation.json"),
+        )
+    return RunRecord(
+        results,
+        rows,
+        rundir.read_json(folder / rundir.ENVIRONMENT),
+        rundir.read_json(folder / rundir.DATA),
+        (folder / rundir.CONFIG).read_text(),
+    )
+
+
+def conflicts(row: RowRecord, scenarios: list[str]) -> Array | None:
+    """[N, N] mean cosine between the scenarios' expert updates over rounds and seeds; None without such figures."""
+    total, count = (np.zeros((len(scenarios), len(scenarios))) for _ in range(2))
+    for _, found in row.diagnostics():
+        if "cosine" in found:
+            at = np.ix_(*[[scenarios.index(s) for s in found["scenarios"]]] * 2)
+            total[at] += found["cosine"]
+            count[at] += 1
+    if not count.any():
+        return None
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def listening(row: RowRecord, scenarios: list[str]) -> Array | None:
+    """[N, N] how much of scenario m's expert update is in what scenario n holds after the round, rounds' mean.
+
+    held-out: (1 - beta_n) [n = m] + beta_n u_m; hyper: [n = m] + alpha_n u_m; uniform: u_m; u are the coefficients of
+    the coordinated update.
+    """
+    total, count = (np.zeros((len(scenarios), len(scenarios))) for _ in range(2))
+    for _, found in row.diagnostics():
+        if "coefficients" not in found:
+            continue
+        names = found["scenarios"]
+        common, own = np.array(found["coefficients"]), np.eye(len(names))
+        if "beta/experts" in found:
+            beta = np.array([found["beta/experts"][n][0] for n in names])[:, None]
+            matrix = (1 - beta) * own + beta * common
+        elif found.get("alpha/experts"):
+            alpha = np.array([np.mean(found["alpha/experts"][n]) for n in names])[:, None]
+            matrix = own + alpha * common
+        else:
+            matrix = np.tile(common, (len(names), 1))
+        at = np.ix_(*[[scenarios.index(s) for s in names]] * 2)
+        total[at] += matrix
+        count[at] += 1
+    if not count.any():
+        return None
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def personalisation(row: RowRecord, scenarios: list[str]) -> tuple[str, Array, Array] | None:
+    """(beta or alpha, rounds [R], values [N, R]): how much each scenario takes of the common part, mean over seeds."""
+    for symbol, key in (("β", "beta/experts"), ("α", "alpha/experts")):
+        found: dict[tuple[str, int], list[float]] = {}
+        for number, diagnostics in row.diagnostics():
+            for scenario, values in (diagnostics.get(key) or {}).items():
+                found.setdefault((scenario, number), []).append(float(np.mean(values)))
+        if found:
+            rounds = sorted({number for _, number in found})
+            table = [[np.mean(found.get((s, r), [np.nan])) for r in rounds] for s in scenarios]
+            return symbol, np.array(rounds, float), np.array(table)
+    return None
