@@ -25,8 +25,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(scope="session", autouse=True)
-def two_threads() -> None:
-    torch.set_num_threads(2)
+def one_thread() -> None:
+    """Two threads on contended cores are slower than one, and a CI machine is contended."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
