@@ -24,6 +24,9 @@ def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str]
     for word in ("scenario-0", "conversion", "paper", "±", "Difference to local", str(tmp_path / "run")):
         assert word in out
     assert call(capsys, "show", str(tmp_path / "run"))[1] == out
+    lines = call(capsys, "show", str(tmp_path / "run"), "--markdown")[1].splitlines()
+    assert lines[0] == "| scenario | task | local | paper |"
+    assert {line.count("|") for line in lines} == {5, 0, 4}
 
 
 @pytest.mark.parametrize(

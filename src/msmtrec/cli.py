@@ -80,14 +80,22 @@ def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resu
 
 
 @app.command()
-def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]) -> None:
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with both tests for every line.")] = False,
+) -> None:
     """The tables of a finished run again.
 
-    Example: `msmtrec show runs/demo-kuairand`
+    Example: `msmtrec show runs/demo-kuairand --markdown`
     """
     from msmtrec.experiment import Run
+    from msmtrec.report.markdown import results_markdown
 
-    _print(Run.open(run))
+    finished = Run.open(run)
+    if markdown:
+        sys.stdout.write(results_markdown(finished.results))
+    else:
+        _print(finished)
 
 
 @data_app.command("list")

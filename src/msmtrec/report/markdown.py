@@ -1,0 +1,47 @@
+"""The tables as Markdown, for documents."""
+
+from __future__ import annotations
+
+import math
+
+from msmtrec.evaluation.results import Cell, Results
+
+
+def results_markdown(results: Results) -> str:
+    """Test AUC, then the difference to the reference with both tests, line by line."""
+    rows = list(results.cells)
+    others = [row for row in rows if row != results.reference]
+    lines = [_row(["scenario", "task", *rows]), _row(["---"] * 2 + ["---:"] * len(rows))]
+    if any(results.chosen.values()):
+        lines.append(_row(["*chosen*", "", *(f"*{results.chosen[row]}*" for row in rows)]))
+    for n, line in enumerate(results.lines):
+        cells = [results.cells[row][n] for row in rows]
+        best = max((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
+        lines.append(_row([*line, *(_auc(cell, cell.mean == best) for cell in cells)]))
+    if others:
+        lines += ["", _row(["scenario", "task", *others]), _row(["---"] * 2 + ["---:"] * len(others))]
+        for n, line in enumerate(results.lines):
+            lines.append(_row([*line, *(_difference(results.cells[row][n]) for row in others)]))
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _auc(cell: Cell, best: bool) -> str:
+    if math.isnan(cell.mean):
+        return "–"
+    text = f"{cell.mean:.4f}" + ("" if math.isnan(cell.sd) else f" ± {cell.sd:.4f}")
+    return f"**{text}**" if best else text
+
+
+def _difference(cell: Cell) -> str:
+    if cell.seeds is None or math.isnan(cell.seeds.mean):
+        return "–"
+    text = f"{100 * cell.seeds.mean:+.2f}"
+    if not math.isnan(cell.seeds.p_value):
+        text += f" (p {cell.seeds.p_value:.3f})"
+    if cell.users is not None and not math.isnan(cell.users.low):
+        text += f"<br>{100 * cell.users.low:+.2f} … {100 * cell.users.high:+.2f}"
+    return text
