@@ -28,9 +28,10 @@ results-movielens: $(READY)
 
 # torch first and by itself: an exact pin takes whichever build (CPU or CUDA) pip is configured for.
 $(READY): pyproject.toml constraints.txt
+	@echo "installing into $(VENV), once: a minute or more"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(READY)
 
 clean:

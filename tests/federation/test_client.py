@@ -6,10 +6,11 @@ from msmtrec.aggregation.personalization import BETAS, mixture
 from msmtrec.data.table import EncodedData, Rows
 from msmtrec.federation.client import answer_offer, held_out_rows, load_reply, make_upload
 from msmtrec.federation.server import ServerState, settle
-from msmtrec.federation.stack import ClientState, predict
+from msmtrec.federation.stack import ClientState
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Offer, OfferPart, Reply
 from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.predict import predict
 
 
 def state_and_consensus(data: EncodedData, name: str):  # type: ignore[no-untyped-def]

@@ -4,18 +4,9 @@ import torch
 from msmtrec.data.encode import encode
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.federation.stack import (
-    ClientState,
-    Deck,
-    Job,
-    Member,
-    Optimiser,
-    batch_rows,
-    single_batch,
-    train_stack,
-    with_member_axis,
-)
+from msmtrec.federation.stack import ClientState, Deck, Job, Member, Optimiser, batch_rows, train_stack
 from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.predict import single_batch, with_member_axis
 from msmtrec.roles import Role
 
 CPU = torch.device("cpu")

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from msmtrec.data.table import EncodedData, Field, Layout, Rows
-from msmtrec.federation.stack import predict, single_batch, with_member_axis
 from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.predict import predict, single_batch, with_member_axis
 from msmtrec.models.reference import reference_forward
 from msmtrec.roles import Role
 

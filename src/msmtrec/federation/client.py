@@ -12,9 +12,10 @@ from torch.nn import functional
 
 from msmtrec.aggregation.personalization import BETAS, HeldOutChoice, choose_beta, mixture
 from msmtrec.data.table import Rows
-from msmtrec.federation.stack import ClientState, single_batch, with_member_axis
+from msmtrec.federation.stack import ClientState
 from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Reply, Upload
 from msmtrec.models.base import Model, Parameters
+from msmtrec.models.predict import single_batch, with_member_axis
 from msmtrec.roles import Policy
 
 MINIMUM_HELD_OUT = 50

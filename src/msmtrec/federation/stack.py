@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.adam import adam
 
-from msmtrec.data.table import EncodedData, Rows
+from msmtrec.data.table import EncodedData
 from msmtrec.models.base import Batch, Model, Parameters
 from msmtrec.roles import Role
 from msmtrec.streams import torch_stream
@@ -283,28 +283,3 @@ def _adam_step(
         eps=1e-8,
         maximize=False,
     )
-
-
-def predict(model: Model, parameters: Parameters, rows: Rows, chunk: int = 8192) -> Tensor:
-    """[N, T] logits of one member's rows, on the CPU."""
-    kept = with_member_axis(model, parameters)
-    found = []
-    with torch.no_grad():
-        for start in range(0, len(rows), chunk):
-            batch = single_batch(model, rows.take(slice(start, start + chunk)), next(iter(kept.values())))
-            found.append(model.forward(kept, batch)[0])
-    return torch.cat(found) if found else torch.empty(0, len(model.layout.tasks))
-
-
-def single_batch(model: Model, rows: Rows, like: Tensor) -> Batch:
-    """Rows of one member as a batch with K = 1."""
-    ids = torch.from_numpy(np.ascontiguousarray(rows.ids)).unsqueeze(0).to(like.device)
-    split = model.layout.private_columns
-    numeric = torch.from_numpy(np.ascontiguousarray(rows.numeric)).unsqueeze(0).to(like.device, like.dtype)
-    return Batch(ids[:, :, :split], ids[:, :, split:], numeric)
-
-
-def with_member_axis(model: Model, parameters: Parameters) -> Parameters:
-    """A single member's tensors as a stack of one (tables have no member axis)."""
-    tables, roles = (Role.EMBEDDING, Role.SHARED_EMBEDDING), model.roles()
-    return {n: v if roles[n] in tables else v.unsqueeze(0) for n, v in parameters.items()}

@@ -12,9 +12,10 @@ from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
 from msmtrec.federation.checkpoint import Best
 from msmtrec.federation.client import answer_offer, held_out_rows, load_reply, make_upload
-from msmtrec.federation.stack import ClientState, Deck, Job, Member, Optimiser, predict, train_stack
+from msmtrec.federation.stack import ClientState, Deck, Job, Member, Optimiser, train_stack
 from msmtrec.methods.base import Answer, Method, Offer, Reply, Upload
 from msmtrec.models.base import Model
+from msmtrec.models.predict import predict
 
 STACK_RATIO = 2.0
 """Members share a stack when their batches differ by less than this factor: little is computed for nothing."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from msmtrec.config import Row, TrainSettings
+from msmtrec.config import Row
 from msmtrec.data.logs import POOLED
 from msmtrec.data.table import EncodedData
 from msmtrec.errors import UserError
@@ -23,10 +23,12 @@ from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.finetune import Tuning, fine_tune
 from msmtrec.federation.rounds import Plan, federate
 from msmtrec.federation.server import ServerState
-from msmtrec.federation.stack import ClientState, Member, Optimiser, predict
+from msmtrec.federation.stack import ClientState, Member, Optimiser
 from msmtrec.models.base import Parameters
+from msmtrec.models.predict import predict
 from msmtrec.rundir import Lines, metric_records, read_json, write_json
 from msmtrec.runtime.in_process import InProcess
+from msmtrec.training import TrainSettings
 
 Progress = Callable[[int, int], None]
 """(rounds done, rounds in all)"""
