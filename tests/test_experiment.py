@@ -220,6 +220,7 @@ def test_rows_that_cannot_work_are_refused(tmp_path: Path) -> None:
         run({**CONFIG, "methods": {"pooled": {"fine_tune": True}}}, out=tmp_path / "a")
     with pytest.raises(UserError, match=r"train.batch_size has no number for scenario 'scenario-1'"):
         run({**CONFIG, "train": {**CONFIG["train"], "batch_size": {"scenario-0": 5}}}, out=tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []  # the mistakes leave nothing in the way of the next try
     train = {**CONFIG["train"], "learning_rate": 1e38, "participation": 1.0}
     with pytest.raises(UserError, match=r"no scenario sent a usable update \(scenario 'scenario-0' sent"):
         run({**CONFIG, "methods": ["fedavg"], "train": train}, out=tmp_path / "c")

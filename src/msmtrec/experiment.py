@@ -68,7 +68,7 @@ def run(
     config = _resolve(config)
     folder = Path(out) if out is not None else Path("runs") / config.name
     rundir.open_run(folder, config.as_dict(), resume=resume)
-    with rundir.locked(folder):
+    with rundir.locked(folder), rundir.discarded_if_empty(folder):
         status("reading the logs")
         data = _encode_all(config)
         _describe(folder, config, data)

@@ -54,6 +54,20 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
         ) from error
 
 
+@contextmanager
+def discarded_if_empty(folder: Path) -> Iterator[None]:
+    """A run that a mistake ended before its first round leaves no directory in the way of the next try."""
+    try:
+        yield
+    except UserError:
+        if not (folder / "rows").exists():
+            for name in (CONFIG, ENVIRONMENT, DATA, ".lock"):
+                (folder / name).unlink(missing_ok=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
 def _without_jobs(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key != "jobs"}
 
