@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def test_rounds_hold_bytes_seconds_and_conflicts(finished: Run) -> None:
     lines = [json.loads(x) for x in (finished.folder / "rows/recommended/rounds.jsonl").read_text().splitlines()]
     assert [x["round"] for x in lines] == [1, 2, 3]
     for line in lines:
-        assert set(line["bytes_up"]) == {"expert.scenario", "tower", "shared-embedding", "touch counts"}
+        assert set(line["bytes_up"]) == {"expert.scenario", "tower", "shared-embedding", "touch counts", "mixtures"}
         assert set(line["bytes_down"]) == {"expert.scenario", "tower", "shared-embedding"}
         for seed, found in line["diagnostics"].items():
             took_part = line["took_part"][seed]
@@ -213,6 +214,32 @@ def test_a_directory_that_holds_something_else_is_left_alone(finished: Run, tmp_
     with pytest.raises(UserError, match=r"cannot write to the run directory"):
         run(CONFIG, out=tmp_path / "file" / "run")
     assert run({**CONFIG, "jobs": 2}, out=finished.folder, resume=True).results == finished.results
+
+
+def test_changed_logs_are_not_mixed_into_a_run(finished: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(finished.folder, folder)
+    data = json.loads((folder / "data.json").read_text())
+    data["private"]["fingerprint"] = "other rows"
+    (folder / "data.json").write_text(json.dumps(data))
+    with pytest.raises(UserError, match=r"synthetic logs has changed since .* was begun"):
+        run(CONFIG, out=folder, resume=True)
+
+
+def test_tasks_may_differ_and_pooled_may_come_first(tmp_path: Path) -> None:
+    import polars as pl
+
+    rows = pl.DataFrame({"s": ["a", "b"] * 300, "u": [n % 7 for n in range(600)]}).with_columns(
+        click=pl.Series([n // 2 % 2 for n in range(600)]), buy=pl.Series([n // 4 % 2 for n in range(600)])
+    )
+    rows.write_csv(tmp_path / "logs.csv")
+    source = {"source": "tabular", "files": str(tmp_path / "logs.csv"), "scenario": "s", "features": {"u": None}}
+    source |= {"tasks": {"click": None, "buy": {"scenarios": ["a"]}}, "split": {"fractions": [0.6, 0.2, 0.2]}}
+    methods = {"pooled": None, "local": None, "paper": {"method": "pf-msmtrec", "preset": "paper"}}
+    train = {"rounds": 2, "local_steps": 2}
+    results = run({"data": source, "methods": methods, "train": train, "seeds": 2}, out=tmp_path / "run").results
+    assert results.lines == (("a", "click"), ("a", "buy"), ("b", "click"), ("mean", ""))
+    assert all(len(cells) == 4 for cells in results.cells.values())
 
 
 def test_rows_that_cannot_work_are_refused(tmp_path: Path) -> None:

@@ -138,6 +138,18 @@ def _encode_all(config: Config) -> dict[str, EncodedData]:
 
 
 def _describe(folder: Path, config: Config, data: dict[str, EncodedData]) -> None:
+    """Write environment.json and data.json.
+
+    Raises:
+        UserError: the run was begun on other rows.
+    """
+    if (folder / rundir.DATA).exists():
+        for variant, held in rundir.read_json(folder / rundir.DATA).items():
+            if variant in data and held["fingerprint"] != data[variant].fingerprint:
+                raise UserError(
+                    f"{data[variant].origin} has changed since {folder} was begun;"
+                    " restore the files or choose another --out"
+                )
     rundir.write_json(folder / rundir.ENVIRONMENT, environment(config))
     rundir.write_json(
         folder / rundir.DATA,

@@ -144,3 +144,11 @@ def test_missing_column_and_empty_scenario() -> None:
 def test_one_class_may_be_allowed() -> None:
     frame = FRAME.with_columns(pl.lit(0).alias("buy"))
     assert len(encode(logs(frame, allow_one_class=True), share=True).tables) == 2
+
+
+def test_without_a_group_column_every_row_is_its_own_group_pooled_or_not() -> None:
+    bare = replace(logs(), schema=replace(SCHEMA, group=None))
+    single, pooled = encode(bare, share=True), encode(bare.pooled(), share=False)
+    apart = [single.tables[n].splits["test"].group.tolist() for n in ("a", "b")]
+    assert pooled.tables[POOLED].splits["test"].group.tolist() == apart[0] + apart[1]
+    assert len(set(apart[0] + apart[1])) == 4

@@ -3,7 +3,7 @@ import torch
 
 from methods.helpers import COMMON, method, start, upload
 from msmtrec.errors import UserError
-from msmtrec.federation.server import ServerState, aggregate
+from msmtrec.federation.server import ServerState, aggregate, catch_up
 from msmtrec.methods.base import Upload
 
 FEDAVG = method("fedavg")
@@ -61,3 +61,17 @@ def test_a_method_that_shares_nothing_has_nothing_to_aggregate() -> None:
     local = method("local")
     found, taken = aggregate(local, ServerState(start(local)), {"a": Upload("a", 1, (True,), {})}, {}, 50, 2)
     assert (dict(found.replies), taken, dict(found.diagnostics)) == ({}, {}, {})
+
+
+def test_a_scenario_that_missed_a_round_fetches_the_averages_before_it_trains() -> None:
+    state = ServerState(start(FEDAVG), {"a": 3})
+    state, reply = catch_up(FEDAVG, state, "a", 6)
+    assert reply is not None
+    assert reply.parameters.keys() == EXPECTED.keys()
+    assert state.held == {"a": 5}  # its update will be fresh
+    assert catch_up(FEDAVG, state, "a", 6)[1] is None
+    paper = method("pf-msmtrec")
+    aged, reply = catch_up(paper, ServerState(start(paper), {"a": 3}), "a", 6)
+    assert reply is not None
+    assert set(reply.parameters) == {"shared_embedding"}  # personal parameters stay and age
+    assert aged.held == {"a": 3}

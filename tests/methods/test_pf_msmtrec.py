@@ -206,3 +206,28 @@ def test_channel_moments_change_the_consensus_of_a_weight_matrix() -> None:
     assert not torch.allclose(found[1], found[2])
     by_hand = moments(torch.stack([u.parameters["w"][1, :, 0] for u in uploads.values()])).mean(0)
     assert torch.allclose(found[2][1, :, 0], by_hand)
+
+
+def test_a_first_upload_in_a_later_round_refers_to_the_common_start() -> None:
+    m = method("pf-msmtrec", personalization="uniform", towers=None, coordination=None)
+    first = m.aggregate(start(m), uploads_of(m, a=A + 5, b=B + 5))
+    assert torch.equal(m.last(first.state, "late")["expert.scenario"], COMMON["expert.scenario"])
+    second = m.aggregate(first.state, uploads_of(m, late=A))
+    assert second.diagnostics["update_norms"]["late"] == pytest.approx(float(A.norm()))
+
+
+def test_hyper_towers_add_nothing_where_only_one_scenario_has_the_task() -> None:
+    m = method("pf-msmtrec", "paper")
+    ones = torch.ones(2, 2)
+    uploads = {"a": upload(m, "a", tower=ones), "b": upload(m, "b", tasks=(True, False), tower=ones)}
+    tower = m.aggregate(start(m), uploads).replies["a"].parameters["tower"]
+    assert tower.tolist() == [[pytest.approx(1.1)] * 2, [1.0, 1.0]]
+
+
+def test_alpha_waits_for_a_scenario_that_did_not_get_the_last_common_update() -> None:
+    m = method("pf-msmtrec", "paper", towers=None)
+    one = m.aggregate(start(m), uploads_of(m, a=A, b=B, c=A)).state
+    two = m.aggregate(one, uploads_of(m, a=2 * A, b=2 * B)).state
+    three = m.aggregate(two, uploads_of(m, a=3 * A, b=3 * B, c=3 * A)).state
+    assert three.values["alpha"]["c/experts"] == [0.1, 0.1]
+    assert three.values["alpha"]["a/experts"] != two.values["alpha"]["a/experts"] != [0.1, 0.1]

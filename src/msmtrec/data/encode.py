@@ -18,7 +18,7 @@ from msmtrec.data.logs import SCENARIO_FIELD, SPLIT, SPLITS, Logs
 from msmtrec.data.table import EncodedData, Field, Layout, Rows, ScenarioTable, open_encoded, write_tables
 from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
 
-ENCODING = 3
+ENCODING = 4
 """Version of the encoded form; part of the cache key."""
 
 
@@ -113,7 +113,7 @@ def _encode_scenario(logs: Logs, scenario: str, lazy: pl.LazyFrame, layout: Layo
             numeric[split][:, column + len(schema.numeric)] = missing
     present = schema.has_task(scenario)
     splits = {
-        split: Rows(ids[split], numeric[split], _labels(rows, schema, present), _groups(rows, schema))
+        split: Rows(ids[split], numeric[split], _labels(rows, schema, present), _groups(rows, schema, scenario))
         for split, rows in frames.items()
     }
     parts = {split: _parts(rows, members) for split, rows in frames.items()}
@@ -182,9 +182,14 @@ def _labels(frame: pl.DataFrame, schema: Schema, present: list[bool]) -> NDArray
     return labels
 
 
-def _groups(frame: pl.DataFrame, schema: Schema) -> NDArray[np.int64]:
+def _groups(frame: pl.DataFrame, schema: Schema, scenario: str) -> NDArray[np.int64]:
     if schema.group is None:
-        return np.arange(frame.height, dtype=np.int64)
+        # every row its own group, by scenario and place: the same whether the table is pooled or not
+        owner = frame[SCENARIO_FIELD] if SCENARIO_FIELD in frame.columns else pl.Series([scenario] * frame.height)
+        place = pl.DataFrame({"s": owner}).select(pl.int_range(pl.len()).over("s")).to_series()
+        bases = {name: int(stable_hash([name])[0] >> np.uint64(2)) for name in owner.unique().to_list()}
+        start = owner.replace_strict(list(bases), list(bases.values()), return_dtype=pl.Int64)
+        return (start + place).to_numpy()
     text = frame[schema.group].cast(pl.String).fill_null("")
     unique = text.unique().to_list()
     hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)

@@ -59,6 +59,8 @@ def measure(
     for t, task in enumerate(tasks):
         if present[t]:
             known = ~np.isnan(labels[:, t])
+            if not known.any():  # a pooled table has every task, its parts need not
+                continue
             scores, truth = logits[known, t].astype(np.float64), labels[known, t].astype(np.float64)
             found.append(
                 Measure(

@@ -95,22 +95,22 @@ class Results:
 def summarise(name: str, folders: Mapping[str, Path], tasks: tuple[str, ...], chosen: Mapping[str, str]) -> Results:
     """Read every row's test.json and scores.npz and compare with the row named `local` (else the first)."""
     records = {row: json.loads((folder / "test.json").read_text()) for row, folder in folders.items()}
-    first = next(iter(records.values()))
+    reference = "local" if "local" in records else next(iter(records))
+    first = records[reference]
     lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for r in first))
     seeds = tuple(dict.fromkeys(r["seed"] for r in first))
-    reference = "local" if "local" in records else next(iter(records))
     aucs = {row: _table(found, lines, seeds) for row, found in records.items()}
     boots = _bootstrap(folders, lines, seeds, tasks) if len(records) > 1 else {}
     cells = {}
     for row, table in aucs.items():
         found = []
         for n in range(len(lines) + 1):
-            values = table[n] if n < len(lines) else table.mean(0)
+            values = table[n] if n < len(lines) else np.nanmean(table, 0)
             auc = tuple(None if np.isnan(v) else float(v) for v in values)
             if row == reference:
                 found.append(Cell(auc))
                 continue
-            base = aucs[reference][n] if n < len(lines) else aucs[reference].mean(0)
+            base = aucs[reference][n] if n < len(lines) else np.nanmean(aucs[reference], 0)
             users = interval(boots[row][n] - boots[reference][n]) if boots else None
             found.append(Cell(auc, paired_over_seeds(values, base), users))
         cells[row] = tuple(found)
@@ -120,9 +120,9 @@ def summarise(name: str, folders: Mapping[str, Path], tasks: tuple[str, ...], ch
 def _table(
     records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """[lines, seeds] AUC"""
+    """[lines, seeds] AUC; a cell without both classes is missing for every row alike"""
     by_key = {(r["scenario"], r["task"], r["seed"]): r["auc"] for r in records}
-    return np.array([[np.nan if (v := by_key[(*line, seed)]) is None else v for seed in seeds] for line in lines])
+    return np.array([[np.nan if (v := by_key.get((*line, seed))) is None else v for seed in seeds] for line in lines])
 
 
 def _bootstrap(
@@ -146,5 +146,5 @@ def _bootstrap(
                 owner = np.searchsorted(users, scores[f"{scenario}/group"][known])
                 logits = [scores[f"{scenario}/{seed}"][known, t] for seed in seeds]
                 table.append(bootstrap_auc(logits, labels[known], draws, owner))
-        found[row] = np.vstack([*table, np.mean(table, 0)])
+        found[row] = np.vstack([*table, np.nanmean(table, 0)])
     return found

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
+from torch import Tensor
+
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.federation import server
 from msmtrec.federation.server import ServerState
@@ -30,6 +32,9 @@ class Clients(Protocol):
 
     def load(self, replies: Mapping[Member, Reply]) -> None:
         """Hand the server's parameters out."""
+
+    def restore(self, members: list[Member]) -> None:
+        """These scenarios' uploads were refused: they go back to where they were before this round's steps."""
 
     def evaluate(self, members: list[Member], stage: str) -> Mapping[Member, list[Measure]]:
         """Validation metrics at this moment; `after` also lets each scenario keep its best round."""
@@ -95,6 +100,12 @@ def federate(
     for number in range(first_round, plan.rounds + 1):
         clock, traffic = _Clock(), Traffic()
         members = taking_part(plan, number)
+        missed: dict[Member, Reply] = {}
+        for member in members:
+            servers[member.seed], reply = server.catch_up(method, servers[member.seed], member.scenario, number)
+            if reply is not None:
+                missed[member] = reply
+        clients.load(missed)
         uploads = clients.train(members)
         clock.lap("train")
         if plan.evaluate_before and method.policies():
@@ -115,6 +126,8 @@ def federate(
             servers[seed], diagnostics[seed] = step.state, dict(step.diagnostics)
             offers |= {Member(seed, name): offer for name, offer in step.offers.items()}
             replies |= {Member(seed, name): reply for name, reply in step.replies.items()}
+            clients.restore([Member(seed, name) for name in step.diagnostics.get("restored", [])])
+        clients.load(replies)
         clock.lap("aggregate")
 
         answers = clients.answer(offers)
@@ -123,9 +136,8 @@ def federate(
             servers[seed] = step.state
             diagnostics[seed] |= step.diagnostics
         clock.lap("second exchange")
-        clients.load(replies)
 
-        _count(traffic, roles, uploads, offers, replies)
+        _count(traffic, roles, uploads, offers, answers, [*missed.items(), *replies.items()])
         everybody = [Member(seed, name) for seed in plan.seeds for name in plan.scenarios]
         journal.metrics(number, "after", "validation", clients.evaluate(everybody, "after"))
         clock.lap("evaluate")
@@ -165,7 +177,8 @@ def _count(
     roles: Mapping[str, Role],
     uploads: Mapping[Member, Upload],
     offers: Mapping[Member, Offer],
-    replies: Mapping[Member, Reply],
+    answers: Mapping[Member, Answer],
+    replies: list[tuple[Member, Reply]],
 ) -> None:
     for upload in uploads.values():
         for name, value in upload.parameters.items():
@@ -175,12 +188,23 @@ def _count(
         for part in offer.parts:
             for name, value in part.parameters.items():
                 traffic.count(traffic.down, roles[name], [value])
-    for reply in replies.values():
+    for answer in answers.values():
+        numbers = 3 * sum(len(betas) for betas in answer.betas.values())  # beta and two losses
+        traffic.up["mixtures"] = traffic.up.get("mixtures", 0) + 8 * numbers
+    for member, reply in replies:
+        offered = {n for part in offers[member].parts for n in part.parameters} if member in offers else set()
+        known = {*reply.parameters, *offered}  # an anchor that is one of these needs no bytes of its own
         for name, value in reply.parameters.items():
             traffic.count(traffic.down, roles[name], [value])
-        traffic.count(traffic.down, "anchors", reply.anchors.values())
+        more = [value for name, value in reply.anchors.items() if not (name in known and _same(reply, name, value))]
+        traffic.count(traffic.down, "anchors", more)
     traffic.up = {role: size for role, size in traffic.up.items() if size}
     traffic.down = {role: size for role, size in traffic.down.items() if size}
+
+
+def _same(reply: Reply, name: str, anchor: Tensor) -> bool:
+    """Whether the anchor is what the reply, or else the offer, already carries."""
+    return name not in reply.parameters or reply.parameters[name] is anchor
 
 
 class _Clock:

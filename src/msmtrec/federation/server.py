@@ -11,6 +11,7 @@ import torch
 from msmtrec.errors import UserError
 from msmtrec.methods.base import Answer, Method, Offer, Reply, State, Upload
 from msmtrec.models.base import Parameters
+from msmtrec.roles import Policy
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,28 @@ def aggregate(
         diagnostics = dict(outcome.diagnostics)
     for name in stale:
         memory, replies[name] = method.welcome(memory, name)
-    diagnostics |= {"rejected": rejected, "stale": stale, "staleness": age}
+    diagnostics |= {
+        "rejected": rejected,
+        "restored": [name for name in uploads if name not in good],
+        "stale": stale,
+        "staleness": age,
+    }
     held = {**state.held, **dict.fromkeys((*replies, *offers), round_number)}
     return Step(ServerState(memory, held), replies, diagnostics, offers), fresh
+
+
+def catch_up(method: Method, state: ServerState, scenario: str, round_number: int) -> tuple[ServerState, Reply | None]:
+    """What a scenario that missed the last round downloads before it trains; None where it missed nothing.
+
+    Averages are fetched anew, so that no old weights enter a mean. Personal parameters stay: their updates are relative
+    to what the scenario last received, and they age.
+    """
+    if round_number == 1 or state.held.get(scenario, 0) == round_number - 1 or not method.leaving():
+        return state, None
+    personal = {Policy.COORDINATE, Policy.PERSONALISE} & set(method.policies().values())
+    if not personal:
+        state = replace(state, held={**state.held, scenario: round_number - 1})
+    return state, method.refresh(state.method)
 
 
 def settle(method: Method, state: ServerState, uploads: Mapping[str, Upload], answers: Mapping[str, Answer]) -> Step:

@@ -254,7 +254,8 @@ def _adam_updates(packed: _Packed, steps: list[int], optimiser: Optimiser) -> li
         stop = start
         while stop < len(steps) and steps[stop] == steps[start]:
             stop += 1
-        counters = [torch.tensor(float(steps[start])) for _ in packed.roles]
+        device = packed.tensors[next(iter(packed.roles))].device
+        counters = [torch.tensor(float(steps[start]), device=device) for _ in packed.roles]
         updates.append(partial(_adam_step, packed, start, stop, counters, optimiser))
         start = stop
     return updates

@@ -119,6 +119,10 @@ class Method(ABC):
     def welcome(self, state: State, scenario: str) -> tuple[State, Reply]:
         """What a new, late or long absent scenario downloads."""
 
+    @abstractmethod
+    def refresh(self, state: State) -> Reply:
+        """What a scenario that missed the last round downloads before it trains: plain means, nothing personal."""
+
     def leaving(self) -> tuple[Declaration, ...]:
         """Parameters that a scenario uploads."""
         policies = self.policies()

@@ -68,6 +68,9 @@ class FedAvg(Method):
                 new[d.name] = mean_of(d, uploads, rows, last)
         return Outcome(State(new), {name: Reply(new) for name in uploads}, {"update_norms": norms})
 
+    def refresh(self, state: State) -> Reply:
+        return Reply(state.tensors)
+
     def welcome(self, state: State, scenario: str) -> tuple[State, Reply]:
         return state, Reply(state.tensors)
 

@@ -91,14 +91,16 @@ class PFMSMTrec(Method):
         return table
 
     def init(self, common: Parameters) -> State:
-        return State({f"consensus/{d.name}": common[d.name] for d in self.leaving()}, {"alpha": {}, "velocity": {}})
+        tensors = {f"consensus/{d.name}": common[d.name] for d in self.leaving()}
+        tensors |= {f"first/{d.name}": common[d.name] for d in (*self.experts, *self.towers) if d.name in common}
+        return State(tensors, {"alpha": {}, "velocity": {}, "rounds": 0, "received": {}})
 
     def last(self, state: State, scenario: str) -> Parameters:
         """What the scenario held after its last aggregation (at first: the common parameters)."""
         return {
-            d.name: state.tensors.get(f"last/{scenario}/{d.name}", state.tensors[f"consensus/{d.name}"])
+            d.name: state.tensors.get(f"last/{scenario}/{d.name}", state.tensors[f"first/{d.name}"])
             for d in (*self.experts, *self.towers)
-            if f"consensus/{d.name}" in state.tensors
+            if f"first/{d.name}" in state.tensors
         }
 
     def aggregate(self, state: State, uploads: Mapping[str, Upload]) -> Outcome:
@@ -114,7 +116,9 @@ class PFMSMTrec(Method):
             if d.role is Role.SHARED_EMBEDDING
         }
         tensors = dict(state.tensors) | {f"consensus/{n}": v for n, v in (consensus | shared).items()}
-        values: dict[str, Any] = {kind: dict(state.values[kind]) for kind in ("alpha", "velocity")}
+        values: dict[str, Any] = {kind: dict(state.values[kind]) for kind in ("alpha", "velocity", "received")}
+        values["rounds"] = state.values["rounds"] + 1
+        values["received"] |= dict.fromkeys(uploads, values["rounds"])
         diagnostics: dict[str, Any] = {"update_norms": norms, **found.diagnostics}
         mixed: dict[str, Parameters] = {name: {} for name in uploads}
         parts = []
@@ -165,7 +169,7 @@ class PFMSMTrec(Method):
             value = tensors[f"consensus/{d.name}"]
             others = [
                 t
-                for key, t in tensors.items()
+                for key, t in sorted(tensors.items())
                 if key.startswith("last/") and key.endswith(f"/{d.name}") and key != f"last/{scenario}/{d.name}"
             ]
             hyper = self.settings.personalization if d.role is Role.EXPERT_SCENARIO else self.settings.towers
@@ -176,6 +180,10 @@ class PFMSMTrec(Method):
                 tensors[f"last/{scenario}/{d.name}"] = value
         anchors = {d.name: tensors[f"consensus/{d.name}"] for d in self.experts} if self.penalties else {}
         return State(tensors, state.values), Reply(reply, anchors)
+
+    def refresh(self, state: State) -> Reply:
+        shared = (d.name for d in self.leaving() if d.role is Role.SHARED_EMBEDDING)
+        return Reply({name: state.tensors[f"consensus/{name}"] for name in shared})
 
     def _tower_means(self, state: State, held: Mapping[str, Parameters], uploads: Mapping[str, Upload]) -> Parameters:
         if not self.settings.towers:
@@ -215,13 +223,15 @@ class PFMSMTrec(Method):
         alpha = list(values["alpha"].get(key, [self.settings.alpha] * units))
         velocity = list(values["velocity"].get(key, [0.0] * units))
         upload, step, vectors = uploads[scenario], HyperStep(), []
+        up_to_date = state.values["received"].get(scenario) == state.values["rounds"]  # it holds the last U
         for unit in range(units):
             own = stack_units(group, upload.parameters, unit)
             previous = state.tensors.get(f"common/{label}/{unit}")
-            if previous is not None:
+            if previous is not None and up_to_date:
                 update = own - stack_units(group, held, unit)
                 alpha[unit], velocity[unit] = step(alpha[unit], velocity[unit], update, previous)
-            lone = len(uploads) == 1 or unit not in common
+            sharing = sum(u.tasks[unit] for u in uploads.values()) if label == TOWERS else len(uploads)
+            lone = sharing < 2  # nobody to listen to
             vectors.append(own if lone else own + alpha[unit] * common[unit])
         values["alpha"][key], values["velocity"][key] = alpha, velocity
         return split_units(group, vectors, upload.parameters)

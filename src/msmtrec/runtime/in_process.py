@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -43,6 +43,7 @@ class InProcess:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     best: dict[Member, Best] = field(default_factory=dict)
     rounds_done: int = 0
+    before: dict[Member, ClientState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         dtype = next(iter(next(iter(self.states.values())).parameters.values())).dtype
@@ -50,6 +51,7 @@ class InProcess:
 
     def train(self, members: list[Member]) -> dict[Member, Upload]:
         """Local steps of the members, stack by stack."""
+        self.before = {m: self.states[m] for m in members}
         jobs = [Job(m, self.states[m], self.batches[m.scenario], self.steps[m.scenario]) for m in members]
         used = self.run(jobs, self.optimiser)
         return {
@@ -64,6 +66,11 @@ class InProcess:
             )
             for m in members
         }
+
+    def restore(self, members: list[Member]) -> None:
+        """Back to the parameters and moments before this round's steps; the next round takes the rows after them."""
+        for member in members:
+            self.states[member] = replace(self.before[member], step=self.states[member].step)
 
     def run(self, jobs: list[Job], optimiser: Optimiser) -> dict[Member, torch.Tensor]:
         """Train jobs, store the new states, return the rows used."""

@@ -46,8 +46,10 @@ def run_tasks(tasks: list[RowTask], jobs: int, progress: Progress) -> None:
         UserError: as the row raised it; the other rows are stopped and can be resumed.
     """
     if jobs == 1:
+        threads = torch.get_num_threads()
         for task in tasks:
-            run_row(task.row, task.data, task.seeds, task.folder, _named(progress, task.name))
+            run_row(task.row, task.data, task.seeds, task.folder, _named(progress, task.name), threads)
+        torch.set_num_threads(threads)
         return
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
@@ -93,7 +95,6 @@ def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
 
 def _work(task: RowTask, sender: Connection) -> None:
     _end_with_parent()
-    torch.set_num_threads(task.row.train.threads or 1)
     message: tuple[str, Any] = ("done", None)
     try:
         run_row(
@@ -102,6 +103,7 @@ def _work(task: RowTask, sender: Connection) -> None:
             task.seeds,
             task.folder,
             lambda done, total: sender.send(("progress", (done, total))),
+            threads=1,
         )
     except UserError as error:
         message = ("user error", str(error))

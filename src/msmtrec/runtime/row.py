@@ -34,16 +34,18 @@ Progress = Callable[[int, int], None]
 """(rounds done, rounds in all)"""
 
 
-def run_row(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress) -> None:
+def run_row(
+    row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
+) -> None:
     """Train one row and write its folder; a finished row is left alone, an interrupted one continued.
 
-    Reads training and validation rows only. `validation.json` is written last and marks the row as finished.
+    `threads` are those of a row that does not set its own. Reads training and validation rows only. `validation.json`
+    is written last and marks the row as finished.
     """
     if (folder / "validation.json").exists():
         return
     train = row.train
-    if train.threads:
-        torch.set_num_threads(train.threads)
+    torch.set_num_threads(train.threads or threads)
     model = row.model.build(data.layout)
     method = row.settings.build(model.declare())
     dtype = torch.float32 if train.dtype == "float32" else torch.float64
