@@ -74,6 +74,10 @@ def _curves(run: RunRecord, axes: Axes, scenario: str, task: str) -> None:
         axes.plot(rounds, values, color=colour(number), label=name, linewidth=1.3)
         chosen = row.chosen_round(scenario)
         axes.plot(chosen, np.interp(chosen, rounds, values), "o", color=colour(number), markersize=4)
+    late = [v for row in run.rows.values() for v in row.curve(scenario, task)[1][2:]]
+    if late:  # the steep first rounds would flatten what matters
+        margin = 0.08 * (max(late) - min(late)) or 0.01
+        axes.set_ylim(min(late) - margin, max(late) + margin)
     if _tuned(run):
         last = max(record["round"] for row in run.rows.values() for record in row.rounds)
         axes.axvline(last + 0.5, color="#888888", linestyle=":", linewidth=1)
