@@ -75,7 +75,9 @@ def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resu
     from msmtrec.demo import built_in_config, choose_demo
 
     name = choose_demo(lambda line: out.print(f"[dim]{escape(line)}[/]", soft_wrap=True))
-    folder = out_dir or _free(Path("runs") / f"demo-{name}") if not resume else out_dir or Path("runs") / f"demo-{name}"
+    folder = out_dir or Path("runs") / f"demo-{name}"
+    if out_dir is None and not resume:
+        folder = _free(folder)
     _run(load_config(built_in_config(name)), folder, resume)
 
 

@@ -37,3 +37,5 @@ EXPERTS = (Role.EXPERT_LOCAL, Role.EXPERT_TASK, Role.EXPERT_SCENARIO)
 """All parts of an expert."""
 BODY_AND_HEAD = (*EXPERTS, Role.GATE, Role.TOWER, Role.NORM_AFFINE, Role.NORM_STATISTICS)
 """Everything but the embeddings."""
+TABLES = (Role.EMBEDDING, Role.SHARED_EMBEDDING)
+"""Looked up by id: members' tables are concatenated, not stacked."""

@@ -30,7 +30,10 @@ def test_one_more_scenario_changes_nobody_elses_rows() -> None:
 def test_a_conflicting_scenario_wants_the_opposite() -> None:
     found = frames(scenarios=3, rows=20_000, common=1.0, conflicting=1, items=20)
     rate = [f.group_by("item").agg(pl.col("click").mean()).sort("item")["click"] for f in found.values()]
-    corr = lambda a, b: pl.DataFrame({"a": a, "b": b}).select(pl.corr("a", "b")).item()  # noqa: E731
+
+    def corr(a: pl.Series, b: pl.Series) -> float:
+        return float(pl.DataFrame({"a": a, "b": b}).select(pl.corr("a", "b")).item())
+
     assert corr(rate[0], rate[1]) > 0.8
     assert corr(rate[0], rate[2]) < -0.8
 

@@ -148,8 +148,6 @@ def _projected_gradient(gram: Array, c: float, start: Array, gap: float, steps: 
             rate /= 2
         if reached > value:
             momentum, t = point, 1.0
-            if candidate is momentum:
-                break
         following = (1 + np.sqrt(1 + 4 * t * t)) / 2
         momentum = candidate + (t - 1) / following * (candidate - point)
         momentum = project_to_simplex(momentum)

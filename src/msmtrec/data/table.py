@@ -107,7 +107,7 @@ class EncodedData:
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the cache's path to another process, not the rows."""
         if self.folder is None:
-            return super().__reduce__()  # type: ignore[return-value]
+            return EncodedData, (self.schema, self.layout, self.tables, self.fingerprint, self.origin)
         return open_encoded, (self.schema, self.fingerprint, self.origin, self.folder)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,7 @@ from msmtrec.federation.stack import ClientState
 from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Reply, Upload
 from msmtrec.models.base import Model, Parameters
 from msmtrec.models.predict import single_batch, with_member_axis
-from msmtrec.roles import Policy
+from msmtrec.roles import TABLES, Policy
 
 MINIMUM_HELD_OUT = 50
 """Below this many held-out rows a scenario keeps its beta and reports itself as unchecked."""
@@ -107,6 +106,7 @@ class _HeldOut:
 
     def __init__(self, model: Model, parameters: Parameters, rows: Rows, tasks: list[bool]) -> None:
         self.model = model
+        self.tables = {name for name, role in model.roles().items() if role in TABLES}
         kept = with_member_axis(model, parameters)
         like = next(iter(kept.values()))
         self.labels = torch.from_numpy(np.ascontiguousarray(rows.labels)).to(like)
@@ -125,11 +125,11 @@ class _HeldOut:
             n: torch.stack([mixture(parameters[n], consensus, beta) for beta in betas])
             for n, consensus in part.parameters.items()
         }
-        skip = {"embedding", "shared_embedding"}
+        tables = self.tables
         stacked = {
             n: mixed[n] if n in mixed else v.unsqueeze(0).expand(len(betas), *v.shape)
             for n, v in parameters.items()
-            if n not in skip
+            if n not in tables
         }
         with torch.no_grad():
             logits = self.model.network(stacked, self.x.expand(len(betas), -1, -1))  # [K, N, T]
@@ -145,12 +145,3 @@ def held_out_rows(rows: Rows, limit: int | None) -> Rows:
         return rows
     chosen = np.linspace(0, len(rows) - 1, limit).astype(np.int64)
     return Rows(rows.ids[chosen], rows.numeric[chosen], rows.labels[chosen], rows.group[chosen])
-
-
-def loss_summary(answer: Answer) -> Mapping[str, list[float]]:
-    """Mean own and mixed losses per part, for the log."""
-    return {
-        label: [float(np.nanmean(answer.loss_own[label])), float(np.nanmean(answer.loss_mixed[label]))]
-        for label in answer.betas
-        if any(answer.checked[label])
-    }

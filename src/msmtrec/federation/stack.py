@@ -18,7 +18,7 @@ from torch.optim.adam import adam
 
 from msmtrec.data.table import EncodedData
 from msmtrec.models.base import Batch, Model, Parameters
-from msmtrec.roles import Role
+from msmtrec.roles import TABLES, Role
 from msmtrec.streams import torch_stream
 
 
@@ -115,7 +115,7 @@ class _Packed:
 
     def __init__(self, model: Model, jobs: list[Job], device: torch.device) -> None:
         self.roles = model.roles()
-        self.flat = {n for n, r in self.roles.items() if r in (Role.EMBEDDING, Role.SHARED_EMBEDDING)}
+        self.flat = {n for n, r in self.roles.items() if r in TABLES}
         sources = [[job.state.parameters, job.state.first, job.state.second] for job in jobs]
         self.tensors, self.first, self.second = (
             {name: self._join(name, [s[kind][name] for s in sources]).to(device) for name in self.roles}
@@ -143,9 +143,9 @@ class _Packed:
             for name in tensors
         }
 
-    def offsets(self, table: str, count: int, device: torch.device) -> Tensor:
-        """[count, 1, 1] first row of each member in a concatenated table."""
-        ends = self.ends.get(table, [0] * (count + 1))
+    def offsets(self, role: Role, count: int, device: torch.device) -> Tensor:
+        """[count, 1, 1] first row of each member in the concatenated table of a role."""
+        ends = next((self.ends[name] for name in self.flat if self.roles[name] is role), [0] * count)
         return torch.tensor(ends[:count], dtype=torch.int32, device=device).view(-1, 1, 1)
 
 
@@ -217,8 +217,8 @@ def _loss(
     ids, labels = deck.ids[index], deck.labels[index]  # [K, B, C], [K, B, T]
     split = deck.private_columns
     batch = Batch(
-        shift(ids[:, :, :split], packed.offsets("embedding", K, device)),
-        shift(ids[:, :, split:], packed.offsets("shared_embedding", K, device)),
+        shift(ids[:, :, :split], packed.offsets(Role.EMBEDDING, K, device)),
+        shift(ids[:, :, split:], packed.offsets(Role.SHARED_EMBEDDING, K, device)),
         deck.numeric[index],
     )
     sizes = [len(rows) for rows in chosen]
@@ -235,7 +235,7 @@ def shift(ids: Tensor, offset: Tensor) -> Tensor:
 
 def _dropout(model: Model, jobs: list[Job], sizes: list[int], step: int, h: Tensor, site: str) -> Tensor:
     """Inverted dropout on [K, Q, B, H]; each member draws for its own rows from its own stream."""
-    rate = float(getattr(getattr(model, "settings", None), "dropout", 0.0))
+    rate = model.dropout
     if rate == 0.0:
         return h
     mask = torch.zeros(h.shape, dtype=h.dtype)

@@ -8,7 +8,6 @@ from typing import Any
 
 from msmtrec.methods.fedavg import FedAvgSettings
 from msmtrec.methods.pf_msmtrec import PAPER, PFSettings
-from msmtrec.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -49,4 +48,4 @@ METHODS: dict[str, Entry] = {
 }
 
 MethodSettings = FedAvgSettings | PFSettings
-__all__ = ["METHODS", "Entry", "MethodSettings", "Settings"]
+__all__ = ["METHODS", "Entry", "MethodSettings"]

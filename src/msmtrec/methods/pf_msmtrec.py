@@ -109,7 +109,7 @@ class PFMSMTrec(Method):
         uploads, norms = clip_updates(self, bases, uploads, self.settings.clip)
         s = self.settings
         found = expert_consensus(self.experts, held, uploads, s.normalization, s.coordination, s.rescale)
-        consensus = found.consensus | self._tower_means(state, held, uploads)
+        consensus = found.consensus | self._tower_means(state, uploads)
         shared = {
             d.name: average_shared(d.name, state.tensors[f"consensus/{d.name}"], uploads)
             for d in self.leaving()
@@ -185,7 +185,7 @@ class PFMSMTrec(Method):
         shared = (d.name for d in self.leaving() if d.role is Role.SHARED_EMBEDDING)
         return Reply({name: state.tensors[f"consensus/{name}"] for name in shared})
 
-    def _tower_means(self, state: State, held: Mapping[str, Parameters], uploads: Mapping[str, Upload]) -> Parameters:
+    def _tower_means(self, state: State, uploads: Mapping[str, Upload]) -> Parameters:
         if not self.settings.towers:
             return {}
         alike = torch.ones(len(uploads), dtype=torch.float64)

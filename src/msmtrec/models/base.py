@@ -60,6 +60,7 @@ class Model(ABC):
     """A network family. Holds no tensors: `forward` is a pure function."""
 
     layout: Layout
+    dropout: float = 0.0
 
     @abstractmethod
     def declare(self) -> tuple[Declaration, ...]:

@@ -50,7 +50,7 @@ class MMoE(Model):
 
     def __init__(self, layout: Layout, settings: MMoESettings) -> None:
         self.layout, self.settings = layout, settings
-        self.tasks = len(layout.tasks)
+        self.tasks, self.dropout = len(layout.tasks), settings.dropout
         self.input_width = len(layout.fields) * settings.embedding_dim + layout.numeric
         self.private = tuple(field for field in layout.fields if not field.shared)
         self.shared = tuple(field for field in layout.fields if field.shared)

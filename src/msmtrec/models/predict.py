@@ -8,7 +8,7 @@ from torch import Tensor
 
 from msmtrec.data.table import Rows
 from msmtrec.models.base import Batch, Model, Parameters
-from msmtrec.roles import Role
+from msmtrec.roles import TABLES
 
 
 def predict(model: Model, parameters: Parameters, rows: Rows, chunk: int = 8192) -> Tensor:
@@ -32,5 +32,5 @@ def single_batch(model: Model, rows: Rows, like: Tensor) -> Batch:
 
 def with_member_axis(model: Model, parameters: Parameters) -> Parameters:
     """A single member's tensors as a stack of one (tables have no member axis)."""
-    tables, roles = (Role.EMBEDDING, Role.SHARED_EMBEDDING), model.roles()
-    return {n: v if roles[n] in tables else v.unsqueeze(0) for n, v in parameters.items()}
+    roles = model.roles()
+    return {n: v if roles[n] in TABLES else v.unsqueeze(0) for n, v in parameters.items()}

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from msmtrec.data.logs import SPLIT, Logs
+from msmtrec.data.logs import Logs
 from msmtrec.data.split import by_fractions
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings
@@ -122,7 +122,7 @@ class Synthetic(Settings):
                 "conversion": conversion.astype(np.int8),
             }
         )
-        return by_fractions(frame, (0.7, 0.15, 0.15)).with_columns(pl.col(SPLIT))
+        return by_fractions(frame, (0.7, 0.15, 0.15))
 
 
 _Tables = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
