@@ -9,6 +9,7 @@ from msmtrec.aggregation.conflict import (
     gram_matrix,
     project_to_simplex,
     simplex_minimum,
+    solve_on_support,
 )
 from msmtrec.errors import UserError
 from properties import combine, random_updates
@@ -53,6 +54,32 @@ def test_duality_gap_is_closed(K: int) -> None:
     assert duality_gap(scaled, 0.4, weights) < 1e-5 * max(1.0, np.abs(scaled.mean(1)).max())
 
 
+@pytest.mark.parametrize("K", [2, 3, 5])
+def test_the_closed_form_is_stationary_on_its_support(K: int) -> None:
+    gram = gram_matrix(random_updates(K, 60, seed=K))
+    scaled = (gram / gram.mean()).numpy()
+    weights = solve_on_support(scaled, 2.0, np.ones(K, bool))
+    assert weights is not None
+    gradient = scaled.mean(1) + 2.0 / np.sqrt(weights @ scaled @ weights) * scaled @ weights
+    assert np.ptp(gradient) < 1e-12
+    assert weights.sum() == pytest.approx(1, abs=1e-15)
+
+
+def test_the_closed_form_by_hand() -> None:
+    # dW = (1, 0), (0, 2): m = (.5, 1), |m|² = 1.25, G = diag(.8, 3.2) in units of |m|², b = G·1/2 = (.4, 1.6).
+    # G⁻¹1 = (1.25, .3125), G⁻¹b = (.5, .5); a = 1.5625, d = 1, e = 1. With c = 2 the root of d² - a (e - c²) is
+    # sqrt(5.6875), and w = ((1 + root) / a · G⁻¹1 - G⁻¹b) / root.
+    root = 5.6875**0.5
+    by_hand = [((1 + root) / 1.5625 * p - 0.5) / root for p in (1.25, 0.3125)]
+    assert sum(by_hand) == pytest.approx(1)
+    assert solve_on_support(np.diag([0.8, 3.2]), 2.0, np.ones(2, bool)) == pytest.approx(by_hand)
+
+
+def test_the_closed_form_says_when_it_does_not_apply() -> None:
+    assert solve_on_support(np.diag([0.8, 3.2]), 0.1, np.ones(2, bool)) is None  # not on the simplex
+    assert solve_on_support(np.ones((2, 2)), 0.4, np.ones(2, bool)) is None  # singular
+
+
 def test_two_opposed_updates_by_hand() -> None:
     # dW = (3, 0) and (-1, 0): m = (1, 0), |m| = 1. The worst scenario is the second for every V with V_x > 0, so
     # w* = (w, 1 - w) with dW_w = 0 reachable: w = 1/4. Then f = w·G1/N = 0 + 0, and min_n <dW_n, V> = 0 at V_x = 0?
@@ -65,7 +92,7 @@ def test_two_opposed_updates_by_hand() -> None:
 @pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6, 1e12])
 def test_scale_free(scale: float) -> None:
     updates = random_updates(4, 30, seed=1, conflict=True)
-    assert torch.allclose(combine(updates * scale, 0.4), combine(updates, 0.4) * scale, rtol=1e-6, atol=0)
+    assert torch.allclose(combine(updates * scale, 0.4), combine(updates, 0.4) * scale, rtol=1e-9, atol=0)
 
 
 def test_permutation() -> None:

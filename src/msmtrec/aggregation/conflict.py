@@ -117,8 +117,35 @@ def simplex_minimum(gram: Array, c: float, tolerance: float = 1e-10) -> Array:
         candidate = np.clip(found.x, 0, None)
         if np.isfinite(candidate).all() and candidate.sum() > 0:
             weights = candidate / candidate.sum()
+        exact = solve_on_support(gram, c, weights > 1e-6)
+        if exact is not None and duality_gap(gram, c, exact) <= duality_gap(gram, c, weights):
+            weights = exact
     if duality_gap(gram, c, weights) > tolerance * scale:
         weights = _projected_gradient(gram, c, weights, tolerance * scale)
+    return weights
+
+
+def solve_on_support(gram: Array, c: float, support: NDArray[np.bool_]) -> Array | None:
+    """The minimiser in closed form, once it is known which weights are positive; None where it is not on the simplex.
+
+    With b = G·1/N and L = sqrt(wᵀ G w), stationarity on the support S is b + c/L · G w = v·1, hence
+    w = L/c · (v G⁻¹1 - G⁻¹b). The sum of w is 1 and L is w's own length, so v solves a v² - 2 d v + e = c² with
+    a = 1ᵀG⁻¹1, d = 1ᵀG⁻¹b, e = bᵀG⁻¹b (all on S), and L = c / (a v - d) > 0 picks the larger root.
+    """
+    part, linear = gram[np.ix_(support, support)], gram.mean(1)[support]
+    try:
+        p, q = np.linalg.solve(part, np.stack([np.ones_like(linear), linear], 1)).T
+    except np.linalg.LinAlgError:
+        return None
+    a, d, e = p.sum(), q.sum(), linear @ q
+    root = d * d - a * (e - c * c)
+    if not (a > 0 and root > 0):
+        return None
+    w = ((d + np.sqrt(root)) / a * p - q) / np.sqrt(root)  # L/c = 1 / (a v - d)
+    if not (np.isfinite(w).all() and (w >= 0).all()):
+        return None
+    weights = np.zeros(len(gram))
+    weights[support] = w / w.sum()
     return weights
 
 

@@ -14,10 +14,11 @@ Scores = NDArray[np.floating[Any]]
 def auc(scores: Scores, labels: Scores) -> float:
     """Probability that a positive scores above a negative, ties counting half; NaN with one class or a NaN score.
 
-    scores [N], labels [N] of 0 and 1. Mann-Whitney by two binary searches over the sorted negatives.
+    scores [N], labels [N] of 0 and 1. Mann-Whitney: positives are looked up in the sorted negatives, in order, which
+    keeps the look-ups in cache.
     """
     positive = labels > 0.5
-    ups, downs = scores[positive], np.sort(scores[~positive])
+    ups, downs = np.sort(scores[positive]), np.sort(scores[~positive])
     if not len(ups) or not len(downs) or np.isnan(scores).any():
         return float("nan")
     below = np.searchsorted(downs, ups, side="left").sum(dtype=np.float64)

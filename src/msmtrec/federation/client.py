@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from msmtrec.federation.stack import ClientState
 from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Reply, Upload
 from msmtrec.models.base import Model, Parameters
 from msmtrec.models.predict import single_batch, with_member_axis
-from msmtrec.roles import TABLES, Policy
+from msmtrec.roles import TABLES, Policy, Role
 
 MINIMUM_HELD_OUT = 50
 """Below this many held-out rows a scenario keeps its beta and reports itself as unchecked."""
@@ -80,7 +81,8 @@ def _choose(
     units = len(tasks) if part.per_task else 1
     start = None if offer.start is None else (offer.start,) * units
     before = remembered or start
-    grid = scale.losses(parameters, part, [torch.full((units,), b, dtype=torch.float64) for b in BETAS])
+    losses_at = scale.losses(parameters, part)
+    grid = losses_at([torch.full((units,), b, dtype=torch.float64) for b in BETAS])
     choices = []
     for unit in range(units):
         read = [unit] if part.per_task else [t for t, has in enumerate(tasks) if has]
@@ -93,7 +95,7 @@ def _choose(
             continue
 
         def loss_at(beta: float, read: list[int] = read) -> float:
-            one = scale.losses(parameters, part, [torch.full((units,), beta, dtype=torch.float64)])
+            one = losses_at([torch.full((units,), beta, dtype=torch.float64)])
             return float(one[0, read].mean())
 
         losses = grid[:, read].mean(1).tolist()
@@ -117,26 +119,31 @@ class _HeldOut:
         with torch.no_grad():
             self.x = model.inputs(kept, single_batch(model, rows, like)) if len(rows) else None
 
-    def losses(self, parameters: Parameters, part: OfferPart, betas: list[Tensor]) -> Tensor:
-        """[len(betas), T]"""
-        if self.x is None:
-            return torch.full((len(betas), len(self.usable)), float("nan"))
-        mixed = {
-            n: torch.stack([mixture(parameters[n], consensus, beta) for beta in betas])
-            for n, consensus in part.parameters.items()
-        }
-        tables = self.tables
-        stacked = {
-            n: mixed[n] if n in mixed else v.unsqueeze(0).expand(len(betas), *v.shape)
-            for n, v in parameters.items()
-            if n not in tables
-        }
+    def losses(self, parameters: Parameters, part: OfferPart) -> Callable[[list[Tensor]], Tensor]:
+        """A function betas -> [len(betas), T]; what the part does not touch is computed once, here."""
+        x, model, width = self.x, self.model, len(self.usable)
+        if x is None:
+            return lambda betas: torch.full((len(betas), width), float("nan"))
+        known = ~self.labels.isnan()
+        labels = self.labels.nan_to_num()
+        kept = {n: v.unsqueeze(0) for n, v in parameters.items() if n not in self.tables}
+        roles = model.roles()
+        head_only = all(roles[n] is Role.TOWER for n in part.parameters)
         with torch.no_grad():
-            logits = self.model.network(stacked, self.x.expand(len(betas), -1, -1))  # [K, N, T]
-        known = (~self.labels.isnan()).to(logits.dtype)
-        labels = self.labels.nan_to_num().expand_as(logits)
-        losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none") * known
-        return losses.double().sum(1) / known.double().sum(0).clamp(min=1)
+            z = model.body(kept, x) if head_only else None
+
+        def at(betas: list[Tensor]) -> Tensor:
+            K = len(betas)
+            stacked = {n: v.expand(K, *v.shape[1:]) for n, v in kept.items()}
+            for n, consensus in part.parameters.items():
+                stacked[n] = torch.stack([mixture(parameters[n], consensus, beta) for beta in betas])
+            with torch.no_grad():
+                body = model.body(stacked, x.expand(K, -1, -1)) if z is None else z.expand(K, -1, -1, -1)
+                logits = model.head(stacked, body)  # [K, N, T]
+            losses = functional.binary_cross_entropy_with_logits(logits, labels.expand_as(logits), reduction="none")
+            return (losses * known).double().sum(1) / known.double().sum(0).clamp(min=1)
+
+        return at
 
 
 def held_out_rows(rows: Rows, limit: int | None) -> Rows:

@@ -234,7 +234,7 @@ def shift(ids: Tensor, offset: Tensor) -> Tensor:
 
 
 def _dropout(model: Model, jobs: list[Job], sizes: list[int], step: int, h: Tensor, site: str) -> Tensor:
-    """Inverted dropout on [K, Q, B, H]; each member draws for its own rows from its own stream."""
+    """Inverted dropout on [K, Q, H, B]; each member draws for its own rows from its own stream."""
     rate = model.dropout
     if rate == 0.0:
         return h
@@ -242,8 +242,8 @@ def _dropout(model: Model, jobs: list[Job], sizes: list[int], step: int, h: Tens
     for k, (job, size) in enumerate(zip(jobs, sizes, strict=True)):
         m = job.member
         stream = torch_stream(m.seed, "dropout", job.stage, m.scenario, job.state.step + step, site)
-        keep = torch.rand(h.shape[1], size, h.shape[3], generator=stream) >= rate
-        mask[k, :, :size] = keep.to(h.dtype) / (1 - rate)
+        keep = torch.rand(h.shape[1], h.shape[2], size, generator=stream) >= rate
+        mask[k, :, :, :size] = keep.to(h.dtype) / (1 - rate)
     return h * mask.to(h.device)
 
 

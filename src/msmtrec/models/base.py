@@ -18,7 +18,7 @@ from msmtrec.streams import torch_stream
 Parameters = dict[str, Tensor]
 """name -> tensor, without the member axis in a scenario's own state, with it in a stack."""
 Dropout = Callable[[Tensor, str], Tensor]
-"""(activations [K, ...], site) -> activations; each member draws from its own stream."""
+"""(activations [K, Q, H, B], site) -> activations; each member draws from its own stream."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,16 @@ class Model(ABC):
         """[K, B, D] what the network reads. Embedding tables are concatenated over members: [sum of rows, d]."""
 
     @abstractmethod
-    def network(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: Dropout | None = None) -> Tensor:
-        """[K, B, D] -> [K, B, T] logits."""
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: Dropout | None = None) -> Tensor:
+        """[K, B, D] -> [K, T, H, B] what each task's tower reads."""
+
+    @abstractmethod
+    def head(self, parameters: Mapping[str, Tensor], z: Tensor) -> Tensor:
+        """[K, T, H, B] -> [K, B, T] logits; reads towers only."""
 
     def forward(self, parameters: Mapping[str, Tensor], batch: Batch, dropout: Dropout | None = None) -> Tensor:
         """[K, B, T] logits."""
-        return self.network(parameters, self.inputs(parameters, batch), dropout)
+        return self.head(parameters, self.body(parameters, self.inputs(parameters, batch), dropout))
 
     def roles(self) -> dict[str, Role]:
         return {d.name: d.role for d in self.declare()}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Declaration, Dropout, Model
-from msmtrec.models.layers import embed, first_layer, mix, next_layer
+from msmtrec.models.layers import embed, first_layer, gate_weights, mix, next_layer
 from msmtrec.roles import Role
 from msmtrec.settings import Settings
 
@@ -90,9 +90,8 @@ class MMoE(Model):
             width = out
         return tuple(found)
 
-    def network(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: Dropout | None = None) -> Tensor:
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: Dropout | None = None) -> Tensor:
         K, B, _ = x.shape
-        T, J = self.tasks, self.settings.experts
         h = x
         for n in range(len(self.settings.expert_layers)):
             weight, bias = (
@@ -100,18 +99,18 @@ class MMoE(Model):
                 self.compose(parameters, f"expert.{n}.bias"),
             )  # [K, Q, in, out], [K, Q, out]; Q = T·J with the template, J without
             h = first_layer(h, weight, bias) if n == 0 else next_layer(h, weight, bias)
-            h = torch.relu(h)  # [K, Q, B, out]
+            h = torch.relu_(h)  # [K, Q, out, B]
             if dropout is not None:
                 h = dropout(h, f"expert.{n}")
-        experts = h.view(K, -1, J, B, h.shape[-1])  # [K, T or 1, J, B, H]
-        no_bias = parameters["gate"].new_zeros(K, T, J)
-        gates = first_layer(x, parameters["gate"], no_bias).softmax(-1)  # [K, T, B, J]
-        z = mix(gates, experts)  # [K, T, B, H]
+        experts = h.view(K, -1, self.settings.experts, h.shape[2], B)  # [K, T or 1, J, H, B]
+        return mix(gate_weights(x, parameters["gate"]), experts)  # [K, T, H, B]
+
+    def head(self, parameters: Mapping[str, Tensor], z: Tensor) -> Tensor:
         depth = len(self.settings.tower_layers)
         for n in range(depth + 1):
             z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"])
-            z = torch.relu(z) if n < depth else z
-        return z.squeeze(-1).transpose(1, 2)  # [K, B, T]
+            z = torch.relu_(z) if n < depth else z
+        return z.squeeze(2).transpose(1, 2)  # [K, T, 1, B] -> [K, B, T]
 
     def compose(self, parameters: Mapping[str, Tensor], name: str) -> Tensor:
         """[K, Q, ...] the experts' weights or biases, from three factors where the template is on."""

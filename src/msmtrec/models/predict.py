@@ -11,7 +11,7 @@ from msmtrec.models.base import Batch, Model, Parameters
 from msmtrec.roles import TABLES
 
 
-def predict(model: Model, parameters: Parameters, rows: Rows, chunk: int = 8192) -> Tensor:
+def predict(model: Model, parameters: Parameters, rows: Rows, chunk: int = 2048) -> Tensor:
     """[N, T] logits of one member's rows, on the CPU."""
     kept = with_member_axis(model, parameters)
     found = []
