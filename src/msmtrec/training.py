@@ -27,7 +27,8 @@ class TrainSettings(Settings):
     """Local training and rounds.
 
     Args:
-        rounds: of the federation.
+        rounds: of the federation, at most.
+        patience: stop when no scenario has had a better validation AUC for so many rounds; null runs all rounds.
         local_steps: optimiser steps of every scenario in a round; or
         local_epochs: passes over the scenario's own training rows in a round.
         batch_size: rows a step: one number, or one per scenario.
@@ -41,6 +42,7 @@ class TrainSettings(Settings):
     """
 
     rounds: int = Field(20, ge=1)
+    patience: int | None = Field(None, ge=1)
     local_steps: int | None = Field(None, ge=1)
     local_epochs: float | None = Field(None, gt=0)
     batch_size: int | dict[str, int] = 256

@@ -39,6 +39,9 @@ class Clients(Protocol):
     def evaluate(self, members: list[Member], stage: str) -> Mapping[Member, list[Measure]]:
         """Validation metrics at this moment; `after` also lets each scenario keep its best round."""
 
+    def best_rounds(self, seed: int) -> list[int]:
+        """The scenarios' best rounds so far in one seed's federation; empty before the first."""
+
 
 class Journal(Protocol):
     """Where a round is written down."""
@@ -59,6 +62,7 @@ class Plan:
         participation: probability that a scenario takes part in a round, drawn per (seed, round, scenario).
         max_staleness: rounds after which an update is too old to count.
         evaluate_before: also measure before aggregation.
+        patience: a federation ends when no scenario has had its best round within so many; None runs all rounds.
     """
 
     seeds: tuple[int, ...]
@@ -67,6 +71,7 @@ class Plan:
     participation: float = 1.0
     max_staleness: int = 10
     evaluate_before: bool = True
+    patience: int | None = None
 
 
 @dataclass
@@ -99,7 +104,11 @@ def federate(
     roles = {d.name: d.role for d in method.declarations}
     for number in range(first_round, plan.rounds + 1):
         clock, traffic = _Clock(), Traffic()
-        members = taking_part(plan, number)
+        seeds = still_learning(plan, clients, number)
+        if not seeds:
+            progress(plan.rounds)
+            break
+        members = taking_part(plan, seeds, number)
         missed: dict[Member, Reply] = {}
         for member in members:
             servers[member.seed], reply = server.catch_up(method, servers[member.seed], member.scenario, number)
@@ -116,7 +125,7 @@ def federate(
         taken: dict[int, dict[str, Upload]] = {}
         offers: dict[Member, Offer] = {}
         replies: dict[Member, Reply] = {}
-        for seed in plan.seeds:
+        for seed in seeds:
             sent = by_scenario(seed, uploads)
             if not sent:
                 continue
@@ -138,7 +147,7 @@ def federate(
         clock.lap("second exchange")
 
         _count(traffic, roles, uploads, offers, answers, [*missed.items(), *replies.items()])
-        everybody = [Member(seed, name) for seed in plan.seeds for name in plan.scenarios]
+        everybody = [Member(seed, name) for seed in seeds for name in plan.scenarios]
         journal.metrics(number, "after", "validation", clients.evaluate(everybody, "after"))
         clock.lap("evaluate")
         journal.round(
@@ -147,7 +156,7 @@ def federate(
                 "bytes_up": traffic.up,
                 "bytes_down": traffic.down,
                 "seconds": clock.seconds,
-                "took_part": {seed: [m.scenario for m in members if m.seed == seed] for seed in plan.seeds},
+                "took_part": {seed: [m.scenario for m in members if m.seed == seed] for seed in seeds},
                 "diagnostics": diagnostics,
             }
         )
@@ -156,11 +165,18 @@ def federate(
     return servers
 
 
-def taking_part(plan: Plan, round_number: int) -> list[Member]:
+def still_learning(plan: Plan, clients: Clients, round_number: int) -> tuple[int, ...]:
+    """Seeds whose federation goes on."""
+    if plan.patience is None or round_number <= plan.patience:
+        return plan.seeds
+    return tuple(s for s in plan.seeds if round_number - 1 - max(clients.best_rounds(s), default=0) < plan.patience)
+
+
+def taking_part(plan: Plan, seeds: tuple[int, ...], round_number: int) -> list[Member]:
     """Members of this round, in table order."""
     return [
         Member(seed, name)
-        for seed in plan.seeds
+        for seed in seeds
         for name in plan.scenarios
         if plan.participation >= 1
         or numpy_stream(seed, "participation", name, round_number).random() < plan.participation

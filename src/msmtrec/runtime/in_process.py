@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -105,12 +106,16 @@ class InProcess:
                 self.keep_best(member, self.rounds_done, found[member])
         return found
 
+    def best_rounds(self, seed: int) -> list[int]:
+        return [best.round for member, best in self.best.items() if member.seed == seed]
+
     def keep_best(self, member: Member, round_number: int, found: list[Measure]) -> None:
         """Remember the parameters when the mean validation AUC rises (pooled: one model per part)."""
         for scenario in self.data.tables[member.scenario].parts["validation"]:
             key = Member(member.seed, scenario)
             score = mean_auc([m for m in found if m.scenario == scenario])
-            if key not in self.best or score > self.best[key].score:
+            held = self.best[key].score if key in self.best else math.nan
+            if key not in self.best or score > held or (math.isnan(held) and not math.isnan(score)):
                 self.best[key] = Best(
                     round_number, score, {n: p.clone() for n, p in self.states[member].parameters.items()}
                 )

@@ -88,6 +88,7 @@ def run_row(
         train.participation,
         train.max_staleness,
         train.evaluate_before,
+        train.patience,
     )
     total = train.rounds + (row.fine_tune.rounds if row.fine_tune else 0)
     federate(
