@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -14,7 +14,6 @@ from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.federation.rounds import Plan, still_learning, taking_part
 from msmtrec.federation.stack import ClientState, Member
-from msmtrec.methods.base import Upload
 from msmtrec.rundir import read_json, read_lines
 from msmtrec.runtime import row as row_module
 from msmtrec.runtime.in_process import InProcess
@@ -94,7 +93,7 @@ def test_patience_looks_at_the_latest_best_round_of_any_scenario() -> None:
 class Poisoned(InProcess):
     """The second scenario's training explodes in round 2."""
 
-    snapshots: list[tuple[ClientState, ClientState]] = []
+    snapshots: ClassVar[list[tuple[ClientState, ClientState]]] = []
 
     def run(self, jobs: Any, optimiser: Any) -> dict[Member, torch.Tensor]:
         used = super().run(jobs, optimiser)
