@@ -251,6 +251,7 @@ def _run(config: Any, folder: Path | None, resume: bool) -> None:
             resume=resume,
             progress=progress,
             status=lambda text: bar.update(whole, description=f"[bold]{text}"),
+            caution=lambda text: bar.console.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True, highlight=False),
         )
         bar.update(whole, completed=sum(_rounds(config).values()))
     _print(finished)
@@ -266,11 +267,13 @@ def _rounds(config: Any) -> dict[str, int]:
 
 
 def _print(run: Any) -> None:
-    from msmtrec.report.terminal import difference_table, results_table
+    from msmtrec.report.terminal import difference_table, pair_sentence, results_table
 
     out.print(results_table(run.results))
     if len(run.results.cells) > 1:
         out.print(difference_table(run.results))
+    if sentence := pair_sentence(run.results):
+        out.print(sentence, soft_wrap=True, highlight=False)
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 

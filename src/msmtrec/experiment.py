@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 from msmtrec import rundir
+from msmtrec.cautions import cautions
 from msmtrec.config import Config, Row, load_config, parse_config
 from msmtrec.data.encode import default_cache, encode
 from msmtrec.data.table import EncodedData
@@ -54,6 +56,7 @@ def run(
     resume: bool = False,
     progress: Progress = lambda _row, _done, _total: None,
     status: Callable[[str], None] = lambda _: None,
+    caution: Callable[[str], None] = lambda text: warnings.warn(text, UserWarning, stacklevel=3),
 ) -> Run:
     """Train every row of a config on every seed, choose on validation, read the test rows once, compare.
 
@@ -61,6 +64,7 @@ def run(
         config: a Config, a YAML file, or a mapping of the same form.
         out: run directory; default runs/<name>.
         resume: continue an interrupted run of the same config.
+        caution: takes a sentence about settings that mean less than they seem to; they are in the report too.
 
     Raises:
         UserError: anything the user can repair.
@@ -77,6 +81,9 @@ def run(
             for candidates in config.rows
             for row in candidates
         ]
+        notes = cautions(config, {row[0].name: data[_variant(row[0])] for row in config.rows})
+        for note in notes:
+            caution(note)
         status("training")
         run_tasks(tasks, config.jobs, progress)
         status("comparing")
@@ -88,6 +95,7 @@ def run(
             {name: task.folder for name, task in chosen.items()},
             next(iter(data.values())).schema.task_names,
             {name: task.row.candidate for name, task in chosen.items()},
+            notes,
         )
         rundir.write_json(folder / rundir.RESULTS, results.as_dict())
         write_report(folder)

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
-from msmtrec.evaluation.compare import bootstrap_auc, draw_users, interval, paired_over_seeds
+from msmtrec.evaluation.compare import bootstrap_auc, draw_users, holm, interval, paired_over_seeds
 from msmtrec.evaluation.metrics import auc, log_loss, mean_auc, measure
 
 
@@ -54,8 +54,15 @@ def test_bootstrap_counts_rows_as_often_as_their_user() -> None:
 
 def test_interval_of_a_clear_and_of_no_difference() -> None:
     random = np.random.default_rng(2)
-    clear, none = interval(random.normal(1, 0.1, 400)), interval(random.normal(0, 1, 400))
+    clear, none = interval(random.normal(1, 0.1, 400), 1.0), interval(random.normal(0, 1, 400), 0.0)
     assert clear.low > 0
     assert clear.p_value < 0.01
     assert none.low < 0 < none.high
-    assert none.p_value > 0.05
+    assert none.p_value == 1.0
+    assert interval(np.array([-1.0, 1.0] * 200), 1.96).p_value == pytest.approx(0.05, abs=1e-3)
+
+
+def test_holm_by_hand() -> None:
+    # sorted .01, .02, .03 of three known: 3 · .01, 2 · .02, 1 · .03, never falling
+    assert holm([0.03, float("nan"), 0.01, 0.02]) == pytest.approx([0.04, np.nan, 0.03, 0.04], nan_ok=True)
+    assert holm([0.9, 0.8]) == [1.0, 1.0]

@@ -42,9 +42,11 @@ def check_labels(logs: Logs, scenario: str, frames: Mapping[str, pl.DataFrame]) 
         UserError: naming label column, scenario and split.
     """
     schema = logs.schema
+    usable = 0
     for task in schema.tasks:
         if task.name not in schema.scenarios[scenario]:
             continue
+        usable += frames["validation"][task.label].drop_nulls().n_unique() > 1
         for split, frame in frames.items():
             where = f"{logs.origin}: label '{task.label}' of scenario '{scenario}'"
             values = frame[task.label]
@@ -72,6 +74,11 @@ def check_labels(logs: Logs, scenario: str, frames: Mapping[str, pl.DataFrame]) 
                         f"{where} is 1 where '{parent.label}' is 0 in {broken} {split} rows, but it is declared"
                         f" within '{parent.name}'; drop those rows or remove 'within'"
                     )
+    if not usable:
+        raise UserError(
+            f"{logs.origin}: scenario '{scenario}' has no task with both classes among its validation rows, so no round"
+            " can be chosen for it; move the split or leave the scenario out"
+        )
 
 
 def check_numeric(logs: Logs, scenario: str, frame: pl.DataFrame) -> None:

@@ -76,18 +76,34 @@ def draw_users(group: NDArray[np.int64], resamples: int, seed: int) -> tuple[NDA
 
 @dataclass(frozen=True)
 class Interval:
-    """95 % percentile interval of a difference, and the share of resamples on the other side of zero, doubled."""
+    """95 % percentile interval of a difference over resampled users.
+
+    Args:
+        p_value: two-sided, of observed difference / standard deviation over resamples against a normal, so that it is
+            not bounded below by the number of resamples.
+    """
 
     low: float
     high: float
     p_value: float
 
 
-def interval(differences: Array) -> Interval:
-    """differences [B], NaN left out."""
+def interval(differences: Array, observed: float) -> Interval:
+    """differences [B], NaN left out; `observed` is the difference on the rows as they are."""
     known = differences[~np.isnan(differences)]
     if len(known) < 20:
         return Interval(float("nan"), float("nan"), float("nan"))
     low, high = np.quantile(known, [0.025, 0.975])
-    tail = (1 + min((known <= 0).sum(), (known >= 0).sum())) / (1 + len(known))
-    return Interval(float(low), float(high), float(min(1.0, 2 * tail)))
+    spread = float(known.std(ddof=1))
+    p_value = float(2 * stats.norm.sf(abs(observed) / spread)) if spread > 0 else float("nan")
+    return Interval(float(low), float(high), p_value)
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down correction (1979) of one family of tests; NaN stays and is not counted."""
+    known = sorted((p, n) for n, p in enumerate(p_values) if not np.isnan(p))
+    corrected, largest = [float("nan")] * len(p_values), 0.0
+    for rank, (p, n) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        corrected[n] = largest
+    return corrected

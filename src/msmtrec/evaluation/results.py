@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msmtrec.evaluation.compare import Interval, Paired, bootstrap_auc, draw_users, interval, paired_over_seeds
+from msmtrec.evaluation.compare import Interval, Paired, bootstrap_auc, draw_users, holm, interval, paired_over_seeds
 
 MEAN = ("mean", "")
 """The table's last line: the mean over scenario × task."""
 RESAMPLES = 400
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,23 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two rows on the mean over scenario × task.
+
+    Args:
+        seeds, users: difference first - second over seeds, and its bootstrap over users.
+        p_value: the larger p of the two tests, Holm-corrected over all pairs of the table: small only if the difference
+            exceeds both the luck of the seeds and the luck of the split.
+    """
+
+    first: str
+    second: str
+    seeds: Paired
+    users: Interval
+    p_value: float
+
+
+@dataclass(frozen=True)
 class Results:
     """The whole table.
 
@@ -57,6 +76,8 @@ class Results:
         cells: row name -> one cell a line.
         reference: the row that differences refer to.
         chosen: row -> the candidate that validation chose.
+        pairs: every two rows on the mean line.
+        notes: what a reader must know of the settings.
     """
 
     name: str
@@ -64,6 +85,18 @@ class Results:
     cells: Mapping[str, tuple[Cell, ...]]
     reference: str | None
     chosen: Mapping[str, str] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def pair(self, first: str, second: str) -> Pair | None:
+        """Difference first - second on the mean line, in the order asked for."""
+        for p in self.pairs:
+            if (p.first, p.second) == (first, second):
+                return p
+            if (p.second, p.first) == (first, second):
+                seeds = replace(p.seeds, mean=-p.seeds.mean)
+                return Pair(first, second, seeds, Interval(-p.users.high, -p.users.low, p.users.p_value), p.p_value)
+        return None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -71,6 +104,8 @@ class Results:
             "lines": [list(line) for line in self.lines],
             "reference": self.reference,
             "chosen": dict(self.chosen),
+            "notes": list(self.notes),
+            "pairs": [asdict(pair) for pair in self.pairs],
             "cells": {row: [asdict(cell) for cell in cells] for row, cells in self.cells.items()},
         }
 
@@ -89,11 +124,22 @@ class Results:
             {row: tuple(cell(value) for value in cells) for row, cells in raw["cells"].items()},
             raw["reference"],
             raw["chosen"],
+            tuple(
+                Pair(**{**pair, "seeds": Paired(**pair["seeds"]), "users": Interval(**pair["users"])})
+                for pair in raw["pairs"]
+            ),
+            tuple(raw["notes"]),
         )
 
 
-def summarise(name: str, folders: Mapping[str, Path], tasks: tuple[str, ...], chosen: Mapping[str, str]) -> Results:
-    """Read every row's test.json and scores.npz and compare with the row named `local` (else the first)."""
+def summarise(
+    name: str,
+    folders: Mapping[str, Path],
+    tasks: tuple[str, ...],
+    chosen: Mapping[str, str],
+    notes: tuple[str, ...] = (),
+) -> Results:
+    """Read every row's test.json and scores.npz; compare with the row named `local` (else the first) and pairwise."""
     records = {row: json.loads((folder / "test.json").read_text()) for row, folder in folders.items()}
     reference = "local" if "local" in records else next(iter(records))
     first = records[reference]
@@ -111,10 +157,20 @@ def summarise(name: str, folders: Mapping[str, Path], tasks: tuple[str, ...], ch
                 found.append(Cell(auc))
                 continue
             base = aucs[reference][n] if n < len(lines) else np.nanmean(aucs[reference], 0)
-            users = interval(boots[row][n] - boots[reference][n]) if boots else None
-            found.append(Cell(auc, paired_over_seeds(values, base), users))
+            seeded = paired_over_seeds(values, base)
+            found.append(Cell(auc, seeded, interval(boots[row][n] - boots[reference][n], seeded.mean)))
         cells[row] = tuple(found)
-    return Results(name, (*lines, MEAN), cells, reference, chosen)
+    return Results(name, (*lines, MEAN), cells, reference, chosen, _pairs(aucs, boots), notes)
+
+
+def _pairs(aucs: Mapping[str, NDArray[np.float64]], boots: Mapping[str, NDArray[np.float64]]) -> tuple[Pair, ...]:
+    found = []
+    for first, second in combinations(aucs, 2):
+        seeds = paired_over_seeds(np.nanmean(aucs[first], 0), np.nanmean(aucs[second], 0))
+        users = interval(boots[first][-1] - boots[second][-1], seeds.mean)
+        found.append(Pair(first, second, seeds, users, float(np.maximum(seeds.p_value, users.p_value))))
+    corrected = holm([pair.p_value for pair in found])
+    return tuple(replace(pair, p_value=p) for pair, p in zip(found, corrected, strict=True))
 
 
 def _table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -54,6 +54,17 @@ class PFSettings(Settings):
     @property
     def shares_embeddings(self) -> bool:
         return self.embeddings == "shared"
+
+    def cautions(self) -> Iterator[str]:
+        """Settings without effect, in sentences."""
+        if self.coordination == 0:
+            yield "coordination 0 is plain averaging; null says so"
+        if self.normalization == "literal":
+            yield "normalization literal averages to zero and wipes the experts; it is for ablations"
+        if self.normalization in ("tensor", "channel") and self.personalization == "hyper" and not self.penalty:
+            yield "normalization reaches nobody: in hyper only the penalty refers to the consensus; set penalty above 0"
+        if "held-out" in (self.personalization, self.towers) and self.beta_keep == 1 and self.beta_start is not None:
+            yield f"beta_keep 1 keeps the mixture at beta_start {self.beta_start:g} or at 0, whatever is measured"
 
     def build(self, declarations: tuple[Declaration, ...]) -> PFMSMTrec:
         return PFMSMTrec(declarations, self)
@@ -136,6 +147,8 @@ class PFMSMTrec(Method):
                 common = found.updates if label == EXPERTS else self._mean_updates(held, uploads)
                 for name in uploads:
                     mixed[name] |= self._hyper(name, label, group, state, tensors, values, held[name], uploads, common)
+                if label == TOWERS:
+                    self._zero_shot(mixed, uploads, consensus)
                 tensors |= {f"common/{label}/{unit}": update for unit, update in common.items()}
                 diagnostics[f"alpha/{label}"] = {n: values["alpha"].get(f"{n}/{label}", []) for n in uploads}
         anchors = {d.name: consensus[d.name] for d in self.experts} if self.penalties else {}
@@ -204,6 +217,13 @@ class PFMSMTrec(Method):
                 ]
                 updates[task] = torch.stack(rows).mean(0)
         return updates
+
+    def _zero_shot(self, mixed: Mapping[str, Parameters], uploads: Mapping[str, Upload], consensus: Parameters) -> None:
+        """A scenario that lacks a task gets the others' mean tower for it."""
+        for name, upload in uploads.items():
+            lacks = ~torch.tensor(upload.tasks)
+            for d in self.towers:
+                mixed[name][d.name][lacks] = consensus[d.name][lacks]
 
     def _hyper(
         self,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from msmtrec.evaluation.results import Cell, Results
+from msmtrec.evaluation.results import SIGNIFICANT, Cell, Pair, Results
 
 
 def results_markdown(results: Results) -> str:
-    """Test AUC, then the difference to the reference with both tests, line by line."""
+    """Test AUC; the difference to the reference with both tests, line by line; every two rows on the mean line."""
     rows = list(results.cells)
     others = [row for row in rows if row != results.reference]
     lines = [_row(["scenario", "task", *rows]), _row(["---"] * 2 + ["---:"] * len(rows))]
@@ -22,6 +22,9 @@ def results_markdown(results: Results) -> str:
         lines += ["", _row(["scenario", "task", *others]), _row(["---"] * 2 + ["---:"] * len(others))]
         for n, line in enumerate(results.lines):
             lines.append(_row([*line, *(_difference(results.cells[row][n]) for row in others)]))
+    if results.pairs:
+        lines += ["", _row(["row − column", *rows]), _row(["---"] + ["---:"] * len(rows))]
+        lines += [_row([one, *(_pair(results.pair(one, two)) for two in rows)]) for one in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -34,6 +37,15 @@ def _auc(cell: Cell, best: bool) -> str:
         return "–"
     text = f"{cell.mean:.4f}" + ("" if math.isnan(cell.sd) else f" ± {cell.sd:.4f}")
     return f"**{text}**" if best else text
+
+
+def _pair(pair: Pair | None) -> str:
+    if pair is None:
+        return ""
+    text = f"{100 * pair.seeds.mean:+.2f}"
+    if math.isnan(pair.p_value):
+        return text
+    return f"**{text}** ({pair.p_value:.3f})" if pair.p_value < SIGNIFICANT else f"{text} ({pair.p_value:.3f})"
 
 
 def _difference(cell: Cell) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from msmtrec import rundir
-from msmtrec.evaluation.results import Cell
+from msmtrec.evaluation.results import SIGNIFICANT, Cell, Pair, Results
 from msmtrec.report.diagnosis import diagnose
 from msmtrec.report.plots import heat_map, learning_curves, mixtures
 from msmtrec.report.reading import RowRecord, RunRecord, conflicts, listening, personalisation, read_run
@@ -29,10 +29,11 @@ def write_report(folder: Path) -> Path:
         results=run.results,
         table=_table(run),
         differences=_differences(run),
+        pairs=_pairs(run.results),
         curves=learning_curves(run),
         relations=[found for row in run.rows.values() if (found := _relations(row, run.scenarios))],
         costs=[_costs(row, len(run.scenarios)) for row in run.rows.values()],
-        warnings=diagnose(run),
+        warnings=[*run.results.notes, *diagnose(run)],
         data=_data(run),
     )
     rundir.write_atomic(folder / rundir.REPORT, page)
@@ -80,6 +81,26 @@ def _difference(cell: Cell) -> dict[str, str]:
         "seeds": _number(seeds.p_value, "{:.3f}"),
         "users": span,
         "sign": sign,
+    }
+
+
+def _pairs(results: Results) -> list[dict[str, Any]]:
+    """Row minus column on the mean line; empty where there is one row only."""
+    return [
+        {"row": one, "cells": [_pair(results.pair(one, two)) for two in results.cells]}
+        for one in results.cells
+        if results.pairs
+    ]
+
+
+def _pair(pair: Pair | None) -> dict[str, str]:
+    if pair is None:
+        return {"points": "", "p": "", "sign": ""}
+    clear = pair.p_value < SIGNIFICANT
+    return {
+        "points": _number(100 * pair.seeds.mean, "{:+.2f}"),
+        "p": _number(pair.p_value, "{:.3f}"),
+        "sign": ("up" if pair.seeds.mean > 0 else "down") if clear else "",
     }
 
 

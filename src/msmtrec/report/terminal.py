@@ -7,7 +7,7 @@ import math
 from rich.table import Table
 from rich.text import Text
 
-from msmtrec.evaluation.results import Cell, Results
+from msmtrec.evaluation.results import SIGNIFICANT, Cell, Results
 
 
 def results_table(results: Results) -> Table:
@@ -61,3 +61,14 @@ def difference_table(results: Results) -> Table:
         p = "–" if math.isnan(last.seeds.p_value) else f"{last.seeds.p_value:.3f}"
         table.add_row(row, f"{100 * last.seeds.mean:+.2f}", p, span, f"{below} of {len(cells) - 1}")
     return table
+
+
+def pair_sentence(results: Results) -> str | None:
+    """Which rows the best one cannot be told apart from; None without tests."""
+    best = max(results.cells, key=lambda row: results.cells[row][-1].mean)
+    found = {row: results.pair(best, row) for row in results.cells if row != best}
+    if not any(pair and not math.isnan(pair.p_value) for pair in found.values()):
+        return None
+    level = [row for row, pair in found.items() if pair and not pair.p_value < SIGNIFICANT]
+    rest = f"not shown to be better than {', '.join(level)}" if level else "better than every other row"
+    return f"highest mean: {best}, {rest} (both tests, Holm-corrected over all pairs of rows, level {SIGNIFICANT})"

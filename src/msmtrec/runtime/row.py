@@ -152,8 +152,8 @@ def _save_models(clients: InProcess, members: list[Member], folder: Path) -> Non
             best = clients.best[Member(member.seed, scenario)]
             if math.isnan(best.score):
                 raise UserError(
-                    f"scenario '{scenario}' has no validation AUC in any round, so no round can be chosen;"
-                    " give it validation rows of both classes"
+                    f"{folder.name}: scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
+                    " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
             tensors = {n: p.clone().contiguous() for n, p in best.parameters.items()}
             save_file(tensors, model_file(folder, scenario, member.seed))
