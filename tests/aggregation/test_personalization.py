@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from msmtrec.aggregation.personalization import BETAS, HyperStep, choose_beta, mixture
+from msmtrec.aggregation.personalization import BETAS, HyperStep, choose_beta, is_worse, mixture
 from msmtrec.aggregation.robust import clip_factors
 
 
@@ -18,27 +18,58 @@ def test_mixture_with_one_beta_per_task() -> None:
 
 
 def parabola(best: float):  # type: ignore[no-untyped-def]
-    return lambda beta: (beta - best) ** 2
+    """Ten rows whose mean loss is lowest at `best`."""
+    noise = torch.linspace(-1, 1, 10, dtype=torch.float64)
+    return lambda beta: (beta - best) ** 2 + 0.1 * noise * (beta - best)
+
+
+def grid(loss):  # type: ignore[no-untyped-def]
+    return torch.stack([loss(b) for b in BETAS])
 
 
 def test_the_first_round_takes_the_grid_minimum() -> None:
     loss = parabola(0.6)
-    choice = choose_beta([loss(b) for b in BETAS], loss, None)
+    choice = choose_beta(grid(loss), loss, None)
     assert (choice.beta, choice.memory) == (0.5, 0.5)
 
 
 def test_later_rounds_are_smoothed() -> None:
     loss = parabola(0.5)
-    choice = choose_beta([loss(b) for b in BETAS], loss, 1.0)
+    choice = choose_beta(grid(loss), loss, 1.0)
     assert choice.beta == pytest.approx(0.7 * 1.0 + 0.3 * 0.5)
 
 
 def test_do_no_harm() -> None:
     loss = parabola(0.0)
-    choice = choose_beta([loss(b) for b in BETAS], loss, 1.0)
+    choice = choose_beta(grid(loss), loss, 1.0)
     assert choice.beta == 0.0
     assert choice.memory == pytest.approx(0.7)
-    assert choice.loss_mixed == choice.loss_own == 0.0
+    assert choice.loss_mixed == choice.loss_own == pytest.approx(0.0)
+
+
+def losses_at_none(_: float) -> torch.Tensor:
+    raise AssertionError("every beta of the grid is measured already")
+
+
+def test_few_rows_lean_to_the_consensus_and_many_decide() -> None:
+    # .02 worse at beta = 1 than at 0, row by row with sd 1: a standard error of .32 over 10 rows, of .01 over 10,000
+    for rows, expected in ((10, 1.0), (10_000, 0.0)):
+        noise = torch.randn(rows, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        noise = (noise - noise.mean()) / noise.std()
+        choice = choose_beta(torch.stack([b * (noise + 0.02) for b in BETAS]), losses_at_none, None, tolerance=1.0)
+        assert choice.beta == expected
+    strict = choose_beta(
+        torch.stack([b * (noise[:10] - noise[:10].mean() + 0.02) for b in BETAS]), losses_at_none, None
+    )
+    assert strict.beta == 0.0
+
+
+def test_worse_by_hand() -> None:
+    # differences 1, 3: mean 2, sd sqrt(2), standard error 1
+    rows, base = torch.tensor([2.0, 4.0]), torch.tensor([1.0, 1.0])
+    assert is_worse(rows, base, 1.9)
+    assert not is_worse(rows, base, 2.1)
+    assert not is_worse(base, base, 0.0)
 
 
 def test_hyper_step_by_hand() -> None:

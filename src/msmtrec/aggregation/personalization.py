@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,21 +40,42 @@ class HeldOutChoice:
 
 
 def choose_beta(
-    losses: list[float], loss_at: Callable[[float], float], memory: float | None, keep: float = 0.7
+    losses: Tensor,
+    losses_at: Callable[[float], Tensor],
+    memory: float | None,
+    keep: float = 0.7,
+    tolerance: float = 0.0,
 ) -> HeldOutChoice:
-    """Grid minimum, smoothed over rounds, and never worse than the scenario's own parameters on held-out rows.
+    """The largest mixture that held-out rows do not speak against, smoothed over rounds.
+
+    A mixture is acceptable if its loss exceeds the grid minimum by at most `tolerance` standard errors of the paired
+    difference over rows (the one-standard-error rule of Breiman et al. 1984, leaning to the consensus): few rows trust
+    the consensus, many rows decide for themselves. With tolerance 0 it is the grid minimum. The smoothed mixture is
+    used if, by the same measure, it is not worse than the scenario's own parameters, else 0 (do no harm).
 
     Args:
-        losses: held-out log loss at each of BETAS.
-        loss_at: measures any other mixture.
-        memory: last round's smoothed beta; None in the first round, which takes the grid minimum as it is.
-        keep: beta <- keep · memory + (1 - keep) · minimum.
+        losses: [len(BETAS), R] held-out log loss of every row at each of BETAS.
+        losses_at: measures any other mixture: [R].
+        memory: last round's smoothed beta; None in the first round, which takes the choice as it is.
+        keep: beta <- keep · memory + (1 - keep) · choice.
     """
-    best = BETAS[min(range(len(BETAS)), key=losses.__getitem__)]
+    lowest = losses[losses.mean(1).argmin()]
+    best = max(b for b, rows in zip(BETAS, losses, strict=True) if not is_worse(rows, lowest, tolerance))
     smooth = best if memory is None else keep * memory + (1 - keep) * best
-    loss = losses[BETAS.index(smooth)] if smooth in BETAS else loss_at(smooth)
-    used = smooth if loss <= losses[0] else 0.0
-    return HeldOutChoice(used, smooth, losses[0], min(loss, losses[0]), True)
+    rows = losses[BETAS.index(smooth)] if smooth in BETAS else losses_at(smooth)
+    harm = is_worse(rows, losses[0], tolerance)
+    own, mixed = float(losses[0].mean()), float(rows.mean())
+    return HeldOutChoice(0.0 if harm else smooth, smooth, own, own if harm else mixed, True)
+
+
+def is_worse(rows: Tensor, base: Tensor, tolerance: float) -> bool:
+    """Whether the mean of `rows` exceeds that of `base` by more than `tolerance` standard errors of the difference.
+
+    rows, base [R] losses of the same rows.
+    """
+    difference = rows.double() - base.double()
+    error = float(difference.std()) / math.sqrt(len(difference))
+    return float(difference.mean()) > tolerance * error
 
 
 @dataclass(frozen=True)

@@ -94,12 +94,11 @@ def _choose(
             choices.append(HeldOutChoice(beta, beta, nan, nan, False))
             continue
 
-        def loss_at(beta: float, read: list[int] = read) -> float:
-            one = losses_at([torch.full((units,), beta, dtype=torch.float64)])
-            return float(one[0, read].mean())
+        def rows_at(beta: float, read: list[int] = read) -> Tensor:
+            return losses_at([torch.full((units,), beta, dtype=torch.float64)])[0, :, read].mean(-1)
 
-        losses = grid[:, read].mean(1).tolist()
-        choices.append(choose_beta(losses, loss_at, before[unit] if before else None, offer.keep))
+        last = before[unit] if before else None
+        choices.append(choose_beta(grid[:, :, read].mean(-1), rows_at, last, offer.keep, offer.tolerance))
     return choices
 
 
@@ -120,11 +119,15 @@ class _HeldOut:
             self.x = model.inputs(kept, single_batch(model, rows, like)) if len(rows) else None
 
     def losses(self, parameters: Parameters, part: OfferPart) -> Callable[[list[Tensor]], Tensor]:
-        """A function betas -> [len(betas), T]; what the part does not touch is computed once, here."""
+        """A function betas -> [len(betas), R, T]; what the part does not touch is computed once, here.
+
+        A row's loss is scaled so that the mean over all rows is the mean over those that have the label.
+        """
         x, model, width = self.x, self.model, len(self.usable)
         if x is None:
-            return lambda betas: torch.full((len(betas), width), float("nan"))
+            return lambda betas: torch.full((len(betas), 0, width), float("nan"))
         known = ~self.labels.isnan()
+        scale = known.double() * len(known) / known.double().sum(0).clamp(min=1)  # [R, T]
         labels = self.labels.nan_to_num()
         kept = {n: v.unsqueeze(0) for n, v in parameters.items() if n not in self.tables}
         roles = model.roles()
@@ -141,7 +144,7 @@ class _HeldOut:
                 body = model.body(stacked, x.expand(K, -1, -1)) if z is None else z.expand(K, -1, -1, -1)
                 logits = model.head(stacked, body)  # [K, N, T]
             losses = functional.binary_cross_entropy_with_logits(logits, labels.expand_as(logits), reduction="none")
-            return (losses * known).double().sum(1) / known.double().sum(0).clamp(min=1)
+            return losses.double() * scale
 
         return at
 

@@ -57,11 +57,13 @@ class Offer:
     Args:
         start: the beta remembered before the first round; None takes the first measurement as it is.
         keep: how much of the remembered beta stays.
+        tolerance: standard errors by which a mixture may be worse and still count as equal.
     """
 
     parts: tuple[OfferPart, ...]
     start: float | None
     keep: float
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)

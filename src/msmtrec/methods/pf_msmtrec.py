@@ -35,6 +35,8 @@ class PFSettings(Settings):
         penalty: lambda of |W_scen - consensus last received|² in the local loss.
         beta_start: held-out: remembered beta before the first round; None takes the first measurement as it is.
         beta_keep: held-out: how much of the remembered beta stays each round.
+        tolerance: held-out: standard errors by which a mixture may be worse than the best and still count as equal; the
+            largest such beta is taken. 0 takes the minimum.
         alpha: hyper: first alpha of every scenario and expert.
         clip: shorten updates to this multiple of the median norm; None leaves them.
     """
@@ -48,6 +50,7 @@ class PFSettings(Settings):
     penalty: float = Field(0.0, ge=0)
     beta_start: float | None = Field(1.0, ge=0, le=1)
     beta_keep: float = Field(0.7, ge=0, le=1)
+    tolerance: float = Field(1.0, ge=0)
     alpha: float = Field(0.1, ge=0, le=1)
     clip: float | None = Field(None, gt=0)
 
@@ -155,7 +158,7 @@ class PFMSMTrec(Method):
         replies = {name: Reply(mixed[name] | shared, anchors) for name in uploads}
         for name, params in mixed.items():
             tensors |= {f"last/{name}/{key}": value for key, value in params.items()}
-        offer = Offer(tuple(parts), s.beta_start, s.beta_keep)
+        offer = Offer(tuple(parts), s.beta_start, s.beta_keep, s.tolerance)
         offers = dict.fromkeys(uploads, offer) if parts else {}
         return Outcome(State(tensors, values), replies, diagnostics, offers)
 
