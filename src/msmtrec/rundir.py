@@ -19,7 +19,7 @@ import yaml
 
 from msmtrec.errors import UserError
 from msmtrec.evaluation.metrics import Measure
-from msmtrec.federation.stack import Member
+from msmtrec.federation.member import Member
 
 CONFIG, ENVIRONMENT, DATA, RESULTS, REPORT = (
     "config.yaml",

@@ -5,8 +5,8 @@ import torch
 from msmtrec.aggregation.personalization import BETAS, mixture
 from msmtrec.data.table import EncodedData, Rows
 from msmtrec.federation.client import answer_offer, held_out_rows, load_reply, make_upload
+from msmtrec.federation.member import ClientState
 from msmtrec.federation.server import ServerState, settle
-from msmtrec.federation.stack import ClientState
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Offer, OfferPart, Reply
 from msmtrec.models.mmoe import MMoESettings

@@ -12,8 +12,8 @@ import torch
 from msmtrec.config import Row, parse_config
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
+from msmtrec.federation.member import ClientState, Member
 from msmtrec.federation.rounds import Plan, still_learning, taking_part
-from msmtrec.federation.stack import ClientState, Member
 from msmtrec.rundir import read_json, read_lines
 from msmtrec.runtime import row as row_module
 from msmtrec.runtime.in_process import InProcess

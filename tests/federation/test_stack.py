@@ -4,7 +4,9 @@ import torch
 from msmtrec.data.encode import encode
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.federation.stack import ClientState, Deck, Job, Member, Optimiser, batch_rows, train_stack
+from msmtrec.federation.deck import Deck, batch_rows
+from msmtrec.federation.member import ClientState, Member
+from msmtrec.federation.stack import Job, Optimiser, train_stack
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import single_batch, with_member_axis
 from msmtrec.roles import Role
@@ -70,17 +72,18 @@ def test_very_unequal_scenarios_equal_separate_runs() -> None:
         assert difference(together[job.member], alone[job.member]) < 1e-10
 
 
-def test_five_steps_equal_torchs_own_adam(synthetic: EncodedData) -> None:
+@pytest.mark.parametrize("decay", [0.0, 1e-3])
+def test_five_steps_equal_torchs_own_adam(synthetic: EncodedData, decay: float) -> None:
     model = MMoESettings(embedding_dim=2, experts=2, expert_layers=(3,), tower_layers=()).build(synthetic.layout)
     name = synthetic.scenarios[0]
     job = jobs(
         synthetic, model, torch.float64, dict.fromkeys(synthetic.scenarios, 5), dict.fromkeys(synthetic.scenarios, 32)
     )[0]
-    deck = Deck(synthetic, torch.float64, CPU)
-    ours = train_stack(model, [job], deck, Optimiser(1e-2, weight_decay=1e-3))[0][job.member]
+    deck = Deck(synthetic, torch.float64, CPU, compact=not decay)
+    ours = train_stack(model, [job], deck, Optimiser(1e-2, weight_decay=decay))[0][job.member]
 
     leaves = {n: p.clone().requires_grad_() for n, p in job.state.parameters.items()}
-    optimiser = torch.optim.Adam(leaves.values(), lr=1e-2, weight_decay=1e-3, fused=False)
+    optimiser = torch.optim.Adam(leaves.values(), lr=1e-2, weight_decay=decay, fused=False)
     table = synthetic.tables[name].splits["train"]
     for rows in batch_rows(job.member, "rounds", len(table), 32, 0, 5):
         optimiser.zero_grad()
@@ -93,6 +96,23 @@ def test_five_steps_equal_torchs_own_adam(synthetic: EncodedData) -> None:
         optimiser.step()
     for n, leaf in leaves.items():
         assert torch.allclose(ours.parameters[n], leaf.detach(), atol=1e-12), n
+
+
+def test_a_scenario_trains_the_rows_of_shared_tables_that_it_uses(synthetic: EncodedData) -> None:
+    model = MMoESettings().build(synthetic.layout)
+    steps, batch = dict.fromkeys(synthetic.scenarios, 4), dict.fromkeys(synthetic.scenarios, 64)
+    work = jobs(synthetic, model, torch.float64, steps, batch)
+    small, whole = (Deck(synthetic, torch.float64, CPU, compact=compact) for compact in (True, False))
+    assert all(len(small.used[n]) < len(whole.used[n]) == synthetic.layout.shared_rows for n in synthetic.scenarios)
+    one, other = (train_stack(model, work, deck, Optimiser(1e-2))[0] for deck in (small, whole))
+    for job in work:
+        assert difference(one[job.member], other[job.member]) < 1e-12
+        unused = torch.ones(synthetic.layout.shared_rows, dtype=torch.bool)
+        unused[small.used[job.member.scenario]] = False
+        before, after = (s.parameters["shared_embedding"][unused] for s in (job.state, one[job.member]))
+        assert torch.equal(before, after)
+    with pytest.raises(ValueError, match="weight decay"):
+        train_stack(model, work, small, Optimiser(1e-2, weight_decay=1e-3))
 
 
 def test_the_penalty_is_its_gradient(synthetic: EncodedData) -> None:

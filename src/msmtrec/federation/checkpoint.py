@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from msmtrec.errors import UserError
+from msmtrec.federation.member import ClientState, Member
 from msmtrec.federation.server import ServerState
-from msmtrec.federation.stack import ClientState, Member
 from msmtrec.methods.base import State
 from msmtrec.models.base import Parameters
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from msmtrec.aggregation.personalization import BETAS, HeldOutChoice, choose_beta, mixture
 from msmtrec.data.table import Rows
-from msmtrec.federation.stack import ClientState
+from msmtrec.federation.member import ClientState
 from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Reply, Upload
 from msmtrec.models.base import Model, Parameters
 from msmtrec.models.predict import single_batch, with_member_axis

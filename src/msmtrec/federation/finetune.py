@@ -10,8 +10,9 @@ import torch
 
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.federation.checkpoint import Best
+from msmtrec.federation.member import ClientState, Member
 from msmtrec.federation.rounds import Journal
-from msmtrec.federation.stack import ClientState, Job, Member, Optimiser
+from msmtrec.federation.stack import Job, Optimiser
 
 
 class Tunable(Protocol):

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.federation import server
+from msmtrec.federation.member import Member
 from msmtrec.federation.server import ServerState
-from msmtrec.federation.stack import Member
 from msmtrec.methods.base import Answer, Method, Offer, Reply, Upload
 from msmtrec.models.base import Parameters
 from msmtrec.roles import Role

@@ -16,43 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.adam import adam
 
-from msmtrec.data.table import EncodedData
+from msmtrec.federation.deck import Deck, batch_rows
+from msmtrec.federation.member import ClientState, Member
 from msmtrec.models.base import Batch, Model, Parameters
 from msmtrec.roles import TABLES, Role
 from msmtrec.streams import torch_stream
-
-
-@dataclass(frozen=True, order=True)
-class Member:
-    """One scenario of one seed's federation."""
-
-    seed: int
-    scenario: str
-
-
-@dataclass(frozen=True)
-class ClientState:
-    """Everything a scenario keeps between rounds; plain data.
-
-    Args:
-        parameters, first, second: weights and Adam's moments, by name.
-        step: optimiser steps taken; the row order and dropout streams follow from it.
-        anchors: what the local penalty refers to.
-        betas: remembered mixtures of the second exchange.
-    """
-
-    parameters: Parameters
-    first: Parameters
-    second: Parameters
-    step: int = 0
-    anchors: Parameters = field(default_factory=dict)
-    betas: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def fresh(cls, parameters: Parameters) -> ClientState:
-        """Zero moments, step 0."""
-        zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
-        return cls(parameters, zeros, {name: value.clone() for name, value in zeros.items()})
 
 
 @dataclass(frozen=True)
@@ -81,40 +49,13 @@ class Optimiser:
     penalties: Mapping[Role, float] = field(default_factory=dict)
 
 
-class Deck:
-    """All scenarios' training rows in one tensor per column group, so that a batch is one gather."""
-
-    def __init__(self, data: EncodedData, dtype: torch.dtype, device: torch.device) -> None:
-        self.starts, self.sizes, start = {}, {}, 0
-        for name, table in data.tables.items():
-            self.starts[name], self.sizes[name] = start, len(table.splits["train"])
-            start += self.sizes[name]
-        rows = [table.splits["train"] for table in data.tables.values()]
-        self.private_columns = data.layout.private_columns
-        self.ids = torch.from_numpy(np.concatenate([r.ids for r in rows])).to(device)
-        self.numeric = torch.from_numpy(np.concatenate([r.numeric for r in rows])).to(device, dtype)
-        self.labels = torch.from_numpy(np.concatenate([r.labels for r in rows])).to(device, dtype)
-
-
-def batch_rows(member: Member, stage: str, rows: int, batch: int, first: int, steps: int) -> list[Tensor]:
-    """Row numbers of consecutive steps: every epoch is a fresh permutation from the member's own stream."""
-    per_epoch = -(-rows // batch)
-    found, epoch, order = [], -1, torch.empty(0)
-    for step in range(first, first + steps):
-        if step // per_epoch != epoch:
-            epoch = step // per_epoch
-            stream = torch_stream(member.seed, "shuffle", stage, member.scenario, epoch)
-            order = torch.randperm(rows, generator=stream)
-        begin = step % per_epoch * batch
-        found.append(order[begin : begin + batch])
-    return found
-
-
 class _Packed:
-    """The members' tensors side by side: [K, ...], private and shared tables concatenated row-wise."""
+    """The members' tensors side by side: [K, ...], private and used rows of shared tables concatenated row-wise."""
 
-    def __init__(self, model: Model, jobs: list[Job], device: torch.device) -> None:
-        self.roles = model.roles()
+    def __init__(self, model: Model, jobs: list[Job], deck: Deck) -> None:
+        self.roles, device = model.roles(), deck.ids.device
+        self.shared = {n for n, r in self.roles.items() if r is Role.SHARED_EMBEDDING}
+        self.used = [deck.used[job.member.scenario] for job in jobs]
         self.flat = {n for n, r in self.roles.items() if r in TABLES}
         sources = [[job.state.parameters, job.state.first, job.state.second] for job in jobs]
         self.tensors, self.first, self.second = (
@@ -122,12 +63,23 @@ class _Packed:
             for kind in range(3)
         )
         self.ends = {
-            name: np.cumsum([0, *(len(job.state.parameters[name]) for job in jobs)]).tolist() for name in self.flat
+            name: np.cumsum(
+                [
+                    0,
+                    *(
+                        len(u if name in self.shared else j.state.parameters[name])
+                        for u, j in zip(self.used, jobs, strict=True)
+                    ),
+                ]
+            ).tolist()
+            for name in self.flat
         }
         anchored = jobs[0].state.anchors
         self.anchors = {name: torch.stack([job.state.anchors[name] for job in jobs]).to(device) for name in anchored}
 
     def _join(self, name: str, parts: list[Tensor]) -> Tensor:
+        if name in self.shared:
+            parts = [part[used] for part, used in zip(parts, self.used, strict=True)]
         return torch.cat(parts) if name in self.flat else torch.stack(parts)
 
     def part(self, name: str, tensors: Parameters, start: int, stop: int) -> Tensor:
@@ -136,12 +88,13 @@ class _Packed:
             start, stop = self.ends[name][start], self.ends[name][stop]
         return tensors[name][start:stop]
 
-    def member(self, tensors: Parameters, k: int) -> Parameters:
-        """One member's own tensors (views without the member axis)."""
-        return {
-            name: self.part(name, tensors, k, k + 1)[0 if name not in self.flat else slice(None)].cpu()
-            for name in tensors
-        }
+    def member(self, tensors: Parameters, k: int, before: Parameters) -> Parameters:
+        """One member's own tensors (views without the member axis); unused rows of shared tables as `before`."""
+        found = {}
+        for name in tensors:
+            part = self.part(name, tensors, k, k + 1)[0 if name not in self.flat else slice(None)].cpu()
+            found[name] = before[name].index_copy(0, self.used[k], part) if name in self.shared else part
+        return found
 
     def offsets(self, role: Role, count: int, device: torch.device) -> Tensor:
         """[count, 1, 1] first row of each member in the concatenated table of a role."""
@@ -157,9 +110,10 @@ def train_stack(
     Returns:
         the members' new states, and the row numbers (within the scenario) that each member's batches used.
     """
+    if optimiser.weight_decay and deck.compact:
+        raise ValueError("weight decay moves rows that nothing uses: it needs Deck(..., compact=False)")
     jobs = sorted(jobs, key=lambda job: -job.steps)
-    device = deck.ids.device
-    packed = _Packed(model, jobs, device)
+    packed = _Packed(model, jobs, deck)
     plans = [batch_rows(j.member, j.stage, deck.sizes[j.member.scenario], j.batch, j.state.step, j.steps) for j in jobs]
     count, leaves, updates = 0, {}, []
     for step in range(jobs[0].steps if jobs else 0):
@@ -184,9 +138,9 @@ def train_stack(
     states = {
         job.member: replace(
             job.state,
-            parameters=packed.member(packed.tensors, k),
-            first=packed.member(packed.first, k),
-            second=packed.member(packed.second, k),
+            parameters=packed.member(packed.tensors, k, job.state.parameters),
+            first=packed.member(packed.first, k, job.state.first),
+            second=packed.member(packed.second, k, job.state.second),
             step=job.state.step + job.steps,
         )
         for k, job in enumerate(jobs)

@@ -13,7 +13,9 @@ from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
 from msmtrec.federation.checkpoint import Best
 from msmtrec.federation.client import answer_offer, held_out_rows, load_reply, make_upload
-from msmtrec.federation.stack import ClientState, Deck, Job, Member, Optimiser, train_stack
+from msmtrec.federation.deck import Deck
+from msmtrec.federation.member import ClientState, Member
+from msmtrec.federation.stack import Job, Optimiser, train_stack
 from msmtrec.methods.base import Answer, Method, Offer, Reply, Upload
 from msmtrec.models.base import Model
 from msmtrec.models.predict import predict
@@ -48,7 +50,7 @@ class InProcess:
 
     def __post_init__(self) -> None:
         dtype = next(iter(next(iter(self.states.values())).parameters.values())).dtype
-        self.deck = Deck(self.data, dtype, self.device)
+        self.deck = Deck(self.data, dtype, self.device, compact=not self.optimiser.weight_decay)
 
     def train(self, members: list[Member]) -> dict[Member, Upload]:
         """Local steps of the members, stack by stack."""

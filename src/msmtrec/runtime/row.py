@@ -21,9 +21,10 @@ from msmtrec.evaluation.metrics import Measure, measure
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.finetune import Tuning, fine_tune
+from msmtrec.federation.member import ClientState, Member
 from msmtrec.federation.rounds import Plan, federate
 from msmtrec.federation.server import ServerState
-from msmtrec.federation.stack import ClientState, Member, Optimiser
+from msmtrec.federation.stack import Optimiser
 from msmtrec.models.base import Parameters
 from msmtrec.models.predict import predict
 from msmtrec.rundir import Lines, metric_records, read_json, write_json
