@@ -49,8 +49,8 @@ def choose_beta(
     """The largest mixture that held-out rows do not speak against, smoothed over rounds.
 
     A mixture is acceptable if its loss exceeds the grid minimum by at most `tolerance` standard errors of the paired
-    difference over rows (the one-standard-error rule of Breiman et al. 1984, leaning to the consensus): few rows trust
-    the consensus, many rows decide for themselves. With tolerance 0 it is the grid minimum. The smoothed mixture is
+    difference over rows (after the one-standard-error rule of Breiman et al. 1984, leaning to the consensus): few rows
+    trust the consensus, many decide for themselves. With tolerance 0 it is the grid minimum. The smoothed mixture is
     used if, by the same measure, it is not worse than the scenario's own parameters, else 0 (do no harm).
 
     Args:

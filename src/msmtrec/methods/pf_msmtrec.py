@@ -50,7 +50,7 @@ class PFSettings(Settings):
     penalty: float = Field(0.0, ge=0)
     beta_start: float | None = Field(1.0, ge=0, le=1)
     beta_keep: float = Field(0.7, ge=0, le=1)
-    tolerance: float = Field(1.0, ge=0)
+    tolerance: float = Field(2.0, ge=0)
     alpha: float = Field(0.1, ge=0, le=1)
     clip: float | None = Field(None, gt=0)
 
