@@ -175,12 +175,12 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     from msmtrec.data.encode import default_cache, encode
 
     logs = load_config(_config_path(config), tuple(set_ or ())).data.load()
-    encode(logs, share=False, cache=default_cache())
+    encoded = encode(logs, share=False, cache=default_cache())
     found = list(leaks(logs))
     for sentence in found:
         out.print(f"[bold yellow]leakage?[/] {escape(sentence)}", soft_wrap=True)
-    rows = sum(frame.select(_length()).collect().item() for frame in logs.frames.values())
-    out.print(f"{len(logs.frames)} scenarios, {rows:,} rows: usable" + (f", {len(found)} warnings" if found else ""))
+    rows = sum(len(part) for part in encoded.whole.values())
+    out.print(f"{len(encoded.tables)} scenarios, {rows:,} rows: usable" + (f", {len(found)} warnings" if found else ""))
 
 
 @list_app.command("methods")
@@ -300,9 +300,3 @@ def _table(*columns: str) -> Any:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
-
-
-def _length() -> Any:
-    import polars as pl
-
-    return pl.len()

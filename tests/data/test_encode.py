@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from msmtrec.data.encode import encode
-from msmtrec.data.logs import POOLED, SPLIT, Logs
+from msmtrec.data.logs import POOLED, SPLIT, Logs, in_memory
 from msmtrec.errors import UserError
 from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema, Task
 
@@ -38,7 +38,7 @@ FRAME = pl.DataFrame(
 
 
 def logs(frame: pl.DataFrame = FRAME, **changes) -> Logs:  # type: ignore[no-untyped-def]
-    return Logs(SCHEMA, {"a": frame.lazy(), "b": frame.lazy()}, "f", "toy.csv", **changes)
+    return Logs(SCHEMA, in_memory({"a": frame, "b": frame}), "f", "toy.csv", **changes)
 
 
 def test_ids_by_hand() -> None:
@@ -74,7 +74,7 @@ def test_scaling_uses_training_rows_only_and_missing_has_a_flag() -> None:
 
 def test_a_task_that_a_scenario_lacks_is_never_read() -> None:
     broken = FRAME.with_columns(pl.lit(7).alias("buy"))
-    data = encode(Logs(replace(SCHEMA, scenarios={"b": ("click",)}), {"b": broken.lazy()}, "f", "toy"), share=True)
+    data = encode(Logs(replace(SCHEMA, scenarios={"b": ("click",)}), in_memory({"b": broken}), "f", "toy"), share=True)
     assert np.isnan(data.tables["b"].splits["train"].labels[:, 1]).all()
 
 

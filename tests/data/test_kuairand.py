@@ -14,8 +14,8 @@ AFTER_THE_IMPRESSION = {"play_time_ms", "profile_stay_time", "comment_stay_time"
 
 
 def test_counts_and_label_rates(kuairand_logs: Logs) -> None:
-    for tab, lazy in kuairand_logs.frames.items():
-        frame = lazy.collect()
+    for tab in kuairand_logs.schema.scenarios:
+        frame = kuairand_logs.frame(tab)
         assert frame.height == ROWS[tab]
         assert frame["is_click"].mean() == pytest.approx(CLICK[tab], abs=6e-4)
         assert frame["long_view"].mean() == pytest.approx(LONG_VIEW[tab], abs=6e-4)
@@ -73,7 +73,7 @@ def write_release(folder, dates):  # type: ignore[no-untyped-def]
 def test_dates_missing_codes_and_tags(tmp_path) -> None:  # type: ignore[no-untyped-def]
     write_release(tmp_path, [20220424, 20220425, 20220504, 20220505, 20220506, 20220507, 20220508])
     logs = KuaiRand(folder=tmp_path, tabs=(1,)).load()
-    frame = logs.frames["1"].collect()
+    frame = logs.frame("1")
     assert frame.height == 24  # 24 April is outside the window
     assert frame[SPLIT].value_counts().sort(SPLIT)["count"].to_list() == [8, 8, 8]
     streamer = frame.group_by("user_id").agg(pl.col("is_live_streamer").first()).sort("user_id")

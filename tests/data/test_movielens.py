@@ -17,7 +17,7 @@ DOMAINS = {
 def test_counts_and_label_rates(movielens_folder: Path) -> None:
     logs = MovieLens(folder=movielens_folder).load()
     for name, (rows, click, like) in DOMAINS.items():
-        frame = logs.frames[name].collect()
+        frame = logs.frame(name)
         assert frame.height == rows
         assert frame["click"].mean() == pytest.approx(click, abs=6e-4)
         assert frame["like"].mean() == pytest.approx(like, abs=6e-4)
@@ -25,7 +25,7 @@ def test_counts_and_label_rates(movielens_folder: Path) -> None:
 
 
 def test_splits_are_by_time_within_each_user(movielens_folder: Path) -> None:
-    frame = MovieLens(folder=movielens_folder, scenarios="gender").load().frames["F"].collect()
+    frame = MovieLens(folder=movielens_folder, scenarios="gender").load().frame("F")
     shares = frame[SPLIT].value_counts(normalize=True).sort(SPLIT)["proportion"].to_list()
     assert shares == pytest.approx([0.1, 0.8, 0.1], abs=0.005)  # test, train, validation
     per_user = frame.group_by("user_id").agg((pl.col(SPLIT) == "train").mean().alias("share"))
@@ -54,7 +54,7 @@ def test_both_forms_give_the_same_rows(tmp_path: Path) -> None:
         for file, text in files.items():
             (tmp_path / name / file).write_bytes(text.encode(encoding))
         logs = MovieLens(folder=tmp_path / name, scenarios="gender").load()
-        found.append({scenario: frame.collect() for scenario, frame in logs.frames.items()})
+        found.append({scenario: logs.frame(scenario) for scenario in logs.schema.scenarios})
     for scenario in ("F", "M"):
         assert found[0][scenario].equals(found[1][scenario])
     assert found[0]["F"]["click"].to_list() == [1, 0]

@@ -7,9 +7,8 @@ from msmtrec.errors import UserError
 
 
 def frames(**settings: object) -> dict[str, pl.DataFrame]:
-    return {
-        n: f.collect() for n, f in build(Synthetic, {"source": "synthetic", **settings}, "data").load().frames.items()
-    }
+    logs = build(Synthetic, {"source": "synthetic", **settings}, "data").load()
+    return {name: logs.frame(name) for name in logs.schema.scenarios}
 
 
 def test_rates_sizes_and_nesting() -> None:

@@ -46,8 +46,9 @@ def source(path: object, **changes: object) -> Tabular:
 
 def sizes(config: Tabular) -> dict[str, list[int]]:
     found = {}
-    for name, frame in config.load().frames.items():
-        split = frame.collect()[SPLIT].to_list()
+    logs = config.load()
+    for name in logs.schema.scenarios:
+        split = logs.frame(name)[SPLIT].to_list()
         found[name] = [split.count(s) for s in ("train", "validation", "test")]
     return found
 
@@ -93,7 +94,7 @@ def test_tasks_may_differ_between_scenarios(csv: Path) -> None:
         ({"split": {"time": "day"}}, r"give column, or time with"),
         ({"split": {"time": "day", "train_until": "2026-01-12", "validation_until": "soon", "x": 1}}, r"unknown|x"),
         ({"split": {"fractions": [0.5, 0.2, 0.2]}}, r"sum to 1"),
-        ({"split": {"column": "country"}}, r"column 'country' holds 'FR'; it must be one of train, validation, test"),
+        ({"split": {"column": "country"}}, r"column 'country' holds 'NL'; it must be one of train, validation, test"),
         ({"tasks": {"click": {"within": "view"}}}, r"lies within 'view', which is no task"),
         ({"features": {"click": None}}, r"is a label and also a feature \(leakage\)"),
         ({"features": {"user": {"shared": {"ids": 5, "hash": 5}}}}, r"exactly one of ids, hash, values"),
@@ -101,7 +102,7 @@ def test_tasks_may_differ_between_scenarios(csv: Path) -> None:
 )
 def test_bad_settings_get_one_sentence(csv: Path, changes: dict[str, object], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        source(csv, **changes).load()
+        list(source(csv, **changes).load().stream())
 
 
 def test_damaged_files(tmp_path: Path) -> None:

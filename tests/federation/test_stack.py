@@ -79,7 +79,7 @@ def test_five_steps_equal_torchs_own_adam(synthetic: EncodedData, decay: float) 
     job = jobs(
         synthetic, model, torch.float64, dict.fromkeys(synthetic.scenarios, 5), dict.fromkeys(synthetic.scenarios, 32)
     )[0]
-    deck = Deck(synthetic, torch.float64, CPU, compact=not decay)
+    deck = Deck(synthetic, torch.float64, CPU, decay=decay > 0)
     ours = train_stack(model, [job], deck, Optimiser(1e-2, weight_decay=decay))[0][job.member]
 
     leaves = {n: p.clone().requires_grad_() for n, p in job.state.parameters.items()}
@@ -102,7 +102,7 @@ def test_a_scenario_trains_the_rows_of_shared_tables_that_it_uses(synthetic: Enc
     model = MMoESettings().build(synthetic.layout)
     steps, batch = dict.fromkeys(synthetic.scenarios, 4), dict.fromkeys(synthetic.scenarios, 64)
     work = jobs(synthetic, model, torch.float64, steps, batch)
-    small, whole = (Deck(synthetic, torch.float64, CPU, compact=compact) for compact in (True, False))
+    small, whole = (Deck(synthetic, torch.float64, CPU, in_memory=size) for size in (1 << 20, 0))
     assert all(len(small.used[n]) < len(whole.used[n]) == synthetic.layout.shared_rows for n in synthetic.scenarios)
     one, other = (train_stack(model, work, deck, Optimiser(1e-2))[0] for deck in (small, whole))
     for job in work:

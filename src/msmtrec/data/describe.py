@@ -14,6 +14,8 @@ from msmtrec.evaluation.metrics import auc
 from msmtrec.schema import Feature
 
 LEAKAGE_AUC = 0.99
+LEAKAGE_ROWS = 500_000
+"""Rows of a scenario and split that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,7 @@ def _profile(data: EncodedData, table: ScenarioTable) -> ScenarioProfile:
 
 def leaks(logs: Logs) -> Iterator[str]:
     """A sentence for every feature that alone separates a task's classes (AUC above .99 on validation rows)."""
-    for scenario, lazy in logs.frames.items():
-        frame = lazy.collect()
-        train, held = (frame.filter(pl.col(SPLIT) == split) for split in ("train", "validation"))
+    for scenario, (train, held) in _samples(logs).items():
         for task in logs.schema.tasks:
             if task.name not in logs.schema.scenarios[scenario]:
                 continue
@@ -70,6 +70,16 @@ def leaks(logs: Logs) -> Iterator[str]:
                         f"feature '{feature.name}' alone reaches AUC {max(found, 1 - found):.4f} for task '{task.name}'"
                         f" in scenario '{scenario}': is it known before the impression?"
                     )
+
+
+def _samples(logs: Logs) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
+    """Scenario -> its first training and validation rows, at most LEAKAGE_ROWS of each."""
+    kept: dict[str, tuple[list[pl.DataFrame], list[pl.DataFrame]]] = {}
+    for scenario, rows in logs.stream():
+        for frames, split in zip(kept.setdefault(scenario, ([], [])), ("train", "validation"), strict=True):
+            room = LEAKAGE_ROWS - sum(frame.height for frame in frames)
+            frames.append(rows.filter(pl.col(SPLIT) == split).head(room))
+    return {name: (pl.concat(train), pl.concat(held)) for name, (train, held) in kept.items()}
 
 
 def _alone(feature: Feature, label: str, train: pl.DataFrame, held: pl.DataFrame) -> float:

@@ -1,4 +1,4 @@
-"""Vocabularies and scalers, fitted on one scenario's training rows; raw rows in, encoded tables out."""
+"""Raw rows in, encoded tables out, in two passes over the logs: vocabularies and scalers, then the rows themselves."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.data.checks import check_labels, check_numeric, check_rows
-from msmtrec.data.logs import SCENARIO_FIELD, SPLIT, SPLITS, Logs
-from msmtrec.data.table import EncodedData, Field, Layout, Rows, ScenarioTable, open_encoded, write_tables
+from msmtrec.data.checks import check
+from msmtrec.data.logs import SPLIT, SPLITS, Logs
+from msmtrec.data.survey import Survey, scaled, survey
+from msmtrec.data.table import EncodedData, Field, Layout, open_encoded
+from msmtrec.data.writer import TableWriter
 from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
 
-ENCODING = 4
+ENCODING = 5
 """Version of the encoded form; part of the cache key."""
 
 
@@ -39,16 +41,24 @@ def encode(logs: Logs, *, share: bool, cache: Path | None = None) -> EncodedData
         UserError: a column is missing, a label is not 0/1, a numeric is NaN or infinite, a split lacks rows or classes.
     """
     schema = logs.schema
-    key = [ENCODING, logs.fingerprint, schema.as_dict(), share, logs.allow_one_class, dict(logs.parts)]
+    key = [ENCODING, logs.fingerprint, schema.as_dict(), share, logs.allow_one_class, logs.parts]
     fingerprint = sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()
     folder = cache / fingerprint[:24] if cache is not None else None
-    if folder is None or not (folder / "index.json").exists():
-        layout = make_layout(schema, share=share)
-        tables = {name: _encode_scenario(logs, name, frame, layout, share) for name, frame in logs.frames.items()}
-        if folder is None:
-            return EncodedData(schema, layout, tables, fingerprint, logs.origin)
-        write_tables(folder, layout, tables)
-    return open_encoded(schema, fingerprint, logs.origin, folder)
+    if folder is not None and (found := open_encoded(schema, fingerprint, logs.origin, folder)) is not None:
+        return found
+    surveys = survey(logs, share=share)
+    for table, known in surveys.items():
+        check(logs, table, known)
+    layout = make_layout(schema, share=share)
+    coders = {table: Coder(schema, layout, table, known) for table, known in surveys.items()}
+    owner = {part: table for table, parts in logs.tables().items() for part in parts}
+    with TableWriter(folder, layout, {table: known.rows for table, known in surveys.items()}) as writer:
+        for scenario, rows in logs.stream():
+            coder = coders[owner[scenario]]
+            for (split,), part in rows.partition_by(SPLIT, as_dict=True, maintain_order=True).items():
+                writer.add(owner[scenario], scenario, str(split), *coder.encode(part, str(split), scenario))
+        described = {table: (coder.private_rows, coder.profile()) for table, coder in coders.items()}
+        return writer.finish(schema, fingerprint, logs.origin, described)
 
 
 def default_cache() -> Path:
@@ -72,62 +82,85 @@ def make_layout(schema: Schema, *, share: bool) -> Layout:
     return Layout(tuple(fields), 2 * len(schema.numeric), shared_rows, schema.task_names)
 
 
-def _encode_scenario(logs: Logs, scenario: str, lazy: pl.LazyFrame, layout: Layout, share: bool) -> ScenarioTable:
-    schema = logs.schema
-    frame = lazy.collect()
-    members = logs.parts.get(scenario, (scenario,))
-    check_rows(logs, scenario, frame)
-    frames = {split: frame.filter(pl.col(SPLIT) == split) for split in SPLITS}
-    check_labels(logs, scenario, frames)
-    check_numeric(logs, scenario, frame)
-    train = frames["train"]
-    profile: dict[str, Any] = {"vocabulary": {}, "unknown": {}, "scaler": {}, "values": {}}
-    ids = {split: np.empty((rows.height, layout.columns), np.int32) for split, rows in frames.items()}
-    features = {feature.name: feature for feature in schema.categorical}
-    private_rows = shared_rows = 0
-    for field in layout.fields:
-        feature = features[field.name]
-        space = feature.shared if field.shared else None
-        vocabulary = space or _fit_vocabulary(train[feature.name])
-        offset = shared_rows if field.shared else private_rows
-        for split, rows in frames.items():
-            encoded = _encode_field(rows[feature.name], feature, vocabulary)
-            profile["unknown"].setdefault(feature.name, {})[split] = _share(encoded == UNKNOWN_ID, encoded)
-            ids[split][:, field.start : field.start + field.width] = np.where(
-                encoded == PADDING, PADDING, encoded + offset
+class Coder:
+    """Encodes chunks of one table. The profile (vocabularies, unknown shares, scalers) never leaves the scenario."""
+
+    def __init__(self, schema: Schema, layout: Layout, table: str, found: Survey) -> None:
+        self.schema, self.layout = schema, layout
+        self.present = schema.has_task(table)
+        self.features = {feature.name: feature for feature in schema.categorical}
+        self.spaces: dict[str, IdSpace | pl.Series] = {}
+        self.offsets: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
+        starts = {True: 0, False: 0}
+        for field in layout.fields:
+            shared = self.features[field.name].shared
+            space = shared if field.shared and shared else found.tallies[field.name].values()
+            size = space.size if isinstance(space, IdSpace) else len(space)
+            self.spaces[field.name], self.sizes[field.name] = space, size
+            self.offsets[field.name] = starts[field.shared]
+            starts[field.shared] += FIRST_ID + size
+        self.private_rows = max(starts[False], 1)
+        self.scalers = {f.name: (found.numeric[f.name].mean, found.numeric[f.name].deviation) for f in schema.numeric}
+        self.unknown: dict[str, dict[str, list[int]]] = {
+            field.name: {split: [0, 0] for split in SPLITS} for field in layout.fields
+        }
+        self.seen: dict[str, int] = {}
+
+    def encode(
+        self, rows: pl.DataFrame, split: str, scenario: str
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        """ids [N, C], numeric [N, M], labels [N, T], group [N] of consecutive rows of one scenario and split."""
+        ids = np.empty((rows.height, self.layout.columns), np.int32)
+        for field in self.layout.fields:
+            encoded = _encode_field(rows[field.name], self.features[field.name], self.spaces[field.name])
+            count = self.unknown[field.name][split]
+            count[0] += int((encoded == UNKNOWN_ID).sum())
+            count[1] += int((encoded != PADDING).sum())
+            ids[:, field.start : field.start + field.width] = np.where(
+                encoded == PADDING, PADDING, encoded + self.offsets[field.name]
             )
-        if field.shared:
-            shared_rows += FIRST_ID + vocabulary.size
-        else:
-            private_rows += FIRST_ID + vocabulary.size
-            profile["values"][feature.name] = list(vocabulary.values)
-        profile["vocabulary"][feature.name] = vocabulary.size
-    numeric = {split: np.zeros((rows.height, layout.numeric), np.float32) for split, rows in frames.items()}
-    for column, feature in enumerate(schema.numeric):
-        mean, deviation = _fit_scaler(train[feature.name], feature)
-        profile["scaler"][feature.name] = [mean, deviation]
-        for split, rows in frames.items():
-            values = _numeric(rows[feature.name], feature)
+        numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
+        for column, feature in enumerate(self.schema.numeric):
+            mean, deviation = self.scalers[feature.name]
+            values = scaled(rows[feature.name], feature)
             missing = np.isnan(values)
-            numeric[split][:, column] = np.where(missing, 0.0, (values - mean) / deviation)
-            numeric[split][:, column + len(schema.numeric)] = missing
-    present = schema.has_task(scenario)
-    splits = {
-        split: Rows(ids[split], numeric[split], _labels(rows, schema, present), _groups(rows, schema, scenario))
-        for split, rows in frames.items()
-    }
-    parts = {split: _parts(rows, members) for split, rows in frames.items()}
-    return ScenarioTable(scenario, splits, max(private_rows, 1), parts, profile)
+            numeric[:, column] = np.where(missing, 0.0, (values - mean) / deviation)
+            numeric[:, column + len(self.schema.numeric)] = missing
+        return ids, numeric, self._labels(rows), self._groups(rows, scenario)
+
+    def _labels(self, rows: pl.DataFrame) -> NDArray[np.float32]:
+        labels = np.full((rows.height, len(self.schema.tasks)), np.nan, np.float32)
+        for column, task in enumerate(self.schema.tasks):
+            if self.present[column]:
+                labels[:, column] = rows[task.label].cast(pl.Float32).to_numpy()
+        return labels
+
+    def _groups(self, rows: pl.DataFrame, scenario: str) -> NDArray[np.int64]:
+        if self.schema.group is None:
+            # every row its own group, by scenario and place: the same whether the table is pooled or not
+            start = self.seen.get(scenario, int(stable_hash([scenario])[0] >> np.uint64(2)))
+            self.seen[scenario] = start + rows.height
+            return np.arange(start, start + rows.height)
+        text = rows[self.schema.group].cast(pl.String).fill_null("")
+        unique = text.unique().to_list()
+        hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)
+        return text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
+
+    def profile(self) -> dict[str, Any]:
+        """After the last chunk."""
+        return {
+            "vocabulary": self.sizes,
+            "unknown": {
+                name: {split: unknown / max(known, 1) for split, (unknown, known) in splits.items()}
+                for name, splits in self.unknown.items()
+            },
+            "scaler": {name: list(scaler) for name, scaler in self.scalers.items()},
+            "values": {name: space for name, space in self.spaces.items() if isinstance(space, pl.Series)},
+        }
 
 
-def _fit_vocabulary(train: pl.Series) -> IdSpace:
-    """The values of the training rows, sorted; a field that is always missing has one unused id."""
-    values = train.explode() if train.dtype == pl.List else train
-    known = values.drop_nulls().unique().cast(pl.String).sort().to_list()
-    return IdSpace.of_values(known or [""])
-
-
-def _encode_field(values: pl.Series, feature: Feature, space: IdSpace) -> NDArray[np.int32]:
+def _encode_field(values: pl.Series, feature: Feature, space: IdSpace | pl.Series) -> NDArray[np.int32]:
     """[N] values -> [N, width] ids within the field."""
     if feature.kind != "multi":
         return _encode_ids(values, space)[:, None]
@@ -140,74 +173,26 @@ def _encode_field(values: pl.Series, feature: Feature, space: IdSpace) -> NDArra
     return np.stack(columns, 1)
 
 
-def _encode_ids(values: pl.Series, space: IdSpace) -> NDArray[np.int32]:
-    if space.kind == "ids":
+def _encode_ids(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int32]:
+    if isinstance(space, IdSpace) and space.kind == "ids":
         number = values.cast(pl.Int64, strict=False)
         known = ((number >= 0) & (number < space.size)).fill_null(False).to_numpy()
         ids = np.where(known, number.fill_null(0).to_numpy() + FIRST_ID, UNKNOWN_ID)
     else:
         text = values.cast(pl.String)
-        if space.kind == "values":
-            old = list(space.values)
-            new = np.arange(FIRST_ID, FIRST_ID + space.size)
-        else:
-            old = text.drop_nulls().unique().to_list()
-            new = (stable_hash(old) % np.uint64(space.size)).astype(np.int64) + FIRST_ID
-        if old:
-            mapped = text.replace_strict(old, new.tolist(), default=UNKNOWN_ID, return_dtype=pl.Int64)
-            ids = mapped.fill_null(MISSING_ID).to_numpy()
-        else:
-            ids = np.full(len(text), UNKNOWN_ID)
+        old = text.drop_nulls().unique().sort()
+        mapped = text.replace_strict(old, pl.Series(_look_up(old, space)), default=MISSING_ID, return_dtype=pl.Int64)
+        ids = mapped.fill_null(MISSING_ID).to_numpy()
     return np.where(values.is_null().to_numpy(), MISSING_ID, ids).astype(np.int32)
 
 
-def _numeric(values: pl.Series, feature: Feature) -> NDArray[np.float64]:
-    numbers = values.cast(pl.Float64).to_numpy()  # null -> NaN; NaN itself was refused before
-    return np.log1p(numbers) if feature.log else numbers
-
-
-def _fit_scaler(train: pl.Series, feature: Feature) -> tuple[float, float]:
-    values = _numeric(train, feature)
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return 0.0, 1.0
-    return float(values.mean()), float(values.std()) or 1.0
-
-
-def _labels(frame: pl.DataFrame, schema: Schema, present: list[bool]) -> NDArray[np.float32]:
-    labels = np.full((frame.height, len(schema.tasks)), np.nan, np.float32)
-    for column, task in enumerate(schema.tasks):
-        if present[column]:
-            labels[:, column] = frame[task.label].cast(pl.Float32).to_numpy()
-    return labels
-
-
-def _groups(frame: pl.DataFrame, schema: Schema, scenario: str) -> NDArray[np.int64]:
-    if schema.group is None:
-        # every row its own group, by scenario and place: the same whether the table is pooled or not
-        owner = frame[SCENARIO_FIELD] if SCENARIO_FIELD in frame.columns else pl.Series([scenario] * frame.height)
-        place = pl.DataFrame({"s": owner}).select(pl.int_range(pl.len()).over("s")).to_series()
-        bases = {name: int(stable_hash([name])[0] >> np.uint64(2)) for name in owner.unique().to_list()}
-        start = owner.replace_strict(list(bases), list(bases.values()), return_dtype=pl.Int64)
-        return (start + place).to_numpy()
-    text = frame[schema.group].cast(pl.String).fill_null("")
-    unique = text.unique().to_list()
-    hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)
-    return text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
-
-
-def _parts(frame: pl.DataFrame, members: tuple[str, ...]) -> dict[str, slice]:
-    if len(members) == 1:
-        return {members[0]: slice(0, frame.height)}
-    origin = frame[SCENARIO_FIELD]
-    parts, start = {}, 0
-    for name in members:
-        stop = start + int((origin == name).sum())
-        parts[name] = slice(start, stop)
-        start = stop
-    return parts
-
-
-def _share(mask: NDArray[np.bool_], encoded: NDArray[np.int32]) -> float:
-    values = encoded != PADDING
-    return float(mask.sum() / max(values.sum(), 1))
+def _look_up(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int64]:
+    """Ids of distinct values, sorted and without null."""
+    if isinstance(space, IdSpace) and space.kind == "hash":
+        return (stable_hash(values.to_list()) % np.uint64(space.size)).astype(np.int64) + FIRST_ID
+    if isinstance(space, IdSpace):
+        places = {value: FIRST_ID + n for n, value in enumerate(space.values)}
+        return np.array([places.get(value, UNKNOWN_ID) for value in values.to_list()], np.int64)
+    place = space.search_sorted(values).cast(pl.Int64).clip(0, len(space) - 1)
+    same = (space.gather(place) == values).to_numpy()
+    return np.where(same, place.to_numpy() + FIRST_ID, UNKNOWN_ID).astype(np.int64)

@@ -1,9 +1,9 @@
-"""Raw impression logs of all scenarios, as a source hands them over."""
+"""Raw impression logs of all scenarios, as a source hands them over: a stream of chunks that can be read again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +18,13 @@ SPLIT = "__split"
 POOLED = "pooled"
 """Name of the one scenario that holds everybody's rows."""
 SCENARIO_FIELD = "__scenario"
+CHUNK = 131_072
+"""Rows that are in memory at a time. Sums depend on it in the last bit, so it is the same everywhere."""
+
+Chunk = tuple[str, pl.DataFrame]
+"""(scenario, some of its rows in log order)"""
+Stream = Callable[[], Iterator[Chunk]]
+"""Every call goes through all rows once more, in the same chunks."""
 
 
 @dataclass(frozen=True)
@@ -26,40 +33,60 @@ class Logs:
 
     Args:
         schema: what the rows mean; `schema.scenarios` names the scenarios in table order.
-        frames: scenario -> lazy rows with the feature, label and group columns and SPLIT.
+        stream: all rows, with the feature, label and group columns and SPLIT.
         fingerprint: sha256 over the source files and everything that decides the rows.
         origin: where the rows came from, for people and error messages.
         notes: decisions a reader should know (rows dropped, values cut).
         allow_one_class: accept splits in which a task has one class only (its AUC is then missing).
+        parts: the scenarios whose rows a pooled table holds; empty where every scenario has its own table.
     """
 
     schema: Schema
-    frames: Mapping[str, pl.LazyFrame]
+    stream: Stream
     fingerprint: str
     origin: str
     notes: tuple[str, ...] = ()
     allow_one_class: bool = False
-    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.frames:
+        if not self.schema.scenarios:
             raise UserError(f"{self.origin}: no scenario has any rows; check the scenario column and the split")
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """Table -> the scenarios whose rows it holds, in order."""
+        return {POOLED: self.parts} if self.parts else {name: (name,) for name in self.schema.scenarios}
+
+    def frame(self, scenario: str) -> pl.DataFrame:
+        """All rows of one scenario, in memory."""
+        return pl.concat([rows for name, rows in self.stream() if name == scenario], how="vertical_relaxed")
 
     def pooled(self) -> Logs:
         """All rows as one scenario, with the scenario's name as a feature: what the privacy constraint costs."""
         schema = self.schema
-        frames = []
-        for name, frame in self.frames.items():
-            missing = [t.label for t in schema.tasks if t.name not in schema.scenarios[name]]
-            blanks = [pl.lit(None, dtype=pl.Float32).alias(label) for label in missing]
-            frames.append(frame.with_columns(pl.lit(name).alias(SCENARIO_FIELD), *blanks))
-        field_ = Feature(SCENARIO_FIELD)
-        return replace(
-            self,
-            schema=replace(schema, features=(*schema.features, field_), scenarios={POOLED: schema.task_names}),
-            frames={POOLED: pl.concat(frames, how="diagonal_relaxed")},
-            parts={POOLED: tuple(self.frames)},
-        )
+        blanks = {
+            name: [pl.lit(None, dtype=pl.Int8).alias(t.label) for t in schema.tasks if t.name not in tasks]
+            for name, tasks in schema.scenarios.items()
+        }
+
+        def stream() -> Iterator[Chunk]:
+            for name, rows in self.stream():
+                yield name, rows.with_columns(pl.lit(name).alias(SCENARIO_FIELD), *blanks[name])
+
+        features = (*schema.features, Feature(SCENARIO_FIELD))
+        pooled = replace(schema, features=features, scenarios={POOLED: schema.task_names})
+        return replace(self, schema=pooled, stream=stream, parts=tuple(schema.scenarios))
+
+
+def in_memory(frames: Mapping[str, pl.DataFrame]) -> Stream:
+    """A stream over frames that are small enough to hold; a scenario without rows has one empty chunk."""
+
+    def stream() -> Iterator[Chunk]:
+        for name, frame in frames.items():
+            for start in range(0, max(frame.height, 1), CHUNK):
+                yield name, frame.slice(start, CHUNK)
+
+    return stream
 
 
 def fingerprint_files(paths: list[Path]) -> str:

@@ -7,11 +7,13 @@ import polars as pl
 from msmtrec.data.logs import SPLIT, SPLITS
 
 
-def by_fractions(rows: pl.DataFrame, fractions: tuple[float, float, float], within: str | None = None) -> pl.DataFrame:
-    """Consecutive fractions of the rows in their order, of the whole frame or within each value of a column.
+def by_fractions(
+    rows: pl.DataFrame, fractions: tuple[float, float, float], within: str | list[str] | None = None
+) -> pl.DataFrame:
+    """Consecutive fractions of the rows in their order, of the whole frame or within each value of columns.
 
     Args:
-        rows: in time order (within the column).
+        rows: in time order (within the columns).
         fractions: train, validation, test; they sum to 1. Bounds are rounded to the nearest row.
         within: for example the user: each user's first 80 % are training rows.
     """
@@ -23,7 +25,7 @@ def by_fractions(rows: pl.DataFrame, fractions: tuple[float, float, float], with
     return rows.with_columns(_label(place < train, place < known))
 
 
-def by_bounds(rows: pl.LazyFrame, column: str, train_until: object, validation_until: object) -> pl.LazyFrame:
+def by_bounds(rows: pl.DataFrame, column: str, train_until: object, validation_until: object) -> pl.DataFrame:
     """Training rows up to and including `train_until`, validation rows up to `validation_until`, test rows after."""
     time = pl.col(column)
     return rows.with_columns(_label(time <= pl.lit(train_until), time <= pl.lit(validation_until)))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +93,16 @@ class ScenarioTable:
 
 @dataclass(frozen=True)
 class EncodedData:
-    """All scenarios, encoded alike."""
+    """All scenarios, encoded alike.
+
+    Args:
+        whole: split -> the rows of all tables, one after the other in table order; `tables` are views of it.
+    """
 
     schema: Schema
     layout: Layout
     tables: Mapping[str, ScenarioTable]
+    whole: Mapping[str, Rows]
     fingerprint: str
     origin: str
     folder: Path | None = None
@@ -107,83 +110,64 @@ class EncodedData:
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the cache's path to another process, not the rows."""
         if self.folder is None:
-            return EncodedData, (self.schema, self.layout, self.tables, self.fingerprint, self.origin)
-        return open_encoded, (self.schema, self.fingerprint, self.origin, self.folder)
+            fields = (self.schema, self.layout, self.tables, self.whole, self.fingerprint, self.origin)
+            return EncodedData, fields
+        return _open_again, (self.schema, self.fingerprint, self.origin, self.folder)
 
     @property
     def scenarios(self) -> tuple[str, ...]:
         return tuple(self.tables)
 
 
-def open_encoded(schema: Schema, fingerprint: str, origin: str, folder: Path) -> EncodedData:
-    """Encoded data from its cache folder."""
-    layout, tables = read_tables(folder)
-    return EncodedData(schema, layout, tables, fingerprint, origin, folder)
+def _open_again(schema: Schema, fingerprint: str, origin: str, folder: Path) -> EncodedData:
+    found = open_encoded(schema, fingerprint, origin, folder)
+    if found is None:
+        raise UserError(f"the data cache {folder} is gone or damaged; start again")
+    return found
 
 
-_ARRAYS = ("ids", "numeric", "labels", "group")
+INDEX = "index.json"
+ARRAYS = {"ids": np.int32, "numeric": np.float32, "labels": np.float32, "group": np.int64}
+Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
+"""table -> part -> split -> rows"""
 
 
-def write_tables(folder: Path, layout: Layout, tables: Mapping[str, ScenarioTable]) -> None:
-    """Write to a temporary folder beside `folder`, then rename: a half-written cache is never seen.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        index: dict[str, Any] = {"layout": asdict(layout), "tables": []}
-        for number, table in enumerate(tables.values()):
-            for split, rows in table.splits.items():
-                for name in _ARRAYS:
-                    np.save(temporary / f"{number}-{split}-{name}.npy", getattr(rows, name))
-            index["tables"].append(
-                {
-                    "scenario": table.scenario,
-                    "private_rows": table.private_rows,
-                    "profile": table.profile,
-                    "parts": {
-                        split: {name: [part.start, part.stop] for name, part in parts.items()}
-                        for split, parts in table.parts.items()
-                    },
-                }
-            )
-        (temporary / "index.json").write_text(json.dumps(index))
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not (folder / "index.json").exists():
-                raise
-            shutil.rmtree(temporary)  # another process finished the same cache first
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise UserError(
-            f"cannot write the data cache {folder}: {error.strerror}; set MSMTREC_CACHE to a writable folder"
-        ) from error
-
-
-def read_tables(folder: Path) -> tuple[Layout, dict[str, ScenarioTable]]:
-    """Memory-map what `write_tables` wrote."""
-    index = json.loads((folder / "index.json").read_text())
-    raw = index["layout"]
-    layout = Layout(
-        fields=tuple(Field(**field) for field in raw["fields"]),
-        numeric=raw["numeric"],
-        shared_rows=raw["shared_rows"],
-        tasks=tuple(raw["tasks"]),
-    )
+def cut(
+    whole: Mapping[str, Rows], rows: Counts, described: Mapping[str, tuple[int, dict[str, Any]]]
+) -> dict[str, ScenarioTable]:
+    """Each table's rows as views."""
     tables = {}
-    for number, entry in enumerate(index["tables"]):
-        splits = {
-            split: Rows(*(np.load(folder / f"{number}-{split}-{name}.npy", mmap_mode="c") for name in _ARRAYS))
+    starts = dict.fromkeys(SPLITS, 0)
+    for table, counted in rows.items():
+        splits: dict[str, Rows] = {}
+        parts: dict[str, dict[str, slice]] = {}
+        for split in SPLITS:
+            place, parts[split] = 0, {}
+            for part, counts in counted.items():
+                parts[split][part] = slice(place, place + counts[split])
+                place += counts[split]
+            splits[split] = whole[split].take(slice(starts[split], starts[split] + place))
+            starts[split] += place
+        private_rows, profile = described[table]
+        tables[table] = ScenarioTable(table, splits, private_rows, parts, profile)
+    return tables
+
+
+def open_encoded(schema: Schema, fingerprint: str, origin: str, folder: Path) -> EncodedData | None:
+    """Encoded data from its cache folder; None where it is absent or damaged (it is then written anew)."""
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        if any((folder / name).stat().st_size != size for name, size in index["sizes"].items()):
+            return None
+        raw = index["layout"]
+        fields = tuple(Field(**field) for field in raw["fields"])
+        layout = Layout(fields, raw["numeric"], raw["shared_rows"], tuple(raw["tasks"]))
+        whole = {
+            split: Rows(**{name: np.load(folder / f"{split}-{name}.npy", mmap_mode="c") for name in ARRAYS})
             for split in SPLITS
         }
-        parts = {
-            split: {name: slice(*bounds) for name, bounds in named.items()} for split, named in entry["parts"].items()
-        }
-        tables[entry["scenario"]] = ScenarioTable(
-            entry["scenario"], splits, entry["private_rows"], parts, entry["profile"]
-        )
-    return layout, tables
+        described = {table: (entry["private_rows"], entry["profile"]) for table, entry in index["tables"].items()}
+        tables = cut(whole, index["rows"], described)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return EncodedData(schema, layout, tables, whole, fingerprint, origin, folder)

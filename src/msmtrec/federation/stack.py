@@ -111,7 +111,7 @@ def train_stack(
         the members' new states, and the row numbers (within the scenario) that each member's batches used.
     """
     if optimiser.weight_decay and deck.compact:
-        raise ValueError("weight decay moves rows that nothing uses: it needs Deck(..., compact=False)")
+        raise ValueError("weight decay moves rows that nothing uses: it needs Deck(..., decay=True)")
     jobs = sorted(jobs, key=lambda job: -job.steps)
     packed = _Packed(model, jobs, deck)
     plans = [batch_rows(j.member, j.stage, deck.sizes[j.member.scenario], j.batch, j.state.step, j.steps) for j in jobs]

@@ -50,7 +50,7 @@ class InProcess:
 
     def __post_init__(self) -> None:
         dtype = next(iter(next(iter(self.states.values())).parameters.values())).dtype
-        self.deck = Deck(self.data, dtype, self.device, compact=not self.optimiser.weight_decay)
+        self.deck = Deck(self.data, dtype, self.device, decay=self.optimiser.weight_decay > 0)
 
     def train(self, members: list[Member]) -> dict[Member, Upload]:
         """Local steps of the members, stack by stack."""

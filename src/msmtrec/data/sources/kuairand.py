@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import Field
 
 from msmtrec.data.fetch import Archive, Remote
-from msmtrec.data.logs import SPLIT, Logs, fingerprint_files
+from msmtrec.data.logs import SPLIT, Logs, fingerprint_files, in_memory
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
@@ -115,8 +115,7 @@ class KuaiRand(Settings):
         features = _features()
         keep = [*(f.name for f in features), *self.tasks, SPLIT]
         frames = {
-            str(tab): rows.filter(pl.col("tab") == tab).select(list(dict.fromkeys(keep))).collect().lazy()
-            for tab in self.tabs
+            str(tab): rows.filter(pl.col("tab") == tab).select(list(dict.fromkeys(keep))).collect() for tab in self.tabs
         }
         present = set(rows.select("tab").unique().collect()["tab"])
         for tab in self.tabs:
@@ -132,7 +131,7 @@ class KuaiRand(Settings):
         content = fingerprint_files([*paths, *(folder / name for name in _FEATURE_FILES)])
         return Logs(
             schema,
-            frames,
+            in_memory(frames),
             fingerprint=f"{content}:{self.tabs}",
             origin=str(folder),
             notes=("window 25 April - 8 May 2022; rows of other tabs left out",),

@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 
 from msmtrec.data.fetch import Archive, Remote
-from msmtrec.data.logs import Logs, fingerprint_files
+from msmtrec.data.logs import Logs, fingerprint_files, in_memory
 from msmtrec.data.split import by_fractions
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
@@ -116,7 +116,7 @@ class MovieLens(Settings):
         files = sorted(p for p in folder.iterdir() if p.suffix in (".dat", ".inter", ".user", ".item"))
         return Logs(
             schema,
-            {name: rows.filter(condition).lazy() for name, condition in conditions.items()},
+            in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),
             fingerprint=f"{fingerprint_files(files)}:{self.scenarios}:{self.split}",
             origin=str(folder),
             notes=(f"{form} form; the rating itself and the time are not features",),

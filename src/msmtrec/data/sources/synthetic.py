@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from msmtrec.data.logs import Logs
+from msmtrec.data.logs import Logs, in_memory
 from msmtrec.data.split import by_fractions
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings
@@ -73,7 +73,7 @@ class Synthetic(Settings):
         frames = {}
         for number, (name, rows) in enumerate(zip(names, sizes, strict=True)):
             sign = -1.0 if number >= self.scenarios - self.conflicting else 1.0
-            frames[name] = self._draw(name, rows, sign, common).lazy()
+            frames[name] = self._draw(name, rows, sign, common)
         schema = Schema(
             name="synthetic",
             features=(
@@ -89,7 +89,7 @@ class Synthetic(Settings):
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return Logs(
             schema,
-            frames,
+            in_memory(frames),
             fingerprint=sha256(text.encode()).hexdigest(),
             origin="synthetic logs",
             notes=(f"{self.conflicting} of {self.scenarios} scenarios turn the common preference round",),

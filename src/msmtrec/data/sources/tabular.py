@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
 
-from msmtrec.data.logs import SPLIT, SPLITS, Logs, fingerprint_files
+from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs, fingerprint_files
+from msmtrec.data.reading import batches, collect, columns_of, scan
 from msmtrec.data.split import by_bounds, by_fractions
 from msmtrec.errors import UserError, nearest
 from msmtrec.schema import Feature, IdSpace, Schema, Task
@@ -108,6 +110,7 @@ class Tabular(Settings):
         tasks: task name -> label.
         features: column -> feature.
         group: column of the user or session.
+        missing: texts that stand for a missing value, besides an empty field, such as "NA".
     """
 
     source: Literal["tabular"] = "tabular"
@@ -118,6 +121,7 @@ class Tabular(Settings):
     features: dict[str, Column | None] = Field(min_length=1)
     split: Split
     group: str | None = None
+    missing: tuple[str, ...] = ()
     name: str = "own data"
     allow_one_class: bool = False
 
@@ -136,25 +140,26 @@ class Tabular(Settings):
         return all(path.exists() for path in files)
 
     def load(self) -> Logs:
-        """Read, check the columns, split.
+        """Look at the files and their columns; rows are read when they are needed.
 
         Raises:
             UserError: a file or column is missing, a scenario is empty, unknown or named twice.
         """
-        frames, paths = self._read_one() if isinstance(self.files, Path) else self._read_each(self.files)
+        parts = self._one_file() if isinstance(self.files, Path) else self._file_each(self.files)
+        names = [name for part in parts for name in part.scenarios]
         tasks = {name: task or Label() for name, task in self.tasks.items()}
         for name, task in tasks.items():
             for scenario in task.scenarios or ():
-                if scenario not in frames:
+                if scenario not in names:
                     raise UserError(
-                        f"data.tasks.{name}.scenarios: no scenario '{scenario}'; {nearest(scenario, frames)}"
+                        f"data.tasks.{name}.scenarios: no scenario '{scenario}'; {nearest(scenario, names)}"
                     )
         has = {
             scenario: tuple(n for n, t in tasks.items() if t.scenarios is None or scenario in t.scenarios)
-            for scenario in frames
+            for scenario in self.scenarios or names
         }
-        for scenario, names in has.items():
-            if not names:
+        for scenario, held in has.items():
+            if not held:
                 raise UserError(f"scenario '{scenario}' has no task; add it to a task or leave it out")
         schema = Schema(
             name=self.name,
@@ -163,84 +168,116 @@ class Tabular(Settings):
             scenarios=has,
             group=self.group,
         )
+        paths = [part.path for part in parts]
+
+        def stream() -> Iterator[Chunk]:
+            for part in parts:
+                yield from self._chunks(part)
+
         return Logs(
             schema,
-            {name: self._prepare(name, frame) for name, frame in frames.items()},
+            stream,
             fingerprint=fingerprint_files(paths) + self.model_dump_json(),
             origin=", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else ""),
             allow_one_class=self.allow_one_class,
         )
 
-    def _read_one(self) -> tuple[dict[str, pl.LazyFrame], list[Path]]:
+    def _one_file(self) -> list[_Part]:
         assert isinstance(self.files, Path)
         path, column = self.files, str(self.scenario)
-        frame = self._scan(path, [column])
-        known = frame.select(pl.col(column).cast(pl.String)).unique().collect()[column]
-        found = sorted(known.drop_nulls().to_list())
+        known = collect(self._scan(path).select(pl.col(column).unique()), path)[column].cast(pl.String)
         if known.null_count():
             raise UserError(f"{path}: column '{column}' is empty in some rows; every row needs a scenario")
+        found = sorted(known.to_list())
         wanted = self.scenarios or tuple(found)
         if len(set(wanted)) < len(wanted):
             raise UserError(f"data.scenarios names a scenario twice: {list(wanted)}; remove one")
         for name in wanted:
             if name not in found:
                 raise UserError(f"{path}: scenario '{name}' has no rows in column '{column}'; {nearest(name, found)}")
-        return {name: frame.filter(pl.col(column).cast(pl.String) == name) for name in wanted}, [path]
+        rows = pl.col(column).cast(pl.String)
+        return [_Part(path, tuple(wanted), self._scan(path).with_columns(rows).filter(rows.is_in(list(wanted))))]
 
-    def _read_each(self, files: Mapping[str, Path]) -> tuple[dict[str, pl.LazyFrame], list[Path]]:
+    def _file_each(self, files: Mapping[str, Path]) -> list[_Part]:
         paths = list(files.values())
         twice = [path for path in paths if paths.count(path) > 1]
         if twice:
             raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own file")
-        return {name: self._scan(path, []) for name, path in files.items()}, paths
+        return [_Part(path, (name,), self._scan(path)) for name, path in files.items()]
 
-    def _scan(self, path: Path, more: list[str]) -> pl.LazyFrame:
-        if not path.exists():
-            raise UserError(f"data file {path} does not exist; check data.files (relative to {Path.cwd()})")
-        try:
-            if path.suffix in (".parquet", ".pq"):
-                frame = pl.scan_parquet(path)
-            else:
-                frame = pl.scan_csv(path, infer_schema_length=None)
-            columns = frame.collect_schema().names()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-        labels = [t.column or n for n, t in ((n, t or Label()) for n, t in self.tasks.items()) if not t.scenarios]
-        split = [c for c in (self.split.column, self.split.time, self.split.within) if c]
-        group = [self.group] if self.group else []
-        for column in [*self.features, *labels, *split, *group, *more]:
-            if column not in columns:
-                raise UserError(f"{path} has no column '{column}'; {nearest(column, columns)}")
-        return frame
+    def _scan(self, path: Path) -> pl.LazyFrame:
+        kinds = {name: "number" if c and c.kind == "numeric" else "text" for name, c in self.features.items()}
+        kinds |= {c: "text" for c in (self.group, self.scenario, self.split.within) if c and c not in kinds}
+        labels = {n: t or Label() for n, t in self.tasks.items()}
+        everywhere = {t.column or n for n, t in labels.items() if t.scenarios is None or self.scenario}
+        somewhere = {t.column or n for n, t in labels.items()} - everywhere
+        kinds |= dict.fromkeys(sorted(everywhere), "number")
+        kinds |= {c: "any" for c in (self.split.column, self.split.time) if c and c not in kinds}
+        if somewhere:
+            kinds |= {c: "number" for c in sorted(somewhere) if c in columns_of(path)}
+        return scan(path, kinds, self.missing)
 
-    def _prepare(self, scenario: str, frame: pl.LazyFrame) -> pl.LazyFrame:
-        split = self.split
-        multi = {name: column for name, column in self.features.items() if column and column.kind == "multi"}
-        schema = frame.collect_schema()
-        for name, column in multi.items():
-            if not isinstance(schema[name], pl.List):
-                frame = frame.with_columns(pl.col(name).cast(pl.String).str.split(column.separator))
-        if split.column is not None:
-            odd = frame.filter(~pl.col(split.column).is_in(list(SPLITS)) | pl.col(split.column).is_null())
-            wrong = odd.select(split.column).head(1).collect()
-            if not wrong.is_empty():
-                raise UserError(
-                    f"scenario '{scenario}': column '{split.column}' holds {wrong.item()!r};"
-                    f" it must be one of {', '.join(SPLITS)}"
-                )
-            return frame.with_columns(pl.col(split.column).alias(SPLIT))
-        if split.time is not None:
-            empty = int(frame.select(pl.col(split.time).is_null().sum()).collect().item())
-            if empty:
-                raise UserError(f"scenario '{scenario}': time column '{split.time}' is empty in {empty} rows")
-            frame = frame.sort(split.time, maintain_order=True)
-        if split.fractions is not None:
-            return by_fractions(frame.collect(), split.fractions, split.within).lazy()
-        bounds = [
-            _like(value, schema[split.time or ""], split.time or "")
-            for value in (split.train_until, split.validation_until)
+    def _chunks(self, part: _Part) -> Iterator[Chunk]:
+        """Chunks with lists, SPLIT and one scenario each."""
+        split, place = self.split, 0
+        codes = self._fractions(part) if split.fractions else None
+        schema = part.frame.collect_schema()
+        multi = [
+            pl.col(name).str.split(column.separator)
+            for name, column in self.features.items()
+            if column and column.kind == "multi" and schema[name] == pl.String
         ]
-        return by_bounds(frame, split.time or "", *bounds)
+        bounds = [
+            _like(value, schema[split.time], split.time)
+            for value in (split.train_until, split.validation_until)
+            if split.time and value is not None
+        ]
+        for rows in batches(part.frame.with_columns(multi), part.path):
+            if codes is not None:
+                labelled = rows.with_columns(codes.slice(place, rows.height))
+            elif split.column is not None:
+                labelled = _by_column(rows, split.column, part.path)
+            else:
+                labelled = by_bounds(_complete(rows, split.time or "", part.path), split.time or "", *bounds)
+            place += rows.height
+            if self.scenario is None:
+                yield part.scenarios[0], labelled
+                continue
+            for (name,), own in labelled.partition_by(self.scenario, as_dict=True, maintain_order=True).items():
+                yield str(name), own
+
+    def _fractions(self, part: _Part) -> pl.Series:
+        """SPLIT of every row in file order, from the few columns that decide it."""
+        split = self.split
+        assert split.fractions is not None
+        keys = [column for column in (self.scenario, split.within) if column]
+        needed = [pl.col(column) for column in dict.fromkeys([*keys, *([split.time] if split.time else [])])]
+        rows = collect(part.frame.select(*needed, pl.int_range(pl.len()).alias("__row")), part.path)
+        if split.time:
+            rows = _complete(rows, split.time, part.path).sort(split.time, maintain_order=True)
+        return by_fractions(rows, split.fractions, keys or None).sort("__row")[SPLIT]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One file, unread, and the scenarios it holds."""
+
+    path: Path
+    scenarios: tuple[str, ...]
+    frame: pl.LazyFrame
+
+
+def _by_column(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
+    odd = rows.filter(~pl.col(column).cast(pl.String).is_in(list(SPLITS)).fill_null(False))
+    if not odd.is_empty():
+        raise UserError(f"{path}: column '{column}' holds {odd[column][0]!r}; it must be one of {', '.join(SPLITS)}")
+    return rows.with_columns(pl.col(column).alias(SPLIT))
+
+
+def _complete(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
+    if empty := rows[column].null_count():
+        raise UserError(f"{path}: time column '{column}' is empty in {empty} rows; every row needs a time")
+    return rows
 
 
 def _feature(name: str, column: Column) -> Feature:

@@ -1,0 +1,133 @@
+"""Writes encoded tables: in memory, or as a cache folder that appears complete or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from msmtrec.data.logs import SPLITS
+from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, open_encoded
+from msmtrec.errors import UserError
+from msmtrec.schema import Schema
+
+
+class TableWriter:
+    """Takes encoded chunks in any order of tables and puts each where it belongs.
+
+    With a folder the arrays are files beside it, which become the folder in one step at the end: a half-written cache
+    is never seen, and nothing of it stays after a failure. Without one they are in memory.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path | None, layout: Layout, rows: Counts) -> None:
+        self.folder, self.layout, self.rows = folder, layout, rows
+        self.temporary = folder and folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+        self.starts: dict[tuple[str, str, str], int] = {}
+        self.tables: dict[str, dict[str, tuple[int, int]]] = {table: {} for table in rows}
+        self.arrays: dict[str, dict[str, NDArray[Any]]] = {}
+
+    def __enter__(self) -> TableWriter:
+        with self._explained():
+            if self.temporary:
+                shutil.rmtree(self.temporary, ignore_errors=True)
+                self.temporary.mkdir(parents=True)
+            for split in SPLITS:
+                total = 0
+                for table, parts in self.rows.items():
+                    first = total
+                    for part, counts in parts.items():
+                        self.starts[table, part, split] = total
+                        total += counts[split]
+                    self.tables[table][split] = first, total
+                self.arrays[split] = {name: self._array(split, name, total) for name in ARRAYS}
+        self.cursors = dict(self.starts)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.arrays = {}
+        if self.temporary:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+
+    def _array(self, split: str, name: str, rows: int) -> NDArray[Any]:
+        width = {"ids": self.layout.columns, "numeric": self.layout.numeric, "labels": len(self.layout.tasks)}
+        shape = (rows, width[name]) if name in width else (rows,)
+        if self.temporary is None or 0 in shape:
+            array = np.empty(shape, ARRAYS[name])
+            if self.temporary:
+                np.save(self.temporary / f"{split}-{name}.npy", array)
+            return array
+        return open_memmap(self.temporary / f"{split}-{name}.npy", "w+", ARRAYS[name], shape)
+
+    def add(self, table: str, part: str, split: str, *columns: NDArray[Any]) -> None:
+        """The next rows of a part, as ids, numeric, labels and group."""
+        start = self.cursors[table, part, split]
+        self.cursors[table, part, split] = stop = start + len(columns[0])
+        with self._explained():
+            for name, values in zip(ARRAYS, columns, strict=True):
+                self.arrays[split][name][start:stop] = values
+
+    def finish(
+        self, schema: Schema, fingerprint: str, origin: str, described: Mapping[str, tuple[int, dict[str, Any]]]
+    ) -> EncodedData:
+        """The finished tables.
+
+        Args:
+            described: table -> (rows of its private embedding table, profile).
+
+        Raises:
+            UserError: the logs changed between the two passes, or the folder cannot be written.
+        """
+        for (table, part, split), start in self.starts.items():
+            if self.cursors[table, part, split] - start != self.rows[table][part][split]:
+                raise UserError(f"{origin} changed while it was read; start again when nothing writes to it")
+        if self.folder is None or self.temporary is None:
+            whole = {split: Rows(**arrays) for split, arrays in self.arrays.items()}
+            return EncodedData(schema, self.layout, cut(whole, self.rows, described), whole, fingerprint, origin)
+        with self._explained():
+            index: dict[str, Any] = {"layout": asdict(self.layout), "rows": self.rows, "tables": {}}
+            for number, (table, (private_rows, profile)) in enumerate(described.items()):
+                values = profile.pop("values")
+                listed = [pl.DataFrame({"field": [name] * len(v), "value": v}) for name, v in values.items()]
+                frame = pl.concat(listed) if listed else pl.DataFrame({"field": [], "value": []})
+                frame.write_parquet(self.temporary / f"vocabulary-{number}.parquet")
+                index["tables"][table] = {"private_rows": private_rows, "profile": profile}
+            for arrays in self.arrays.values():
+                for array in arrays.values():
+                    if isinstance(array, np.memmap):
+                        array.flush()
+            self.arrays = {}
+            index["sizes"] = {path.name: path.stat().st_size for path in sorted(self.temporary.iterdir())}
+            (self.temporary / INDEX).write_text(json.dumps(index))
+            try:
+                self.temporary.rename(self.folder)
+            except OSError:
+                if open_encoded(schema, fingerprint, origin, self.folder) is None:
+                    shutil.rmtree(self.folder, ignore_errors=True)  # damaged: nobody can have it open for long
+                    self.temporary.rename(self.folder)
+                # else another process finished the same cache first
+        found = open_encoded(schema, fingerprint, origin, self.folder)
+        assert found is not None
+        return found
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"cannot write the data cache {self.folder}: {error.strerror}; free space or set MSMTREC_CACHE to a"
+                " writable folder"
+            ) from error
