@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from msmtrec.data.sources.aliexpress import AliExpress
 from msmtrec.data.sources.kuairand import KuaiRand
 from msmtrec.data.sources.movielens import MovieLens
 from msmtrec.data.sources.synthetic import Synthetic
@@ -23,8 +24,9 @@ from msmtrec.models.mmoe import MMoESettings
 from msmtrec.settings import Settings
 from msmtrec.training import FineTune, TrainSettings
 
-Source = KuaiRand | MovieLens | Synthetic | Tabular
+Source = AliExpress | KuaiRand | MovieLens | Synthetic | Tabular
 SOURCES: dict[str, type[Source]] = {
+    "aliexpress": AliExpress,
     "kuairand": KuaiRand,
     "movielens-1m": MovieLens,
     "synthetic": Synthetic,

@@ -56,6 +56,7 @@ class Feature:
         shared: the agreed id space, where scenarios have this field's values in common; None keeps the field private.
         log: numeric only: log(1 + x) before standardising (negative values are refused).
         max_values: multi only: how many values of a row are kept, in the order given.
+        missing: numeric only: values may be missing, which a second column then says; False refuses missing values.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Feature:
     shared: IdSpace | None = None
     log: bool = False
     max_values: int = 1
+    missing: bool = True
 
     def __post_init__(self) -> None:
         if self.kind == "numeric" and self.shared is not None:

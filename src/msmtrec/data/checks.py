@@ -76,6 +76,8 @@ def _check_features(logs: Logs, table: str, found: Survey) -> None:
                 f"{where} holds {moments.example} in {moments.bad} rows (first: row {moments.first_row} of the"
                 " scenario); leave a missing value empty"
             )
+        if moments.missing and not feature.missing:
+            raise UserError(f"{where} is missing in {moments.missing} rows but declared complete; set missing: true")
         if feature.log and moments.lowest < 0:
             raise UserError(f"{where} has log: true but holds {moments.lowest!r}; remove log or clean it")
     if found.odd_kind is not None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.data.checks import check
+from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 from msmtrec.data.survey import Survey, scaled, survey
 from msmtrec.data.table import EncodedData, Field, Layout, open_encoded
@@ -22,11 +22,6 @@ from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, I
 
 ENCODING = 5
 """Version of the encoded form; part of the cache key."""
-
-
-def stable_hash(values: Iterable[str]) -> NDArray[np.uint64]:
-    """64-bit hashes that are the same on every machine and in every version."""
-    return np.array([int.from_bytes(blake2b(v.encode(), digest_size=8).digest(), "little") for v in values], np.uint64)
 
 
 def encode(logs: Logs, *, share: bool, cache: Path | None = None) -> EncodedData:
@@ -79,7 +74,12 @@ def make_layout(schema: Schema, *, share: bool) -> Layout:
         fields.append(Field(feature.name, column, feature.max_values, is_shared(feature)))
         column += feature.max_values
     shared_rows = sum(FIRST_ID + f.shared.size for f in schema.categorical if share and f.shared is not None)
-    return Layout(tuple(fields), 2 * len(schema.numeric), shared_rows, schema.task_names)
+    return Layout(tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names)
+
+
+def _flagged(schema: Schema) -> tuple[Feature, ...]:
+    """Numerics with a column beside them that says where they are missing."""
+    return tuple(feature for feature in schema.numeric if feature.missing)
 
 
 class Coder:
@@ -121,12 +121,14 @@ class Coder:
                 encoded == PADDING, PADDING, encoded + self.offsets[field.name]
             )
         numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
+        flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
             mean, deviation = self.scalers[feature.name]
             values = scaled(rows[feature.name], feature)
             missing = np.isnan(values)
             numeric[:, column] = np.where(missing, 0.0, (values - mean) / deviation)
-            numeric[:, column + len(self.schema.numeric)] = missing
+            if feature.missing:
+                numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
         return ids, numeric, self._labels(rows), self._groups(rows, scenario)
 
     def _labels(self, rows: pl.DataFrame) -> NDArray[np.float32]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
+from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS
 
 
@@ -23,6 +25,14 @@ def by_fractions(
     train = (count * fractions[0]).round().cast(pl.Int64)
     known = (count * (fractions[0] + fractions[1])).round().cast(pl.Int64)
     return rows.with_columns(_label(place < train, place < known))
+
+
+def by_hash(keys: pl.Series, share: float) -> pl.Series:
+    """Validation rows for a release that has none: all rows of about `share` of the keys; no session is divided."""
+    unique = keys.cast(pl.String).unique()
+    held_out = stable_hash(unique.to_list()) < np.uint64(share * 2**64)
+    chosen = keys.cast(pl.String).is_in(unique.filter(pl.Series(held_out)).to_list())
+    return chosen.replace_strict({True: "validation", False: "train"}, return_dtype=pl.String).alias(SPLIT)
 
 
 def by_bounds(rows: pl.DataFrame, column: str, train_until: object, validation_until: object) -> pl.DataFrame:

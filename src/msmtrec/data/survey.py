@@ -41,6 +41,7 @@ class Moments:
     example: float = math.nan
     first_row: int = 0
     text: str | None = None
+    missing: int = 0
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Merge the moments of more values (Chan, Golub & LeVeque 1983)."""
@@ -175,6 +176,7 @@ def _add_numeric(found: Moments, feature: Feature, values: pl.Series, train: pl.
         odd = values.drop_nulls().head(1).to_list()
         found.text = found.text or repr(odd[0] if odd else "empty")
         return
+    found.missing += values.null_count()
     numbers = values.cast(pl.Float64)
     bad = (~numbers.is_finite()).fill_null(False)
     if bad.any():

@@ -52,6 +52,7 @@ class Column(Settings):
         log: numeric: log(1 + x).
         separator: multi: between the values of a text column (Parquet lists need none).
         max_values: multi: how many values of a row are kept.
+        missing: numeric: whether values may be missing; false saves the column that says where.
     """
 
     kind: Literal["categorical", "numeric", "multi"] = "categorical"
@@ -59,6 +60,7 @@ class Column(Settings):
     log: bool = False
     separator: str = ","
     max_values: int = Field(default=8, ge=1)
+    missing: bool = True
 
 
 class Label(Settings):
@@ -287,6 +289,7 @@ def _feature(name: str, column: Column) -> Feature:
         column.shared.space() if column.shared else None,
         column.log,
         column.max_values if column.kind == "multi" else 1,
+        column.missing,
     )
 
 

@@ -1,0 +1,200 @@
+"""AliExpress search logs: countries as scenarios, click (CTR) and click-and-buy (CTCVR) over impressions as tasks.
+
+Processed form (MTReclib): AliExpress_NL/{train,test}.csv with a header. Original form (Tianchi 74690): four zips a
+country, nl_{user,item}_{train,test}.zip, as files or inside any outer zip of the folder; one CSV without header each, a
+user line per search page, an item line per impression, joined on the search id.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Literal
+
+import polars as pl
+from pydantic import Field
+
+from msmtrec.data.logs import SPLIT, Chunk, Logs, fingerprint_files
+from msmtrec.data.reading import batches, csv_blocks, scan
+from msmtrec.data.split import by_hash
+from msmtrec.errors import UserError
+from msmtrec.schema import Feature, IdSpace, Schema, Task
+from msmtrec.settings import Settings, data_directory
+
+CATEGORICAL = tuple(f"categorical_{n}" for n in range(1, 17))
+NUMERIC = tuple(f"numerical_{n}" for n in range(1, 64))
+_USER, _ITEM = 33, 49
+"""Columns of the original files. Column 1 is the search id; the item's last is 0 none, 1 click, 2 click and buy."""
+_USER_CATEGORICAL = (*range(2, 9), 32, 33)
+_ITEM_CATEGORICAL = (19, 34, 35, 36, 40, 41, 42)
+_USER_NUMERIC = tuple(range(9, 32))
+_ITEM_NUMERIC = tuple(n for n in range(2, _ITEM) if n not in _ITEM_CATEGORICAL)
+
+
+class AliExpress(Settings):
+    """AliExpress.
+
+    Args:
+        folder: where the countries are; the default is AliExpress in the data directory.
+        countries: the scenarios, in table order.
+        validation: share of the training file's search pages that are validation rows (the release has no such part).
+        shared: hash buckets of a common id space for the categorical fields. Whether a code means the same in two
+            countries is not documented, so by default every country keeps its own.
+    """
+
+    source: Literal["aliexpress"] = "aliexpress"
+    folder: Path | None = None
+    countries: tuple[Literal["NL", "ES", "FR", "US", "RU"], ...] = Field(("NL", "ES", "FR", "US"), min_length=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    shared: int | None = Field(None, ge=1)
+    allow_one_class: bool = False
+
+    def _files(self) -> Path:
+        return self.folder or data_directory() / "AliExpress"
+
+    def present(self) -> bool:
+        """Whether every country is there in one of the two forms."""
+        try:
+            return all(self._find(country) for country in self.countries)
+        except UserError:
+            return False
+
+    def load(self) -> Logs:
+        """Find each country's files; rows are read when they are needed.
+
+        Raises:
+            UserError: a country is missing or named twice.
+        """
+        if len(set(self.countries)) < len(self.countries):
+            raise UserError(f"data.countries names a scenario twice: {list(self.countries)}; remove one")
+        found = {country: self._find(country) for country in self.countries}
+        space = IdSpace("hash", self.shared) if self.shared else None
+
+        def stream() -> Iterator[Chunk]:
+            for country, files in found.items():
+                for part in ("train", "test"):
+                    for rows in files.rows(part):
+                        split = by_hash(rows["search_id"], self.validation) if part == "train" else pl.lit("test")
+                        yield country, rows.with_columns(split.alias(SPLIT))
+
+        paths = [path for files in found.values() for path in files.paths()]
+        return Logs(
+            Schema(
+                name="AliExpress",
+                features=(
+                    *(Feature(name, shared=space) for name in CATEGORICAL),
+                    *(Feature(name, "numeric", missing=False) for name in NUMERIC),
+                ),
+                tasks=(Task("ctr", "click"), Task("ctcvr", "conversion", within="ctr")),
+                scenarios=dict.fromkeys(self.countries, ("ctr", "ctcvr")),
+                group="search_id",
+            ),
+            stream,
+            fingerprint=f"{fingerprint_files(paths)}:{self.model_dump_json(exclude={'folder'})}",
+            origin=str(self._files()),
+            notes=(
+                f"{self.validation:.0%} of the training search pages are validation rows, by a hash of the search id",
+            ),
+            allow_one_class=self.allow_one_class,
+        )
+
+    def _find(self, country: str) -> Processed | Original:
+        folder = self._files()
+        processed = folder / f"AliExpress_{country}"
+        if (processed / "train.csv").exists() and (processed / "test.csv").exists():
+            return Processed(processed)
+        original = Original(folder, country.lower())
+        if original.complete():
+            return original
+        raise UserError(
+            f"no AliExpress logs of {country} in {folder}: neither {processed.name}/train.csv and test.csv nor"
+            f" {country.lower()}_user_train.zip and its three companions, also not inside a zip there; the release is"
+            " Tianchi data set 74690, which asks for a login"
+        )
+
+
+class Processed:
+    """A country's two CSV files with a header."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def paths(self) -> list[Path]:
+        return [self.folder / "train.csv", self.folder / "test.csv"]
+
+    def rows(self, part: str) -> Iterator[pl.DataFrame]:
+        path = self.folder / f"{part}.csv"
+        kinds = dict.fromkeys(("search_id", *CATEGORICAL), "text") | dict.fromkeys(
+            (*NUMERIC, "click", "conversion"), "number"
+        )
+        yield from batches(scan(path, kinds), path)
+
+
+class Original:
+    """A country's four zips, each with one CSV; read where they are, also inside another zip."""
+
+    def __init__(self, folder: Path, country: str) -> None:
+        self.folder, self.country = folder, country
+        self.outer = self._outer()
+
+    def _names(self) -> list[str]:
+        return [f"{self.country}_{kind}_{part}.zip" for part in ("train", "test") for kind in ("user", "item")]
+
+    def _outer(self) -> tuple[Path, dict[str, str]] | None:
+        """The zip that holds the four, and their names in it."""
+        for path in sorted(self.folder.glob("*.zip")):
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    inside = {Path(name).name: name for name in archive.namelist()}
+            except zipfile.BadZipFile as error:
+                raise UserError(f"{path} is truncated or damaged; fetch it again") from error
+            if all(name in inside for name in self._names()):
+                return path, inside
+        return None
+
+    def complete(self) -> bool:
+        return self.outer is not None or all((self.folder / name).exists() for name in self._names())
+
+    def paths(self) -> list[Path]:
+        return [self.outer[0]] if self.outer else [self.folder / name for name in self._names()]
+
+    @contextmanager
+    def _open(self, kind: str, part: str) -> Iterator[tuple[IO[bytes], str]]:
+        """The CSV as a byte stream, and what to call it."""
+        name = f"{self.country}_{kind}_{part}.zip"
+        with ExitStack() as stack:
+            try:
+                if self.outer:
+                    archive = stack.enter_context(zipfile.ZipFile(self.outer[0]))
+                    inner: IO[bytes] | Path = stack.enter_context(archive.open(self.outer[1][name]))
+                else:
+                    inner = self.folder / name
+                content = stack.enter_context(zipfile.ZipFile(inner))
+                listed = [n for n in content.namelist() if n.endswith(".csv")]
+                if len(listed) != 1:
+                    raise UserError(f"{self.folder / name} holds {len(listed)} CSV files, not one")
+                yield stack.enter_context(content.open(listed[0])), f"{self.folder / name}: {listed[0]}"
+            except (zipfile.BadZipFile, EOFError) as error:
+                raise UserError(f"{self.folder / name} is truncated or damaged; fetch it again") from error
+
+    def rows(self, part: str) -> Iterator[pl.DataFrame]:
+        with self._open("user", part) as (stream, name):
+            users = pl.concat(_columns(b, _USER_CATEGORICAL, _USER_NUMERIC, 0) for b in csv_blocks(stream, name, _USER))
+        with self._open("item", part) as (stream, name):
+            for block in csv_blocks(stream, name, _ITEM):
+                items = _columns(block, _ITEM_CATEGORICAL, _ITEM_NUMERIC, len(_USER_CATEGORICAL))
+                label = block[f"column_{_ITEM}"].cast(pl.Int8)
+                items = items.with_columns((label > 0).cast(pl.Int8).alias("click"), (label == 2).alias("conversion"))
+                yield items.join(users, on="search_id", how="inner", maintain_order="left")
+
+
+def _columns(block: pl.DataFrame, categorical: tuple[int, ...], numeric: tuple[int, ...], side: int) -> pl.DataFrame:
+    """Columns under the processed form's names: user columns first, then the item's (side: how many come before)."""
+    before = len(_USER_NUMERIC) if side else 0
+    return block.select(
+        pl.col("column_1").alias("search_id"),
+        *(pl.col(f"column_{n}").alias(CATEGORICAL[side + k]) for k, n in enumerate(categorical)),
+        *(pl.col(f"column_{n}").cast(pl.Float32).alias(NUMERIC[before + k]) for k, n in enumerate(numeric)),
+    )
