@@ -127,7 +127,7 @@ def _open_again(schema: Schema, fingerprint: str, origin: str, folder: Path) -> 
 
 
 INDEX = "index.json"
-ARRAYS = {"ids": np.int32, "numeric": np.float32, "labels": np.float32, "group": np.int64}
+ARRAYS: dict[str, type[np.generic]] = {"ids": np.int32, "numeric": np.float32, "labels": np.float32, "group": np.int64}
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 """table -> part -> split -> rows"""
 

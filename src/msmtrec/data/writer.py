@@ -13,13 +13,52 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, open_encoded
 from msmtrec.errors import UserError
 from msmtrec.schema import Schema
+
+
+class _InMemory:
+    """One array of one split."""
+
+    def __init__(self, shape: tuple[int, ...], kind: type[np.generic]) -> None:
+        self.values: NDArray[Any] = np.empty(shape, kind)
+
+    def write(self, start: int, values: NDArray[Any]) -> None:
+        self.values[start : start + len(values)] = values
+
+    def close(self) -> None:
+        pass
+
+
+class _OnDisk:
+    """The same as an .npy file, written in place: a memory map would count as memory while it is being filled."""
+
+    values: NDArray[Any] = np.empty(0)
+
+    def __init__(self, path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> None:
+        self.kind, self.row = kind, int(np.prod(shape[1:])) * np.dtype(kind).itemsize
+        self.file = path.open("w+b")
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self.file, header)
+        self.first = self.file.tell()
+        self.file.truncate(self.first + shape[0] * self.row)
+
+    def write(self, start: int, values: NDArray[Any]) -> None:
+        self.file.seek(self.first + start * self.row)
+        self.file.write(np.ascontiguousarray(values, self.kind).data)
+
+    def close(self) -> None:
+        if not self.file.closed:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+
+
+_Column = _InMemory | _OnDisk
 
 
 class TableWriter:
@@ -37,7 +76,7 @@ class TableWriter:
         self.temporary = folder and folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
         self.starts: dict[tuple[str, str, str], int] = {}
         self.tables: dict[str, dict[str, tuple[int, int]]] = {table: {} for table in rows}
-        self.arrays: dict[str, dict[str, NDArray[Any]]] = {}
+        self.arrays: dict[str, dict[str, _Column]] = {}
 
     def __enter__(self) -> TableWriter:
         with self._explained():
@@ -57,27 +96,30 @@ class TableWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.arrays = {}
+        self._close()
         if self.temporary:
             shutil.rmtree(self.temporary, ignore_errors=True)
 
-    def _array(self, split: str, name: str, rows: int) -> NDArray[Any]:
+    def _array(self, split: str, name: str, rows: int) -> _Column:
         width = {"ids": self.layout.columns, "numeric": self.layout.numeric, "labels": len(self.layout.tasks)}
         shape = (rows, width[name]) if name in width else (rows,)
-        if self.temporary is None or 0 in shape:
-            array = np.empty(shape, ARRAYS[name])
-            if self.temporary:
-                np.save(self.temporary / f"{split}-{name}.npy", array)
-            return array
-        return open_memmap(self.temporary / f"{split}-{name}.npy", "w+", ARRAYS[name], shape)
+        if self.temporary is None:
+            return _InMemory(shape, ARRAYS[name])
+        return _OnDisk(self.temporary / f"{split}-{name}.npy", shape, ARRAYS[name])
+
+    def _close(self) -> None:
+        for arrays in self.arrays.values():
+            for array in arrays.values():
+                array.close()
+        self.arrays = {}
 
     def add(self, table: str, part: str, split: str, *columns: NDArray[Any]) -> None:
         """The next rows of a part, as ids, numeric, labels and group."""
         start = self.cursors[table, part, split]
-        self.cursors[table, part, split] = stop = start + len(columns[0])
+        self.cursors[table, part, split] = start + len(columns[0])
         with self._explained():
             for name, values in zip(ARRAYS, columns, strict=True):
-                self.arrays[split][name][start:stop] = values
+                self.arrays[split][name].write(start, values)
 
     def finish(
         self, schema: Schema, fingerprint: str, origin: str, described: Mapping[str, tuple[int, dict[str, Any]]]
@@ -94,7 +136,7 @@ class TableWriter:
             if self.cursors[table, part, split] - start != self.rows[table][part][split]:
                 raise UserError(f"{origin} changed while it was read; start again when nothing writes to it")
         if self.folder is None or self.temporary is None:
-            whole = {split: Rows(**arrays) for split, arrays in self.arrays.items()}
+            whole = {split: Rows(**{n: a.values for n, a in arrays.items()}) for split, arrays in self.arrays.items()}
             return EncodedData(schema, self.layout, cut(whole, self.rows, described), whole, fingerprint, origin)
         with self._explained():
             index: dict[str, Any] = {"layout": asdict(self.layout), "rows": self.rows, "tables": {}}
@@ -104,11 +146,7 @@ class TableWriter:
                 frame = pl.concat(listed) if listed else pl.DataFrame({"field": [], "value": []})
                 frame.write_parquet(self.temporary / f"vocabulary-{number}.parquet")
                 index["tables"][table] = {"private_rows": private_rows, "profile": profile}
-            for arrays in self.arrays.values():
-                for array in arrays.values():
-                    if isinstance(array, np.memmap):
-                        array.flush()
-            self.arrays = {}
+            self._close()
             index["sizes"] = {path.name: path.stat().st_size for path in sorted(self.temporary.iterdir())}
             (self.temporary / INDEX).write_text(json.dumps(index))
             try:
