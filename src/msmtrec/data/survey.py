@@ -138,7 +138,7 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
     for name, count in split.value_counts().iter_rows():
         s.rows[scenario][name] += count
     for task in present:
-        parent = next((t.label for t in schema.tasks if t.name == task.within), None)
+        parent = next((t.label for t in present if t.name == task.within), None)
         for name in SPLITS:
             _add_labels(s.labels[task.name][name], rows.filter(split == name), task.label, parent)
     train = rows.filter(split == "train")

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs, fingerprint_files
 from msmtrec.data.reading import batches, collect, columns_of, scan
-from msmtrec.data.split import by_bounds, by_fractions
+from msmtrec.data.split import Counters, by_bounds, by_fractions
 from msmtrec.errors import UserError, nearest
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings
@@ -222,7 +222,8 @@ class Tabular(Settings):
     def _chunks(self, part: _Part) -> Iterator[Chunk]:
         """Chunks with lists, SPLIT and one scenario each."""
         split, place = self.split, 0
-        codes = self._fractions(part) if split.fractions else None
+        codes = self._fractions(part) if split.fractions and split.time else None
+        counters = self._counters(part) if split.fractions and not split.time else None
         schema = part.frame.collect_schema()
         multi = [
             pl.col(name).str.split(column.separator)
@@ -237,6 +238,8 @@ class Tabular(Settings):
         for rows in batches(part.frame.with_columns(multi), part.path):
             if codes is not None:
                 labelled = rows.with_columns(codes.slice(place, rows.height))
+            elif counters is not None:
+                labelled = counters.label(rows)
             elif split.column is not None:
                 labelled = _by_column(rows, split.column, part.path)
             else:
@@ -248,15 +251,24 @@ class Tabular(Settings):
             for (name,), own in labelled.partition_by(self.scenario, as_dict=True, maintain_order=True).items():
                 yield str(name), own
 
+    def _keys(self) -> list[str]:
+        return [column for column in dict.fromkeys((self.scenario, self.split.within)) if column]
+
+    def _counters(self, part: _Part) -> Counters:
+        """Fractions in file order: the rows of every key are counted first."""
+        assert self.split.fractions is not None
+        counters = Counters(self._keys(), self.split.fractions)
+        for rows in batches(part.frame.select(self._keys() or pl.first()), part.path):
+            counters.count(rows)
+        return counters
+
     def _fractions(self, part: _Part) -> pl.Series:
-        """SPLIT of every row in file order, from the few columns that decide it."""
-        split = self.split
+        """SPLIT of every row in file order, where time decides: from the few columns that it takes, all in memory."""
+        split, keys = self.split, self._keys()
         assert split.fractions is not None
-        keys = [column for column in (self.scenario, split.within) if column]
-        needed = [pl.col(column) for column in dict.fromkeys([*keys, *([split.time] if split.time else [])])]
+        needed = [pl.col(column) for column in dict.fromkeys([*keys, split.time or ""])]
         rows = collect(part.frame.select(*needed, pl.int_range(pl.len()).alias("__row")), part.path)
-        if split.time:
-            rows = _complete(rows, split.time, part.path).sort(split.time, maintain_order=True)
+        rows = _complete(rows, split.time or "", part.path).sort(split.time or "", maintain_order=True)
         return by_fractions(rows, split.fractions, keys or None).sort("__row")[SPLIT]
 
 
