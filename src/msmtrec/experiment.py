@@ -76,6 +76,8 @@ def run(
         status("reading the logs")
         data = _encode_all(config)
         _describe(folder, config, data)
+        threads = _threads(folder, config)
+        rundir.write_json(folder / rundir.ENVIRONMENT, environment(config, threads))
         tasks = [
             RowTask(row, data[_variant(row)], config.seeds, rundir.row_folder(folder, row.name, row.candidate))
             for candidates in config.rows
@@ -85,11 +87,12 @@ def run(
         for note in notes:
             caution(note)
         status("training")
-        run_tasks(tasks, config.jobs, progress)
+        run_tasks(tasks, config.jobs, threads, progress)
         status("comparing")
         chosen = choose(tasks)
         for task in chosen.values():
-            read_test_rows(task.row, task.data, task.folder)
+            with rundir.writing(task.folder):
+                read_test_rows(task.row, task.data, task.folder)
         results = summarise(
             config.name,
             {name: task.folder for name, task in chosen.items()},
@@ -146,7 +149,7 @@ def _encode_all(config: Config) -> dict[str, EncodedData]:
 
 
 def _describe(folder: Path, config: Config, data: dict[str, EncodedData]) -> None:
-    """Write environment.json and data.json.
+    """Write data.json.
 
     Raises:
         UserError: the run was begun on other rows.
@@ -158,7 +161,6 @@ def _describe(folder: Path, config: Config, data: dict[str, EncodedData]) -> Non
                     f"{data[variant].origin} has changed since {folder} was begun;"
                     " restore the files or choose another --out"
                 )
-    rundir.write_json(folder / rundir.ENVIRONMENT, environment(config))
     rundir.write_json(
         folder / rundir.DATA,
         {
@@ -180,7 +182,14 @@ def _describe(folder: Path, config: Config, data: dict[str, EncodedData]) -> Non
     )
 
 
-def environment(config: Config) -> dict[str, Any]:
+def _threads(folder: Path, config: Config) -> int:
+    """Of a row that does not set its own: one with several jobs. A resumed run keeps its number, whatever the jobs."""
+    if (folder / rundir.ENVIRONMENT).exists():
+        return int(rundir.read_json(folder / rundir.ENVIRONMENT)["threads"])
+    return 1 if config.jobs > 1 else torch.get_num_threads()
+
+
+def environment(config: Config, threads: int) -> dict[str, Any]:
     """Versions, revision and machine, so that a run can be told apart from another."""
     return {
         "python": sys.version.split()[0],
@@ -188,7 +197,7 @@ def environment(config: Config) -> dict[str, Any]:
         "git": _git_revision(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "jobs": config.jobs,
     }
 

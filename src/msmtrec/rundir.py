@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors import SafetensorError
 
 from msmtrec.errors import UserError
 from msmtrec.evaluation.metrics import Measure
@@ -34,9 +35,11 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
     """Create the directory, or check that it belongs to this config.
 
     Raises:
-        UserError: unwritable, already holds a run (without resume) or another config.
+        UserError: unwritable, already holds a run (without resume), another config, or something that is no run.
     """
     path = folder / CONFIG
+    if folder.is_dir() and not path.exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
+        raise UserError(f"{folder} holds files but no run; choose another --out")
     if path.exists():
         if not resume:
             raise UserError(f"{folder} already holds a run; continue it with --resume or choose another --out")
@@ -93,6 +96,19 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise UserError(f"another process is writing to {folder}; wait for it or choose another --out") from error
         yield
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A full disk is said in a sentence.
+
+    Raises:
+        UserError: in place of an error of the operating system.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot write to {folder}: {error}; free space, then continue with --resume") from error
 
 
 def write_atomic(path: Path, text: str) -> None:

@@ -64,6 +64,18 @@ def test_few_rows_lean_to_the_consensus_and_many_decide() -> None:
     assert strict.beta == 0.0
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("tolerance", [0.0, 2.0])
+def test_a_loss_that_is_no_number_is_never_chosen(bad: float, tolerance: float) -> None:
+    own = torch.full((4,), 0.6, dtype=torch.float64)
+    broken = own.clone()
+    broken[2] = bad
+    choice = choose_beta(torch.stack([own, own, broken, broken, broken]), lambda _: broken, 1.0, 0.7, tolerance)
+    assert (choice.beta, choice.loss_mixed) == (0.0, pytest.approx(0.6))
+    lost = choose_beta(torch.stack([broken] * 5), losses_at_none, 0.5, 0.7, tolerance)
+    assert (lost.beta, lost.checked) == (0.5, False)
+
+
 def test_worse_by_hand() -> None:
     # differences 1, 3: mean 2, sd sqrt(2), standard error 1
     rows, base = torch.tensor([2.0, 4.0]), torch.tensor([1.0, 1.0])

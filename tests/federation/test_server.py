@@ -75,3 +75,27 @@ def test_a_scenario_that_missed_a_round_fetches_the_averages_before_it_trains() 
     assert reply is not None
     assert set(reply.parameters) == {"shared_embedding"}  # personal parameters stay and age
     assert aged.held == {"a": 3}
+
+
+def test_a_new_scenario_starts_from_the_consensus_and_does_not_drag_it_back() -> None:
+    paper = method("pf-msmtrec")
+    state = ServerState(start(paper))
+    five = torch.full((2, 2), 5.0)
+    for number in (1, 2, 3):
+        sent = {name: upload(paper, name, expert__scenario=five, tower=five) for name in ("a", "b")}
+        found, _ = aggregate(paper, state, sent, {}, number, 10)
+        state = found.state
+    state, reply = catch_up(paper, state, "late", 4)
+    assert reply is not None
+    assert set(reply.parameters) == {"expert.scenario", "tower", "shared_embedding"}
+    assert reply.parameters["tower"].tolist() == five.tolist()
+    assert state.held["late"] == 3
+    consensus = reply.parameters["expert.scenario"]
+    assert consensus.mean() > 2.5
+    sent = {
+        "a": upload(paper, "a", expert__scenario=five, tower=five),
+        "late": upload(paper, "late", expert__scenario=consensus, tower=five),
+    }
+    found, _ = aggregate(paper, state, sent, {}, 4, 10)
+    assert found.state.method.tensors["consensus/expert.scenario"].min() >= consensus.min()
+    assert found.diagnostics["staleness"] == {"a": 0, "late": 0}

@@ -174,6 +174,33 @@ def test_every_option_changes_the_result() -> None:
         ), kind
 
 
+@pytest.mark.parametrize("towers", ["uniform", "hyper"])
+def test_towers_come_last_also_when_only_the_experts_are_measured(towers: str) -> None:
+    m = method("pf-msmtrec", personalization="held-out", towers=towers, coordination=None)
+    sent = uploads_of(m, a=A, b=B)
+    outcome = m.aggregate(start(m), sent)
+    assert "tower" not in outcome.replies["a"].parameters  # the experts' beta is measured below the scenario's own
+    only = Answer({"experts": (0.5,)}, {"experts": (0.7,)}, {"experts": (0.6,)}, {"experts": (True,)})
+    settled = m.settle(outcome.state, sent, {"a": only})
+    assert set(settled.replies["a"].parameters) == {"tower"}
+    expected = method("pf-msmtrec", personalization="uniform", towers=towers, coordination=None)
+    at_once = expected.aggregate(start(expected), sent).replies["a"].parameters["tower"]
+    assert torch.equal(settled.replies["a"].parameters["tower"], at_once)
+    assert torch.equal(m.last(settled.state, "a")["tower"], at_once)
+
+
+def test_hyper_gives_a_scenario_without_the_task_the_others_mean_tower() -> None:
+    m = method("pf-msmtrec", preset="paper")
+    sent = {
+        "a": upload(m, "a", expert__scenario=A, tower=A),
+        "b": upload(m, "b", expert__scenario=B, tower=B),
+        "c": upload(m, "c", tasks=(True, False), expert__scenario=A, tower=100 * A),
+    }
+    tower = m.aggregate(start(m), sent).replies["c"].parameters["tower"]
+    assert torch.allclose(tower[1], (A[1] + B[1]) / 2)
+    assert not torch.allclose(tower[0], (A[0] + B[0]) / 2)
+
+
 def test_a_new_scenario_is_welcomed_with_the_consensus() -> None:
     m = method("pf-msmtrec", personalization="uniform", towers="uniform")
     outcome = m.aggregate(start(m), uploads_of(m, a=A, b=B))

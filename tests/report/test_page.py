@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from msmtrec import run
@@ -64,6 +65,20 @@ def test_the_page_is_self_contained_and_complete(folder: Path) -> None:
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []
+
+
+def test_scenarios_may_be_called_anything(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"s": [("US$_%^$", "_x", "<b>")[n % 3] for n in range(900)], "u": [n % 7 for n in range(900)]})
+    rows.with_columns(click=pl.Series([n // 2 % 2 for n in range(900)])).write_csv(tmp_path / "logs.csv")
+    source = {"source": "tabular", "files": str(tmp_path / "logs.csv"), "scenario": "s", "features": {"u": None}}
+    source |= {"tasks": {"click": None}, "split": {"fractions": [0.6, 0.2, 0.2]}}
+    config = {"data": source, "train": {"rounds": 1, "local_steps": 1}, "seeds": 1}
+    page = (
+        run({**config, "methods": {"paper": {"method": "pf-msmtrec", "preset": "paper"}}}, out=tmp_path / "run").folder
+        / "report.html"
+    )
+    assert "US$_%^$" in page.read_text()
+    assert "\u200b_x" in page.read_text()  # matplotlib's legend drops names that begin with an underscore
 
 
 def test_it_can_be_written_again_from_the_directory_alone(folder: Path) -> None:

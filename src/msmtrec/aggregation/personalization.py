@@ -29,7 +29,7 @@ class HeldOutChoice:
         beta: the mixture in use.
         memory: the smoothed mixture that the next round starts from.
         loss_own, loss_mixed: held-out log loss at beta = 0 and at `beta`; NaN where unchecked.
-        checked: False where the scenario has too few held-out rows or one class only.
+        checked: False where the scenario has too few held-out rows, one class only, or no finite loss of its own.
     """
 
     beta: float
@@ -59,7 +59,11 @@ def choose_beta(
         memory: last round's smoothed beta; None in the first round, which takes the choice as it is.
         keep: beta <- keep · memory + (1 - keep) · choice.
     """
-    lowest = losses[losses.mean(1).argmin()]
+    if not losses[0].isfinite().all():  # nothing to compare with
+        last = 1.0 if memory is None else memory
+        return HeldOutChoice(last, last, math.nan, math.nan, False)
+    means = losses.mean(1)
+    lowest = losses[torch.where(means.isfinite(), means, math.inf).argmin()]
     best = max(b for b, rows in zip(BETAS, losses, strict=True) if not is_worse(rows, lowest, tolerance))
     smooth = best if memory is None else keep * memory + (1 - keep) * best
     rows = losses[BETAS.index(smooth)] if smooth in BETAS else losses_at(smooth)
@@ -71,9 +75,11 @@ def choose_beta(
 def is_worse(rows: Tensor, base: Tensor, tolerance: float) -> bool:
     """Whether the mean of `rows` exceeds that of `base` by more than `tolerance` standard errors of the difference.
 
-    rows, base [R] losses of the same rows.
+    rows, base [R] losses of the same rows, at least two; a loss that is NaN or infinite is worse than any other.
     """
     difference = rows.double() - base.double()
+    if not difference.isfinite().all():
+        return True
     error = float(difference.std()) / math.sqrt(len(difference))
     return float(difference.mean()) > tolerance * error
 

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -45,7 +47,7 @@ class Checkpoint:
 
 
 def member_key(member: Member) -> str:
-    return f"seed{member.seed}/{member.scenario}"
+    return f"seed{member.seed}/{quote(member.scenario, safe='')}"
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -82,9 +84,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
         _sync(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise UserError(
-            f"cannot write the checkpoint {target}: {error.strerror}; free space, then continue with --resume"
+            f"cannot write the checkpoint {target}: {error}; free space, then continue with --resume"
         ) from error
     for old in folder.glob("round-*"):
         if old != target:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Protocol
 
 import torch
@@ -56,6 +57,7 @@ def fine_tune(
     active = list(members)
     for number in range(last_round + 1, last_round + tuning.rounds + 1):
         if active:
+            began = perf_counter()
             jobs = [
                 Job(m, clients.states[m], clients.batches[m.scenario], clients.steps[m.scenario], "fine-tune")
                 for m in active
@@ -65,5 +67,17 @@ def fine_tune(
             for member in active:
                 clients.keep_best(member, number, found[member])
             journal.metrics(number, "fine-tune", "validation", found)
+            seconds = {"fine-tune": round(perf_counter() - began, 6)}
+            nothing: dict[str, int] = {}
+            journal.round(
+                {
+                    "round": number,
+                    "bytes_up": nothing,
+                    "bytes_down": nothing,
+                    "seconds": seconds,
+                    "took_part": {},
+                    "diagnostics": {},
+                }
+            )
             active = [m for m in active if number - max(clients.best[m].round, last_round) < tuning.patience]
         progress(number)

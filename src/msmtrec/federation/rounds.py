@@ -139,14 +139,16 @@ def federate(
         clients.load(replies)
         clock.lap("aggregate")
 
-        answers = clients.answer(offers)
+        answers, last = clients.answer(offers), dict[Member, Reply]()
         for seed in {member.seed for member in answers}:
             step = server.settle(method, servers[seed], taken[seed], by_scenario(seed, answers))
             servers[seed] = step.state
             diagnostics[seed] |= step.diagnostics
+            last |= {Member(seed, name): reply for name, reply in step.replies.items()}
+        clients.load(last)
         clock.lap("second exchange")
 
-        _count(traffic, roles, uploads, offers, answers, [*missed.items(), *replies.items()])
+        _count(traffic, roles, uploads, offers, answers, [*missed.items(), *replies.items(), *last.items()])
         everybody = [Member(seed, name) for seed in seeds for name in plan.scenarios]
         journal.metrics(number, "after", "validation", clients.evaluate(everybody, "after"))
         clock.lap("evaluate")

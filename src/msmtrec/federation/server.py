@@ -112,11 +112,14 @@ def aggregate(
 
 
 def catch_up(method: Method, state: ServerState, scenario: str, round_number: int) -> tuple[ServerState, Reply | None]:
-    """What a scenario that missed the last round downloads before it trains; None where it missed nothing.
+    """What a scenario that is new or missed the last round downloads before it trains; None where it missed nothing.
 
-    Averages are fetched anew, so that no old weights enter a mean. Personal parameters stay: their updates are relative
-    to what the scenario last received, and they age.
+    A new one is welcomed: consensus and means. Else averages are fetched anew, so that no old weights enter a mean;
+    personal parameters stay: their updates are relative to what the scenario last received, and they age.
     """
+    if round_number > 1 and scenario not in state.held and method.leaving():  # new: it starts from the common state
+        memory, reply = method.welcome(state.method, scenario)
+        return ServerState(memory, {**state.held, scenario: round_number - 1}), reply
     if round_number == 1 or state.held.get(scenario, 0) == round_number - 1 or not method.leaving():
         return state, None
     personal = {Policy.COORDINATE, Policy.PERSONALISE} & set(method.policies().values())

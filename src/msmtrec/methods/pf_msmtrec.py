@@ -155,7 +155,9 @@ class PFMSMTrec(Method):
                 tensors |= {f"common/{label}/{unit}": update for unit, update in common.items()}
                 diagnostics[f"alpha/{label}"] = {n: values["alpha"].get(f"{n}/{label}", []) for n in uploads}
         anchors = {d.name: consensus[d.name] for d in self.experts} if self.penalties else {}
-        replies = {name: Reply(mixed[name] | shared, anchors) for name in uploads}
+        wait = self._towers_wait()
+        now = {n: {k: v for k, v in params.items() if k not in wait} for n, params in mixed.items()}
+        replies = {name: Reply(now[name] | shared, anchors) for name in uploads}
         for name, params in mixed.items():
             tensors |= {f"last/{name}/{key}": value for key, value in params.items()}
         offer = Offer(tuple(parts), s.beta_start, s.beta_keep, s.tolerance)
@@ -174,8 +176,22 @@ class PFMSMTrec(Method):
                     tensors[f"last/{name}/{d.name}"] = mixture(own, consensus, beta)
         for label in dict.fromkeys(label for answer in answers.values() for label in answer.betas):
             diagnostics[f"beta/{label}"] = {n: list(a.betas[label]) for n, a in answers.items()}
-            diagnostics[f"unchecked/{label}"] = [n for n, a in answers.items() if not any(a.checked[label])]
-        return Outcome(State(tensors, state.values), diagnostics=diagnostics)
+            diagnostics[f"unchecked/{label}"] = [
+                name
+                for name, answer in answers.items()
+                if not all(
+                    checked or (label == TOWERS and not uploads[name].tasks[unit])
+                    for unit, checked in enumerate(answer.checked[label])
+                )
+            ]
+        later = {n: Reply({key: tensors[f"last/{n}/{key}"] for key in self._towers_wait()}) for n in answers}
+        replies = {name: reply for name, reply in later.items() if reply.parameters}
+        return Outcome(State(tensors, state.values), replies, diagnostics)
+
+    def _towers_wait(self) -> tuple[str, ...]:
+        """Towers that the server mixes but hands out last: the experts' mixture is measured below the old ones."""
+        late = self.settings.personalization == "held-out" and self.settings.towers in ("uniform", "hyper")
+        return tuple(d.name for d in self.towers) if late else ()
 
     def welcome(self, state: State, scenario: str) -> tuple[State, Reply]:
         """Consensus and tower means; `hyper` has no consensus and gives the mean of the others' parameters."""

@@ -10,6 +10,8 @@ from msmtrec.report.reading import RowRecord, RunRecord, personalisation
 
 DROP = 0.02
 """AUC lost by aggregation, mean over rounds, that is worth a sentence."""
+GAP = 1e-6
+"""Duality gap of the conflict problem, in units of the mean update's squared norm, that is worth a sentence."""
 GROWTH = 3.0
 """Update norm of the last quarter over that of the second, that is worth a sentence."""
 
@@ -80,7 +82,17 @@ def _norms(row: RowRecord) -> Iterator[str]:
 def _left_out(row: RowRecord) -> Iterator[str]:
     rejected = sorted({reason for _, found in row.diagnostics() for reason in found.get("rejected", [])})
     stale = sorted({name for _, found in row.diagnostics() for name in found.get("stale", [])})
-    unchecked = sorted({name for _, found in row.diagnostics() for name in found.get("unchecked/experts", [])})
+    unchecked = sorted(
+        {
+            name
+            for _, found in row.diagnostics()
+            for key in ("unchecked/experts", "unchecked/towers")
+            for name in found.get(key, [])
+        }
+    )
+    gap = max((found.get("duality_gap", 0.0) for _, found in row.diagnostics()), default=0.0)
+    if gap > GAP:
+        yield f"the conflict problem was solved to a duality gap of {gap:.0e} |m|² only"
     if rejected:
         yield f"{len(rejected)} uploads were rejected, the first: {rejected[0]}"
     if stale:

@@ -16,6 +16,7 @@ from msmtrec.report.reading import Array, RunRecord
 COLOURS = ("#555555", "#0072b2", "#e69f00", "#d55e00", "#a0522d", "#999933", "#56b4e9", "#009e73", "#cc79a7")
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a scenario may be called US$_1$
     "svg.hashsalt": "msmtrec",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -39,6 +40,11 @@ def to_svg(figure: Figure, label: str) -> str:
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
     return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def shown(name: str) -> str:
+    """A legend leaves out what begins with an underscore; a scenario may."""
+    return f"\u200b{name}" if name.startswith("_") else name
 
 
 def colour(number: int) -> str:
@@ -71,7 +77,7 @@ def _curves(run: RunRecord, axes: Axes, scenario: str, task: str) -> None:
         rounds, values = row.curve(scenario, task)
         if not len(rounds):
             continue
-        axes.plot(rounds, values, color=colour(number), label=name, linewidth=1.3)
+        axes.plot(rounds, values, color=colour(number), label=shown(name), linewidth=1.3)
         chosen = row.chosen_round(scenario)
         axes.plot(chosen, np.interp(chosen, rounds, values), "o", color=colour(number), markersize=4)
     late = [v for row in run.rows.values() for v in row.curve(scenario, task)[1][2:]]
@@ -110,7 +116,7 @@ def mixtures(symbol: str, rounds: Array, table: Array, names: list[str], title: 
         figure = Figure(figsize=(4.6, 2.8), layout="constrained")
         axes = figure.subplots()
         for number, (name, values) in enumerate(zip(names, table, strict=True)):
-            axes.plot(rounds, values, color=colour(number), label=name, linewidth=1.3)
+            axes.plot(rounds, values, color=colour(number), label=shown(name), linewidth=1.3)
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel("round")
         axes.set_ylabel(symbol)

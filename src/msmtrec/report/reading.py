@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,12 @@ class RowRecord:
     chosen: list[dict[str, Any]]
 
     def curve(self, scenario: str, task: str, stages: tuple[str, ...] = ("after", "fine-tune")) -> tuple[Array, Array]:
-        """(rounds, mean validation AUC over seeds)"""
-        found: dict[int, list[float]] = {}
+        """(rounds, mean validation AUC over seeds); a seed that has ended keeps its last value"""
+        found: dict[int, dict[int, float]] = {}
         for m in self.metrics:
             if m["scenario"] == scenario and m["task"] == task and m["stage"] in stages and m["auc"] is not None:
-                found.setdefault(m["round"], []).append(m["auc"])
-        rounds = sorted(found)
-        return np.array(rounds, float), np.array([np.mean(found[r]) for r in rounds])
+                found.setdefault(m["seed"], {})[m["round"]] = m["auc"]
+        return mean_of_seeds(found)
 
     def chosen_round(self, scenario: str) -> float:
         """Median over seeds."""
@@ -91,6 +90,17 @@ def read_run(folder: Path) -> RunRecord:
     )
 
 
+def mean_of_seeds(found: Mapping[int, Mapping[int, float]]) -> tuple[Array, Array]:
+    """(rounds, mean over seeds) of seed -> round -> value, each seed's last value carried on after its end."""
+    rounds = sorted({number for values in found.values() for number in values})
+    table = np.full((len(found), len(rounds)), np.nan)
+    for line, values in zip(table, found.values(), strict=True):
+        for n, number in enumerate(rounds):
+            line[n] = values.get(number, line[n - 1] if n else np.nan)
+    known = ~np.isnan(table)
+    return np.array(rounds, float), np.where(known, table, 0).sum(0) / np.maximum(known.sum(0), 1)
+
+
 def conflicts(row: RowRecord, scenarios: list[str]) -> Array | None:
     """[N, N] mean cosine between the scenarios' expert updates over rounds and seeds; None without such figures."""
     total, count = (np.zeros((len(scenarios), len(scenarios))) for _ in range(2))
@@ -135,12 +145,16 @@ def listening(row: RowRecord, scenarios: list[str]) -> Array | None:
 def personalisation(row: RowRecord, scenarios: list[str]) -> tuple[str, Array, Array] | None:
     """(beta or alpha, rounds [R], values [N, R]): how much each scenario takes of the common part, mean over seeds."""
     for symbol, key in (("β", "beta/experts"), ("α", "alpha/experts")):
-        found: dict[tuple[str, int], list[float]] = {}
-        for number, diagnostics in row.diagnostics():
-            for scenario, values in (diagnostics.get(key) or {}).items():
-                found.setdefault((scenario, number), []).append(float(np.mean(values)))
-        if found:
-            rounds = sorted({number for _, number in found})
-            table = [[np.mean(found.get((s, r), [np.nan])) for r in rounds] for s in scenarios]
-            return symbol, np.array(rounds, float), np.array(table)
+        found: dict[str, dict[int, dict[int, float]]] = {scenario: {} for scenario in scenarios}
+        for record in row.rounds:
+            for seed, diagnostics in record["diagnostics"].items():
+                for scenario, values in (diagnostics.get(key) or {}).items():
+                    found[scenario].setdefault(seed, {})[record["round"]] = float(np.mean(values))
+        rounds = sorted({r for seeds in found.values() for values in seeds.values() for r in values})
+        if rounds:
+            table = np.full((len(scenarios), len(rounds)), np.nan)
+            for line, seeds in zip(table, found.values(), strict=True):
+                known, values = mean_of_seeds(seeds)
+                line[np.searchsorted(rounds, known)] = values
+            return symbol, np.array(rounds, float), table
     return None

@@ -1,9 +1,10 @@
-"""Rows side by side: one process each, one thread each, as many as asked for."""
+"""Rows side by side, one process each, as many as asked for."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import traceback
 from collections.abc import Callable
@@ -37,19 +38,20 @@ class RowTask:
         return f"{self.row.name}/{self.row.candidate}" if self.row.candidate else self.row.name
 
 
-def run_tasks(tasks: list[RowTask], jobs: int, progress: Progress) -> None:
+def run_tasks(tasks: list[RowTask], jobs: int, threads: int, progress: Progress) -> None:
     """Run all rows.
 
-    With `jobs` = 1 they run here, one after the other, else each in a process of its own with one thread.
+    With `jobs` = 1 they run here, one after the other, else each in a process of its own. `threads` are those of a row
+    that does not set its own.
 
     Raises:
         UserError: as the row raised it; the other rows are stopped and can be resumed.
     """
     if jobs == 1:
-        threads = torch.get_num_threads()
+        before = torch.get_num_threads()
         for task in tasks:
             run_row(task.row, task.data, task.seeds, task.folder, _named(progress, task.name), threads)
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
         return
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
@@ -59,7 +61,7 @@ def run_tasks(tasks: list[RowTask], jobs: int, progress: Progress) -> None:
             while waiting and len(running) < jobs:
                 task = waiting.pop()
                 receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(task, sender), daemon=True)
+                process = context.Process(target=_work, args=(task, threads, sender), daemon=True)
                 process.start()
                 sender.close()
                 running[receiver] = (task, process)
@@ -93,7 +95,8 @@ def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(name, done, total)
 
 
-def _work(task: RowTask, sender: Connection) -> None:
+def _work(task: RowTask, threads: int, sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends this process
     _end_with_parent()
     message: tuple[str, Any] = ("done", None)
     try:
@@ -103,7 +106,7 @@ def _work(task: RowTask, sender: Connection) -> None:
             task.seeds,
             task.folder,
             lambda done, total: sender.send(("progress", (done, total))),
-            threads=1,
+            threads,
         )
     except UserError as error:
         message = ("user error", str(error))

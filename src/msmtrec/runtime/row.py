@@ -27,7 +27,7 @@ from msmtrec.federation.server import ServerState
 from msmtrec.federation.stack import Optimiser
 from msmtrec.models.base import Parameters
 from msmtrec.models.predict import predict
-from msmtrec.rundir import Lines, metric_records, read_json, write_json
+from msmtrec.rundir import Lines, metric_records, read_json, write_json, writing
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.training import TrainSettings
 
@@ -43,8 +43,12 @@ def run_row(
     `threads` are those of a row that does not set its own. Reads training and validation rows only. `validation.json`
     is written last and marks the row as finished.
     """
-    if (folder / "validation.json").exists():
-        return
+    if not (folder / "validation.json").exists():
+        with writing(folder):
+            _train(row, data, seeds, folder, progress, threads)
+
+
+def _train(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int) -> None:
     train = row.train
     torch.set_num_threads(train.threads or threads)
     model = row.model.build(data.layout)
