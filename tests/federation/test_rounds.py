@@ -14,6 +14,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.federation.member import ClientState, Member
 from msmtrec.federation.rounds import Plan, still_learning, taking_part
+from msmtrec.methods.base import Upload
 from msmtrec.rundir import read_json, read_lines
 from msmtrec.runtime import row as row_module
 from msmtrec.runtime.in_process import InProcess
@@ -149,3 +150,33 @@ def test_an_absent_scenario_sends_nothing_and_its_age_is_written_down(
             if method == "pf-msmtrec":
                 assert max(line["diagnostics"]["0"]["staleness"].values()) < line["round"]
     assert absent > 0
+
+
+class Watched(InProcess):
+    """Remembers what absent scenarios hold when a round begins, and looks again when it ends."""
+
+    absent: ClassVar[dict[Member, ClientState]] = {}
+    compared: ClassVar[list[bool]] = []
+
+    def train(self, members: list[Member]) -> dict[Member, Upload]:
+        Watched.absent.clear()
+        Watched.absent.update({m: s for m, s in self.states.items() if m not in members})
+        return super().train(members)
+
+    def evaluate(self, members: list[Member], stage: str) -> dict[Member, list[Measure]]:
+        for member, before in Watched.absent.items():
+            now = self.states[member]
+            groups = ((before.parameters, now.parameters), (before.first, now.first), (before.second, now.second))
+            same = all(torch.equal(one[name], two[name]) for one, two in groups for name in one)
+            Watched.compared.append(same and (before.step, before.betas) == (now.step, now.betas))
+        return super().evaluate(members, stage)
+
+
+@pytest.mark.parametrize("method", ["fedavg-all", "pf-msmtrec"])
+def test_an_absent_scenario_does_not_change_at_all(
+    method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Watched, "compared", [])
+    run(one_row(method, rounds=5, participation=0.5), synthetic, tmp_path / "row", monkeypatch, Watched)
+    assert len(Watched.compared) > 5
+    assert all(Watched.compared)
