@@ -18,19 +18,21 @@ from msmtrec.data.sources.kuairand import KuaiRand
 from msmtrec.data.sources.movielens import MovieLens
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.sources.tabular import Tabular
+from msmtrec.data.sources.tenrec import Tenrec
 from msmtrec.errors import UserError, nearest
 from msmtrec.methods import METHODS, Entry, MethodSettings
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.settings import Settings
 from msmtrec.training import FineTune, TrainSettings
 
-Source = AliExpress | KuaiRand | MovieLens | Synthetic | Tabular
+Source = AliExpress | KuaiRand | MovieLens | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {
     "aliexpress": AliExpress,
     "kuairand": KuaiRand,
     "movielens-1m": MovieLens,
     "synthetic": Synthetic,
     "tabular": Tabular,
+    "tenrec": Tenrec,
 }
 MODELS: dict[str, type[MMoESettings]] = {"mmoe": MMoESettings}
 
