@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from msmtrec.data.sources.aliexpress import AliExpress
 from msmtrec.data.sources.kuairand import KuaiRand
 from msmtrec.data.sources.movielens import MovieLens
+from msmtrec.data.sources.movielens_100k import MovieLens100K
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.sources.tabular import Tabular
 from msmtrec.data.sources.tenrec import Tenrec
@@ -25,11 +26,12 @@ from msmtrec.models.mmoe import MMoESettings
 from msmtrec.settings import Settings
 from msmtrec.training import FineTune, TrainSettings
 
-Source = AliExpress | KuaiRand | MovieLens | Synthetic | Tabular | Tenrec
+Source = AliExpress | KuaiRand | MovieLens | MovieLens100K | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {
     "aliexpress": AliExpress,
     "kuairand": KuaiRand,
     "movielens-1m": MovieLens,
+    "movielens-100k": MovieLens100K,
     "synthetic": Synthetic,
     "tabular": Tabular,
     "tenrec": Tenrec,

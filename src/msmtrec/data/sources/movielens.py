@@ -19,11 +19,11 @@ from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
 
-_LICENCE = "GroupLens MovieLens licence: research use, no redistribution, no commercial use without permission"
+LICENCE = "GroupLens MovieLens licence: research use, no redistribution, no commercial use without permission"
 REMOTE = Remote(
     name="movielens-1m",
     title="MovieLens-1M: 1,000,209 ratings of 3,706 films by 6,040 users (6 MB)",
-    licence=_LICENCE,
+    licence=LICENCE,
     url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
     checksum="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
     archive=Archive(kind="zip", members=dict.fromkeys(("ratings.dat", "users.dat", "movies.dat"))),
@@ -88,11 +88,7 @@ class MovieLens(Settings):
         rows = rows.join(movies.unique("title", keep="first"), on="title", how="left", maintain_order="left").select(
             _LISTED
         )
-        rows = rows.with_columns(
-            (pl.col("rating") > 3).cast(pl.Int8).alias("click"),
-            (pl.col("rating") > 4).cast(pl.Int8).alias("like"),
-        )
-        rows = self._split(rows)
+        rows = shared_out(labelled(rows), self.split, "title")
         conditions = {
             "age-domain": {name: pl.col("age").is_in(ages) for name, ages in AGE_DOMAINS.items()},
             "gender": {name: pl.col("gender") == name for name in ("F", "M")},
@@ -123,11 +119,20 @@ class MovieLens(Settings):
             allow_one_class=self.allow_one_class,
         )
 
-    def _split(self, rows: pl.DataFrame) -> pl.DataFrame:
-        if self.split == "file-order":
-            return by_fractions(rows, (0.8, 0.1, 0.1))
-        rows = rows.sort("user_id", "timestamp", "title")
-        return by_fractions(rows, (0.8, 0.1, 0.1), within="user_id")
+
+def labelled(ratings: pl.DataFrame) -> pl.DataFrame:
+    """click = rating > 3, like = rating > 4."""
+    return ratings.with_columns(
+        (pl.col("rating") > 3).cast(pl.Int8).alias("click"),
+        (pl.col("rating") > 4).cast(pl.Int8).alias("like"),
+    )
+
+
+def shared_out(ratings: pl.DataFrame, how: str, item: str) -> pl.DataFrame:
+    """80/10/10, in file order or by time within each user (`item` decides between equal times)."""
+    if how == "file-order":
+        return by_fractions(ratings, (0.8, 0.1, 0.1))
+    return by_fractions(ratings.sort("user_id", "timestamp", item), (0.8, 0.1, 0.1), within="user_id")
 
 
 def _read_original(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
