@@ -52,7 +52,8 @@ FORMS = {
         "u.item": f"7|Am\xe9lie (1995)|01-Jan-1995||http://x|{FLAGS}\n8|unknown||||{'1' + '|0' * 18}\n",
     },
     "wheel": {
-        "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t5\t100\n1\t8\t3\t200\n2\t7\t4\t50\n",
+        "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        "1\t7\t5\t100\n1\t8\t3\t200\n2\t7\t4\t50\n",
         "ml-100k.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
         "1\t24\tF\ttechnician\t85711\n2\t53\tM\tother\t94043\n",
         "ml-100k.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
