@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -41,8 +42,15 @@ class IdSpace:
 
     @classmethod
     def of_values(cls, values: Iterable[object]) -> IdSpace:
-        """The agreed list, in the order given."""
+        """The agreed list, in the order given.
+
+        Raises:
+            UserError: a value is listed twice.
+        """
         listed = tuple(str(value) for value in values)
+        for value, times in Counter(listed).items():
+            if times > 1:
+                raise UserError(f"an id space lists the value '{value}' {times} times; list it once")
         return cls("values", len(listed), listed)
 
 

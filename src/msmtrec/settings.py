@@ -1,17 +1,57 @@
-"""The base of every settings class: frozen, and unknown keys are refused."""
+"""The base of every settings class: frozen, and unknown keys are refused; and what several of them check alike."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 class Settings(BaseModel):
-    """Frozen settings; unknown keys and wrong types are errors (config.py words them)."""
+    """Frozen settings; unknown keys, wrong types, NaN and infinity are errors (validation.py words them)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _as_name(raw: Any) -> Any:
+    if isinstance(raw, bool):
+        raise ValueError(f"{raw} is no name; put it in quotes (YAML reads yes, no, on and off as true and false)")
+    return str(raw) if isinstance(raw, int) else raw
+
+
+Name = Annotated[str, BeforeValidator(_as_name)]
+"""A scenario's name: text, or an integer that YAML has read as a number."""
+
+
+def by_name(raw: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A mapping whose keys are names.
+
+    Raises:
+        ValueError: a key is no name, or two are the same.
+    """
+    found: dict[Any, Any] = {}
+    for key, value in raw.items():
+        name = _as_name(key)
+        if name in found:
+            raise ValueError(f"'{name}' stands there twice; remove one")
+        found[name] = value
+    return found
+
+
+def count(raw: Any, what: str = "") -> int:
+    """A whole number from 1.
+
+    Raises:
+        ValueError: it is none; `what` says which of several.
+    """
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or raw % 1 != 0:
+        raise ValueError(f"must be a whole number, not {raw!r}{what}")
+    if raw < 1:
+        raise ValueError(f"must be at least 1, not {raw!r}{what}")
+    return int(raw)
 
 
 def data_directory() -> Path:

@@ -42,3 +42,9 @@ def test_impossible_settings_are_refused() -> None:
         frames(click_rate=0.1, conversion_rate=0.2)
     with pytest.raises(UserError, match=r"rows lists 2 numbers for 3 scenarios"):
         frames(scenarios=3, rows=[1, 2])
+    with pytest.raises(UserError, match=r"data.rows: must be at least 1, not 0$"):
+        frames(rows=0)
+    with pytest.raises(UserError, match=r"data.rows: must be at least 1, not -5 \(scenario-1\)"):
+        frames(scenarios=2, rows=[10, -5])
+    with pytest.raises(UserError, match=r"data.rows: must be one number, or a list"):
+        frames(rows={"scenario-0": 5})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import polars as pl
 
 from msmtrec.data.logs import CHUNK
@@ -47,8 +49,10 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
 def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) -> pl.LazyFrame:
     if not path.exists():
         raise UserError(f"data file {path} does not exist; check data.files (relative to {Path.cwd()})")
+    if not path.is_file():
+        raise UserError(f"data file {path} is a folder; name the file in data.files")
     try:
-        if path.suffix in (".parquet", ".pq"):
+        if _is_parquet(path):
             frame = pl.scan_parquet(path)
             frame.collect_schema()
             return frame
@@ -57,6 +61,10 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) ->
         return pl.scan_csv(path, schema_overrides=kinds, infer_schema_length=_SAMPLE, null_values=list(missing))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} cannot be read: {_first_line(error)}") from error
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix in (".parquet", ".pq")
 
 
 def _kind(wanted: str, guess: pl.DataType) -> pl.DataType | type[pl.DataType]:
@@ -74,6 +82,7 @@ def batches(frame: pl.LazyFrame, path: Path) -> Iterator[pl.DataFrame]:
     try:
         yield from frame.collect_batches(chunk_size=CHUNK, maintain_order=True)
     except (pl.exceptions.PolarsError, OSError) as error:
+        check_lines(path)
         raise UserError(f"{path} cannot be read to its end: {_first_line(error)}") from error
 
 
@@ -120,8 +129,56 @@ def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
     try:
         return frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
+        check_lines(path)
         raise UserError(f"{path} cannot be read to its end: {_first_line(error)}") from error
 
 
+def check_lines(path: Path, size: int = 1 << 21) -> None:
+    """Every line of a CSV file has as many fields as its header: polars fills short lines and may cut long ones.
+
+    Raises:
+        UserError: naming the first line that has not.
+    """
+    if not _is_parquet(path) and not _even(path, size):
+        _find_odd_line(path)
+
+
+def _even(path: Path, size: int) -> bool:
+    """Whether all lines seem to have the same number of commas, by counting bytes outside quotes, block by block."""
+    wanted, commas, quotes, last = None, 0, 0, b"\n"
+    with path.open("rb") as file:
+        while block := file.read(size):
+            last = block[-1:]
+            found = np.frombuffer(block, np.uint8)
+            quoted = quotes + np.cumsum(found == ord('"'), dtype=np.int32)
+            outside, quotes = quoted % 2 == 0, int(quoted[-1]) % 2
+            counted = np.cumsum((found == ord(",")) & outside, dtype=np.int32)
+            ends = counted[(found == ord("\n")) & outside]
+            each = np.diff(ends, prepend=-commas)
+            if wanted is None and len(each):
+                wanted = int(each[0])
+            if (each != wanted).any():
+                return False
+            commas = int(counted[-1] - (ends[-1] if len(ends) else -commas))
+    return not quotes and (last == b"\n" or commas == wanted or wanted is None)
+
+
+def _find_odd_line(path: Path) -> None:
+    """The same line by line, with quotes as CSV has them."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        lines = csv.reader(file)
+        try:
+            columns = len(next(lines))
+            for fields in lines:
+                if len(fields) != columns:
+                    raise UserError(
+                        f"{path}: line {lines.line_num} has {len(fields)} fields, the header {columns}; complete the"
+                        " line, remove it, or put quotes around a value that holds a comma"
+                    )
+        except csv.Error as error:
+            raise UserError(f"{path}: line {lines.line_num} cannot be read: {error}") from error
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    text = str(error).strip().splitlines()[0]
+    return f"{text}; save the file as UTF-8" if "utf-8" in text.lower() else text

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from msmtrec.data.logs import Logs, in_memory
 from msmtrec.data.split import by_fractions
 from msmtrec.schema import Feature, IdSpace, Schema, Task
-from msmtrec.settings import Settings
+from msmtrec.settings import Settings, count
 from msmtrec.streams import numpy_stream
 
 _FACTORS = 4
@@ -50,6 +50,15 @@ class Synthetic(Settings):
     seed: int = 0
     allow_one_class: bool = False
 
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _sizes(cls, raw: Any) -> int | tuple[int, ...]:
+        if isinstance(raw, list | tuple):
+            return tuple(count(size, f" (scenario-{number})") for number, size in enumerate(raw))
+        if isinstance(raw, int | float):
+            return count(raw)
+        raise ValueError(f"must be one number, or a list with one number per scenario, not {raw!r}")
+
     @model_validator(mode="after")
     def _consistent(self) -> Synthetic:
         if self.conversion_rate >= self.click_rate:
@@ -64,9 +73,13 @@ class Synthetic(Settings):
         """Always: it is made on the spot."""
         return True
 
+    def scenario_names(self) -> tuple[str, ...]:
+        """In table order."""
+        return tuple(f"scenario-{n}" for n in range(self.scenarios))
+
     def load(self) -> Logs:
         """Draw the rows; each scenario has its own random stream."""
-        names = [f"scenario-{n}" for n in range(self.scenarios)]
+        names = self.scenario_names()
         sizes = self.rows if isinstance(self.rows, tuple) else (self.rows,) * self.scenarios
         truth = numpy_stream(self.seed, "synthetic", "common")
         common = [_tables(truth, self.users, self.items) for _ in range(2)]

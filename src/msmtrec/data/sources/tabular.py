@@ -8,98 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs, fingerprint_files
-from msmtrec.data.reading import batches, collect, columns_of, scan
+from msmtrec.data.reading import batches, check_lines, collect, columns_of, scan
+from msmtrec.data.sources.tabular_settings import Column, Label, Split
 from msmtrec.data.split import Counters, by_bounds, by_fractions
+from msmtrec.data.times import TIME, clock
 from msmtrec.errors import UserError, nearest
-from msmtrec.schema import Feature, IdSpace, Schema, Task
-from msmtrec.settings import Settings
+from msmtrec.schema import Feature, Schema, Task
+from msmtrec.settings import Name, Settings, by_name
 
-
-class Shared(Settings):
-    """The id space of a field that scenarios have in common: exactly one of
-
-    Args:
-        ids: values are integers 0 … ids-1 already.
-        hash: stable hash modulo this many buckets.
-        values: an agreed list.
-    """
-
-    ids: int | None = Field(None, ge=1)
-    hash: int | None = Field(None, ge=1)
-    values: tuple[str, ...] | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Shared:
-        if sum(value is not None for value in (self.ids, self.hash, self.values)) != 1:
-            raise ValueError("give exactly one of ids, hash, values")
-        return self
-
-    def space(self) -> IdSpace:
-        if self.values is not None:
-            return IdSpace.of_values(self.values)
-        return IdSpace("ids", self.ids) if self.ids else IdSpace("hash", self.hash or 1)
-
-
-class Column(Settings):
-    """One feature.
-
-    Args:
-        kind: categorical, numeric or multi.
-        shared: id space in common; leave it out for a private field.
-        log: numeric: log(1 + x).
-        separator: multi: between the values of a text column (Parquet lists need none).
-        max_values: multi: how many values of a row are kept.
-        missing: numeric: whether values may be missing; false saves the column that says where.
-    """
-
-    kind: Literal["categorical", "numeric", "multi"] = "categorical"
-    shared: Shared | None = None
-    log: bool = False
-    separator: str = ","
-    max_values: int = Field(default=8, ge=1)
-    missing: bool = True
-
-
-class Label(Settings):
-    """One task: its label column, the task it lies within, and the scenarios that have it (default: all)."""
-
-    column: str | None = None
-    within: str | None = None
-    scenarios: tuple[str, ...] | None = None
-
-
-class Split(Settings):
-    """How rows become training, validation and test rows: exactly one of three ways.
-
-    Args:
-        column: a column that says train, validation or test; or
-        time: a column to order by, with `train_until` and `validation_until`, or `fractions`; or
-        fractions: alone: consecutive shares in file order.
-        within: with fractions: share out each value of this column by itself (each user's first rows train).
-    """
-
-    column: str | None = None
-    time: str | None = None
-    train_until: str | int | float | None = None
-    validation_until: str | int | float | None = None
-    fractions: tuple[float, float, float] | None = None
-    within: str | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Split:
-        bounds = self.train_until is not None and self.validation_until is not None
-        if self.column is not None and (self.time or self.fractions or bounds):
-            raise ValueError("column already says the split; remove time, fractions and bounds")
-        if self.column is None and bounds == (self.fractions is not None):
-            raise ValueError("give column, or time with train_until and validation_until, or fractions")
-        if bounds and self.time is None:
-            raise ValueError("train_until and validation_until need a time column")
-        if self.fractions and (abs(sum(self.fractions) - 1) > 1e-6 or min(self.fractions) <= 0):
-            raise ValueError("fractions must be positive and sum to 1")
-        return self
+_TIMES = "times-2"
+"""How time columns are read; in the fingerprint, so that no cache has rows divided in another way."""
 
 
 class Tabular(Settings):
@@ -108,7 +29,7 @@ class Tabular(Settings):
     Args:
         files: one file, or scenario -> file; relative paths are relative to the working directory.
         scenario: with one file: the column that names the scenario.
-        scenarios: which of its values to use, in table order; default: all, sorted.
+        scenarios: which of them to use, in table order; default: all, those of one file sorted.
         tasks: task name -> label.
         features: column -> feature.
         group: column of the user or session.
@@ -118,7 +39,7 @@ class Tabular(Settings):
     source: Literal["tabular"] = "tabular"
     files: Path | dict[str, Path]
     scenario: str | None = None
-    scenarios: tuple[str, ...] | None = None
+    scenarios: tuple[Name, ...] | None = None
     tasks: dict[str, Label | None] = Field(min_length=1)
     features: dict[str, Column | None] = Field(min_length=1)
     split: Split
@@ -126,6 +47,15 @@ class Tabular(Settings):
     missing: tuple[str, ...] = ()
     name: str = "own data"
     allow_one_class: bool = False
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _places(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and raw:
+            return by_name(raw)
+        if not isinstance(raw, str | Path):
+            raise ValueError(f"must be one file, or a mapping scenario -> file, not {raw!r}")
+        return raw
 
     @model_validator(mode="after")
     def _consistent(self) -> Tabular:
@@ -140,6 +70,10 @@ class Tabular(Settings):
         """Whether all files are there."""
         files = [self.files] if isinstance(self.files, Path) else self.files.values()
         return all(path.exists() for path in files)
+
+    def scenario_names(self) -> tuple[str, ...]:
+        """As far as they are known before the files are read."""
+        return self.scenarios or (() if isinstance(self.files, Path) else tuple(self.files))
 
     def load(self) -> Logs:
         """Look at the files and their columns; rows are read when they are needed.
@@ -158,7 +92,7 @@ class Tabular(Settings):
                     )
         has = {
             scenario: tuple(n for n, t in tasks.items() if t.scenarios is None or scenario in t.scenarios)
-            for scenario in self.scenarios or names
+            for scenario in names
         }
         for scenario, held in has.items():
             if not held:
@@ -171,15 +105,19 @@ class Tabular(Settings):
             group=self.group,
         )
         paths = [part.path for part in parts]
+        whole: set[Path] = set()
 
         def stream() -> Iterator[Chunk]:
             for part in parts:
+                if part.path not in whole:
+                    check_lines(part.path)
+                    whole.add(part.path)
                 yield from self._chunks(part)
 
         return Logs(
             schema,
             stream,
-            fingerprint=fingerprint_files(paths) + self.model_dump_json(),
+            fingerprint=fingerprint_files(paths) + self.model_dump_json() + (_TIMES if self.split.time else ""),
             origin=", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else ""),
             allow_one_class=self.allow_one_class,
         )
@@ -190,22 +128,26 @@ class Tabular(Settings):
         known = collect(self._scan(path).select(pl.col(column).unique()), path)[column].cast(pl.String)
         if known.null_count():
             raise UserError(f"{path}: column '{column}' is empty in some rows; every row needs a scenario")
-        found = sorted(known.to_list())
-        wanted = self.scenarios or tuple(found)
-        if len(set(wanted)) < len(wanted):
-            raise UserError(f"data.scenarios names a scenario twice: {list(wanted)}; remove one")
-        for name in wanted:
-            if name not in found:
-                raise UserError(f"{path}: scenario '{name}' has no rows in column '{column}'; {nearest(name, found)}")
+        wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {path}")
         rows = pl.col(column).cast(pl.String)
-        return [_Part(path, tuple(wanted), self._scan(path).with_columns(rows).filter(rows.is_in(list(wanted))))]
+        return [_Part(path, wanted, self._scan(path).with_columns(rows).filter(rows.is_in(list(wanted))))]
 
     def _file_each(self, files: Mapping[str, Path]) -> list[_Part]:
         paths = list(files.values())
         twice = [path for path in paths if paths.count(path) > 1]
         if twice:
             raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own file")
-        return [_Part(path, (name,), self._scan(path)) for name, path in files.items()]
+        names = self._wanted(list(files), "has no file in data.files")
+        return [_Part(files[name], (name,), self._scan(files[name])) for name in names]
+
+    def _wanted(self, found: list[str], absent: str) -> tuple[str, ...]:
+        wanted = self.scenarios or tuple(found)
+        if len(set(wanted)) < len(wanted):
+            raise UserError(f"data.scenarios names a scenario twice: {list(wanted)}; remove one")
+        for name in wanted:
+            if name not in found:
+                raise UserError(f"scenario '{name}' {absent}; {nearest(name, found)}")
+        return wanted
 
     def _scan(self, path: Path) -> pl.LazyFrame:
         kinds = {name: "number" if c and c.kind == "numeric" else "text" for name, c in self.features.items()}
@@ -217,7 +159,12 @@ class Tabular(Settings):
         kinds |= {c: "any" for c in (self.split.column, self.split.time) if c and c not in kinds}
         if somewhere:
             kinds |= {c: "number" for c in sorted(somewhere) if c in columns_of(path)}
-        return scan(path, kinds, self.missing)
+        frame = scan(path, kinds, self.missing)
+        for name, kind in frame.collect_schema().items():
+            feature = self.features.get(name)
+            if kind.is_nested() and not (feature and feature.kind == "multi"):
+                raise UserError(f"{path}: column '{name}' holds {kind}; only a multi-valued feature may hold lists")
+        return frame
 
     def _chunks(self, part: _Part) -> Iterator[Chunk]:
         """Chunks with lists, SPLIT and one scenario each."""
@@ -230,20 +177,20 @@ class Tabular(Settings):
             for name, column in self.features.items()
             if column and column.kind == "multi" and schema[name] == pl.String
         ]
+        times = clock(part.frame, split.time, part.path) if split.time else None
         bounds = [
-            _like(value, schema[split.time], split.time)
-            for value in (split.train_until, split.validation_until)
-            if split.time and value is not None
+            times.bound(value) for value in (split.train_until, split.validation_until) if times and value is not None
         ]
-        for rows in batches(part.frame.with_columns(multi), part.path):
+        frame = part.frame.with_columns(*multi, *([times.expression()] if times and bounds else []))
+        for rows in batches(frame, part.path):
             if codes is not None:
                 labelled = rows.with_columns(codes.slice(place, rows.height))
             elif counters is not None:
                 labelled = counters.label(rows)
-            elif split.column is not None:
-                labelled = _by_column(rows, split.column, part.path)
+            elif times is None:
+                labelled = _by_column(rows, split.column or "", part.path)
             else:
-                labelled = by_bounds(_complete(rows, split.time or "", part.path), split.time or "", *bounds)
+                labelled = by_bounds(times.checked(rows), TIME, *bounds).drop(TIME)
             place += rows.height
             if self.scenario is None:
                 yield part.scenarios[0], labelled
@@ -266,9 +213,11 @@ class Tabular(Settings):
         """SPLIT of every row in file order, where time decides: from the few columns that it takes, all in memory."""
         split, keys = self.split, self._keys()
         assert split.fractions is not None
-        needed = [pl.col(column) for column in dict.fromkeys([*keys, split.time or ""])]
-        rows = collect(part.frame.select(*needed, pl.int_range(pl.len()).alias("__row")), part.path)
-        rows = _complete(rows, split.time or "", part.path).sort(split.time or "", maintain_order=True)
+        times = clock(part.frame, split.time or "", part.path)
+        needed = [pl.col(column) for column in dict.fromkeys([*keys, times.column])]
+        row = pl.int_range(pl.len()).alias("__row")
+        rows = collect(part.frame.select(*needed, times.expression(), row), part.path)
+        rows = times.checked(rows).sort(TIME, maintain_order=True)
         return by_fractions(rows, split.fractions, keys or None).sort("__row")[SPLIT]
 
 
@@ -288,12 +237,6 @@ def _by_column(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
     return rows.with_columns(pl.col(column).alias(SPLIT))
 
 
-def _complete(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
-    if empty := rows[column].null_count():
-        raise UserError(f"{path}: time column '{column}' is empty in {empty} rows; every row needs a time")
-    return rows
-
-
 def _feature(name: str, column: Column) -> Feature:
     return Feature(
         name,
@@ -303,12 +246,3 @@ def _feature(name: str, column: Column) -> Feature:
         column.max_values if column.kind == "multi" else 1,
         column.missing,
     )
-
-
-def _like(value: Any, kind: pl.DataType, column: str) -> Any:
-    """A bound in the time column's own type."""
-    try:
-        text = pl.Series([str(value)])
-        return text.str.strptime(kind)[0] if isinstance(kind, pl.Date | pl.Datetime) else text.cast(kind)[0]
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"split bound {value!r} does not fit time column '{column}' of type {kind}") from error

@@ -1,0 +1,114 @@
+"""What the YAML of own logs says of columns, labels, id spaces and splits."""
+
+from __future__ import annotations
+
+from datetime import date
+from math import isfinite
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from msmtrec.errors import UserError
+from msmtrec.schema import IdSpace
+from msmtrec.settings import Name, Settings
+
+
+class Shared(Settings):
+    """The id space of a field that scenarios have in common: exactly one of
+
+    Args:
+        ids: values are integers 0 … ids-1 already.
+        hash: stable hash modulo this many buckets.
+        values: an agreed list.
+    """
+
+    ids: int | None = Field(None, ge=1)
+    hash: int | None = Field(None, ge=1)
+    values: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Shared:
+        if sum(value is not None for value in (self.ids, self.hash, self.values)) != 1:
+            raise ValueError("give exactly one of ids, hash, values")
+        try:
+            self.space()
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def space(self) -> IdSpace:
+        if self.values is not None:
+            return IdSpace.of_values(self.values)
+        return IdSpace("ids", self.ids) if self.ids else IdSpace("hash", self.hash or 1)
+
+
+class Column(Settings):
+    """One feature.
+
+    Args:
+        kind: categorical, numeric or multi.
+        shared: id space in common; leave it out for a private field.
+        log: numeric: log(1 + x).
+        separator: multi: between the values of a text column (Parquet lists need none).
+        max_values: multi: how many values of a row are kept.
+        missing: numeric: whether values may be missing; false saves the column that says where.
+    """
+
+    kind: Literal["categorical", "numeric", "multi"] = "categorical"
+    shared: Shared | None = None
+    log: bool = False
+    separator: str = ","
+    max_values: int = Field(default=8, ge=1)
+    missing: bool = True
+
+
+class Label(Settings):
+    """One task: its label column, the task it lies within, and the scenarios that have it (default: all)."""
+
+    column: str | None = None
+    within: str | None = None
+    scenarios: tuple[Name, ...] | None = None
+
+
+class Split(Settings):
+    """How rows become training, validation and test rows: exactly one of three ways.
+
+    Args:
+        column: a column that says train, validation or test; or
+        time: a column to order by (numbers, date-times or ISO 8601 text), with `train_until` and `validation_until`,
+            or `fractions`; or
+        train_until, validation_until: the last moment of the split; of a date alone, that whole day.
+        fractions: alone: consecutive shares in file order.
+        within: with fractions: share out each value of this column by itself (each user's first rows train).
+    """
+
+    column: str | None = None
+    time: str | None = None
+    train_until: str | int | float | None = None
+    validation_until: str | int | float | None = None
+    fractions: tuple[float, float, float] | None = None
+    within: str | None = None
+
+    @field_validator("train_until", "validation_until", mode="before")
+    @classmethod
+    def _moment(cls, raw: Any) -> str | int | float | None:
+        """YAML reads an unquoted date as a date."""
+        if isinstance(raw, date):
+            return raw.isoformat()
+        odd = isinstance(raw, bool) or (isinstance(raw, float) and not isfinite(raw))
+        if odd or not isinstance(raw, str | int | float | None):
+            raise ValueError(f"must be a date such as 2026-03-01 or a number, not {raw!r}")
+        return raw
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Split:
+        bounds = self.train_until is not None and self.validation_until is not None
+        if self.column is not None and (self.time or self.fractions or bounds):
+            raise ValueError("column already says the split; remove time, fractions and bounds")
+        if self.column is None and bounds == (self.fractions is not None):
+            raise ValueError("give column, or time with train_until and validation_until, or fractions")
+        if bounds and self.time is None:
+            raise ValueError("train_until and validation_until need a time column")
+        if self.fractions and (abs(sum(self.fractions) - 1) > 1e-6 or min(self.fractions) <= 0):
+            raise ValueError("fractions must be positive and sum to 1")
+        return self
