@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
-from pydantic import ValidationError
+from typing import Any
 
 from msmtrec.data.sources.aliexpress import AliExpress
 from msmtrec.data.sources.kuairand import KuaiRand
@@ -23,8 +20,10 @@ from msmtrec.data.sources.tenrec import Tenrec
 from msmtrec.errors import UserError, nearest
 from msmtrec.methods import METHODS, Entry, MethodSettings
 from msmtrec.models.mmoe import MMoESettings
-from msmtrec.settings import Settings
+from msmtrec.settings import by_name
 from msmtrec.training import FineTune, TrainSettings
+from msmtrec.validation import build, group, known, one_of, optional_group, shown
+from msmtrec.yaml_config import apply_override, read_yaml, set_value
 
 Source = AliExpress | KuaiRand | MovieLens | MovieLens100K | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {
@@ -101,7 +100,8 @@ class Config:
 
 _KEYS = ("name", "data", "model", "train", "methods", "tune", "seeds", "jobs")
 _ROW_KEYS = ("method", "preset", "options", "model", "train", "fine_tune")
-Kind = TypeVar("Kind", bound=Settings)
+_LONGEST = 100
+"""Characters of a candidate's name, which is a folder."""
 
 
 def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -110,39 +110,10 @@ def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     Raises:
         UserError: the file is missing or no YAML mapping, or anything in it is not valid.
     """
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UserError(f"cannot read the config {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} holds no settings; see configs/ for examples")
+    raw = read_yaml(path)
     for override in overrides:
         apply_override(raw, override)
     return parse_config(raw, default_name=path.stem)
-
-
-def apply_override(raw: dict[str, Any], override: str) -> None:
-    """Set one dotted key in place; the value is read as YAML."""
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise UserError(f"--set takes key=value, such as train.rounds=5, not '{override}'")
-    *path, last = key.split(".")
-    place: Any = raw
-    for part in path:
-        if place.get(part) is None:
-            place[part] = {}
-        place = place[part]
-        if not isinstance(place, dict):
-            raise UserError(f"--set {override}: '{part}' is a value, not a group of settings")
-    try:
-        value = yaml.safe_load(text)
-        if isinstance(value, str):  # YAML reads 1e-3 as text
-            value = float(value) if _is_number(value) else value
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override}: the value is no valid YAML") from error
-    place[last] = value
 
 
 def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Config:
@@ -151,92 +122,124 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
     Raises:
         UserError: naming the key.
     """
-    _known(raw, _KEYS, "")
+    known(raw, _KEYS, "")
     for needed in ("data", "methods"):
         if not raw.get(needed):
             raise UserError(f"the config has no '{needed}'; see configs/ for examples")
-    data = _parse_data(_mapping(raw["data"], "data"))
-    methods = raw["methods"]
-    if isinstance(methods, list):
-        methods = dict.fromkeys(methods)
-    tune = _parse_tune(raw.get("tune"))
-    rows = tuple(_candidates(str(name), row or {}, raw, tune) for name, row in _mapping(methods, "methods").items())
-    seeds = raw.get("seeds", 3)
-    seeds = range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
-    if not isinstance(seeds, range | list | tuple) or not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"seeds must be a count or a list of different integers, not {raw.get('seeds')!r}")
-    if not all(isinstance(seed, int) for seed in seeds):
-        raise UserError(f"seeds must be integers, not {raw.get('seeds')!r}")
+    data = _parse_data(group(raw["data"], "data"))
+    rows = tuple(_candidates(name, row, raw) for name, row in _parse_methods(raw["methods"]).items())
+    if isinstance(data, Synthetic | Tabular) and (names := data.scenario_names()):
+        for sentence in unknown_batches((row for candidates in rows for row in candidates), names):
+            raise UserError(sentence)
     jobs = raw.get("jobs", 1)
     if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
-        raise UserError(f"jobs must be a count of processes, at least 1, not {jobs!r}")
-    return Config(str(raw.get("name", default_name)), data, rows, tuple(seeds), jobs)
+        raise UserError(f"jobs must be a count of processes, at least 1, not {shown(jobs)}")
+    return Config(str(raw.get("name", default_name)), data, rows, _parse_seeds(raw.get("seeds", 3)), jobs)
+
+
+def unknown_batches(rows: Iterable[Row], scenarios: Iterable[str]) -> Iterator[str]:
+    """A sentence for every scenario that a batch size is given for and that does not exist."""
+    valid = tuple(scenarios)
+    sizes = [row.train.batch_size for row in rows]
+    for name in dict.fromkeys(name for size in sizes if isinstance(size, dict) for name in size):
+        if name not in valid:
+            yield f"train.batch_size: there is no scenario '{name}'; {nearest(name, valid)}"
 
 
 def _parse_data(raw: Mapping[str, Any]) -> Source:
-    source = raw.get("source")
-    if source not in SOURCES:
-        hint = nearest(str(source), SOURCES) if source else "valid: " + ", ".join(SOURCES)
-        raise UserError(f"data.source is {source!r}; {hint}")
-    return build(SOURCES[source], raw, "data")
+    return build(SOURCES[one_of(raw.get("source"), SOURCES, "data.source")], raw, "data")
 
 
-def _parse_tune(raw: Any) -> list[dict[str, Any]]:
-    """The grid as a list of overrides, the same for every row."""
-    grid = _mapping(raw or {}, "tune")
+def _parse_methods(raw: Any) -> dict[str, dict[str, Any]]:
+    """Row name -> its settings; a plain list names rows without any."""
+    if not isinstance(raw, list):
+        try:
+            named = by_name(group(raw, "methods"))
+        except ValueError as error:
+            raise UserError(f"methods: {error}") from error
+        return {str(name): optional_group(row, f"methods.{name}") for name, row in named.items()}
+    for place, name in enumerate(raw):
+        if not isinstance(name, str):
+            raise UserError(
+                f"methods[{place}] must be a method's name, not {shown(name)}; with settings, write methods as"
+                " a mapping: {name: {method: …}}"
+            )
+        if raw.count(name) > 1:
+            raise UserError(f"methods lists '{name}' twice; remove one")
+    return {name: {} for name in raw}
+
+
+def _parse_seeds(raw: Any) -> tuple[int, ...]:
+    seeds = list(range(raw)) if isinstance(raw, int) and not isinstance(raw, bool) else raw
+    if not isinstance(seeds, list | tuple | range) or not seeds:
+        raise UserError(f"seeds must be a count or a list of different integers, not {shown(raw)}")
+    if not all(isinstance(seed, int) and not isinstance(seed, bool) for seed in seeds):
+        raise UserError(f"seeds must be integers, not {shown(raw)}")
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"seeds must be a count or a list of different integers, not {shown(raw)}")
+    return tuple(seeds)
+
+
+def _parse_tune(raw: Any) -> dict[str, dict[str, Any]]:
+    """The grid: candidate's name -> overrides, the same for every row; without tuning one candidate without a name."""
+    grid = optional_group(raw, "tune")
     for key, values in grid.items():
         if not isinstance(values, list) or not values:
-            raise UserError(f"tune.{key} must be a list of values to try, not {values!r}")
-        if key.partition(".")[0] not in ("train", "model"):
-            raise UserError(
-                f"tune.{key}: only train.* and model.* exist in every row; {nearest(key, ('train.learning_rate',))}"
-            )
-    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+            raise UserError(f"tune.{key} must be a list of values to try, not {shown(values)}")
+        for value in values:
+            if values.count(value) > 1:
+                raise UserError(f"tune.{key} lists {shown(value)} twice; remove one")
+        if str(key).partition(".")[0] not in ("train", "model"):
+            hint = nearest(str(key), ("train.learning_rate",))
+            raise UserError(f"tune.{key}: only train.* and model.* exist in every row; {hint}")
+    choices = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    return dict(zip(_labels(choices), choices, strict=True))
 
 
-def _candidates(name: str, raw: Any, whole: Mapping[str, Any], tune: list[dict[str, Any]]) -> tuple[Row, ...]:
+def _labels(choices: list[dict[str, Any]]) -> list[str]:
+    """The candidates' names: their values, or numbers where those would be no different names of folders."""
+
+    def text(value: Any) -> str:
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    labels = [",".join(f"{k.rpartition('.')[2]}={text(v)}" for k, v in choice.items()) for choice in choices]
+    if len(set(labels)) == len(labels) and all(len(label) <= _LONGEST and "/" not in label for label in labels):
+        return labels
+    return [f"candidate-{number}" for number in range(1, len(choices) + 1)]
+
+
+def _candidates(name: str, raw: Mapping[str, Any], whole: Mapping[str, Any]) -> tuple[Row, ...]:
     if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
         raise UserError(f"methods.{name}: a row's name is a folder; use letters, digits, '.', '_', '+' and '-'")
     rows = []
-    for choice in tune:
-        own = deepcopy(_mapping(raw, f"methods.{name}"))
+    for label, choice in _parse_tune(whole.get("tune")).items():
+        own = deepcopy(dict(raw))
         for key, value in choice.items():
-            apply_override(own, f"{key}={yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}")
-        label = ",".join(
-            f"{key.rpartition('.')[2]}={value:g}" if isinstance(value, float) else f"{key.rpartition('.')[2]}={value}"
-            for key, value in choice.items()
-        )
+            set_value(own, key, deepcopy(value), f"tune.{key}")
         rows.append(_parse_row(name, own, whole, label))
     return tuple(rows)
 
 
-def _parse_row(name: str, raw: Any, whole: Mapping[str, Any], candidate: str) -> Row:
+def _parse_row(name: str, raw: dict[str, Any], whole: Mapping[str, Any], candidate: str) -> Row:
     place = f"methods.{name}"
-    raw = _mapping(raw, place)
-    _known(raw, _ROW_KEYS, place)
-    method = raw.get("method", name)
-    if method not in METHODS:
-        raise UserError(f"{place}.method is '{method}'; {nearest(str(method), METHODS)}")
+    known(raw, _ROW_KEYS, place)
+    method = one_of(raw.get("method", name), METHODS, f"{place}.method")
     entry, preset = METHODS[method], raw.get("preset")
-    if preset is not None and preset not in entry.presets:
-        raise UserError(f"{place}.preset is '{preset}'; {nearest(str(preset), entry.presets)}")
+    if preset is not None:
+        preset = one_of(preset, entry.presets, f"{place}.preset")
     options = {
         **entry.defaults,
         **(entry.presets[preset] if preset else {}),
-        **_mapping(raw.get("options") or {}, f"{place}.options"),
+        **optional_group(raw.get("options"), f"{place}.options"),
     }
     settings: MethodSettings = build(entry.settings, options, f"{place}.options")
-    model_keys = {"template": entry.template} | _mapping(whole.get("model") or {}, "model")
-    model_keys |= _mapping(raw.get("model") or {}, f"{place}.model")
-    model_name = model_keys.get("name", "mmoe")
-    if model_name not in MODELS:
-        raise UserError(f"model.name is '{model_name}'; {nearest(str(model_name), MODELS)}")
-    train = _mapping(whole.get("train") or {}, "train")
-    own = _mapping(raw.get("train") or {}, f"{place}.train")
+    model_keys = {"template": entry.template} | optional_group(whole.get("model"), "model")
+    model_keys |= optional_group(raw.get("model"), f"{place}.model")
+    model_name = one_of(model_keys.get("name", "mmoe"), MODELS, "model.name")
+    train = optional_group(whole.get("train"), "train")
+    own = optional_group(raw.get("train"), f"{place}.train")
     if "local_steps" in own or "local_epochs" in own:
         train = {k: v for k, v in train.items() if k not in ("local_steps", "local_epochs")}
-    tune = raw.get("fine_tune")
-    fine_tune = build(FineTune, {} if tune is True else tune, f"{place}.fine_tune") if tune else None
     return Row(
         name,
         candidate,
@@ -245,40 +248,14 @@ def _parse_row(name: str, raw: Any, whole: Mapping[str, Any], candidate: str) ->
         settings,
         build(MODELS[model_name], model_keys, "model"),
         build(TrainSettings, {**train, **own}, "train"),
-        fine_tune,
+        _parse_fine_tune(raw.get("fine_tune"), f"{place}.fine_tune"),
     )
 
 
-def build(kind: type[Kind], raw: Any, place: str) -> Kind:
-    """Validate a mapping as settings, with one clear sentence for the first thing wrong."""
-    raw = _mapping(raw, place)
-    _known(raw, tuple(kind.model_fields), place)
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([place, *(str(part) for part in first["loc"])])
-        message = first["msg"].removeprefix("Value error, ")
-        given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
-        raise UserError(f"{where}: {message}{given}") from error
-
-
-def _mapping(raw: Any, place: str) -> dict[str, Any]:
-    if not isinstance(raw, Mapping):
-        raise UserError(f"{place} must be a group of settings, not {raw!r}")
-    return dict(raw)
-
-
-def _known(raw: Mapping[str, Any], valid: tuple[str, ...], place: str) -> None:
-    for key in raw:
-        if key not in valid:
-            full = f"{place}.{key}" if place else str(key)
-            raise UserError(f"unknown config key '{full}'; {nearest(str(key), valid)}")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _parse_fine_tune(raw: Any, place: str) -> FineTune | None:
+    """Off where absent or false; true and an empty group are the defaults."""
+    if raw is None or raw is False:
+        return None
+    if raw is not True and not isinstance(raw, Mapping):
+        raise UserError(f"{place} must be true, false or a group of settings, not {shown(raw)}")
+    return build(FineTune, {} if raw is True else raw, place)

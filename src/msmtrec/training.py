@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from msmtrec.settings import Settings
+from msmtrec.settings import Settings, by_name, count
 
 
 class FineTune(Settings):
@@ -37,8 +38,10 @@ class TrainSettings(Settings):
         max_staleness: rounds after which an update is too old to count.
         evaluate_before: also measure before aggregation.
         held_out_limit: validation rows on which mixtures are measured; null takes all.
+        dtype: of parameters and arithmetic.
         stack: which members train as one batched computation: auto, off, all.
         threads: per process; null leaves one per core and process.
+        device: where the training runs.
     """
 
     rounds: int = Field(20, ge=1)
@@ -57,11 +60,19 @@ class TrainSettings(Settings):
     threads: int | None = Field(None, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
 
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _sizes(cls, raw: Any) -> int | dict[str, int]:
+        if isinstance(raw, Mapping):
+            if not raw:
+                raise ValueError("must be one number, or a mapping scenario -> number, not {}")
+            return {name: count(size, f" for scenario '{name}'") for name, size in by_name(raw).items()}
+        if isinstance(raw, int | float):
+            return count(raw)
+        raise ValueError(f"must be one number, or a mapping scenario -> number, not {raw!r}")
+
     @model_validator(mode="after")
     def _one_length(self) -> TrainSettings:
         if (self.local_steps is None) == (self.local_epochs is None):
             raise ValueError("give either local_steps or local_epochs")
-        sizes = self.batch_size.values() if isinstance(self.batch_size, dict) else [self.batch_size]
-        if min(sizes, default=0) < 1:
-            raise ValueError("batch_size must be at least 1")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field as Constrained
@@ -15,11 +15,14 @@ from msmtrec.models.layers import embed, first_layer, gate_weights, mix, next_la
 from msmtrec.roles import Role
 from msmtrec.settings import Settings
 
+_Width = Annotated[int, Constrained(ge=1)]
+
 
 class MMoESettings(Settings):
     """Shape of the network.
 
     Args:
+        name: which network; `msmtrec list models`.
         embedding_dim: width of every embedding.
         experts: J, per task gate.
         expert_layers: hidden widths of an expert, ReLU after each.
@@ -31,8 +34,8 @@ class MMoESettings(Settings):
     name: Literal["mmoe"] = "mmoe"
     embedding_dim: int = Constrained(8, ge=1)
     experts: int = Constrained(4, ge=1)
-    expert_layers: tuple[int, ...] = Constrained((32, 16), min_length=1)
-    tower_layers: tuple[int, ...] = (16,)
+    expert_layers: tuple[_Width, ...] = Constrained((32, 16), min_length=1)
+    tower_layers: tuple[_Width, ...] = (16,)
     dropout: float = Constrained(0.0, ge=0, lt=1)
     template: bool = True
 
