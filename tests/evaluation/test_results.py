@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from msmtrec.errors import UserError
 from msmtrec.evaluation.results import Results, summarise
 from msmtrec.report.markdown import results_markdown
 from msmtrec.report.terminal import pair_sentence
@@ -76,3 +79,30 @@ def test_markdown_has_the_pairs(results: Results) -> None:
     assert table[0] == "| row − column | local | good | level |"
     assert table[3].startswith("| good | **+10.10** (0.0")
     assert "|  | +0.00 (" in table[3]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: raw.pop("pairs"),
+        lambda raw: raw["cells"]["good"][0].pop("users"),
+        lambda raw: raw["cells"]["good"].pop(),
+        lambda raw: raw["cells"].clear(),
+        lambda raw: raw["pairs"][0].update(power=0.8),
+        lambda raw: raw["pairs"][0]["seeds"].update(mean="0.1"),
+        lambda raw: raw.update(lines=["a", "mean"]),
+        lambda raw: raw.update(cells=[]),
+        lambda raw: raw["cells"].update(good=None),
+    ],
+)
+def test_results_of_another_version_get_one_sentence(results: Results, damage: Callable[[dict[str, Any]], Any]) -> None:
+    raw = json.loads(json.dumps(results.as_dict()))
+    assert Results.from_dict(raw) == results
+    damage(raw)
+    with pytest.raises(UserError, match=r"results.json is from another version or damaged \("):
+        Results.from_dict(raw)
+
+
+def test_results_that_are_no_mapping_get_one_sentence() -> None:
+    with pytest.raises(UserError, match=r"results.json is from another version or damaged"):
+        Results.from_dict([1, 2])  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msmtrec.errors import UserError
 from msmtrec.evaluation.compare import Interval, Paired, bootstrap_auc, draw_users, holm, interval, paired_over_seeds
 
 MEAN = ("mean", "")
@@ -111,25 +112,50 @@ class Results:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Results:
-        def cell(value: Mapping[str, Any]) -> Cell:
-            return Cell(
-                tuple(value["auc"]),
-                Paired(**value["seeds"]) if value["seeds"] else None,
-                Interval(**value["users"]) if value["users"] else None,
-            )
+        """What `as_dict` gave.
 
-        return cls(
-            raw["name"],
-            tuple((scenario, task) for scenario, task in raw["lines"]),
-            {row: tuple(cell(value) for value in cells) for row, cells in raw["cells"].items()},
-            raw["reference"],
-            raw["chosen"],
-            tuple(
-                Pair(**{**pair, "seeds": Paired(**pair["seeds"]), "users": Interval(**pair["users"])})
-                for pair in raw["pairs"]
-            ),
-            tuple(raw["notes"]),
-        )
+        Raises:
+            UserError: it is not that.
+        """
+        try:
+            found = cls(
+                raw["name"],
+                tuple((scenario, task) for scenario, task in raw["lines"]),
+                {row: tuple(_cell(cell) for cell in cells) for row, cells in raw["cells"].items()},
+                raw["reference"],
+                dict(raw["chosen"]),
+                tuple(_pair(pair) for pair in raw["pairs"]),
+                tuple(raw["notes"]),
+            )
+            if not found.cells or any(len(cells) != len(found.lines) for cells in found.cells.values()):
+                raise ValueError("cells and lines do not fit")
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"results.json is from another version or damaged ({type(error).__name__}: {error}); train again with"
+                " this version, or read it with the one that environment.json names"
+            ) from error
+        return found
+
+
+def _cell(raw: Mapping[str, Any]) -> Cell:
+    auc = tuple(None if value is None else float(value) for value in raw["auc"])
+    return Cell(
+        auc,
+        Paired(**_numbers(raw["seeds"])) if raw["seeds"] else None,
+        Interval(**_numbers(raw["users"])) if raw["users"] else None,
+    )
+
+
+def _pair(raw: Mapping[str, Any]) -> Pair:
+    seeds, users = Paired(**_numbers(raw["seeds"])), Interval(**_numbers(raw["users"]))
+    return Pair(**{**raw, "seeds": seeds, "users": users})
+
+
+def _numbers(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, value in raw.items():
+        if not isinstance(value, int | float):
+            raise TypeError(f"{name} is {value!r}")
+    return raw
 
 
 def summarise(
