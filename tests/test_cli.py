@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 
 from msmtrec.cli import app, main
+from msmtrec.methods.fedavg import FedAvgSettings
+from msmtrec.methods.pf_msmtrec import PFSettings
+from msmtrec.models.mmoe import MMoESettings
+from msmtrec.training import FineTune, TrainSettings
 
 SMALL = ["--set", "train.rounds=1", "--set", "train.local_steps=2", "--set", "seeds=2", "--set", "jobs=1"]
 SMALL += ["--set", "data.rows=600", "--set", "methods={local: null, paper: {method: pf-msmtrec, preset: paper}}"]
@@ -29,6 +33,14 @@ def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str]
     assert {line.count("|") for line in lines} == {5, 0, 4}
 
 
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"name": "t", "lines": [], "cells": {}}'])
+def test_show_of_a_foreign_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str) -> None:
+    (tmp_path / "results.json").write_text(content)
+    code, out, err = call(capsys, "show", str(tmp_path))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "results.json is from another version or damaged" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -38,6 +50,9 @@ def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str]
         (["show", "nowhere"], "nowhere/results.json is missing or damaged"),
         (["data", "fetch", "movielens"], "no data set 'movielens' to fetch; did you mean 'movielens-1m'?"),
         (["data", "check", "synthetic", "--set", "data.users=0"], "data.users:"),
+        (["data", "check", "synthetic", "--set", "data.rows=0"], "data.rows: must be at least 1, not 0"),
+        (["train", "synthetic", "--set", "data.seed=2026-02-30"], "'2026-02-30' is no possible date"),
+        (["train", "synthetic", "--set", "methods=[{method: fedavg}]"], "methods[0] must be a method's name"),
     ],
 )
 def test_mistakes_exit_2_with_one_sentence(
@@ -91,6 +106,70 @@ def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert code == 0
     assert "leakage? feature 'watched' alone reaches AUC 1.0000 for task 'click' in scenario 'a'" in out
     assert "1 warnings" in out
+
+
+def own_data(folder: Path, shared: str, batch: str = "4") -> str:
+    """A config of 200 rows whose item ids are 1000 … 1006."""
+    lines = [f"a,{1000 + n % 7},{n % 3 // 2}" for n in range(200)]
+    (folder / "logs.csv").write_text("\n".join(["s,item,click", *lines]) + "\n")
+    (folder / "c.yaml").write_text(
+        f"data: {{source: tabular, files: {folder}/logs.csv, scenario: s, tasks: {{click: }},"
+        f" features: {{item: {{shared: {shared}}}}}, split: {{fractions: [.6, .2, .2]}}}}\nmethods: [local]\n"
+        f"train: {{local_steps: 1, batch_size: {batch}}}\n"
+    )
+    return str(folder / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("shared", "warning"),
+    [
+        (
+            "{ids: 100}",
+            "warning: shared field 'item' of scenario 'a': 100 % of test values are outside its id space;"
+            " ids are integers from 0 to 99",
+        ),
+        ("{values: ['x']}", "100 % of test values are outside its id space; check the list"),
+        ("{values: ['1000', '1001', '1002', '1003', '1004']}", ""),
+        ("{hash: 100}", ""),
+    ],
+)
+def test_check_warns_of_values_outside_a_shared_id_space(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: str, warning: str
+) -> None:
+    code, out, _ = call(capsys, "data", "check", own_data(tmp_path, shared))
+    assert code == 0
+    assert warning in out
+    assert ("1 warnings" in out) == bool(warning)
+    code, out, _ = call(capsys, "data", "describe", own_data(tmp_path, shared))
+    assert code == 0
+    assert ("100.0% outside item" in out) == bool(warning)
+
+
+def test_check_warns_of_a_batch_size_for_nobody(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = call(capsys, "data", "check", own_data(tmp_path, "{hash: 9}", "{a: 4, aa: 4}"))
+    assert code == 0
+    assert "warning: train.batch_size: there is no scenario 'aa'; did you mean 'a'?" in out
+
+
+def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "list", "settings")
+    assert code == 0
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    found = {key: (default, meaning) for key, default, meaning in rows if key}
+    for place, kind in (
+        ("train.{}", TrainSettings),
+        ("model.{}", MMoESettings),
+        ("fine_tune.{}", FineTune),
+        ("options.{} (pf-msmtrec)", PFSettings),
+        ("options.{} (fedavg)", FedAvgSettings),
+    ):
+        for name in kind.model_fields:
+            default, meaning = found.pop(place.format(name))
+            assert default
+            assert len(meaning) > 5, name
+    assert not found
+    assert "model.expert_layers" in out
+    assert "[32, 16]" in out
 
 
 def test_lists(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from msmtrec.cli_list import list_app
+from msmtrec.console import err, out, table_of
 from msmtrec.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from msmtrec.data.logs import Logs
+    from msmtrec.data.table import EncodedData
 
 app = typer.Typer(
     name="msmtrec",
@@ -22,12 +28,8 @@ app = typer.Typer(
     help="Federated multi-scenario multi-task recommendation. Start with: `msmtrec demo`",
 )
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Look at logs, check and fetch them.")
-list_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="What a config may name.")
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
-out, err = Console(), Console(stderr=True)
-if not out.is_terminal:
-    out = Console(width=200)  # into a file or a pipe: do not fold tables to 80 columns
 
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="YAML file, or a built-in name such as kuairand.")
@@ -109,7 +111,7 @@ def data_list() -> None:
     from msmtrec.data.catalogue import REMOTES, is_present
     from msmtrec.settings import data_directory
 
-    table = _table("data set", "present", "what", "licence")
+    table = table_of("data set", "present", "what", "licence")
     for name, remote in REMOTES.items():
         table.add_row(name, "yes" if is_present(name) else "no", remote.title, remote.licence)
     out.print(table)
@@ -143,20 +145,22 @@ def data_describe(config: ConfigArgument, set_: SetOption = None) -> None:
     Example: `msmtrec data describe kuairand`
     """
     from msmtrec.config import load_config
-    from msmtrec.data.describe import describe
-    from msmtrec.data.encode import default_cache, encode
+    from msmtrec.data.describe import describe, shared_unknown
 
     logs = load_config(_config_path(config), tuple(set_ or ())).data.load()
-    encoded = encode(logs, share=False, cache=default_cache())
-    table = _table("scenario", "train", "validation", "test")
+    encoded, shared = _encode_both(logs)
+    outside = shared_unknown(shared) if shared else {}
+    table = table_of("scenario", "train", "validation", "test")
     for task in encoded.schema.task_names:
-        table.add_column(task, justify="right")
-    for name in ("groups", "vocabulary", "unknown in test"):
+        table.add_column(escape(task), justify="right")
+    for name in ("groups", "vocabulary", "unknown in test", *(["worst shared field"] if shared else [])):
         table.add_column(name, justify="right")
     for p in describe(encoded):
         rates = [f"{p.rates[t]:.3f}" if t in p.rates else "–" for t in encoded.schema.task_names]
         counts = [f"{n:,}" for n in p.rows.values()]
-        table.add_row(p.scenario, *counts, *rates, f"{p.groups:,}", f"{p.vocabulary:,}", f"{p.unknown:.1%}")
+        worst = [f"{share:.1%} outside {escape(name)}" for name, share in outside.get(p.scenario, {}).items()][:1]
+        last = [f"{p.groups:,}", f"{p.vocabulary:,}", f"{p.unknown:.1%}", *worst]
+        table.add_row(escape(p.scenario), *counts, *rates, *last)
     out.print(table)
     fields = ", ".join(f"{f.name}{' (shared)' if f.shared else ''}" for f in encoded.schema.features)
     out.print(f"[dim]{escape(encoded.schema.name)} from {escape(encoded.origin)}; features: {escape(fields)}[/]")
@@ -170,59 +174,28 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
 
     Example: `msmtrec data check configs/own-data.yaml`
     """
-    from msmtrec.config import load_config
-    from msmtrec.data.describe import leaks
-    from msmtrec.data.encode import default_cache, encode
+    from msmtrec.config import load_config, unknown_batches
+    from msmtrec.data.describe import leaks, outside
 
-    logs = load_config(_config_path(config), tuple(set_ or ())).data.load()
-    encoded = encode(logs, share=False, cache=default_cache())
-    found = list(leaks(logs))
+    loaded = load_config(_config_path(config), tuple(set_ or ()))
+    logs = loaded.data.load()
+    encoded, shared = _encode_both(logs)
+    found = [f"[bold yellow]leakage?[/] {escape(sentence)}" for sentence in leaks(logs)]
+    warnings = [*(outside(shared) if shared else ()), *unknown_batches(chain(*loaded.rows), encoded.scenarios)]
+    found += [f"[bold yellow]warning:[/] {escape(sentence)}" for sentence in warnings]
     for sentence in found:
-        out.print(f"[bold yellow]leakage?[/] {escape(sentence)}", soft_wrap=True)
+        out.print(sentence, soft_wrap=True, highlight=False)
     rows = sum(len(part) for part in encoded.whole.values())
     out.print(f"{len(encoded.tables)} scenarios, {rows:,} rows: usable" + (f", {len(found)} warnings" if found else ""))
 
 
-@list_app.command("methods")
-def list_methods() -> None:
-    """Federated methods and reference rows.
+def _encode_both(logs: Logs) -> tuple[EncodedData, EncodedData | None]:
+    """All fields private; and, where any is declared shared, those in their common id spaces."""
+    from msmtrec.data.encode import default_cache, encode
 
-    Example: `msmtrec list methods`
-    """
-    from msmtrec.methods import METHODS
-
-    table = _table("method", "presets", "what")
-    for name, entry in METHODS.items():
-        table.add_row(name, ", ".join(entry.presets) or "–", entry.about)
-    out.print(table)
-
-
-@list_app.command("models")
-def list_models() -> None:
-    """Networks.
-
-    Example: `msmtrec list models`
-    """
-    from msmtrec.config import MODELS
-
-    table = _table("model", "what")
-    for name, settings in MODELS.items():
-        table.add_row(name, (sys.modules[settings.__module__].__doc__ or "").strip())
-    out.print(table)
-
-
-@list_app.command("datasets")
-def list_datasets() -> None:
-    """Sources that `data.source` may name.
-
-    Example: `msmtrec list datasets`
-    """
-    from msmtrec.config import SOURCES
-
-    table = _table("source", "what")
-    for name, settings in SOURCES.items():
-        table.add_row(name, (sys.modules[settings.__module__].__doc__ or "").strip().splitlines()[0])
-    out.print(table)
+    any_shared = any(feature.shared for feature in logs.schema.features)
+    private = encode(logs, share=False, cache=default_cache())
+    return private, encode(logs, share=True, cache=default_cache()) if any_shared else None
 
 
 def _run(config: Any, folder: Path | None, resume: bool) -> None:
@@ -291,12 +264,3 @@ def _free(folder: Path) -> Path:
         number += 1
         candidate = folder.with_name(f"{folder.name}-{number}")
     return candidate
-
-
-def _table(*columns: str) -> Any:
-    from rich.table import Table
-
-    table = Table(header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

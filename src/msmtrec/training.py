@@ -30,9 +30,9 @@ class TrainSettings(Settings):
     Args:
         rounds: of the federation, at most.
         patience: stop when no scenario has had a better validation AUC for so many rounds; null runs all rounds.
-        local_steps: optimiser steps of every scenario in a round; or
+        local_steps: optimiser steps of every scenario in a round; give this or local_epochs.
         local_epochs: passes over the scenario's own training rows in a round.
-        batch_size: rows a step: one number, or one per scenario.
+        batch_size: rows a step: one number, or a mapping scenario -> number with all scenarios.
         learning_rate, weight_decay: of Adam.
         participation: probability that a scenario takes part in a round.
         max_staleness: rounds after which an update is too old to count.

@@ -16,6 +16,8 @@ from msmtrec.schema import Feature
 LEAKAGE_AUC = 0.99
 LEAKAGE_ROWS = 500_000
 """Rows of a scenario and split that are looked at."""
+OUTSIDE_SHARE = 0.5
+"""Of a shared field's test values, from which a warning is due."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,30 @@ def _profile(data: EncodedData, table: ScenarioTable) -> ScenarioProfile:
         sum(table.profile["vocabulary"].values()),
         float(np.mean(unknown)) if unknown else 0.0,
     )
+
+
+def shared_unknown(data: EncodedData) -> dict[str, dict[str, float]]:
+    """Scenario -> shared field -> the share of its test values that are outside the id space, highest first."""
+    names = [field.name for field in data.layout.fields if field.shared]
+    found = {}
+    for scenario, table in data.tables.items():
+        shares = {name: table.profile["unknown"][name]["test"] for name in names}
+        found[scenario] = dict(sorted(shares.items(), key=lambda share: -share[1]))
+    return found
+
+
+def outside(data: EncodedData) -> Iterator[str]:
+    """A sentence for every shared field most of whose test values are outside the id space."""
+    features = {feature.name: feature for feature in data.schema.categorical}
+    for scenario, shares in shared_unknown(data).items():
+        for name, share in shares.items():
+            space = features[name].shared
+            if share > OUTSIDE_SHARE and space is not None:
+                remedy = f"ids are integers from 0 to {space.size - 1}" if space.kind == "ids" else "check the list"
+                yield (
+                    f"shared field '{name}' of scenario '{scenario}': {100 * share:.0f} % of test values are outside"
+                    f" its id space; {remedy}, or share it by hash"
+                )
 
 
 def leaks(logs: Logs) -> Iterator[str]:

@@ -28,7 +28,8 @@ class MMoESettings(Settings):
         expert_layers: hidden widths of an expert, ReLU after each.
         tower_layers: hidden widths of a task tower; one logit follows.
         dropout: after each expert layer, while training.
-        template: compose every expert weight and bias as local ⊙ task ⊙ scenario factors (paper section 3.2).
+        template: compose every expert weight and bias as local ⊙ task ⊙ scenario factors (paper section 3.2);
+            unless set, only pf-msmtrec has it.
     """
 
     name: Literal["mmoe"] = "mmoe"
