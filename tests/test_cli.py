@@ -1,5 +1,8 @@
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -185,3 +188,21 @@ def test_python_dash_m() -> None:
     )
     assert done.returncode == 0
     assert "fedavg-all" in done.stdout
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on(jobs: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "msmtrec", "train", "synthetic", "--set", "train.rounds=400", *SMALL[2:]]
+    command += ["--set", f"jobs={jobs}", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("run/rows/*/checkpoint/round-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the command
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; continue with the same command and --resume" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "results.json").exists()

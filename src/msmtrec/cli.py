@@ -45,9 +45,6 @@ def main() -> NoReturn:
     except UserError as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("interrupted; continue with --resume")
-        sys.exit(130)
     sys.exit(0)
 
 
@@ -218,14 +215,21 @@ def _run(config: Any, folder: Path | None, resume: bool) -> None:
             bar.update(rows[row], completed=done, total=total, visible=done < total)
             bar.update(whole, completed=sum(task.completed for task in bar.tasks if task.id != whole))
 
-        finished = run(
-            config,
-            out=folder,
-            resume=resume,
-            progress=progress,
-            status=lambda text: bar.update(whole, description=f"[bold]{text}"),
-            caution=lambda text: bar.console.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True, highlight=False),
-        )
+        try:
+            finished = run(
+                config,
+                out=folder,
+                resume=resume,
+                progress=progress,
+                status=lambda text: bar.update(whole, description=f"[bold]{text}"),
+                caution=lambda text: bar.console.print(
+                    f"[yellow]note:[/] {escape(text)}", soft_wrap=True, highlight=False
+                ),
+            )
+        except KeyboardInterrupt:
+            bar.stop()
+            err.print("interrupted; continue with the same command and --resume")
+            raise typer.Exit(130) from None
         bar.update(whole, completed=sum(_rounds(config).values()))
     _print(finished)
 

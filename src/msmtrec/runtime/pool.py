@@ -62,7 +62,7 @@ def run_tasks(tasks: list[RowTask], jobs: int, threads: int, progress: Progress)
                 task = waiting.pop()
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(target=_work, args=(task, threads, sender), daemon=True)
-                process.start()
+                _start(process)
                 sender.close()
                 running[receiver] = (task, process)
             for ready in wait(list(running)):
@@ -95,8 +95,19 @@ def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(name, done, total)
 
 
+def _start(process: SpawnProcess) -> None:
+    """Deaf to Ctrl-C from its first moment: the parent hears it too, and ends the process."""
+    if threading.current_thread() is not threading.main_thread():  # may not touch signals
+        process.start()
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _work(task: RowTask, threads: int, sender: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends this process
     _end_with_parent()
     message: tuple[str, Any] = ("done", None)
     try:
