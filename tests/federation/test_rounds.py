@@ -70,6 +70,20 @@ def test_a_federation_ends_when_no_scenario_gets_better(
     assert chosen == {(0, 3), (1, 1)}
 
 
+def test_fine_tuning_is_counted_on_from_the_last_round_that_was_run(
+    synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rehearsed, "script", {1: 0.6, 2: 0.61})
+    raw = {"train": {"rounds": 9, "patience": 2, "local_steps": 2, "evaluate_before": False}, "seeds": 2}
+    methods = {"fedavg": {"fine_tune": {"rounds": 2, "patience": 2}}}
+    row = parse_config({"data": {"source": "synthetic"}, "methods": methods, **raw}).rows[0][0]
+    done = run(row, synthetic, tmp_path / "row", monkeypatch, Rehearsed)
+    lines = read_lines(tmp_path / "row" / "rounds.jsonl")
+    assert [line["round"] for line in lines] == [1, 2, 3, 4, 5, 6]  # best in 2, patience 2, two of fine-tuning
+    assert done == sorted(done)
+    assert done[-1] == 11  # the bar: nine rounds and two
+
+
 def test_a_round_without_an_auc_is_beaten_by_any_round_with_one(
     synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

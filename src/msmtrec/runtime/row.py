@@ -109,7 +109,8 @@ def _train(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, pr
     if row.fine_tune:
         rate = row.fine_tune.learning_rate or train.learning_rate
         tuning = Tuning(row.fine_tune.rounds, row.fine_tune.patience, Optimiser(rate, train.weight_decay))
-        fine_tune(clients, members, tuning, train.rounds, journal, lambda done: progress(done, total))
+        last = clients.rounds_done
+        fine_tune(clients, members, tuning, last, journal, lambda done: progress(train.rounds + done - last, total))
     journal.finish()
     _save_models(clients, members, folder)
 
