@@ -129,7 +129,10 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
             {"train": {"local_steps": 3, "batch_size": {"FR": 5}}, "data": {**TABULAR, "scenarios": ["NL", "BE"]}},
             r"train.batch_size: there is no scenario 'FR'; valid: BE, NL",
         ),
-        ({"data": {**TABULAR, "files": ["a.csv"]}}, r"data.files: must be one file, or a mapping scenario -> file"),
+        (
+            {"data": {**TABULAR, "files": [3]}},
+            r"data.files: must be a file, a list of files, or a mapping scenario -> file",
+        ),
         ({"data": {**TABULAR, "files": {False: "no.csv"}}}, r"data.files: False is no name; put it in quotes"),
         ({"data": {**TABULAR, "files": {0: "a.csv", "0": "b.csv"}}}, r"data.files: '0' stands there twice"),
         ({"data": {k: v for k, v in TABULAR.items() if k != "split"}}, r"data.split is missing"),

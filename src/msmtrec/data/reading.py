@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 import polars as pl
@@ -53,7 +55,8 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) ->
         raise UserError(f"data file {path} is a folder; name the file in data.files")
     try:
         if _is_parquet(path):
-            frame = pl.scan_parquet(path)
+            # a folder called country=NL is a column of the rows below it, as data sets are partitioned
+            frame = pl.scan_parquet(path, hive_partitioning=any("=" in part for part in path.parts[:-1]))
             frame.collect_schema()
             return frame
         guess = pl.scan_csv(path, infer_schema_length=_SAMPLE, null_values=list(missing)).collect_schema()
@@ -73,8 +76,30 @@ def _kind(wanted: str, guess: pl.DataType) -> pl.DataType | type[pl.DataType]:
     return pl.Float64 if wanted == "number" and guess.is_numeric() else guess
 
 
-def batches(frame: pl.LazyFrame, path: Path) -> Iterator[pl.DataFrame]:
-    """All rows, in file order, CHUNK at a time.
+def expand(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
+    """Files in order, patterns replaced by what they match, by name.
+
+    Raises:
+        UserError: a pattern matches nothing, or a file is there twice.
+    """
+    found: list[Path] = []
+    for path in files if isinstance(files, tuple) else (files,):
+        if not any(sign in str(path) for sign in "*?["):
+            found.append(path)
+            continue
+        root = Path(path.anchor)
+        matches = sorted(root.glob(str(path.relative_to(root))))
+        if not matches:
+            raise UserError(f"data.files: nothing matches {path} (relative to {Path.cwd()})")
+        found += matches
+    twice = [path for path in found if found.count(path) > 1]
+    if twice:
+        raise UserError(f"data.files names {twice[0]} twice; remove one, or narrow the pattern")
+    return tuple(found)
+
+
+def batches(frame: pl.LazyFrame, *paths: Path) -> Iterator[pl.DataFrame]:
+    """All rows, in file order, CHUNK at a time. `paths` are what the frame reads.
 
     Raises:
         UserError: a line or a value does not fit.
@@ -82,8 +107,7 @@ def batches(frame: pl.LazyFrame, path: Path) -> Iterator[pl.DataFrame]:
     try:
         yield from frame.collect_batches(chunk_size=CHUNK, maintain_order=True)
     except (pl.exceptions.PolarsError, OSError) as error:
-        check_lines(path)
-        raise UserError(f"{path} cannot be read to its end: {_first_line(error)}") from error
+        raise _unreadable(error, paths) from error
 
 
 def csv_blocks(stream: IO[bytes], name: str, columns: int, size: int = 1 << 25) -> Iterator[pl.DataFrame]:
@@ -120,8 +144,8 @@ def _whole_lines(block: bytes, *, last: bool) -> tuple[bytes, bytes]:
     return block[:end], block[end:]
 
 
-def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
-    """All rows in memory; for few columns.
+def collect(frame: pl.LazyFrame, *paths: Path) -> pl.DataFrame:
+    """All rows in memory; for few columns. `paths` are what the frame reads.
 
     Raises:
         UserError: as `batches`.
@@ -129,8 +153,15 @@ def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
     try:
         return frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(error, paths) from error
+
+
+def _unreadable(error: Exception, paths: tuple[Path, ...]) -> UserError:
+    """An odd line, if that is why; else what the reader says."""
+    for path in paths:
         check_lines(path)
-        raise UserError(f"{path} cannot be read to its end: {_first_line(error)}") from error
+    where = ", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else "")
+    return UserError(f"{where} cannot be read to the end: {_first_line(error)}")
 
 
 def check_lines(path: Path, size: int = 1 << 21) -> None:
@@ -139,14 +170,17 @@ def check_lines(path: Path, size: int = 1 << 21) -> None:
     Raises:
         UserError: naming the first line that has not.
     """
-    if not _is_parquet(path) and not _even(path, size):
-        _find_odd_line(path)
+    try:
+        if not _is_parquet(path) and not _even(path, size):
+            _find_odd_line(path)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path} is truncated or no gzip file ({error}); fetch or write it again") from error
 
 
 def _even(path: Path, size: int) -> bool:
     """Whether all lines seem to have the same number of commas, by counting bytes outside quotes, block by block."""
     wanted, commas, quotes, last = None, 0, 0, b"\n"
-    with path.open("rb") as file:
+    with _plain(path) as file:
         while block := file.read(size):
             last = block[-1:]
             found = np.frombuffer(block, np.uint8)
@@ -163,9 +197,14 @@ def _even(path: Path, size: int) -> bool:
     return not quotes and (last == b"\n" or commas == wanted or wanted is None)
 
 
+def _plain(path: Path) -> BinaryIO:
+    """The bytes of a CSV file, also of a gzipped one."""
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
 def _find_odd_line(path: Path) -> None:
     """The same line by line, with quotes as CSV has them."""
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+    with _plain(path) as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="") as file:
         lines = csv.reader(file)
         try:
             columns = len(next(lines))

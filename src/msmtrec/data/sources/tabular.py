@@ -1,4 +1,4 @@
-"""The user's own logs, CSV or Parquet: one file with a scenario column, or one file per scenario; all in YAML."""
+"""The user's own logs, CSV or Parquet: files with a scenario column, or files per scenario; all in YAML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs, fingerprint_files
-from msmtrec.data.reading import batches, check_lines, collect, columns_of, scan
+from msmtrec.data.reading import batches, check_lines, collect, columns_of, expand, scan
 from msmtrec.data.sources.tabular_settings import Column, Label, Split
 from msmtrec.data.split import Counters, by_bounds, by_fractions
 from msmtrec.data.times import TIME, clock
@@ -19,6 +19,7 @@ from msmtrec.errors import UserError, nearest
 from msmtrec.schema import Feature, Schema, Task
 from msmtrec.settings import Name, Settings, by_name
 
+Files = Path | tuple[Path, ...]
 _TIMES = "times-2"
 """How time columns are read; in the fingerprint, so that no cache has rows divided in another way."""
 
@@ -27,8 +28,10 @@ class Tabular(Settings):
     """Own data.
 
     Args:
-        files: one file, or scenario -> file; relative paths are relative to the working directory.
-        scenario: with one file: the column that names the scenario.
+        files: a file, a pattern such as logs/*.parquet or a list of either, whose rows follow each other in that order
+            (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped. Relative to the working
+            directory. Parquet data sets partitioned by a column work too: logs/*/*.parquet with logs/country=NL/.
+        scenario: without such a mapping: the column that names the scenario.
         scenarios: which of them to use, in table order; default: all, those of one file sorted.
         tasks: task name -> label.
         features: column -> feature.
@@ -37,7 +40,7 @@ class Tabular(Settings):
     """
 
     source: Literal["tabular"] = "tabular"
-    files: Path | dict[str, Path]
+    files: Files | dict[str, Files]
     scenario: str | None = None
     scenarios: tuple[Name, ...] | None = None
     tasks: dict[str, Label | None] = Field(min_length=1)
@@ -53,14 +56,15 @@ class Tabular(Settings):
     def _places(cls, raw: Any) -> Any:
         if isinstance(raw, Mapping) and raw:
             return by_name(raw)
-        if not isinstance(raw, str | Path):
-            raise ValueError(f"must be one file, or a mapping scenario -> file, not {raw!r}")
+        several = isinstance(raw, list | tuple) and raw and all(isinstance(path, str | Path) for path in raw)
+        if not isinstance(raw, str | Path) and not several:
+            raise ValueError(f"must be a file, a list of files, or a mapping scenario -> file, not {raw!r}")
         return raw
 
     @model_validator(mode="after")
     def _consistent(self) -> Tabular:
-        if isinstance(self.files, Path) == (self.scenario is None):
-            raise ValueError("one file needs 'scenario', the column that names it; several files must not have it")
+        if isinstance(self.files, dict) != (self.scenario is None):
+            raise ValueError("files need 'scenario', the column that names it; files per scenario must not have it")
         for name, task in self.tasks.items():
             if task and task.within is not None and task.within not in self.tasks:
                 raise ValueError(f"task '{name}' lies within '{task.within}', which is no task")
@@ -68,12 +72,15 @@ class Tabular(Settings):
 
     def present(self) -> bool:
         """Whether all files are there."""
-        files = [self.files] if isinstance(self.files, Path) else self.files.values()
-        return all(path.exists() for path in files)
+        try:
+            groups = self.files.values() if isinstance(self.files, dict) else [self.files]
+            return all(path.exists() for files in groups for path in expand(files))
+        except UserError:
+            return False
 
     def scenario_names(self) -> tuple[str, ...]:
         """As far as they are known before the files are read."""
-        return self.scenarios or (() if isinstance(self.files, Path) else tuple(self.files))
+        return self.scenarios or (tuple(self.files) if isinstance(self.files, dict) else ())
 
     def load(self) -> Logs:
         """Look at the files and their columns; rows are read when they are needed.
@@ -81,7 +88,7 @@ class Tabular(Settings):
         Raises:
             UserError: a file or column is missing, a scenario is empty, unknown or named twice.
         """
-        parts = self._one_file() if isinstance(self.files, Path) else self._file_each(self.files)
+        parts = self._by_scenario(self.files) if isinstance(self.files, dict) else [self._together(self.files)]
         names = [name for part in parts for name in part.scenarios]
         tasks = {name: task or Label() for name, task in self.tasks.items()}
         for name, task in tasks.items():
@@ -104,14 +111,15 @@ class Tabular(Settings):
             scenarios=has,
             group=self.group,
         )
-        paths = [part.path for part in parts]
+        paths = [path for part in parts for path in part.paths]
         whole: set[Path] = set()
 
         def stream() -> Iterator[Chunk]:
             for part in parts:
-                if part.path not in whole:
-                    check_lines(part.path)
-                    whole.add(part.path)
+                for path in part.paths:
+                    if path not in whole:
+                        check_lines(path)
+                        whole.add(path)
                 yield from self._chunks(part)
 
         return Logs(
@@ -122,23 +130,29 @@ class Tabular(Settings):
             allow_one_class=self.allow_one_class,
         )
 
-    def _one_file(self) -> list[_Part]:
-        assert isinstance(self.files, Path)
-        path, column = self.files, str(self.scenario)
-        known = collect(self._scan(path).select(pl.col(column).unique()), path)[column].cast(pl.String)
+    def _together(self, files: Files) -> _Part:
+        """Files whose rows name their scenario."""
+        paths, column = expand(files), str(self.scenario)
+        frame = self._rows(paths).with_columns(pl.col(column).cast(pl.String))
+        known = collect(frame.select(pl.col(column).unique()), *paths)[column]
+        where = paths[0] if len(paths) == 1 else f"{len(paths)} files of data.files"
         if known.null_count():
-            raise UserError(f"{path}: column '{column}' is empty in some rows; every row needs a scenario")
-        wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {path}")
-        rows = pl.col(column).cast(pl.String)
-        return [_Part(path, wanted, self._scan(path).with_columns(rows).filter(rows.is_in(list(wanted))))]
+            raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
+        wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {where}")
+        return _Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))))
 
-    def _file_each(self, files: Mapping[str, Path]) -> list[_Part]:
-        paths = list(files.values())
+    def _by_scenario(self, files: Mapping[str, Files]) -> list[_Part]:
+        found = {name: expand(group) for name, group in files.items()}
+        paths = [path for group in found.values() for path in group]
         twice = [path for path in paths if paths.count(path) > 1]
         if twice:
-            raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own file")
+            raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
         names = self._wanted(list(files), "has no file in data.files")
-        return [_Part(files[name], (name,), self._scan(files[name])) for name in names]
+        return [_Part(found[name], (name,), self._rows(found[name])) for name in names]
+
+    def _rows(self, paths: tuple[Path, ...]) -> pl.LazyFrame:
+        """One after the other; a column that is a whole number here and a fraction there is a fraction."""
+        return pl.concat([self._scan(path) for path in paths], how="vertical_relaxed")
 
     def _wanted(self, found: list[str], absent: str) -> tuple[str, ...]:
         wanted = self.scenarios or tuple(found)
@@ -182,7 +196,7 @@ class Tabular(Settings):
             times.bound(value) for value in (split.train_until, split.validation_until) if times and value is not None
         ]
         frame = part.frame.with_columns(*multi, *([times.expression()] if times and bounds else []))
-        for rows in batches(frame, part.path):
+        for rows in batches(frame, *part.paths):
             if codes is not None:
                 labelled = rows.with_columns(codes.slice(place, rows.height))
             elif counters is not None:
@@ -205,7 +219,7 @@ class Tabular(Settings):
         """Fractions in file order: the rows of every key are counted first."""
         assert self.split.fractions is not None
         counters = Counters(self._keys(), self.split.fractions)
-        for rows in batches(part.frame.select(self._keys() or pl.first()), part.path):
+        for rows in batches(part.frame.select(self._keys() or pl.first()), *part.paths):
             counters.count(rows)
         return counters
 
@@ -216,18 +230,23 @@ class Tabular(Settings):
         times = clock(part.frame, split.time or "", part.path)
         needed = [pl.col(column) for column in dict.fromkeys([*keys, times.column])]
         row = pl.int_range(pl.len()).alias("__row")
-        rows = collect(part.frame.select(*needed, times.expression(), row), part.path)
+        rows = collect(part.frame.select(*needed, times.expression(), row), *part.paths)
         rows = times.checked(rows).sort(TIME, maintain_order=True)
         return by_fractions(rows, split.fractions, keys or None).sort("__row")[SPLIT]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One file, unread, and the scenarios it holds."""
+    """Files that are read one after the other, and the scenarios they hold."""
 
-    path: Path
+    paths: tuple[Path, ...]
     scenarios: tuple[str, ...]
     frame: pl.LazyFrame
+
+    @property
+    def path(self) -> Path:
+        """What messages name."""
+        return self.paths[0]
 
 
 def _by_column(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
