@@ -105,7 +105,7 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
             {"methods": {"fedavg": {"fine_tune": {"round": 5}}}},
             r"'methods.fedavg.fine_tune.round'; did you mean 'rounds'\?",
         ),
-        ({"data": {"source": ["synthetic"]}}, r"data.source is \['synthetic'\]; valid: aliexpress"),
+        ({"data": {"source": ["synthetic"]}}, r"data.source is \['synthetic'\]; valid: ali-ccp"),
         ({"model": {"name": ["mmoe"]}}, r"model.name is \['mmoe'\]; valid: mmoe"),
         ({"seeds": [[1], [2]]}, r"seeds must be integers"),
         ({"seeds": [True, False]}, r"seeds must be integers"),

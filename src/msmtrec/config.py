@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from msmtrec.data.sources.aliccp import AliCCP
 from msmtrec.data.sources.aliexpress import AliExpress
 from msmtrec.data.sources.kuairand import KuaiRand
 from msmtrec.data.sources.movielens import MovieLens
@@ -25,8 +26,9 @@ from msmtrec.training import FineTune, TrainSettings
 from msmtrec.validation import build, group, known, one_of, optional_group, shown
 from msmtrec.yaml_config import apply_override, read_yaml, set_value
 
-Source = AliExpress | KuaiRand | MovieLens | MovieLens100K | Synthetic | Tabular | Tenrec
+Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {
+    "ali-ccp": AliCCP,
     "aliexpress": AliExpress,
     "kuairand": KuaiRand,
     "movielens-1m": MovieLens,
