@@ -27,20 +27,15 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
 
 
 def _of_row(row: Row, data: EncodedData) -> Iterator[str]:
-    yield from row.settings.cautions()
-    train = row.train
+    for settings in (row.settings, row.model, row.train):
+        yield from settings.cautions()
     roles = row.settings.build(row.model.build(data.layout).declare()).policies()
     if roles and len(data.scenarios) == 1:
         yield "with one scenario there is nobody to learn from; this is local training"
-    if row.model.experts == 1:
-        yield "with one expert the gates do nothing"
-    if train.patience is not None and train.patience >= train.rounds:
-        yield f"train.patience {train.patience} is never reached in {train.rounds} rounds"
-    if train.participation < 1 and train.max_staleness == 0:
-        yield "train.max_staleness 0: a scenario that misses one round loses what it learned on its own"
-    if isinstance(train.batch_size, dict):
+    sizes = row.train.batch_size
+    if isinstance(sizes, dict):
         for name, table in data.tables.items():
-            rows, asked = len(table.splits["train"]), train.batch_size.get(name, 0)
+            rows, asked = len(table.splits["train"]), sizes.get(name, 0)
             if asked > rows:
                 yield f"scenario '{name}' has {rows} training rows, its batch is {asked}: each step takes all"
     if Role.TOWER in roles:

@@ -90,18 +90,18 @@ def run(
         run_tasks(tasks, config.jobs, threads, progress)
         status("comparing")
         chosen = choose(tasks)
-        for task in chosen.values():
-            with rundir.writing(task.folder):
+        with rundir.writing(folder):
+            for task in chosen.values():
                 read_test_rows(task.row, task.data, task.folder)
-        results = summarise(
-            config.name,
-            {name: task.folder for name, task in chosen.items()},
-            next(iter(data.values())).schema.task_names,
-            {name: task.row.candidate for name, task in chosen.items()},
-            notes,
-        )
-        rundir.write_json(folder / rundir.RESULTS, results.as_dict())
-        write_report(folder)
+            results = summarise(
+                config.name,
+                {name: task.folder for name, task in chosen.items()},
+                next(iter(data.values())).schema.task_names,
+                {name: task.row.candidate for name, task in chosen.items()},
+                notes,
+            )
+            rundir.write_json(folder / rundir.RESULTS, results.as_dict())
+            write_report(folder)
     return Run(folder, results)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,10 @@ class Settings(BaseModel):
     """Frozen settings; unknown keys, wrong types, NaN and infinity are errors (validation.py words them)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def cautions(self) -> Iterator[str]:
+        """Sentences on values that are valid but without effect, or mean less than they seem to."""
+        yield from ()
 
 
 def _as_name(raw: Any) -> Any:

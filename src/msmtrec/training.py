@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -76,3 +76,9 @@ class TrainSettings(Settings):
         if (self.local_steps is None) == (self.local_epochs is None):
             raise ValueError("give either local_steps or local_epochs")
         return self
+
+    def cautions(self) -> Iterator[str]:
+        if self.patience is not None and self.patience >= self.rounds:
+            yield f"train.patience {self.patience} is never reached in {self.rounds} rounds"
+        if self.participation < 1 and self.max_staleness == 0:
+            yield "train.max_staleness 0: a scenario that misses one round loses what it learned on its own"

@@ -109,16 +109,18 @@ def _samples(logs: Logs) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
 
 
 def _alone(feature: Feature, label: str, train: pl.DataFrame, held: pl.DataFrame) -> float:
-    """AUC of one feature on validation rows: the value itself, or the training label rate of its category."""
+    """AUC of one feature on validation rows: the value itself, or the (mean) training label rate of its values."""
     held = held.filter(pl.col(label).is_not_null())
     truth = held[label].cast(pl.Float64).to_numpy()
     if feature.kind == "numeric":
         return auc(held[feature.name].cast(pl.Float64).fill_null(0).to_numpy(), truth)
-    if feature.kind == "multi":
-        return float("nan")
-    rate = train.group_by(pl.col(feature.name).alias("value")).agg(pl.col(label).cast(pl.Float64).mean().alias("rate"))
-    base = float(np.nan_to_num(train[label].cast(pl.Float64).to_numpy(), nan=0.0).mean())
-    known = held.select(pl.col(feature.name).alias("value")).join(
-        rate, on="value", how="left", nulls_equal=True, maintain_order="left"
+    seen, asked = (
+        rows.select(pl.col(feature.name).alias("value"), pl.col(label).cast(pl.Float64)).with_row_index("row")
+        for rows in (train, held)
     )
-    return auc(known["rate"].fill_null(base).to_numpy(), truth)
+    if feature.kind == "multi":
+        seen, asked = seen.explode("value"), asked.explode("value")
+    rate = seen.group_by("value").agg(pl.col(label).mean().alias("rate"))
+    known = asked.join(rate, on="value", how="left", nulls_equal=True)
+    scores = known.group_by("row").agg(pl.col("rate").fill_null(seen[label].mean() or 0.0).mean()).sort("row")
+    return auc(scores["rate"].to_numpy(), truth)

@@ -134,14 +134,13 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
         if column not in rows.columns:
             s.missing = s.missing or (column, rows.columns)
             return
-    split = rows[SPLIT]
-    for name, count in split.value_counts().iter_rows():
-        s.rows[scenario][name] += count
-    for task in present:
-        parent = next((t.label for t in present if t.name == task.within), None)
-        for name in SPLITS:
-            _add_labels(s.labels[task.name][name], rows.filter(split == name), task.label, parent)
-    train = rows.filter(split == "train")
+    parts = {str(split): part for (split,), part in rows.partition_by(SPLIT, as_dict=True).items()}
+    for split, part in parts.items():
+        s.rows[scenario][split] += part.height
+        for task in present:
+            parent = next((t.label for t in present if t.name == task.within), None)
+            _add_labels(s.labels[task.name][split], part, task.label, parent)
+    train = parts.get("train", rows.clear())
     for feature in schema.numeric:
         _add_numeric(s.numeric[feature.name], feature, rows[feature.name], train[feature.name], s.seen)
     for feature in schema.categorical:

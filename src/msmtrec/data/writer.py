@@ -75,7 +75,6 @@ class TableWriter:
         self.folder, self.layout, self.rows = folder, layout, rows
         self.temporary = folder and folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
         self.starts: dict[tuple[str, str, str], int] = {}
-        self.tables: dict[str, dict[str, tuple[int, int]]] = {table: {} for table in rows}
         self.arrays: dict[str, dict[str, _Column]] = {}
 
     def __enter__(self) -> TableWriter:
@@ -86,11 +85,9 @@ class TableWriter:
             for split in SPLITS:
                 total = 0
                 for table, parts in self.rows.items():
-                    first = total
                     for part, counts in parts.items():
                         self.starts[table, part, split] = total
                         total += counts[split]
-                    self.tables[table][split] = first, total
                 self.arrays[split] = {name: self._array(split, name, total) for name in ARRAYS}
         self.cursors = dict(self.starts)
         return self

@@ -1,4 +1,4 @@
-"""Which rows a step trains on: all scenarios' training rows in memory, and each member's own order of them."""
+"""Which rows a step trains on: all scenarios' training rows, and each member's own order of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msmtrec.federation.member import Member
 from msmtrec.streams import torch_stream
 
 IN_MEMORY = 1 << 31
-"""Training rows of more bytes than this are read from the memory-mapped cache, batch by batch."""
+"""Training rows of more bytes than this keep their ids as the memory-mapped cache has them."""
 
 
 class Deck:
@@ -24,7 +24,7 @@ class Deck:
 
     Args:
         decay: whether weight decay is to be used.
-        in_memory: bytes of training rows that are copied into memory.
+        in_memory: bytes of training rows up to which ids are copied into memory and renumbered.
 
     Attributes:
         used: scenario -> [rows] of the shared table, ascending; its ids in `ids` count within these.

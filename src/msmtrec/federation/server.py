@@ -117,11 +117,11 @@ def catch_up(method: Method, state: ServerState, scenario: str, round_number: in
     A new one is welcomed: consensus and means. Else averages are fetched anew, so that no old weights enter a mean;
     personal parameters stay: their updates are relative to what the scenario last received, and they age.
     """
-    if round_number > 1 and scenario not in state.held and method.leaving():  # new: it starts from the common state
+    if round_number == 1 or state.held.get(scenario) == round_number - 1 or not method.leaving():
+        return state, None
+    if scenario not in state.held:
         memory, reply = method.welcome(state.method, scenario)
         return ServerState(memory, {**state.held, scenario: round_number - 1}), reply
-    if round_number == 1 or state.held.get(scenario, 0) == round_number - 1 or not method.leaving():
-        return state, None
     personal = {Policy.COORDINATE, Policy.PERSONALISE} & set(method.policies().values())
     if not personal:
         state = replace(state, held={**state.held, scenario: round_number - 1})

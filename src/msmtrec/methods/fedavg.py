@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -31,10 +31,6 @@ class FedAvgSettings(Settings):
     @property
     def shares_embeddings(self) -> bool:
         return self.average in ("embeddings", "everything")
-
-    def cautions(self) -> Iterator[str]:
-        """Settings without effect, in sentences."""
-        yield from ()
 
     def build(self, declarations: tuple[Declaration, ...]) -> FedAvg:
         return FedAvg(declarations, self)

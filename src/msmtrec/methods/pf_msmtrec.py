@@ -59,7 +59,6 @@ class PFSettings(Settings):
         return self.embeddings == "shared"
 
     def cautions(self) -> Iterator[str]:
-        """Settings without effect, in sentences."""
         if self.coordination == 0:
             yield "coordination 0 is plain averaging; null says so"
         if self.normalization == "literal":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 import torch
@@ -39,6 +39,10 @@ class MMoESettings(Settings):
     tower_layers: tuple[_Width, ...] = (16,)
     dropout: float = Constrained(0.0, ge=0, lt=1)
     template: bool = True
+
+    def cautions(self) -> Iterator[str]:
+        if self.experts == 1:
+            yield "with one expert the gates do nothing"
 
     def build(self, layout: Layout) -> MMoE:
         return MMoE(layout, self)
