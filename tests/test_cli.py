@@ -98,17 +98,21 @@ def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Pa
             "click": [i % 3 // 2 for i in range(n)],
             "watched": [i % 3 // 2 * 9.5 for i in range(n)],
             "u": [i % 7 for i in range(n)],
+            "tags": ["bought|x" if i % 3 // 2 else f"x|t{i % 5}" for i in range(n)],
         }
     ).write_csv(tmp_path / "logs.csv")
     (tmp_path / "c.yaml").write_text(
         f"data: {{source: tabular, files: {tmp_path}/logs.csv, scenario: s, tasks: {{click: }},"
-        " features: {u: , watched: {kind: numeric}}, split: {fractions: [.6, .2, .2]}}\nmethods: [local]\n"
+        " features: {u: , watched: {kind: numeric}, tags: {kind: multi, separator: '|'}},"
+        " split: {fractions: [.6, .2, .2]}}\nmethods: [local]\n"
         "train: {local_steps: 1}\n"
     )
     code, out, _ = call(capsys, "data", "check", str(tmp_path / "c.yaml"))
     assert code == 0
+    assert "leakage? feature 'tags' alone reaches AUC 1.0000" in out
+    assert "feature 'u'" not in out
     assert "leakage? feature 'watched' alone reaches AUC 1.0000 for task 'click' in scenario 'a'" in out
-    assert "1 warnings" in out
+    assert "2 warnings" in out
 
 
 def own_data(folder: Path, shared: str, batch: str = "4") -> str:

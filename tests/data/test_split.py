@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from msmtrec.data.logs import SPLIT
-from msmtrec.data.split import Counters, by_fractions, by_hash
+from msmtrec.data.split import Shares, by_fractions, by_hash
 
 RANDOM = np.random.default_rng(0)
 ROWS = pl.DataFrame(
@@ -20,13 +20,13 @@ ROWS = pl.DataFrame(
 @pytest.mark.parametrize("keys", [[], ["user"], ["user", "tab"]])
 @pytest.mark.parametrize("size", [1, 333, 3000])
 def test_chunk_by_chunk_is_the_same_as_at_once(keys: list[str], size: int) -> None:
-    counters = Counters(keys, (0.7, 0.2, 0.1))
     rows = ROWS.head(300) if size == 1 else ROWS
     chunks = [rows.slice(start, size) for start in range(0, rows.height, size)]
-    for chunk in chunks:
-        counters.count(chunk)
-    found = pl.concat([counters.label(chunk) for chunk in chunks])
-    assert found.equals(by_fractions(rows, (0.7, 0.2, 0.1), keys or None))
+    shares = Shares.counted(keys, (0.7, 0.2, 0.1), chunks)
+    for _ in range(2):  # a log is read more than once
+        label = shares.labeller()
+        found = pl.concat([label(chunk) for chunk in chunks])
+        assert found.equals(by_fractions(rows, (0.7, 0.2, 0.1), keys or None))
 
 
 def test_by_hash_takes_whole_keys_and_about_the_share() -> None:

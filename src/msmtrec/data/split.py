@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import polars as pl
 
@@ -37,47 +39,56 @@ def by_hash(keys: pl.Series, share: float) -> pl.Series:
     return chosen.replace_strict({True: "validation", False: "train"}, return_dtype=pl.String).alias(SPLIT)
 
 
-class Counters:
+class Shares:
     """`by_fractions` within keys, chunk by chunk: memory grows with the keys, not with the rows.
 
-    First `count` every chunk, then `label` every chunk, in the same order. Without keys all rows share one.
+    `count` every chunk once; every later pass takes a `labeller`. Without keys all rows share one.
     """
 
     def __init__(self, keys: list[str], fractions: tuple[float, float, float]) -> None:
         self.keys, self.fractions = keys or [_ONE], fractions
         self._found: list[pl.DataFrame] = []
-        self._seen: pl.DataFrame | None = None
 
-    def count(self, rows: pl.DataFrame) -> None:
-        self._found.append(self._sizes(rows))
-        if sum(found.height for found in self._found) > 2 * self._found[0].height + 1_000_000:
-            self._found = [self._sum(self._found)]
+    @classmethod
+    def counted(cls, keys: list[str], fractions: tuple[float, float, float], chunks: Iterable[pl.DataFrame]) -> Shares:
+        """After one pass over the key columns."""
+        shares = cls(keys, fractions)
+        for rows in chunks:
+            shares._found.append(shares.sizes(rows))
+            if sum(found.height for found in shares._found) > 2 * shares._found[0].height + 1_000_000:
+                shares._found = [shares._sum()]
+        shares._found = [shares._sum()]
+        return shares
 
-    def label(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows with SPLIT."""
-        if self._seen is None:
-            self._seen, self._found = self._sum(self._found).with_columns(pl.lit(0, pl.Int64).alias("__seen")), []
-        keyed = self._keyed(rows)
-        known = keyed.join(self._seen, on=self.keys, how="left", nulls_equal=True, maintain_order="left")
-        place = known.select(pl.col("__seen") + pl.int_range(pl.len()).over(self.keys)).to_series()
-        shares = (self.fractions[0], self.fractions[0] + self.fractions[1])
-        train, held = ((known["__rows"] * share).round().cast(pl.Int64) for share in shares)
-        now = self._sizes(rows).rename({"__rows": "__now"})
-        self._seen = self._seen.join(now, on=self.keys, how="left", nulls_equal=True).select(
-            *self.keys, "__rows", pl.col("__seen") + pl.col("__now").fill_null(0)
-        )
-        return rows.with_columns(_label(pl.lit(place < train), pl.lit(place < held)))
+    def labeller(self) -> Callable[[pl.DataFrame], pl.DataFrame]:
+        """A function that adds SPLIT to one chunk after the other, from the first."""
+        seen = self._found[0].with_columns(pl.lit(0, pl.Int64).alias("__seen"))
+
+        def label(rows: pl.DataFrame) -> pl.DataFrame:
+            nonlocal seen
+            known = self._keyed(rows).join(seen, on=self.keys, how="left", nulls_equal=True, maintain_order="left")
+            place = known.select(pl.col("__seen") + pl.int_range(pl.len()).over(self.keys)).to_series()
+            shares = (self.fractions[0], self.fractions[0] + self.fractions[1])
+            train, held = ((known["__rows"] * share).round().cast(pl.Int64) for share in shares)
+            now = self.sizes(rows).rename({"__rows": "__now"})
+            seen = seen.join(now, on=self.keys, how="left", nulls_equal=True).select(
+                *self.keys, "__rows", pl.col("__seen") + pl.col("__now").fill_null(0)
+            )
+            return rows.with_columns(_label(pl.lit(place < train), pl.lit(place < held)))
+
+        return label
+
+    def sizes(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of every key."""
+        return self._keyed(rows).group_by(self.keys).agg(pl.len().cast(pl.Int64).alias("__rows"))
 
     def _keyed(self, rows: pl.DataFrame) -> pl.DataFrame:
         if self.keys == [_ONE]:
             return pl.DataFrame({_ONE: pl.zeros(rows.height, pl.Int8, eager=True)})
         return rows.select(self.keys)
 
-    def _sizes(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return self._keyed(rows).group_by(self.keys).agg(pl.len().cast(pl.Int64).alias("__rows"))
-
-    def _sum(self, found: list[pl.DataFrame]) -> pl.DataFrame:
-        return pl.concat(found).group_by(self.keys).agg(pl.col("__rows").sum())
+    def _sum(self) -> pl.DataFrame:
+        return pl.concat(self._found).group_by(self.keys).agg(pl.col("__rows").sum())
 
 
 def by_bounds(rows: pl.DataFrame, column: str, train_until: object, validation_until: object) -> pl.DataFrame:

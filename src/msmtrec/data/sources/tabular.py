@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs, fingerprint_files
 from msmtrec.data.reading import batches, check_lines, collect, columns_of, expand, scan
 from msmtrec.data.sources.tabular_settings import Column, Label, Split
-from msmtrec.data.split import Counters, by_bounds, by_fractions
+from msmtrec.data.split import Shares, by_bounds, by_fractions
 from msmtrec.data.times import TIME, clock
 from msmtrec.errors import UserError, nearest
 from msmtrec.schema import Feature, Schema, Task
@@ -113,6 +113,7 @@ class Tabular(Settings):
         )
         paths = [path for part in parts for path in part.paths]
         whole: set[Path] = set()
+        divided: dict[_Part, Shares | pl.Series] = {}
 
         def stream() -> Iterator[Chunk]:
             for part in parts:
@@ -120,7 +121,9 @@ class Tabular(Settings):
                     if path not in whole:
                         check_lines(path)
                         whole.add(path)
-                yield from self._chunks(part)
+                if self.split.fractions and part not in divided:
+                    divided[part] = self._by_time(part) if self.split.time else self._in_order(part)
+                yield from self._chunks(part, divided.get(part))
 
         return Logs(
             schema,
@@ -180,11 +183,10 @@ class Tabular(Settings):
                 raise UserError(f"{path}: column '{name}' holds {kind}; only a multi-valued feature may hold lists")
         return frame
 
-    def _chunks(self, part: _Part) -> Iterator[Chunk]:
-        """Chunks with lists, SPLIT and one scenario each."""
+    def _chunks(self, part: _Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
+        """Chunks with lists, SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""
         split, place = self.split, 0
-        codes = self._fractions(part) if split.fractions and split.time else None
-        counters = self._counters(part) if split.fractions and not split.time else None
+        label = divided.labeller() if isinstance(divided, Shares) else None
         schema = part.frame.collect_schema()
         multi = [
             pl.col(name).str.split(column.separator)
@@ -197,10 +199,10 @@ class Tabular(Settings):
         ]
         frame = part.frame.with_columns(*multi, *([times.expression()] if times and bounds else []))
         for rows in batches(frame, *part.paths):
-            if codes is not None:
-                labelled = rows.with_columns(codes.slice(place, rows.height))
-            elif counters is not None:
-                labelled = counters.label(rows)
+            if isinstance(divided, pl.Series):
+                labelled = rows.with_columns(divided.slice(place, rows.height))
+            elif label is not None:
+                labelled = label(rows)
             elif times is None:
                 labelled = _by_column(rows, split.column or "", part.path)
             else:
@@ -215,15 +217,13 @@ class Tabular(Settings):
     def _keys(self) -> list[str]:
         return [column for column in dict.fromkeys((self.scenario, self.split.within)) if column]
 
-    def _counters(self, part: _Part) -> Counters:
-        """Fractions in file order: the rows of every key are counted first."""
+    def _in_order(self, part: _Part) -> Shares:
+        """Fractions in file order: the rows of every key are counted."""
         assert self.split.fractions is not None
-        counters = Counters(self._keys(), self.split.fractions)
-        for rows in batches(part.frame.select(self._keys() or pl.first()), *part.paths):
-            counters.count(rows)
-        return counters
+        keys = self._keys()
+        return Shares.counted(keys, self.split.fractions, batches(part.frame.select(keys or pl.first()), *part.paths))
 
-    def _fractions(self, part: _Part) -> pl.Series:
+    def _by_time(self, part: _Part) -> pl.Series:
         """SPLIT of every row in file order, where time decides: from the few columns that it takes, all in memory."""
         split, keys = self.split, self._keys()
         assert split.fractions is not None
@@ -235,7 +235,7 @@ class Tabular(Settings):
         return by_fractions(rows, split.fractions, keys or None).sort("__row")[SPLIT]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Part:
     """Files that are read one after the other, and the scenarios they hold."""
 

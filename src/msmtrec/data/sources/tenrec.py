@@ -12,7 +12,7 @@ from pydantic import Field
 from msmtrec.data.logs import Chunk, Logs, fingerprint_files
 from msmtrec.data.reading import batches, scan
 from msmtrec.data.repeats import Repeats
-from msmtrec.data.split import Counters
+from msmtrec.data.split import Shares
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
@@ -64,13 +64,15 @@ class Tenrec(Settings):
                     " put the file there by hand"
                 )
 
+        shares: dict[Path, Shares] = {}
+
         def stream() -> Iterator[Chunk]:
             for name, path in zip(self.scenarios, paths, strict=True):
-                counters = Counters(["user_id"], FRACTIONS)
+                if path not in shares:
+                    shares[path] = Shares.counted(["user_id"], FRACTIONS, self._rows(path))
+                label = shares[path].labeller()
                 for rows in self._rows(path):
-                    counters.count(rows)
-                for rows in self._rows(path):
-                    yield name, counters.label(rows)
+                    yield name, label(rows)
 
         users, items = IdSpace("hash", self.buckets), IdSpace("hash", self.buckets)
         return Logs(
