@@ -66,7 +66,7 @@ def train(
 
 @app.command()
 def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
-    """Reference rows and PF-MSMTrec on real logs, in about five minutes.
+    """Reference rows and PF-MSMTrec on real logs, in about four minutes.
 
     Example: `msmtrec demo --out runs/demo`
     """

