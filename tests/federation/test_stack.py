@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -115,6 +118,23 @@ def test_a_scenario_trains_the_rows_of_shared_tables_that_it_uses(synthetic: Enc
         train_stack(model, work, small, Optimiser(1e-2, weight_decay=1e-3))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_packed_rows_are_the_tables_rows(synthetic: EncodedData, dtype: torch.dtype) -> None:
+    packed, mapped = (Deck(synthetic, dtype, CPU, in_memory=size) for size in (1 << 20, 0))
+    index = torch.tensor([[0, 5, 5], [639, 2, 1]])
+    one, two = packed.gather(index), mapped.gather(index)
+    train = synthetic.whole["train"]
+    for ids, numeric, labels in (one, two):
+        assert (ids.dtype, numeric.dtype, labels.dtype) == (torch.int32, dtype, dtype)
+        assert torch.equal(numeric, torch.from_numpy(train.numeric)[index].to(dtype))
+        assert torch.equal(labels, torch.from_numpy(train.labels)[index].to(dtype))
+    assert torch.equal(two[0], torch.from_numpy(train.ids)[index])
+    split = packed.private_columns
+    assert torch.equal(one[0][..., :split], two[0][..., :split])
+    used = packed.used["scenario-0"]  # rows 0 … 629
+    assert torch.equal(used[one[0][0, :, split:].long()], two[0][0, :, split:].long())
+
+
 def test_the_penalty_is_its_gradient(synthetic: EncodedData) -> None:
     """One step from zero moments moves by sign(gradient): a huge penalty turns every W_scen towards its anchor."""
     model = MMoESettings().build(synthetic.layout)
@@ -150,9 +170,10 @@ def test_a_missing_task_does_not_train(synthetic: EncodedData) -> None:
     work = jobs(
         synthetic, model, torch.float64, dict.fromkeys(synthetic.scenarios, 3), dict.fromkeys(synthetic.scenarios, 64)
     )
-    deck = Deck(synthetic, torch.float64, CPU)
-    start, size = deck.starts["scenario-1"], deck.sizes["scenario-1"]
-    deck.labels[start : start + size, 1] = float("nan")
+    train = synthetic.whole["train"]
+    labels, first = np.array(train.labels), len(synthetic.tables["scenario-0"].splits["train"])
+    labels[first : first + len(synthetic.tables["scenario-1"].splits["train"]), 1] = np.nan
+    deck = Deck(replace(synthetic, whole={"train": replace(train, labels=labels)}), torch.float64, CPU)
     states, _ = train_stack(model, work, deck, Optimiser(1e-2))
     before, after = work[1].state.parameters, states[work[1].member].parameters
     assert torch.equal(before["tower.0.weight"][1], after["tower.0.weight"][1])

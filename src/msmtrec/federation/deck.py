@@ -12,11 +12,11 @@ from msmtrec.federation.member import Member
 from msmtrec.streams import torch_stream
 
 IN_MEMORY = 1 << 31
-"""Training rows of more bytes than this keep their ids as the memory-mapped cache has them."""
+"""Training rows of more bytes than this are gathered from the memory-mapped cache."""
 
 
 class Deck:
-    """All scenarios' training rows in one tensor per column group, so that a batch is one gather.
+    """All scenarios' training rows, packed into one tensor so that a batch is one gather.
 
     Shared tables are trained on the ids that a scenario's training rows use: Adam leaves any other row alone, since its
     gradient and moments are zero. That is exact, and most of the table. Weight decay moves every row and needs the
@@ -24,10 +24,10 @@ class Deck:
 
     Args:
         decay: whether weight decay is to be used.
-        in_memory: bytes of training rows up to which ids are copied into memory and renumbered.
+        in_memory: bytes of training rows up to which they are packed in memory; larger ones stay in three mapped files.
 
     Attributes:
-        used: scenario -> [rows] of the shared table, ascending; its ids in `ids` count within these.
+        used: scenario -> [rows] of the shared table, ascending; a batch's shared ids count within these.
     """
 
     def __init__(
@@ -40,7 +40,9 @@ class Deck:
         in_memory: int = IN_MEMORY,
     ) -> None:
         whole = data.whole["train"]
-        self.compact = not decay and sum(a.nbytes for a in (whole.ids, whole.numeric, whole.labels)) <= in_memory
+        small = sum(array.nbytes for array in (whole.ids, whole.numeric, whole.labels)) <= in_memory
+        self.compact = small and not decay
+        self.dtype, self.device = dtype, device
         self.private_columns = data.layout.private_columns
         self.starts: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
@@ -52,9 +54,19 @@ class Deck:
         ids = self._compact(data) if self.compact else whole.ids
         if not self.compact:
             self.used = dict.fromkeys(data.tables, torch.arange(data.layout.shared_rows))
-        self.ids = torch.from_numpy(ids).to(device)
-        self.numeric = torch.from_numpy(whole.numeric).to(device, dtype)
-        self.labels = torch.from_numpy(whole.labels).to(device, dtype)
+        groups = [ids, *(np.ascontiguousarray(array).view(np.int32) for array in (whole.numeric, whole.labels))]
+        groups = [np.concatenate(groups, 1)] if small else groups
+        self._groups = [torch.from_numpy(group).to(device) for group in groups]
+        self._ends = np.cumsum([whole.ids.shape[1], whole.numeric.shape[1], whole.labels.shape[1]]).tolist()
+
+    def gather(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows by number: ids [..., C] int32, numeric [..., M] and labels [..., T] in the training's own type."""
+        found = [group[index] for group in self._groups]
+        if len(found) == 1:
+            ids, numeric, labels = found[0].tensor_split(self._ends[:2], -1)
+        else:
+            ids, numeric, labels = found
+        return ids, numeric.view(torch.float32).to(self.dtype), labels.view(torch.float32).to(self.dtype)
 
     def _compact(self, data: EncodedData) -> NDArray[np.int32]:
         """A copy of the ids, shared ones renumbered within those that the scenario uses."""

@@ -53,7 +53,7 @@ class _Packed:
     """The members' tensors side by side: [K, ...], private and used rows of shared tables concatenated row-wise."""
 
     def __init__(self, model: Model, jobs: list[Job], deck: Deck) -> None:
-        self.roles, device = model.roles(), deck.ids.device
+        self.roles, device = model.roles(), deck.device
         self.shared = {n for n, r in self.roles.items() if r is Role.SHARED_EMBEDDING}
         self.used = [deck.used[job.member.scenario] for job in jobs]
         self.flat = {n for n, r in self.roles.items() if r in TABLES}
@@ -159,7 +159,7 @@ def _loss(
     step: int,
 ) -> Tensor:
     """Sum over members and tasks of the mean binary cross-entropy over labelled rows; filled-up rows weigh nothing."""
-    K, width, device = len(jobs), max(len(rows) for rows in chosen), deck.ids.device
+    K, width, device = len(jobs), max(len(rows) for rows in chosen), deck.device
     index = torch.zeros(K, width, dtype=torch.int64)
     valid = torch.zeros(K, width, 1, dtype=torch.bool)
     for k, (job, rows) in enumerate(zip(jobs, chosen, strict=True)):
@@ -168,12 +168,12 @@ def _loss(
         index[k, : len(rows)] = rows + start
         valid[k, : len(rows)] = True
     index, valid = index.to(device), valid.to(device)
-    ids, labels = deck.ids[index], deck.labels[index]  # [K, B, C], [K, B, T]
+    ids, numeric, labels = deck.gather(index)  # [K, B, C], [K, B, M], [K, B, T]
     split = deck.private_columns
     batch = Batch(
         shift(ids[:, :, :split], packed.offsets(Role.EMBEDDING, K, device)),
         shift(ids[:, :, split:], packed.offsets(Role.SHARED_EMBEDDING, K, device)),
-        deck.numeric[index],
+        numeric,
     )
     sizes = [len(rows) for rows in chosen]
     logits = model.forward(leaves, batch, partial(_dropout, model, jobs, sizes, step))
