@@ -18,13 +18,14 @@ import torch
 from msmtrec import rundir
 from msmtrec.cautions import cautions
 from msmtrec.config import Config, Row, load_config, parse_config
-from msmtrec.data.encode import default_cache, encode
+from msmtrec.data.encode import encode
 from msmtrec.data.table import EncodedData
 from msmtrec.errors import UserError
 from msmtrec.evaluation.results import Results, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.pool import RowTask, run_tasks
 from msmtrec.runtime.row import read_test_rows
+from msmtrec.settings import cache_directory
 
 Progress = Callable[[str, int, int], None]
 """(row, rounds done, rounds in all); a tuned row is named row/candidate"""
@@ -135,7 +136,7 @@ def _encode_all(config: Config) -> dict[str, EncodedData]:
         if row.entry.pooled and row.fine_tune:
             raise UserError(f"methods.{row.name}: a pooled model has no scenario to fine-tune to; remove fine_tune")
     logs = config.data.load()
-    cache = default_cache()
+    cache = cache_directory()
     encoded = {}
     for variant in dict.fromkeys(_variant(row) for row in rows):
         if variant == "shared" and not any(f.shared for f in logs.schema.features):

@@ -61,3 +61,10 @@ def count(raw: Any, what: str = "") -> int:
 def data_directory() -> Path:
     """`MSMTREC_DATA`, else ./data."""
     return Path(os.environ.get("MSMTREC_DATA") or "data")
+
+
+def cache_directory() -> Path:
+    """`MSMTREC_CACHE`, else the user's cache folder."""
+    if chosen := os.environ.get("MSMTREC_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msmtrec"

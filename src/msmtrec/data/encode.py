@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -52,15 +51,9 @@ def encode(logs: Logs, *, share: bool, cache: Path | None = None) -> EncodedData
             coder = coders[owner[scenario]]
             for (split,), part in rows.partition_by(SPLIT, as_dict=True, maintain_order=True).items():
                 writer.add(owner[scenario], scenario, str(split), *coder.encode(part, str(split), scenario))
+        logs.files.check()
         described = {table: (coder.private_rows, coder.profile()) for table, coder in coders.items()}
         return writer.finish(schema, fingerprint, logs.origin, described)
-
-
-def default_cache() -> Path:
-    """`MSMTREC_CACHE`, else the user's cache folder."""
-    if chosen := os.environ.get("MSMTREC_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msmtrec"
 
 
 def make_layout(schema: Schema, *, share: bool) -> Layout:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from msmtrec.data.snapshot import Snapshot
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, Schema
 
@@ -34,10 +33,11 @@ class Logs:
     Args:
         schema: what the rows mean; `schema.scenarios` names the scenarios in table order.
         stream: all rows, with the feature, label and group columns and SPLIT.
-        fingerprint: sha256 over the source files and everything that decides the rows.
+        fingerprint: over the source files and everything that decides the rows.
         origin: where the rows came from, for people and error messages.
         notes: decisions a reader should know (rows dropped, values cut).
         allow_one_class: accept splits in which a task has one class only (its AUC is then missing).
+        files: the source files as they were when the fingerprint was taken.
         parts: the scenarios whose rows a pooled table holds; empty where every scenario has its own table.
     """
 
@@ -47,6 +47,7 @@ class Logs:
     origin: str
     notes: tuple[str, ...] = ()
     allow_one_class: bool = False
+    files: Snapshot = field(default_factory=Snapshot)
     parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -87,14 +88,3 @@ def in_memory(frames: Mapping[str, pl.DataFrame]) -> Stream:
                 yield name, frame.slice(start, CHUNK)
 
     return stream
-
-
-def fingerprint_files(paths: list[Path]) -> str:
-    """sha256 over names and contents, in the order given."""
-    digest = sha256()
-    for path in paths:
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()

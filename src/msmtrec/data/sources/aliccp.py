@@ -12,8 +12,9 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs, fingerprint_files
+from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs
 from msmtrec.data.reading import batches, scan
+from msmtrec.data.snapshot import snapshot
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Name, Settings, data_directory
@@ -66,6 +67,7 @@ class AliCCP(Settings):
                     f"no Ali-CCP log {path}; the release is Tianchi data set 408, which asks for a login: put its"
                     f" processed form ({', '.join(_FILES.values())}) there"
                 )
+        files = snapshot(paths)
         many, few = IdSpace("hash", self.buckets), IdSpace("hash", 1024)
         return Logs(
             Schema(
@@ -80,10 +82,11 @@ class AliCCP(Settings):
                 group="101",
             ),
             self._stream,
-            fingerprint=f"{fingerprint_files(paths)}:{self.model_dump_json(exclude={'folder'})}",
+            fingerprint=f"{files.digest}:{self.model_dump_json(exclude={'folder'})}",
             origin=str(paths[0].parent),
             notes=(f"rows that convert without a click: {self.contradictions}",),
             allow_one_class=self.allow_one_class,
+            files=files,
         )
 
     def _stream(self) -> Iterator[Chunk]:

@@ -16,8 +16,9 @@ from typing import IO, Literal
 import polars as pl
 from pydantic import Field
 
-from msmtrec.data.logs import SPLIT, Chunk, Logs, fingerprint_files
+from msmtrec.data.logs import SPLIT, Chunk, Logs
 from msmtrec.data.reading import batches, csv_blocks, scan
+from msmtrec.data.snapshot import snapshot
 from msmtrec.data.split import by_hash
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
@@ -80,6 +81,7 @@ class AliExpress(Settings):
                         yield country, rows.with_columns(split.alias(SPLIT))
 
         paths = [path for files in found.values() for path in files.paths()]
+        files = snapshot(paths)
         return Logs(
             Schema(
                 name="AliExpress",
@@ -92,12 +94,13 @@ class AliExpress(Settings):
                 group="search_id",
             ),
             stream,
-            fingerprint=f"{fingerprint_files(paths)}:{self.model_dump_json(exclude={'folder'})}",
+            fingerprint=f"{files.digest}:{self.model_dump_json(exclude={'folder'})}",
             origin=str(self._files()),
             notes=(
                 f"{self.validation:.0%} of the training search pages are validation rows, by a hash of the search id",
             ),
             allow_one_class=self.allow_one_class,
+            files=files,
         )
 
     def _find(self, country: str) -> Processed | Original:

@@ -13,7 +13,8 @@ import polars as pl
 from pydantic import Field
 
 from msmtrec.data.fetch import Archive, Remote
-from msmtrec.data.logs import SPLIT, Logs, fingerprint_files, in_memory
+from msmtrec.data.logs import SPLIT, Logs, in_memory
+from msmtrec.data.snapshot import snapshot
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
@@ -128,14 +129,15 @@ class KuaiRand(Settings):
             scenarios={str(tab): self.tasks for tab in self.tabs},
             group="user_id",
         )
-        content = fingerprint_files([*paths, *(folder / name for name in _FEATURE_FILES)])
+        files = snapshot([*paths, *(folder / name for name in _FEATURE_FILES)])
         return Logs(
             schema,
             in_memory(frames),
-            fingerprint=f"{content}:{self.tabs}",
+            fingerprint=f"{files.digest}:{self.tabs}",
             origin=str(folder),
             notes=("window 25 April - 8 May 2022; rows of other tabs left out",),
             allow_one_class=self.allow_one_class,
+            files=files,
         )
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 import polars as pl
 
 from msmtrec.data.fetch import Archive, Remote
-from msmtrec.data.logs import Logs, fingerprint_files, in_memory
+from msmtrec.data.logs import Logs, in_memory
+from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.grouplens import (
     LICENCE,
     Frames,
@@ -115,14 +116,15 @@ class MovieLens(Settings):
             scenarios=dict.fromkeys(conditions, ("click", "like")),
             group="user_id",
         )
-        files = sorted(p for p in folder.iterdir() if p.suffix in (".dat", ".inter", ".user", ".item"))
+        files = snapshot(sorted(p for p in folder.iterdir() if p.suffix in (".dat", ".inter", ".user", ".item")))
         return Logs(
             schema,
             in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),
-            fingerprint=f"{fingerprint_files(files)}:{self.scenarios}:{self.split}",
+            fingerprint=f"{files.digest}:{self.scenarios}:{self.split}",
             origin=str(folder),
             notes=(f"{form} form; the rating itself and the time are not features",),
             allow_one_class=self.allow_one_class,
+            files=files,
         )
 
 

@@ -12,7 +12,8 @@ from typing import Literal
 import polars as pl
 
 from msmtrec.data.fetch import Archive, Remote
-from msmtrec.data.logs import Logs, fingerprint_files, in_memory
+from msmtrec.data.logs import Logs, in_memory
+from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.grouplens import (
     LICENCE,
     Frames,
@@ -116,13 +117,15 @@ class MovieLens100K(Settings):
             scenarios=dict.fromkeys(conditions, ("click", "like")),
             group="user_id",
         )
+        files = snapshot(folder / name for name in FORMS[form])
         return Logs(
             schema,
             in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),
-            fingerprint=f"{fingerprint_files([folder / name for name in FORMS[form]])}:{self.scenarios}:{self.split}",
+            fingerprint=f"{files.digest}:{self.scenarios}:{self.split}",
             origin=str(folder),
             notes=(f"{form} form; the rating and the time are not features",),
             allow_one_class=self.allow_one_class,
+            files=files,
         )
 
 

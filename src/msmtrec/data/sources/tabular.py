@@ -10,8 +10,9 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs, fingerprint_files
+from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs
 from msmtrec.data.reading import batches, check_lines, collect, columns_of, expand, scan
+from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.tabular_settings import Column, Label, Split
 from msmtrec.data.split import Shares, by_bounds, by_fractions
 from msmtrec.data.times import TIME, clock
@@ -111,7 +112,8 @@ class Tabular(Settings):
             scenarios=has,
             group=self.group,
         )
-        paths = [path for part in parts for path in part.paths]
+        files = snapshot(path for part in parts for path in part.paths)
+        paths = list(files.stamps)
         whole: set[Path] = set()
         divided: dict[_Part, Shares | pl.Series] = {}
 
@@ -128,9 +130,10 @@ class Tabular(Settings):
         return Logs(
             schema,
             stream,
-            fingerprint=fingerprint_files(paths) + self.model_dump_json() + (_TIMES if self.split.time else ""),
+            fingerprint=files.digest + self.model_dump_json() + (_TIMES if self.split.time else ""),
             origin=", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else ""),
             allow_one_class=self.allow_one_class,
+            files=files,
         )
 
     def _together(self, files: Files) -> _Part:

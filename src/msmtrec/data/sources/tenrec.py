@@ -9,9 +9,10 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from msmtrec.data.logs import Chunk, Logs, fingerprint_files
+from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.reading import batches, scan
 from msmtrec.data.repeats import Repeats
+from msmtrec.data.snapshot import snapshot
 from msmtrec.data.split import Shares
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
@@ -74,6 +75,7 @@ class Tenrec(Settings):
                 for rows in self._rows(path):
                     yield name, label(rows)
 
+        files = snapshot(paths)
         users, items = IdSpace("hash", self.buckets), IdSpace("hash", self.buckets)
         return Logs(
             Schema(
@@ -90,13 +92,14 @@ class Tenrec(Settings):
                 group="user_id",
             ),
             stream,
-            fingerprint=f"{fingerprint_files(paths)}:{self.model_dump_json(exclude={'folder'})}",
+            fingerprint=f"{files.digest}:{self.model_dump_json(exclude={'folder'})}",
             origin=str(paths[0].parent),
             notes=(
                 "80/10/10 of each user's rows in file order: the release has no times",
                 "watching_times is known only after the impression and is left out",
             ),
             allow_one_class=self.allow_one_class,
+            files=files,
         )
 
     def _rows(self, path: Path) -> Iterator[pl.DataFrame]:

@@ -1,0 +1,90 @@
+"""What files held when they were first looked at: a digest for the cache's key, and a way to notice later changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import file_digest, sha256
+from pathlib import Path
+
+from msmtrec.errors import UserError
+from msmtrec.settings import cache_directory
+
+_LARGE = 1 << 24
+"""Bytes from which a file's digest is remembered."""
+_SETTLED = 2_000_000_000
+"""Nanoseconds after which a change would have another time stamp."""
+
+Stamp = tuple[int, int, int, int]
+"""Size, times of the last change of contents and of the entry, number: what a change of the file cannot leave alike."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Files as they were when the snapshot was taken.
+
+    Args:
+        digest: sha256 over names and contents, in order.
+        stamps: file -> what the file system said of it.
+    """
+
+    digest: str = ""
+    stamps: Mapping[Path, Stamp] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Nothing has changed since.
+
+        Raises:
+            UserError: a file has.
+        """
+        for path, stamp in self.stamps.items():
+            if _stamp(path) != stamp:
+                raise UserError(f"{path} changed while it was read; start again when nothing writes to it")
+
+
+def snapshot(paths: Iterable[Path]) -> Snapshot:
+    """Read every file once; a large one whose digest is known and that has not changed since is not read again.
+
+    Raises:
+        UserError: a file is gone, unreadable, or changes meanwhile.
+    """
+    whole, stamps = sha256(), {}
+    for path in paths:
+        stamps[path] = _stamp(path)
+        whole.update(f"{path.name}\0{_digest(path, stamps[path])}\n".encode())
+    found = Snapshot(whole.hexdigest(), stamps)
+    found.check()
+    return found
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _digest(path: Path, stamp: Stamp) -> str:
+    known = cache_directory() / "digests" / f"{sha256(str(path.resolve()).encode()).hexdigest()[:24]}.json"
+    if stamp[0] >= _LARGE:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            remembered = json.loads(known.read_text())
+            if tuple(remembered["stamp"]) == stamp:
+                return str(remembered["sha256"])
+    try:
+        with path.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if stamp[0] >= _LARGE and time.time_ns() - max(stamp[1], stamp[2]) > _SETTLED:
+        with suppress(OSError):  # then it is read again next time
+            known.parent.mkdir(parents=True, exist_ok=True)
+            temporary = known.with_suffix(f".{os.getpid()}")
+            temporary.write_text(json.dumps({"stamp": stamp, "sha256": digest}))
+            temporary.replace(known)
+    return digest
