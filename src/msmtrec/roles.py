@@ -17,6 +17,7 @@ class Role(StrEnum):
     EXPERT_LOCAL = "expert.local"  # W_loc, or a whole plain expert's local part
     EXPERT_TASK = "expert.task"  # W_task
     EXPERT_SCENARIO = "expert.scenario"  # W_scen; without the template: the whole expert
+    ATTENTION = "attention"  # what weighs the values of a sequence
     GATE = "gate"
     TOWER = "tower"
     NORM_AFFINE = "norm.affine"
@@ -35,7 +36,7 @@ class Policy(StrEnum):
 
 EXPERTS = (Role.EXPERT_LOCAL, Role.EXPERT_TASK, Role.EXPERT_SCENARIO)
 """All parts of an expert."""
-BODY_AND_HEAD = (*EXPERTS, Role.GATE, Role.TOWER, Role.NORM_AFFINE, Role.NORM_STATISTICS)
+BODY_AND_HEAD = (*EXPERTS, Role.ATTENTION, Role.GATE, Role.TOWER, Role.NORM_AFFINE, Role.NORM_STATISTICS)
 """Everything but the embeddings."""
 TABLES = (Role.EMBEDDING, Role.SHARED_EMBEDDING)
 """Looked up by id: members' tables are concatenated, not stacked."""

@@ -60,27 +60,56 @@ class Feature:
 
     Args:
         name: column name.
-        kind: `categorical`, `numeric`, or `multi` (several values a row, mean-pooled).
+        kind: `categorical`, `numeric`, `multi` (several values a row, mean-pooled), or `sequence` (recent values in
+            order, such as the items a user has seen).
         shared: the agreed id space, where scenarios have this field's values in common; None keeps the field private.
-        log: numeric only: log(1 + x) before standardising (negative values are refused).
-        max_values: multi only: how many values of a row are kept, in the order given.
+        hash: buckets of a private field's table, instead of a vocabulary of the training rows' values.
+        min_count: training rows that a value of a private vocabulary needs; rarer ones are unknown values.
+        scale: numeric: `standard` deviations from the mean; `log`: of log(1 + x) (negative values are refused);
+            `quantile`: the normal score of the value's rank among the training rows.
+        max_values: multi and sequence: how many values of a row are kept, the first ones or the newest ones.
+        newest: sequence: at which end of the list the newest value stands, `last` or `first`.
+        of: sequence: the categorical feature whose ids and embeddings the values have, as items seen and item shown.
+        pooling: sequence: `mean`, or `attention` of the value of `of` over the sequence.
         missing: numeric only: values may be missing, which a second column then says; False refuses missing values.
     """
 
     name: str
-    kind: Literal["categorical", "numeric", "multi"] = "categorical"
+    kind: Literal["categorical", "numeric", "multi", "sequence"] = "categorical"
     shared: IdSpace | None = None
-    log: bool = False
+    hash: int | None = None
+    min_count: int = 1
+    scale: Literal["standard", "log", "quantile"] = "standard"
     max_values: int = 1
+    newest: Literal["last", "first"] = "last"
+    of: str | None = None
+    pooling: Literal["mean", "attention"] = "mean"
     missing: bool = True
 
     def __post_init__(self) -> None:
-        if self.kind == "numeric" and self.shared is not None:
-            raise UserError(f"feature '{self.name}': a numeric feature has no ids to share; remove 'shared'")
-        if self.kind != "multi" and self.max_values != 1:
-            raise UserError(f"feature '{self.name}': max_values needs kind 'multi'")
-        if self.max_values < 1:
-            raise UserError(f"feature '{self.name}': max_values must be at least 1, not {self.max_values}")
+        has_ids = self.kind != "numeric"
+        for option, used, fits, need in (
+            ("shared", self.shared is not None, has_ids and self.of is None, "ids of its own"),
+            ("hash", self.hash is not None, has_ids and self.of is None, "ids of its own"),
+            ("min_count", self.min_count != 1, has_ids and self.of is None, "ids of its own"),
+            ("scale", self.scale != "standard", not has_ids, "kind 'numeric'"),
+            ("missing", not self.missing, not has_ids, "kind 'numeric'"),
+            ("max_values", self.max_values != 1, self.has_lists, "kind 'multi' or 'sequence'"),
+            ("newest", self.newest != "last", self.kind == "sequence", "kind 'sequence'"),
+            ("of", self.of is not None, self.kind == "sequence", "kind 'sequence'"),
+            ("pooling", self.pooling != "mean", self.of is not None, "'of', the feature that attends"),
+            ("min_count", self.min_count != 1, self.hash is None, "a vocabulary, which 'hash' replaces"),
+        ):
+            if used and not fits:
+                raise UserError(f"feature '{self.name}' ({self.kind}): {option} needs {need}; remove {option}")
+        for option in ("hash", "min_count", "max_values"):
+            if (value := getattr(self, option)) is not None and value < 1:
+                raise UserError(f"feature '{self.name}': {option} must be at least 1, not {value}")
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether a row holds several values."""
+        return self.kind in ("multi", "sequence")
 
 
 @dataclass(frozen=True)
@@ -137,6 +166,14 @@ class Schema:
                     f"data set '{self.name}': column '{feature.name}' is a label and also a feature (leakage);"
                     " remove it from the features"
                 )
+        for feature in self.features:
+            if feature.of is not None and not any(
+                f.name == feature.of and f.kind == "categorical" for f in self.features
+            ):
+                raise UserError(
+                    f"data set '{self.name}': feature '{feature.name}' is a sequence of '{feature.of}', which is no"
+                    " categorical feature; declare that or remove 'of'"
+                )
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -148,8 +185,12 @@ class Schema:
 
     @property
     def categorical(self) -> tuple[Feature, ...]:
-        """Categorical and multi-valued fields."""
+        """Everything but numerics: fields with ids."""
         return tuple(f for f in self.features if f.kind != "numeric")
+
+    def owner(self, feature: Feature) -> Feature:
+        """The feature whose id space and embeddings a field uses: its own, or those it is a sequence of."""
+        return next(f for f in self.features if f.name == (feature.of or feature.name))
 
     def has_task(self, scenario: str) -> list[bool]:
         """[T] whether the scenario has each task."""

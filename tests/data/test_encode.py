@@ -17,7 +17,7 @@ SCHEMA = Schema(
         Feature("item", shared=IdSpace("ids", 5)),
         Feature("word", shared=IdSpace("hash", 1000)),
         Feature("tags", "multi", max_values=2),
-        Feature("price", "numeric", log=True),
+        Feature("price", "numeric", scale="log"),
     ),
     (Task("click"), Task("buy", within="click")),
     {"a": ("click", "buy"), "b": ("click",)},
@@ -125,7 +125,7 @@ def test_the_cache_gives_the_same_tables_and_is_keyed_by_content(tmp_path: Path)
         ),
         (pl.lit(float("inf")).alias("price"), r"holds inf in 6 rows"),
         (pl.lit("cheap").alias("price"), r"holds text \('cheap'\); declare it categorical"),
-        (pl.lit(-1.0).alias("price"), r"has log: true but holds -1.0"),
+        (pl.lit(-1.0).alias("price"), r"has scale: log but holds -1.0"),
         (pl.lit("train").alias(SPLIT), r"scenario 'a' has no validation rows"),
     ],
 )

@@ -9,16 +9,26 @@ from msmtrec.models.reference import reference_forward
 from msmtrec.roles import Role
 
 LAYOUT = Layout(
-    (Field("user", 0, 1, False), Field("tags", 1, 3, False), Field("item", 4, 1, True)), 4, 11, ("click", "like")
+    (
+        Field("user", 0, 1, False),
+        Field("tags", 1, 3, False),
+        Field("bought", 4, 2, False, attends="user"),
+        Field("item", 6, 1, True),
+        Field("seen", 7, 3, True, attends="item"),
+        Field("liked", 10, 2, True, attends="item"),
+    ),
+    4,
+    11,
+    ("click", "like"),
 )
 PRIVATE_ROWS = 17
 
 
 def rows(N: int, seed: int = 0) -> Rows:
     random = np.random.default_rng(seed)
-    ids = random.integers(0, 11, size=(N, 5)).astype(np.int32)
-    ids[::2, 3] = -1
-    ids[::3, 2:4] = -1
+    ids = random.integers(0, 11, size=(N, 12)).astype(np.int32)
+    ids[::2, 3] = ids[::2, 9] = -1
+    ids[::3, 2:4] = ids[::3, 8:10] = ids[1::3, 11] = ids[::5, 5] = -1
     return Rows(
         ids,
         random.normal(size=(N, 4)).astype(np.float32),
@@ -87,6 +97,23 @@ def test_the_gate_is_a_softmax_over_experts() -> None:
             same[name] = params[name][:1].expand_as(params[name]).clone()
     other = {**same, "gate": torch.randn_like(params["gate"])}
     assert torch.allclose(predict(model, same, rows(9)), predict(model, other, rows(9)))
+
+
+def test_attention_starts_near_the_mean_and_can_pick_one_value() -> None:
+    model, params = scrambled(MMoESettings(embedding_dim=3))
+    data = rows(20)
+    start = model.initialise(0, "a", PRIVATE_ROWS, torch.float64)
+    batch = single_batch(model, data, start["gate"])
+    pieces = model.inputs(with_member_axis(model, start), batch)[0]
+    seen = pieces[:, 4 * 3 : 5 * 3]
+    table, ids = start["shared_embedding"], torch.from_numpy(data.ids[:, 7:10]).long()
+    mean = torch.stack([table[row[row >= 0]].mean(0) for row in ids])
+    assert torch.allclose(seen, mean, atol=1e-3)
+    assert not torch.allclose(seen, mean, atol=1e-12)
+    sharp = {**params, "attention": 1e6 * params["attention"]}
+    picked = model.inputs(with_member_axis(model, sharp), batch)[0][:, 4 * 3 : 5 * 3]
+    nearest = torch.cdist(picked, sharp["shared_embedding"]).min(1).values
+    assert nearest.max() < 1e-6
 
 
 def test_templates_first_forward_equals_the_plain_models(synthetic: EncodedData) -> None:

@@ -67,18 +67,20 @@ def _check_labels(logs: Logs, table: str, found: Survey) -> None:
 def _check_features(logs: Logs, table: str, found: Survey) -> None:
     """Numerics are finite numbers or missing; multi-valued columns are lists."""
     for feature in logs.schema.numeric:
-        moments = found.numeric[feature.name]
+        column = found.numeric[feature.name]
         where = f"{logs.origin}: numeric column '{feature.name}' of scenario '{table}'"
-        if moments.text is not None:
-            raise UserError(f"{where} holds text ({moments.text}); declare it categorical or clean it")
-        if moments.bad:
+        if column.text is not None:
+            raise UserError(f"{where} holds text ({column.text}); declare it categorical or clean it")
+        if column.bad:
             raise UserError(
-                f"{where} holds {moments.example} in {moments.bad} rows (first: row {moments.first_row} of the"
+                f"{where} holds {column.example} in {column.bad} rows (first: row {column.first_row} of the"
                 " scenario); leave a missing value empty"
             )
-        if moments.missing and not feature.missing:
-            raise UserError(f"{where} is missing in {moments.missing} rows but declared complete; set missing: true")
-        if feature.log and moments.lowest < 0:
-            raise UserError(f"{where} has log: true but holds {moments.lowest!r}; remove log or clean it")
+        if column.missing and not feature.missing:
+            raise UserError(f"{where} is missing in {column.missing} rows but declared complete; set missing: true")
+        if feature.scale == "log" and column.lowest < 0:
+            raise UserError(f"{where} has scale: log but holds {column.lowest!r}; remove scale or clean it")
     if found.odd_kind is not None:
-        raise UserError(f"{logs.origin}: multi-valued column '{found.odd_kind}' of scenario '{table}' is no list")
+        raise UserError(
+            f"{logs.origin}: column '{found.odd_kind}' of scenario '{table}' holds no lists, as multi and sequence do"
+        )

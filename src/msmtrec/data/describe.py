@@ -118,7 +118,7 @@ def _alone(feature: Feature, label: str, train: pl.DataFrame, held: pl.DataFrame
         rows.select(pl.col(feature.name).alias("value"), pl.col(label).cast(pl.Float64)).with_row_index("row")
         for rows in (train, held)
     )
-    if feature.kind == "multi":
+    if feature.has_lists:
         seen, asked = seen.explode("value"), asked.explode("value")
     rate = seen.group_by("value").agg(pl.col(label).mean().alias("rate"))
     known = asked.join(rate, on="value", how="left", nulls_equal=True)

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from msmtrec.data.checks import check
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
-from msmtrec.data.survey import Survey, scaled, survey
+from msmtrec.data.scaling import values_of
+from msmtrec.data.survey import Survey, newest, survey
 from msmtrec.data.table import EncodedData, Field, Layout, open_encoded
 from msmtrec.data.writer import TableWriter
 from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
 
-ENCODING = 5
+ENCODING = 6
 """Version of the encoded form; part of the cache key."""
 
 
@@ -60,13 +61,15 @@ def make_layout(schema: Schema, *, share: bool) -> Layout:
     """Private columns first, then shared ones, each group in schema order."""
 
     def is_shared(feature: Feature) -> bool:
-        return share and feature.shared is not None
+        return share and schema.owner(feature).shared is not None
 
     fields, column = [], 0
     for feature in sorted(schema.categorical, key=is_shared):
-        fields.append(Field(feature.name, column, feature.max_values, is_shared(feature)))
+        attends = feature.of if feature.pooling == "attention" else None
+        fields.append(Field(feature.name, column, feature.max_values, is_shared(feature), attends))
         column += feature.max_values
-    shared_rows = sum(FIRST_ID + f.shared.size for f in schema.categorical if share and f.shared is not None)
+    spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
+    shared_rows = sum(FIRST_ID + space.size for space in spaces)
     return Layout(tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names)
 
 
@@ -86,15 +89,19 @@ class Coder:
         self.offsets: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
         starts = {True: 0, False: 0}
+        owners = {field.name: self.features[field.name].of or field.name for field in layout.fields}
         for field in layout.fields:
-            shared = self.features[field.name].shared
-            space = shared if field.shared and shared else found.tallies[field.name].values()
+            if owners[field.name] != field.name:
+                continue
+            space = _space(self.features[field.name], field, found)
             size = space.size if isinstance(space, IdSpace) else len(space)
             self.spaces[field.name], self.sizes[field.name] = space, size
             self.offsets[field.name] = starts[field.shared]
             starts[field.shared] += FIRST_ID + size
+        for name, owner in owners.items():  # a sequence uses the table of what it is a sequence of
+            self.spaces[name], self.offsets[name] = self.spaces[owner], self.offsets[owner]
         self.private_rows = max(starts[False], 1)
-        self.scalers = {f.name: (found.numeric[f.name].mean, found.numeric[f.name].deviation) for f in schema.numeric}
+        self.scalers = {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric}
         self.unknown: dict[str, dict[str, list[int]]] = {
             field.name: {split: [0, 0] for split in SPLITS} for field in layout.fields
         }
@@ -116,10 +123,9 @@ class Coder:
         numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
-            mean, deviation = self.scalers[feature.name]
-            values = scaled(rows[feature.name], feature)
+            values = values_of(rows[feature.name], feature)
             missing = np.isnan(values)
-            numeric[:, column] = np.where(missing, 0.0, (values - mean) / deviation)
+            numeric[:, column] = np.where(missing, 0.0, self.scalers[feature.name].apply(values))
             if feature.missing:
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
         return ids, numeric, self._labels(rows), self._groups(rows, scenario)
@@ -150,22 +156,31 @@ class Coder:
                 name: {split: unknown / max(known, 1) for split, (unknown, known) in splits.items()}
                 for name, splits in self.unknown.items()
             },
-            "scaler": {name: list(scaler) for name, scaler in self.scalers.items()},
-            "values": {name: space for name, space in self.spaces.items() if isinstance(space, pl.Series)},
+            "scaler": {name: scaler.as_dict() for name, scaler in self.scalers.items()},
+            "values": {name: self.spaces[name] for name in self.sizes if isinstance(self.spaces[name], pl.Series)},
         }
+
+
+def _space(feature: Feature, field: Field, found: Survey) -> IdSpace | pl.Series:
+    """A field's id space: agreed, hashed, or the vocabulary of the training rows."""
+    if field.shared and feature.shared:
+        return feature.shared
+    return IdSpace("hash", feature.hash) if feature.hash else found.tallies[feature.name].values()
 
 
 def _encode_field(values: pl.Series, feature: Feature, space: IdSpace | pl.Series) -> NDArray[np.int32]:
     """[N] values -> [N, width] ids within the field."""
-    if feature.kind != "multi":
+    if not feature.has_lists:
         return _encode_ids(values, space)[:, None]
-    columns = []
-    for place in range(feature.max_values):
-        column = _encode_ids(values.list.get(place, null_on_oob=True), space)
-        if place > 0:
-            column[column == MISSING_ID] = PADDING
-        columns.append(column)
-    return np.stack(columns, 1)
+    lists = newest(values, feature) if feature.kind == "sequence" else values.list.head(feature.max_values)
+    lengths = lists.list.len().fill_null(0).cast(pl.Int64).clip(1).to_numpy()
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    found = _encode_ids(lists.explode(empty_as_null=True, keep_nulls=True), space)
+    found[(place > 0) & (found == MISSING_ID)] = PADDING
+    ids = np.full((len(lengths), feature.max_values), PADDING, np.int32)
+    ids[row, place] = found
+    return ids
 
 
 def _encode_ids(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int32]:

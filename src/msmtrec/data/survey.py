@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
+from msmtrec.data.scaling import Moments, Sample, values_of
 from msmtrec.schema import Feature, Schema
 
 
@@ -30,12 +31,10 @@ class Labels:
 
 
 @dataclass
-class Moments:
-    """A numeric column: mean and squared deviations of its training rows; the first row that is no finite number."""
+class Numeric:
+    """A numeric column: what scales it, and the first row that is no finite number."""
 
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
+    fit: Moments | Sample
     lowest: float = math.inf
     bad: int = 0
     example: float = math.nan
@@ -43,44 +42,39 @@ class Moments:
     text: str | None = None
     missing: int = 0
 
-    def add(self, values: NDArray[np.float64]) -> None:
-        """Merge the moments of more values (Chan, Golub & LeVeque 1983)."""
-        if not len(values):
-            return
-        mean, count = float(values.mean()), self.count + len(values)
-        step = mean - self.mean
-        self.squares += float(((values - mean) ** 2).sum()) + step * step * self.count * len(values) / count
-        self.mean += step * len(values) / count
-        self.count = count
-
-    @property
-    def deviation(self) -> float:
-        """Of the training rows; 1 where they do not differ."""
-        return math.sqrt(self.squares / self.count) or 1.0 if self.count else 1.0
-
 
 class Tally:
-    """The distinct values of a private field's training rows."""
+    """The distinct values of a private field's training rows, and how often each occurs where that matters."""
 
-    def __init__(self) -> None:
-        self._found = [pl.Series([], dtype=pl.String)]
+    def __init__(self, min_count: int = 1) -> None:
+        self.min_count = min_count
+        self._found: list[pl.DataFrame] = []
         self._kept = self._more = 0
 
     def add(self, values: pl.Series) -> None:
-        new = values.drop_nulls().unique().cast(pl.String)
-        self._found.append(new)
-        self._more += len(new)
+        known = values.drop_nulls().alias("value").to_frame().lazy()
+        times = [pl.len().cast(pl.Int64).alias("times")] if self.min_count > 1 else []
+        new = known.group_by("value").agg(*times).select(pl.col("value").cast(pl.String), *(["times"] if times else []))
+        self._found.append(new.collect())
+        self._more += self._found[-1].height
         if self._more > max(self._kept, 1_000_000):  # merged whenever it has doubled
             self._merge()
 
     def _merge(self) -> None:
-        self._found = [pl.concat(self._found).unique()]
-        self._kept, self._more = len(self._found[0]), 0
+        whole = pl.concat(self._found)
+        times = [pl.col("times").sum()] if self.min_count > 1 else []
+        self._found = [whole.group_by("value").agg(*times)]
+        self._kept, self._more = self._found[0].height, 0
 
     def values(self) -> pl.Series:
-        """Sorted; a field that is always missing has one unused value."""
+        """Sorted, those that are frequent enough; a field without any has one unused value."""
+        if not self._found:
+            return pl.Series([""])
         self._merge()
-        found = self._found[0].sort()
+        known = self._found[0]
+        if self.min_count > 1:
+            known = known.filter(pl.col("times") >= self.min_count)
+        found = known["value"].sort()
         return found if len(found) else pl.Series([""])
 
 
@@ -91,14 +85,14 @@ class Survey:
     Args:
         rows: part -> split -> rows; parts are the scenarios of a pooled table, else the scenario itself.
         labels: task -> split -> counts.
-        numeric: feature -> moments.
+        numeric: feature -> what scales it.
         tallies: private categorical feature -> distinct training values.
         missing: a declared column that the rows do not have, with the columns they do have.
     """
 
     rows: dict[str, dict[str, int]]
     labels: dict[str, dict[str, Labels]]
-    numeric: dict[str, Moments]
+    numeric: dict[str, Numeric]
     tallies: dict[str, Tally]
     odd_kind: str | None = None
     missing: tuple[str, list[str]] | None = None
@@ -122,8 +116,12 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
     return Survey(
         {part: dict.fromkeys(SPLITS, 0) for part in parts},
         {name: {split: Labels() for split in SPLITS} for name in schema.scenarios[table]},
-        {feature.name: Moments() for feature in schema.numeric},
-        {f.name: Tally() for f in schema.categorical if not (share and f.shared)},
+        {f.name: Numeric(Sample() if f.scale == "quantile" else Moments()) for f in schema.numeric},
+        {
+            f.name: Tally(f.min_count)
+            for f in schema.categorical
+            if not (share and f.shared) and f.hash is None and f.of is None
+        },
     )
 
 
@@ -141,14 +139,17 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
             parent = next((t.label for t in present if t.name == task.within), None)
             _add_labels(s.labels[task.name][split], part, task.label, parent)
     train = parts.get("train", rows.clear())
+    in_training = (rows[SPLIT] == "train").to_numpy()
     for feature in schema.numeric:
-        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], train[feature.name], s.seen)
+        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_training, s.seen)
     for feature in schema.categorical:
-        if feature.kind == "multi" and not isinstance(rows.schema[feature.name], pl.List):
+        if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
             s.odd_kind = s.odd_kind or feature.name
-        elif feature.name in s.tallies:
+        elif (tally := s.tallies.get(feature.of or feature.name)) is not None:
             values = train[feature.name]
-            s.tallies[feature.name].add(values.explode() if feature.kind == "multi" else values)
+            if feature.kind == "sequence":
+                values = newest(values, feature)
+            tally.add(values.explode() if feature.has_lists else values)
     s.seen += rows.height
 
 
@@ -170,13 +171,15 @@ def _add_labels(found: Labels, rows: pl.DataFrame, label: str, parent: str | Non
         found.outside_parent += int(((numbers == 1) & (rows[parent].cast(pl.Float64) == 0)).sum())
 
 
-def _add_numeric(found: Moments, feature: Feature, values: pl.Series, train: pl.Series, before: int) -> None:
-    if not values.dtype.is_numeric() and values.dtype not in (pl.Boolean, pl.Null):
-        odd = values.drop_nulls().head(1).to_list()
+def _add_numeric(
+    found: Numeric, feature: Feature, column: pl.Series, in_training: NDArray[np.bool_], before: int
+) -> None:
+    if not column.dtype.is_numeric() and column.dtype not in (pl.Boolean, pl.Null):
+        odd = column.drop_nulls().head(1).to_list()
         found.text = found.text or repr(odd[0] if odd else "empty")
         return
-    found.missing += values.null_count()
-    numbers = values.cast(pl.Float64)
+    found.missing += column.null_count()
+    numbers = column.cast(pl.Float64)
     bad = (~numbers.is_finite()).fill_null(False)
     if bad.any():
         if not found.bad:
@@ -187,11 +190,12 @@ def _add_numeric(found: Moments, feature: Feature, values: pl.Series, train: pl.
     lowest = numbers.min()
     if isinstance(lowest, float):
         found.lowest = min(found.lowest, lowest)
-    if not (feature.log and found.lowest < 0):
-        found.add(scaled(train, feature)[~train.is_null().to_numpy()])
+    if feature.scale == "log" and found.lowest < 0:
+        return
+    (rows,) = np.nonzero(in_training & column.is_not_null().to_numpy())
+    found.fit.add(values_of(column, feature)[rows], before + rows)
 
 
-def scaled(values: pl.Series, feature: Feature) -> NDArray[np.float64]:
-    """A numeric column before standardising, NaN where missing."""
-    numbers = values.cast(pl.Float64).to_numpy()
-    return np.log1p(numbers) if feature.log else numbers
+def newest(lists: pl.Series, feature: Feature) -> pl.Series:
+    """The part of every sequence that is kept."""
+    return lists.list.tail(feature.max_values) if feature.newest == "last" else lists.list.head(feature.max_values)

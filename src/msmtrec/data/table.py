@@ -18,12 +18,16 @@ from msmtrec.schema import Schema
 
 @dataclass(frozen=True)
 class Field:
-    """Where a categorical field stands in `Rows.ids`: columns start … start+width-1 (width > 1: multi-valued)."""
+    """Where a categorical field stands in `Rows.ids`: columns start … start+width-1 (width > 1: several values).
+
+    `attends` names the single-valued field of the same table that attends over the values; None pools their mean.
+    """
 
     name: str
     start: int
     width: int
     shared: bool
+    attends: str | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Declaration:
         name, role: as everywhere.
         shape: without the member axis; a first size of None means "rows of the scenario's private table".
         init: `embedding` N(0, .02); `kaiming` normal, fan-in = the last axis but one; `uniform` ±1/sqrt(fan-in);
-            `ones`; `zeros`.
+            `ones`; `zeros`; `identity` in the last two axes.
         unit_axis: the axis that counts experts (W_scen) or tasks (towers, W_task), where a method may treat each
             unit by itself.
     """
@@ -37,7 +37,7 @@ class Declaration:
     name: str
     role: Role
     shape: tuple[int | None, ...]
-    init: Literal["embedding", "kaiming", "uniform", "ones", "zeros"]
+    init: Literal["embedding", "kaiming", "uniform", "ones", "zeros", "identity"]
     unit_axis: Literal["expert", "task"] | None = None
 
 
@@ -101,6 +101,8 @@ def draw(init: str, shape: tuple[int, ...], generator: torch.Generator) -> Tenso
         return torch.ones(shape, dtype=torch.float64)
     if init == "zeros":
         return torch.zeros(shape, dtype=torch.float64)
+    if init == "identity":
+        return torch.eye(shape[-1], dtype=torch.float64).expand(shape).clone()
     if init == "uniform":
         bound = 1 / math.sqrt(shape[-2])
         return (torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1) * bound

@@ -6,6 +6,9 @@ the way, and the softmax over few experts runs along the rows. About 1.5 times a
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -13,13 +16,16 @@ from torch.nn import functional
 from msmtrec.data.table import Field
 
 
-def embed(table: Tensor, ids: Tensor, fields: tuple[Field, ...], first_column: int) -> list[Tensor]:
-    """Look fields up and mean-pool the multi-valued ones.
+def embed(
+    table: Tensor, ids: Tensor, fields: tuple[Field, ...], first_column: int, attention: Mapping[str, Tensor]
+) -> list[Tensor]:
+    """Look fields up and pool those with several values.
 
     Args:
         table: [rows, d].
         ids: [K, B, C], -1 padding.
         fields: those of this table; `first_column` is where they begin in `Rows.ids`.
+        attention: field -> [K, d, d], for the fields that are pooled by attention.
 
     Returns:
         tensors [K, B, width·d], in field order.
@@ -30,15 +36,33 @@ def embed(table: Tensor, ids: Tensor, fields: tuple[Field, ...], first_column: i
     vectors = functional.embedding(ids.clamp(min=0), table)  # [K, B, C, d]
     if all(field.width == 1 for field in fields):
         return [vectors.reshape(K, B, -1)]
+    places = {
+        field.name: slice(field.start - first_column, field.start - first_column + field.width) for field in fields
+    }
     pieces = []
     for field in fields:
-        start = field.start - first_column
-        piece = vectors[:, :, start : start + field.width]  # [K, B, width, d]
-        if field.width > 1:
-            present = (ids[:, :, start : start + field.width] >= 0).unsqueeze(-1).to(piece.dtype)
-            piece = (piece * present).sum(2) / present.sum(2)  # the first place is never padding
-        pieces.append(piece.reshape(K, B, -1))
+        piece, present = vectors[:, :, places[field.name]], ids[:, :, places[field.name]] >= 0  # [K, B, width, d]
+        if field.attends:
+            query = vectors[:, :, places[field.attends]].squeeze(2)  # [K, B, d]
+            pieces.append(attend(query, piece, present, attention[field.name]))
+        elif field.width > 1:
+            weight = present.unsqueeze(-1).to(piece.dtype)
+            pieces.append((piece * weight).sum(2) / weight.sum(2))  # the first place is never padding
+        else:
+            pieces.append(piece.squeeze(2))
     return pieces
+
+
+def attend(query: Tensor, values: Tensor, present: Tensor, weight: Tensor) -> Tensor:
+    """softmax(q·W·v / sqrt(d)) over the values that are there: bilinear attention (Luong et al. 2015, "general"), with
+    the shown item as the query as in DIN (Zhou et al. 2018).
+
+    query [K, B, d], values [K, B, W, d], present [K, B, W], weight [K, d, d] -> [K, B, d]
+    """
+    keyed = torch.bmm(query, weight).unsqueeze(2)  # [K, B, 1, d]
+    scores = (keyed * values).sum(3) / math.sqrt(query.shape[2])  # [K, B, W]
+    shares = scores.masked_fill(~present, -torch.inf).softmax(2).unsqueeze(3)
+    return (shares * values).sum(2)
 
 
 def first_layer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

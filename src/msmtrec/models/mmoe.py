@@ -62,6 +62,7 @@ class MMoE(Model):
         self.input_width = len(layout.fields) * settings.embedding_dim + layout.numeric
         self.private = tuple(field for field in layout.fields if not field.shared)
         self.shared = tuple(field for field in layout.fields if field.shared)
+        self.attending = tuple(field.name for field in layout.fields if field.attends)
 
     def declare(self) -> tuple[Declaration, ...]:
         s, J, T = self.settings, self.settings.experts, self.tasks
@@ -71,6 +72,9 @@ class MMoE(Model):
         if self.shared:
             shape = (self.layout.shared_rows, s.embedding_dim)
             found.append(Declaration("shared_embedding", Role.SHARED_EMBEDDING, shape, "embedding"))
+        if self.attending:
+            square = (len(self.attending), s.embedding_dim, s.embedding_dim)
+            found.append(Declaration("attention", Role.ATTENTION, square, "identity"))
         width = self.input_width
         for n, out in enumerate(s.expert_layers):
             for kind in ("weight", "bias"):
@@ -130,10 +134,12 @@ class MMoE(Model):
         return outer.flatten(1, 2)
 
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        weights = parameters["attention"].unbind(1) if self.attending else ()  # each [K, d, d]
+        attention = dict(zip(self.attending, weights, strict=True))
         pieces = []
         if self.private:
-            pieces += embed(parameters["embedding"], batch.private_ids, self.private, 0)
+            pieces += embed(parameters["embedding"], batch.private_ids, self.private, 0, attention)
         if self.shared:
             first = self.layout.private_columns
-            pieces += embed(parameters["shared_embedding"], batch.shared_ids, self.shared, first)
+            pieces += embed(parameters["shared_embedding"], batch.shared_ids, self.shared, first, attention)
         return torch.cat([*pieces, batch.numeric], -1)

@@ -34,7 +34,14 @@ def _logit(layout: Layout, s: MMoESettings, p: Mapping[str, Tensor], ids: Tensor
     for field in layout.fields:
         table = p["shared_embedding"] if field.shared else p["embedding"]
         values = [table[i] for i in ids[field.start : field.start + field.width].tolist() if i >= 0]
-        pieces.append(sum(values, start=torch.zeros_like(table[0])) / len(values))
+        shares = torch.full((len(values),), 1 / len(values), dtype=table.dtype)
+        if field.attends:
+            query = table[ids[next(f.start for f in layout.fields if f.name == field.attends)]]
+            weight = p["attention"][[f.name for f in layout.fields if f.attends].index(field.name)]
+            shares = torch.softmax(torch.stack([query @ weight @ v for v in values]) / len(query) ** 0.5, 0)
+        pieces.append(
+            sum((share * v for share, v in zip(shares, values, strict=True)), start=torch.zeros_like(table[0]))
+        )
     x = torch.cat([*pieces, numeric])
     gate = torch.softmax(x @ p["gate"][t], 0)
     z = torch.zeros(s.expert_layers[-1], dtype=x.dtype)

@@ -203,5 +203,5 @@ def _features() -> tuple[Feature, ...]:
         text("music_type"),
         Feature("tag", "multi", shared=IdSpace("ids", _TAGS), max_values=3),
         codes("hour", 24),
-        Feature("duration_ms", "numeric", log=True),
+        Feature("duration_ms", "numeric", scale="log"),
     )

@@ -17,7 +17,7 @@ from msmtrec.data.sources.tabular_settings import Column, Label, Split
 from msmtrec.data.split import Shares, by_bounds, by_fractions
 from msmtrec.data.times import TIME, clock
 from msmtrec.errors import UserError, nearest
-from msmtrec.schema import Feature, Schema, Task
+from msmtrec.schema import Schema, Task
 from msmtrec.settings import Name, Settings, by_name
 
 Files = Path | tuple[Path, ...]
@@ -69,7 +69,23 @@ class Tabular(Settings):
         for name, task in self.tasks.items():
             if task and task.within is not None and task.within not in self.tasks:
                 raise ValueError(f"task '{name}' lies within '{task.within}', which is no task")
+        labels = {task.column if task and task.column else name for name, task in self.tasks.items()}
+        for name, column in self._columns().items():
+            for part in column.cross or ():
+                other = self.features.get(part)
+                if part in labels:
+                    raise ValueError(f"feature '{name}' crosses '{part}', which is a label (leakage)")
+                if part in (self.split.column, self.split.time):
+                    raise ValueError(f"feature '{name}' crosses '{part}', which decides the split")
+                if other and (other.kind != "categorical" or other.cross):
+                    what = "a cross itself" if other.cross else f"a {other.kind} feature"
+                    raise ValueError(
+                        f"feature '{name}' crosses '{part}', which is {what}; cross columns of single values"
+                    )
         return self
+
+    def _columns(self) -> dict[str, Column]:
+        return {name: column or Column() for name, column in self.features.items()}
 
     def present(self) -> bool:
         """Whether all files are there."""
@@ -107,7 +123,7 @@ class Tabular(Settings):
                 raise UserError(f"scenario '{scenario}' has no task; add it to a task or leave it out")
         schema = Schema(
             name=self.name,
-            features=tuple(_feature(name, column or Column()) for name, column in self.features.items()),
+            features=tuple(column.feature(name) for name, column in self._columns().items()),
             tasks=tuple(Task(name, task.column or name, task.within) for name, task in tasks.items()),
             scenarios=has,
             group=self.group,
@@ -170,7 +186,9 @@ class Tabular(Settings):
         return wanted
 
     def _scan(self, path: Path) -> pl.LazyFrame:
-        kinds = {name: "number" if c and c.kind == "numeric" else "text" for name, c in self.features.items()}
+        columns = self._columns()
+        kinds = {name: "number" if c.kind == "numeric" else "text" for name, c in columns.items() if not c.cross}
+        kinds |= {part: "text" for c in columns.values() for part in c.cross or () if part not in kinds}
         kinds |= {c: "text" for c in (self.group, self.scenario, self.split.within) if c and c not in kinds}
         labels = {n: t or Label() for n, t in self.tasks.items()}
         everywhere = {t.column or n for n, t in labels.items() if t.scenarios is None or self.scenario}
@@ -181,26 +199,27 @@ class Tabular(Settings):
             kinds |= {c: "number" for c in sorted(somewhere) if c in columns_of(path)}
         frame = scan(path, kinds, self.missing)
         for name, kind in frame.collect_schema().items():
-            feature = self.features.get(name)
-            if kind.is_nested() and not (feature and feature.kind == "multi"):
-                raise UserError(f"{path}: column '{name}' holds {kind}; only a multi-valued feature may hold lists")
-        return frame
+            if kind.is_nested() and not (name in columns and columns[name].has_lists):
+                raise UserError(
+                    f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists"
+                )
+        return frame.with_columns(column.crossed(name) for name, column in columns.items() if column.cross)
 
     def _chunks(self, part: _Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with lists, SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""
         split, place = self.split, 0
         label = divided.labeller() if isinstance(divided, Shares) else None
         schema = part.frame.collect_schema()
-        multi = [
-            pl.col(name).str.split(column.separator)
-            for name, column in self.features.items()
-            if column and column.kind == "multi" and schema[name] == pl.String
+        lists = [
+            column.divided(name)
+            for name, column in self._columns().items()
+            if column.has_lists and schema[name] == pl.String
         ]
         times = clock(part.frame, split.time, part.path) if split.time else None
         bounds = [
             times.bound(value) for value in (split.train_until, split.validation_until) if times and value is not None
         ]
-        frame = part.frame.with_columns(*multi, *([times.expression()] if times and bounds else []))
+        frame = part.frame.with_columns(*lists, *([times.expression()] if times and bounds else []))
         for rows in batches(frame, *part.paths):
             if isinstance(divided, pl.Series):
                 labelled = rows.with_columns(divided.slice(place, rows.height))
@@ -257,14 +276,3 @@ def _by_column(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
     if not odd.is_empty():
         raise UserError(f"{path}: column '{column}' holds {odd[column][0]!r}; it must be one of {', '.join(SPLITS)}")
     return rows.with_columns(pl.col(column).alias(SPLIT))
-
-
-def _feature(name: str, column: Column) -> Feature:
-    return Feature(
-        name,
-        column.kind,
-        column.shared.space() if column.shared else None,
-        column.log,
-        column.max_values if column.kind == "multi" else 1,
-        column.missing,
-    )

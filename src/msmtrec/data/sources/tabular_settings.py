@@ -6,11 +6,15 @@ from datetime import date
 from math import isfinite
 from typing import Any, Literal
 
+import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from msmtrec.errors import UserError
-from msmtrec.schema import IdSpace
+from msmtrec.schema import Feature, IdSpace
 from msmtrec.settings import Name, Settings
+
+_BETWEEN = "\x1f"
+"""Between the values of a cross: the unit separator, which no log holds."""
 
 
 class Shared(Settings):
@@ -22,8 +26,8 @@ class Shared(Settings):
         values: an agreed list.
     """
 
-    ids: int | None = Field(None, ge=1)
-    hash: int | None = Field(None, ge=1)
+    ids: int | None = Field(default=None, ge=1)
+    hash: int | None = Field(default=None, ge=1)
     values: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
@@ -46,20 +50,78 @@ class Column(Settings):
     """One feature.
 
     Args:
-        kind: categorical, numeric or multi.
+        kind: categorical, numeric, multi (several values a row) or sequence (recent values in order).
         shared: id space in common; leave it out for a private field.
-        log: numeric: log(1 + x).
-        separator: multi: between the values of a text column (Parquet lists need none).
-        max_values: multi: how many values of a row are kept.
+        hash: private field: buckets of its table, instead of a vocabulary of the training rows' values.
+        min_count: private field: training rows that a value needs; rarer ones are unknown values.
+        cross: categorical: the columns whose values together are this feature's value; missing where any is.
+        scale: numeric: standard, log (of 1 + x) or quantile (normal score of the rank).
+        separator: multi, sequence: between the values of a text column (Parquet lists need none); default ",".
+        max_values: multi, sequence: how many values of a row are kept; default 8.
+        newest: sequence: at which end the newest value stands, last or first.
+        of: sequence: the categorical feature whose ids and embeddings the values have.
+        pooling: sequence: mean, or attention of the value of `of` over the sequence.
         missing: numeric: whether values may be missing; false saves the column that says where.
     """
 
-    kind: Literal["categorical", "numeric", "multi"] = "categorical"
+    kind: Literal["categorical", "numeric", "multi", "sequence"] = "categorical"
     shared: Shared | None = None
-    log: bool = False
-    separator: str = ","
-    max_values: int = Field(default=8, ge=1)
+    hash: int | None = Field(default=None, ge=1)
+    min_count: int = Field(default=1, ge=1)
+    cross: tuple[str, ...] | None = Field(default=None, min_length=2)
+    scale: Literal["standard", "log", "quantile"] = "standard"
+    separator: str | None = Field(default=None, min_length=1)
+    max_values: int | None = Field(default=None, ge=1)
+    newest: Literal["last", "first"] = "last"
+    of: str | None = None
+    pooling: Literal["mean", "attention"] = "mean"
     missing: bool = True
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Column:
+        if self.cross and self.kind != "categorical":
+            raise ValueError(f"cross needs kind categorical, not {self.kind}")
+        if self.separator and not self.has_lists:
+            raise ValueError(f"separator needs kind multi or sequence, not {self.kind}")
+        try:
+            self.feature("")
+        except UserError as error:
+            raise ValueError(str(error).partition(": ")[2]) from error
+        return self
+
+    @property
+    def has_lists(self) -> bool:
+        return self.kind in ("multi", "sequence")
+
+    def divided(self, name: str) -> pl.Expr:
+        """The values of a text column, as lists; two separators in a row have no value between them."""
+        lists = pl.col(name).str.split(self.separator or ",")
+        return lists.list.eval(pl.element().filter(pl.element() != ""))
+
+    def crossed(self, name: str) -> pl.Expr:
+        """The values of the crossed columns as one text."""
+        parts = [pl.col(part).cast(pl.String) for part in self.cross or ()]
+        return pl.concat_str(parts, separator=_BETWEEN).alias(name)
+
+    def feature(self, name: str) -> Feature:
+        """What the schema says of this column.
+
+        Raises:
+            UserError: options that do not fit together.
+        """
+        return Feature(
+            name,
+            self.kind,
+            shared=self.shared.space() if self.shared else None,
+            hash=self.hash,
+            min_count=self.min_count,
+            scale=self.scale,
+            max_values=self.max_values or (8 if self.has_lists else 1),
+            newest=self.newest,
+            of=self.of,
+            pooling=self.pooling,
+            missing=self.missing,
+        )
 
 
 class Label(Settings):
