@@ -106,6 +106,34 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     out.print(f"{len(encoded.tables)} scenarios, {rows:,} rows: usable" + (f", {len(found)} warnings" if found else ""))
 
 
+@data_app.command("cache")
+def data_cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove it: it is made again when it is needed.")] = False,
+    unused: Annotated[
+        float, typer.Option("--unused", metavar="DAYS", help="With --clear: only what was not opened for so long.")
+    ] = 0,
+) -> None:
+    """Encoded data sets that are kept for the next run: how large they are, and when they were last used.
+
+    Example: `msmtrec data cache --clear --unused 30`
+    """
+    from msmtrec.data.cache import entries, remove
+    from msmtrec.settings import cache_directory
+
+    if unused and not clear:
+        raise UserError("--unused says what --clear removes; add --clear")
+    found = remove(unused) if clear else entries()
+    table = table_of("removed" if clear else "data set", "size", "last used", "rows from")
+    for entry in found:
+        days = f"{entry.idle_days:.0f} days ago" if entry.idle_days >= 1 else "today"
+        table.add_row(escape(entry.what), f"{entry.bytes / 1e6:,.1f} MB", days, escape(entry.origin))
+    if found:
+        out.print(table)
+    total = f"{sum(entry.bytes for entry in found) / 1e9:,.2f} GB"
+    where = f"{cache_directory()} (MSMTREC_CACHE)"
+    out.print(f"{total} {'freed' if clear else 'used'} in {where}", soft_wrap=True, highlight=False)
+
+
 def _encode_both(logs: Logs) -> tuple[EncodedData, EncodedData | None]:
     """All fields private; and, where any is declared shared, those in their common id spaces."""
     from msmtrec.data.encode import encode

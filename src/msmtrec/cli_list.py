@@ -56,10 +56,11 @@ def list_datasets() -> None:
 
 @list_app.command("settings")
 def list_settings() -> None:
-    """Every key of `train`, `model`, `fine_tune` and the methods' options, with its default and meaning.
+    """Every key of `train`, `model`, `fine_tune`, the methods' options and own features, with default and meaning.
 
     Example: `msmtrec list settings`
     """
+    from msmtrec.data.sources.tabular_settings import Column
     from msmtrec.explain import explain
     from msmtrec.methods.fedavg import FedAvgSettings
     from msmtrec.methods.pf_msmtrec import PFSettings
@@ -73,11 +74,13 @@ def list_settings() -> None:
         ("fine_tune.{}", FineTune),
         ("options.{} (pf-msmtrec)", PFSettings),
         ("options.{} (fedavg)", FedAvgSettings),
+        ("data.features.NAME.{}", Column),
     ):
         for setting in explain(kind):
             table.add_row(key.format(setting.name), escape(setting.default), escape(setting.meaning))
         table.add_section()
     out.print(table)
     out.print(
-        "[dim]fine_tune and options belong to a row, as in methods.ROW.options.clip; data.* is in docs/data.md[/]"
+        "[dim]fine_tune and options belong to a row, as in methods.ROW.options.clip;"
+        " the rest of data.* is in docs/data.md[/]"
     )

@@ -75,7 +75,7 @@ def test_private_vocabularies_are_beside_the_tables(tmp_path: Path) -> None:
     assert listed.filter(pl.col("field") == "user")["value"].to_list() == sorted(set(train["user"]))
 
 
-@pytest.mark.parametrize("damage", ["shorter", "gone", "index"])
+@pytest.mark.parametrize("damage", ["shorter", "other", "gone", "index"])
 def test_a_damaged_cache_is_written_anew(damage: str, tmp_path: Path) -> None:
     first = encode(logs(), share=False, cache=tmp_path)
     assert first.folder is not None
@@ -83,6 +83,10 @@ def test_a_damaged_cache_is_written_anew(damage: str, tmp_path: Path) -> None:
     path = first.folder / "train-ids.npy"
     if damage == "shorter":
         os.truncate(path, path.stat().st_size - 4)
+    elif damage == "other":  # one bit, the size as before
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
     elif damage == "gone":
         path.unlink()
     else:

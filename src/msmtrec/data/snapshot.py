@@ -1,4 +1,4 @@
-"""What files held when they were first looked at: a digest for the cache's key, and a way to notice later changes."""
+"""What files hold: digests, which key and verify caches, and a way to notice that a file has changed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def snapshot(paths: Iterable[Path]) -> Snapshot:
     whole, stamps = sha256(), {}
     for path in paths:
         stamps[path] = _stamp(path)
-        whole.update(f"{path.name}\0{_digest(path, stamps[path])}\n".encode())
+        whole.update(f"{path.name}\0{digest_of(path)}\n".encode())
     found = Snapshot(whole.hexdigest(), stamps)
     found.check()
     return found
@@ -69,7 +69,13 @@ def _stamp(path: Path) -> Stamp:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def _digest(path: Path, stamp: Stamp) -> str:
+def digest_of(path: Path) -> str:
+    """sha256 of a file's contents; a large file's is remembered for as long as the file stays as it is.
+
+    Raises:
+        UserError: the file is gone or unreadable.
+    """
+    stamp = _stamp(path)
     known = cache_directory() / "digests" / f"{sha256(str(path.resolve()).encode()).hexdigest()[:24]}.json"
     if stamp[0] >= _LARGE:
         with suppress(OSError, ValueError, KeyError, TypeError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msmtrec.data.logs import SPLITS
+from msmtrec.data.snapshot import digest_of
 from msmtrec.errors import UserError
 from msmtrec.schema import Schema
 
@@ -161,7 +164,7 @@ def open_encoded(schema: Schema, fingerprint: str, origin: str, folder: Path) ->
     """Encoded data from its cache folder; None where it is absent or damaged (it is then written anew)."""
     try:
         index = json.loads((folder / INDEX).read_text())
-        if any((folder / name).stat().st_size != size for name, size in index["sizes"].items()):
+        if any(digest_of(folder / name) != digest for name, digest in index["digests"].items()):
             return None
         raw = index["layout"]
         fields = tuple(Field(**field) for field in raw["fields"])
@@ -172,6 +175,8 @@ def open_encoded(schema: Schema, fingerprint: str, origin: str, folder: Path) ->
         }
         described = {table: (entry["private_rows"], entry["profile"]) for table, entry in index["tables"].items()}
         tables = cut(whole, index["rows"], described)
-    except (OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError):  # a cache that may only be read
+            os.utime(folder / INDEX)  # last used now
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
     return EncodedData(schema, layout, tables, whole, fingerprint, origin, folder)

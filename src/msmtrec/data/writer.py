@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.data.logs import SPLITS
+from msmtrec.data.snapshot import digest_of
 from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, open_encoded
 from msmtrec.errors import UserError
 from msmtrec.schema import Schema
@@ -136,7 +137,8 @@ class TableWriter:
             whole = {split: Rows(**{n: a.values for n, a in arrays.items()}) for split, arrays in self.arrays.items()}
             return EncodedData(schema, self.layout, cut(whole, self.rows, described), whole, fingerprint, origin)
         with self._explained():
-            index: dict[str, Any] = {"layout": asdict(self.layout), "rows": self.rows, "tables": {}}
+            index: dict[str, Any] = {"name": schema.name, "origin": origin, "layout": asdict(self.layout)}
+            index |= {"rows": self.rows, "tables": {}}
             for number, (table, (private_rows, profile)) in enumerate(described.items()):
                 values = profile.pop("values")
                 listed = [pl.DataFrame({"field": [name] * len(v), "value": v}) for name, v in values.items()]
@@ -144,7 +146,7 @@ class TableWriter:
                 frame.write_parquet(self.temporary / f"vocabulary-{number}.parquet")
                 index["tables"][table] = {"private_rows": private_rows, "profile": profile}
             self._close()
-            index["sizes"] = {path.name: path.stat().st_size for path in sorted(self.temporary.iterdir())}
+            index["digests"] = {path.name: digest_of(path) for path in sorted(self.temporary.iterdir())}
             (self.temporary / INDEX).write_text(json.dumps(index))
             try:
                 self.temporary.rename(self.folder)

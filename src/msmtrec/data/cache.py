@@ -1,0 +1,82 @@
+"""What the cache folder holds, and how to get its space back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from msmtrec.data.table import INDEX
+from msmtrec.errors import UserError
+from msmtrec.settings import cache_directory
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that can be removed: it is made again when it is needed.
+
+    Args:
+        what: the data set, or what else it is.
+        origin: where its rows came from.
+        bytes: on disk.
+        used: seconds since 1970 when it was last opened.
+    """
+
+    path: Path
+    what: str
+    origin: str
+    bytes: int
+    used: float
+
+    @property
+    def idle_days(self) -> float:
+        return max(time.time() - self.used, 0) / _DAY
+
+
+def entries() -> list[Entry]:
+    """Encoded data sets, what is left of interrupted writing, and other files; the most recently used first."""
+    return sorted(_found(cache_directory()), key=lambda entry: (-entry.used, entry.path))
+
+
+def _found(folder: Path) -> Iterator[Entry]:
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # another process removed it just now
+            inside = [path, *path.rglob("*")]
+            size = sum(p.stat().st_size for p in inside if p.is_file())
+            used = max(p.stat().st_mtime for p in inside)
+            what, origin = _described(path)
+            yield Entry(path, what, origin, size, used)
+
+
+def _described(path: Path) -> tuple[str, str]:
+    if path.suffix == ".tmp":
+        return "unfinished", ""
+    try:
+        index = json.loads((path / INDEX).read_text())
+        return str(index["name"]), str(index["origin"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return path.name, ""
+
+
+def remove(unused_days: float = 0) -> list[Entry]:
+    """Remove what has not been opened for so many days; returns that.
+
+    Raises:
+        UserError: something cannot be removed.
+    """
+    old = [entry for entry in entries() if entry.idle_days >= unused_days]
+    for entry in old:
+        try:
+            if entry.path.is_dir():
+                shutil.rmtree(entry.path)
+            else:
+                entry.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot remove {entry.path}: {error.strerror}") from error
+    return old
