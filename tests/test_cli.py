@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from msmtrec.cli import app, main
+from msmtrec.data.sources.tabular_settings import Column
 from msmtrec.methods.fedavg import FedAvgSettings
 from msmtrec.methods.pf_msmtrec import PFSettings
 from msmtrec.models.mmoe import MMoESettings
@@ -169,6 +170,7 @@ def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.Capture
         ("fine_tune.{}", FineTune),
         ("options.{} (pf-msmtrec)", PFSettings),
         ("options.{} (fedavg)", FedAvgSettings),
+        ("data.features.NAME.{}", Column),
     ):
         for name in kind.model_fields:
             default, meaning = found.pop(place.format(name))
