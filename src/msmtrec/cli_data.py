@@ -136,9 +136,11 @@ def data_cache(
 
 def _encode_both(logs: Logs) -> tuple[EncodedData, EncodedData | None]:
     """All fields private; and, where any is declared shared, those in their common id spaces."""
-    from msmtrec.data.encode import encode
+    from msmtrec.data.encode import Variant, encode_all
     from msmtrec.settings import cache_directory
 
-    any_shared = any(feature.shared for feature in logs.schema.features)
-    private = encode(logs, share=False, cache=cache_directory())
-    return private, encode(logs, share=True, cache=cache_directory()) if any_shared else None
+    variants = {"private": Variant()}
+    if any(feature.shared for feature in logs.schema.features):
+        variants["shared"] = Variant(share=True)
+    found = encode_all(logs, variants, cache=cache_directory())
+    return found["private"], found.get("shared")

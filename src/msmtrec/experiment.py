@@ -18,7 +18,7 @@ import torch
 from msmtrec import rundir
 from msmtrec.cautions import cautions
 from msmtrec.config import Config, Row, load_config, parse_config
-from msmtrec.data.encode import encode
+from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.table import EncodedData
 from msmtrec.errors import UserError
 from msmtrec.evaluation.results import Results, summarise
@@ -136,17 +136,14 @@ def _encode_all(config: Config) -> dict[str, EncodedData]:
         if row.entry.pooled and row.fine_tune:
             raise UserError(f"methods.{row.name}: a pooled model has no scenario to fine-tune to; remove fine_tune")
     logs = config.data.load()
-    cache = cache_directory()
-    encoded = {}
-    for variant in dict.fromkeys(_variant(row) for row in rows):
-        if variant == "shared" and not any(f.shared for f in logs.schema.features):
-            raise UserError(
-                f"{logs.origin}: no field is declared shared, but a row shares embeddings;"
-                " declare 'shared' for the fields that scenarios have in common, or remove the row"
-            )
-        raw = logs.pooled() if variant == "pooled" else logs
-        encoded[variant] = encode(raw, share=variant == "shared", cache=cache)
-    return encoded
+    wanted = dict.fromkeys(_variant(row) for row in rows)
+    if "shared" in wanted and not any(f.shared for f in logs.schema.features):
+        raise UserError(
+            f"{logs.origin}: no field is declared shared, but a row shares embeddings;"
+            " declare 'shared' for the fields that scenarios have in common, or remove the row"
+        )
+    variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in wanted}
+    return encode_all(logs, variants, cache=cache_directory())
 
 
 def _describe(folder: Path, config: Config, data: dict[str, EncodedData]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,11 @@ import polars as pl
 import pytest
 
 from msmtrec.data import writer
-from msmtrec.data.encode import encode
+from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory
 from msmtrec.data.table import EncodedData, Rows
 from msmtrec.errors import UserError
-from msmtrec.schema import Feature, Schema, Task
+from msmtrec.schema import Feature, IdSpace, Schema, Task
 
 N = 600
 FRAME = pl.DataFrame(
@@ -65,6 +66,37 @@ def test_the_rows_do_not_depend_on_the_chunks(size: int, pooled: bool, tmp_path:
         assert table.parts == parts.tables[name].parts
         assert table.profile["scaler"]["price"] == pytest.approx(parts.tables[name].profile["scaler"]["price"])
         assert table.profile["unknown"] == parts.tables[name].profile["unknown"]
+
+
+def test_several_variants_take_the_two_passes_of_one(tmp_path: Path) -> None:
+    passes = []
+    shared = replace(SCHEMA, features=(replace(SCHEMA.features[0], shared=IdSpace("hash", 50)), *SCHEMA.features[1:]))
+
+    def stream() -> Iterator[Chunk]:
+        passes.append(None)
+        yield from logs().stream()
+
+    raw = replace(logs(), schema=shared, stream=stream)
+    variants = {"private": Variant(), "shared": Variant(share=True), "pooled": Variant(pooled=True)}
+    together = encode_all(raw, variants, cache=tmp_path)
+    assert len(passes) == 2
+    alone = {
+        "private": encode(raw, share=False),
+        "shared": encode(raw, share=True),
+        "pooled": encode(raw.pooled(), share=False),
+    }
+    for name, data in together.items():
+        assert data.fingerprint == alone[name].fingerprint
+        assert data.layout == alone[name].layout
+        for table, held in data.tables.items():
+            assert all(same(held.splits[split], alone[name].tables[table].splits[split]) for split in held.splits)
+            assert held.private_rows == alone[name].tables[table].private_rows
+    passes.clear()
+    encode_all(raw, variants, cache=tmp_path)
+    assert not passes
+    shutil.rmtree(together["shared"].folder or "")
+    encode_all(raw, variants, cache=tmp_path)
+    assert len(passes) == 2
 
 
 def test_private_vocabularies_are_beside_the_tables(tmp_path: Path) -> None:

@@ -3,206 +3,146 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from msmtrec.data.checks import check
-from msmtrec.data.hashing import stable_hash
-from msmtrec.data.logs import SPLIT, SPLITS, Logs
-from msmtrec.data.scaling import values_of
-from msmtrec.data.survey import Survey, newest, survey
-from msmtrec.data.table import EncodedData, Field, Layout, open_encoded
+from msmtrec.data.coder import Coder, make_layout
+from msmtrec.data.logs import SPLIT, Logs
+from msmtrec.data.survey import Survey, Surveyor
+from msmtrec.data.table import EncodedData, open_encoded
 from msmtrec.data.writer import TableWriter
-from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
 
 ENCODING = 6
 """Version of the encoded form; part of the cache key."""
 
 
+@dataclass(frozen=True)
+class Variant:
+    """One way to see the rows.
+
+    Args:
+        share: put the fields that declare a shared id space into it; otherwise they are private like all others.
+        pooled: all rows in one table.
+    """
+
+    share: bool = False
+    pooled: bool = False
+
+
 def encode(logs: Logs, *, share: bool, cache: Path | None = None) -> EncodedData:
-    """Encode every scenario by itself.
+    """Encode every scenario by itself; arguments and errors as `encode_all`."""
+    return encode_all(logs, {"": Variant(share)}, cache=cache)[""]
+
+
+def encode_all(logs: Logs, variants: Mapping[str, Variant], *, cache: Path | None = None) -> dict[str, EncodedData]:
+    """Encode every scenario by itself, in several variants. Those that the cache lacks take the same two passes.
 
     Args:
         logs: raw rows.
-        share: put the fields that declare a shared id space into it; otherwise they are private like all others.
         cache: folder for memory-mapped tables, or None to keep them in memory.
 
     Raises:
-        UserError: a column is missing, a label is not 0/1, a numeric is NaN or infinite, a split lacks rows or classes.
+        UserError: a column is missing, a label is not 0/1, a numeric is NaN or infinite, a split lacks rows or classes;
+            the files change meanwhile; the cache cannot be written.
     """
-    schema = logs.schema
-    key = [ENCODING, logs.fingerprint, schema.as_dict(), share, logs.allow_one_class, logs.parts]
-    fingerprint = sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()
-    folder = cache / fingerprint[:24] if cache is not None else None
-    if folder is not None and (found := open_encoded(schema, fingerprint, logs.origin, folder)) is not None:
-        return found
-    surveys = survey(logs, share=share)
-    for table, known in surveys.items():
-        check(logs, table, known)
-    layout = make_layout(schema, share=share)
-    coders = {table: Coder(schema, layout, table, known) for table, known in surveys.items()}
-    owner = {part: table for table, parts in logs.tables().items() for part in parts}
-    with TableWriter(folder, layout, {table: known.rows for table, known in surveys.items()}) as writer:
+    builds = {name: _Build(logs.pooled() if v.pooled else logs, v.share, cache) for name, v in variants.items()}
+    missing = [name for name, build in builds.items() if not build.open()]
+    views = []
+    for pooled in (False, True):
+        if fresh := [builds[name] for name in missing if variants[name].pooled is pooled]:
+            views.append(_View(fresh, logs.marker() if pooled else _as_it_is))
+    if views:
+        _run(logs, views)
+    return {name: build.result for name, build in builds.items()}
+
+
+def _run(logs: Logs, views: list[_View]) -> None:
+    """Both passes."""
+    for scenario, rows in logs.stream():
+        for view in views:
+            view.survey(scenario, rows)
+    with ExitStack() as writers:
+        for view in views:
+            view.start(writers)
         for scenario, rows in logs.stream():
-            coder = coders[owner[scenario]]
-            for (split,), part in rows.partition_by(SPLIT, as_dict=True, maintain_order=True).items():
-                writer.add(owner[scenario], scenario, str(split), *coder.encode(part, str(split), scenario))
+            for view in views:
+                view.encode(scenario, rows)
         logs.files.check()
-        described = {table: (coder.private_rows, coder.profile()) for table, coder in coders.items()}
-        return writer.finish(schema, fingerprint, logs.origin, described)
+        for view in views:
+            for build in view.builds:
+                build.finish()
 
 
-def make_layout(schema: Schema, *, share: bool) -> Layout:
-    """Private columns first, then shared ones, each group in schema order."""
-
-    def is_shared(feature: Feature) -> bool:
-        return share and schema.owner(feature).shared is not None
-
-    fields, column = [], 0
-    for feature in sorted(schema.categorical, key=is_shared):
-        attends = feature.of if feature.pooling == "attention" else None
-        fields.append(Field(feature.name, column, feature.max_values, is_shared(feature), attends))
-        column += feature.max_values
-    spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
-    shared_rows = sum(FIRST_ID + space.size for space in spaces)
-    return Layout(tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names)
+_Mark = Callable[[str, pl.DataFrame], pl.DataFrame]
 
 
-def _flagged(schema: Schema) -> tuple[Feature, ...]:
-    """Numerics with a column beside them that says where they are missing."""
-    return tuple(feature for feature in schema.numeric if feature.missing)
+def _as_it_is(_scenario: str, rows: pl.DataFrame) -> pl.DataFrame:
+    return rows
 
 
-class Coder:
-    """Encodes chunks of one table. The profile (vocabularies, unknown shares, scalers) never leaves the scenario."""
+class _View:
+    """Variants that see the same rows, in the same tables, and share their survey."""
 
-    def __init__(self, schema: Schema, layout: Layout, table: str, found: Survey) -> None:
-        self.schema, self.layout = schema, layout
-        self.present = schema.has_task(table)
-        self.features = {feature.name: feature for feature in schema.categorical}
-        self.spaces: dict[str, IdSpace | pl.Series] = {}
-        self.offsets: dict[str, int] = {}
-        self.sizes: dict[str, int] = {}
-        starts = {True: 0, False: 0}
-        owners = {field.name: self.features[field.name].of or field.name for field in layout.fields}
-        for field in layout.fields:
-            if owners[field.name] != field.name:
-                continue
-            space = _space(self.features[field.name], field, found)
-            size = space.size if isinstance(space, IdSpace) else len(space)
-            self.spaces[field.name], self.sizes[field.name] = space, size
-            self.offsets[field.name] = starts[field.shared]
-            starts[field.shared] += FIRST_ID + size
-        for name, owner in owners.items():  # a sequence uses the table of what it is a sequence of
-            self.spaces[name], self.offsets[name] = self.spaces[owner], self.offsets[owner]
-        self.private_rows = max(starts[False], 1)
-        self.scalers = {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric}
-        self.unknown: dict[str, dict[str, list[int]]] = {
-            field.name: {split: [0, 0] for split in SPLITS} for field in layout.fields
-        }
-        self.seen: dict[str, int] = {}
+    def __init__(self, builds: list[_Build], mark: _Mark) -> None:
+        self.builds, self.mark = builds, mark
+        self.surveyor = Surveyor(builds[0].logs, share=all(build.share for build in builds))
 
-    def encode(
-        self, rows: pl.DataFrame, split: str, scenario: str
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-        """ids [N, C], numeric [N, M], labels [N, T], group [N] of consecutive rows of one scenario and split."""
-        ids = np.empty((rows.height, self.layout.columns), np.int32)
-        for field in self.layout.fields:
-            encoded = _encode_field(rows[field.name], self.features[field.name], self.spaces[field.name])
-            count = self.unknown[field.name][split]
-            count[0] += int((encoded == UNKNOWN_ID).sum())
-            count[1] += int((encoded != PADDING).sum())
-            ids[:, field.start : field.start + field.width] = np.where(
-                encoded == PADDING, PADDING, encoded + self.offsets[field.name]
-            )
-        numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
-        flagged = _flagged(self.schema)
-        for column, feature in enumerate(self.schema.numeric):
-            values = values_of(rows[feature.name], feature)
-            missing = np.isnan(values)
-            numeric[:, column] = np.where(missing, 0.0, self.scalers[feature.name].apply(values))
-            if feature.missing:
-                numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
-        return ids, numeric, self._labels(rows), self._groups(rows, scenario)
+    def survey(self, scenario: str, rows: pl.DataFrame) -> None:
+        self.surveyor.add(scenario, self.mark(scenario, rows))
 
-    def _labels(self, rows: pl.DataFrame) -> NDArray[np.float32]:
-        labels = np.full((rows.height, len(self.schema.tasks)), np.nan, np.float32)
-        for column, task in enumerate(self.schema.tasks):
-            if self.present[column]:
-                labels[:, column] = rows[task.label].cast(pl.Float32).to_numpy()
-        return labels
+    def start(self, writers: ExitStack) -> None:
+        """Between the passes."""
+        for table, known in self.surveyor.found.items():
+            check(self.builds[0].logs, table, known)
+        for build in self.builds:
+            build.start(self.surveyor.found, writers)
 
-    def _groups(self, rows: pl.DataFrame, scenario: str) -> NDArray[np.int64]:
-        if self.schema.group is None:
-            # every row its own group, by scenario and place: the same whether the table is pooled or not
-            start = self.seen.get(scenario, int(stable_hash([scenario])[0] >> np.uint64(2)))
-            self.seen[scenario] = start + rows.height
-            return np.arange(start, start + rows.height)
-        text = rows[self.schema.group].cast(pl.String).fill_null("")
-        unique = text.unique().to_list()
-        hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)
-        return text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
-
-    def profile(self) -> dict[str, Any]:
-        """After the last chunk."""
-        return {
-            "vocabulary": self.sizes,
-            "unknown": {
-                name: {split: unknown / max(known, 1) for split, (unknown, known) in splits.items()}
-                for name, splits in self.unknown.items()
-            },
-            "scaler": {name: scaler.as_dict() for name, scaler in self.scalers.items()},
-            "values": {name: self.spaces[name] for name in self.sizes if isinstance(self.spaces[name], pl.Series)},
-        }
+    def encode(self, scenario: str, rows: pl.DataFrame) -> None:
+        parts = self.mark(scenario, rows).partition_by(SPLIT, as_dict=True, maintain_order=True)
+        for (split,), part in parts.items():
+            for build in self.builds:
+                build.add(scenario, str(split), part)
 
 
-def _space(feature: Feature, field: Field, found: Survey) -> IdSpace | pl.Series:
-    """A field's id space: agreed, hashed, or the vocabulary of the training rows."""
-    if field.shared and feature.shared:
-        return feature.shared
-    return IdSpace("hash", feature.hash) if feature.hash else found.tallies[feature.name].values()
+class _Build:
+    """One variant, from the survey to the finished tables."""
 
+    writer: TableWriter
+    coders: dict[str, Coder]
+    result: EncodedData
 
-def _encode_field(values: pl.Series, feature: Feature, space: IdSpace | pl.Series) -> NDArray[np.int32]:
-    """[N] values -> [N, width] ids within the field."""
-    if not feature.has_lists:
-        return _encode_ids(values, space)[:, None]
-    lists = newest(values, feature) if feature.kind == "sequence" else values.list.head(feature.max_values)
-    lengths = lists.list.len().fill_null(0).cast(pl.Int64).clip(1).to_numpy()
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    found = _encode_ids(lists.explode(empty_as_null=True, keep_nulls=True), space)
-    found[(place > 0) & (found == MISSING_ID)] = PADDING
-    ids = np.full((len(lengths), feature.max_values), PADDING, np.int32)
-    ids[row, place] = found
-    return ids
+    def __init__(self, logs: Logs, share: bool, cache: Path | None) -> None:
+        self.logs, self.share = logs, share
+        key = [ENCODING, logs.fingerprint, logs.schema.as_dict(), share, logs.allow_one_class, logs.parts]
+        self.fingerprint = sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()
+        self.folder = cache / self.fingerprint[:24] if cache is not None else None
+        self.owner = {part: table for table, parts in logs.tables().items() for part in parts}
 
+    def open(self) -> bool:
+        """Whether the cache has it."""
+        if self.folder is None:
+            return False
+        found = open_encoded(self.logs.schema, self.fingerprint, self.logs.origin, self.folder)
+        if found is not None:
+            self.result = found
+        return found is not None
 
-def _encode_ids(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int32]:
-    if isinstance(space, IdSpace) and space.kind == "ids":
-        number = values.cast(pl.Int64, strict=False)
-        known = ((number >= 0) & (number < space.size)).fill_null(False).to_numpy()
-        ids = np.where(known, number.fill_null(0).to_numpy() + FIRST_ID, UNKNOWN_ID)
-    else:
-        text = values.cast(pl.String)
-        old = text.drop_nulls().unique().sort()
-        mapped = text.replace_strict(old, pl.Series(_look_up(old, space)), default=MISSING_ID, return_dtype=pl.Int64)
-        ids = mapped.fill_null(MISSING_ID).to_numpy()
-    return np.where(values.is_null().to_numpy(), MISSING_ID, ids).astype(np.int32)
+    def start(self, surveys: Mapping[str, Survey], writers: ExitStack) -> None:
+        layout = make_layout(self.logs.schema, share=self.share)
+        self.coders = {table: Coder(self.logs.schema, layout, table, known) for table, known in surveys.items()}
+        rows = {table: known.rows for table, known in surveys.items()}
+        self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))
 
+    def add(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
+        table = self.owner[scenario]
+        self.writer.add(table, scenario, split, *self.coders[table].encode(rows, split, scenario))
 
-def _look_up(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int64]:
-    """Ids of distinct values, sorted and without null."""
-    if isinstance(space, IdSpace) and space.kind == "hash":
-        return (stable_hash(values.to_list()) % np.uint64(space.size)).astype(np.int64) + FIRST_ID
-    if isinstance(space, IdSpace):
-        places = {value: FIRST_ID + n for n, value in enumerate(space.values)}
-        return np.array([places.get(value, UNKNOWN_ID) for value in values.to_list()], np.int64)
-    place = space.search_sorted(values).cast(pl.Int64).clip(0, len(space) - 1)
-    same = (space.gather(place) == values).to_numpy()
-    return np.where(same, place.to_numpy() + FIRST_ID, UNKNOWN_ID).astype(np.int64)
+    def finish(self) -> None:
+        described = {table: (coder.private_rows, coder.profile()) for table, coder in self.coders.items()}
+        self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described)

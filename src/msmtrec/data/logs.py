@@ -64,19 +64,25 @@ class Logs:
 
     def pooled(self) -> Logs:
         """All rows as one scenario, with the scenario's name as a feature: what the privacy constraint costs."""
-        schema = self.schema
-        blanks = {
-            name: [pl.lit(None, dtype=pl.Int8).alias(t.label) for t in schema.tasks if t.name not in tasks]
-            for name, tasks in schema.scenarios.items()
-        }
+        schema, mark = self.schema, self.marker()
 
         def stream() -> Iterator[Chunk]:
             for name, rows in self.stream():
-                yield name, rows.with_columns(pl.lit(name).alias(SCENARIO_FIELD), *blanks[name])
+                yield name, mark(name, rows)
 
         features = (*schema.features, Feature(SCENARIO_FIELD))
         pooled = replace(schema, features=features, scenarios={POOLED: schema.task_names})
         return replace(self, schema=pooled, stream=stream, parts=tuple(schema.scenarios))
+
+    def marker(self) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
+        """What makes a scenario's rows rows of the pooled table: its name, and empty labels of tasks it lacks."""
+        tasks = self.schema.tasks
+        added = {
+            name: [pl.lit(name).alias(SCENARIO_FIELD)]
+            + [pl.lit(None, dtype=pl.Int8).alias(task.label) for task in tasks if task.name not in held]
+            for name, held in self.schema.scenarios.items()
+        }
+        return lambda name, rows: rows.with_columns(added[name])
 
 
 def in_memory(frames: Mapping[str, pl.DataFrame]) -> Stream:

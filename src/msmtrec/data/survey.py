@@ -99,17 +99,19 @@ class Survey:
     seen: int = field(default=0)
 
 
-def survey(logs: Logs, *, share: bool) -> dict[str, Survey]:
-    """Table -> survey, in one pass."""
-    owner: dict[str, str] = {}
-    found: dict[str, Survey] = {}
-    for table, parts in logs.tables().items():
-        found[table] = _empty(logs.schema, table, parts, share)
-        owner |= dict.fromkeys(parts, table)
-    for scenario, rows in logs.stream():
-        table = owner[scenario]
-        _add(found[table], logs.schema, table, scenario, rows)
-    return found
+class Surveyor:
+    """Takes all chunks of the logs; `found` then has a survey for every table."""
+
+    def __init__(self, logs: Logs, *, share: bool) -> None:
+        """`share`: the shared fields need no vocabulary of their own."""
+        self.schema = logs.schema
+        self.owner = {part: table for table, parts in logs.tables().items() for part in parts}
+        self.found = {table: _empty(logs.schema, table, parts, share) for table, parts in logs.tables().items()}
+
+    def add(self, scenario: str, rows: pl.DataFrame) -> None:
+        """The next rows of a scenario."""
+        table = self.owner[scenario]
+        _add(self.found[table], self.schema, table, scenario, rows)
 
 
 def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> Survey:
