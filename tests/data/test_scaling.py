@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 import pytest
 from scipy.stats import norm
 
@@ -64,6 +63,8 @@ def test_the_sample_does_not_depend_on_the_chunks(size: int, monkeypatch: pytest
 
 
 def test_log_is_taken_before_standardising() -> None:
-    column = pl.Series([0, None, 3])
-    assert values_of(column, Feature("x", "numeric", scale="log")) == pytest.approx([0, np.nan, np.log(4)], nan_ok=True)
-    assert values_of(column, Feature("x", "numeric")) == pytest.approx([0, np.nan, 3], nan_ok=True)
+    numbers = np.array([0, np.nan, 3])
+    assert values_of(numbers, Feature("x", "numeric", scale="log")) == pytest.approx(
+        [0, np.nan, np.log(4)], nan_ok=True
+    )
+    assert values_of(numbers, Feature("x", "numeric")) == pytest.approx([0, np.nan, 3], nan_ok=True)

@@ -82,11 +82,13 @@ class Coder:
         numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
-            values = values_of(rows[feature.name], feature)
-            missing = np.isnan(values)
-            numeric[:, column] = np.where(missing, 0.0, self.scalers[feature.name].apply(values))
+            values = values_of(rows[feature.name].cast(pl.Float64).to_numpy(), feature)
+            scaled = self.scalers[feature.name].apply(values)
             if feature.missing:
+                missing = np.isnan(values)
+                scaled[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
+            numeric[:, column] = scaled
         return ids, numeric, self._labels(rows), self._groups(rows, scenario)
 
     def _labels(self, rows: pl.DataFrame) -> NDArray[np.float32]:

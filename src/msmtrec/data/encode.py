@@ -71,8 +71,9 @@ def _run(logs: Logs, views: list[_View]) -> None:
         for view in views:
             view.start(writers)
         for scenario, rows in logs.stream():
-            for view in views:
-                view.encode(scenario, rows)
+            for (split,), part in rows.partition_by(SPLIT, as_dict=True, maintain_order=True).items():
+                for view in views:
+                    view.encode(scenario, str(split), part)
         logs.files.check()
         for view in views:
             for build in view.builds:
@@ -103,11 +104,10 @@ class _View:
         for build in self.builds:
             build.start(self.surveyor.found, writers)
 
-    def encode(self, scenario: str, rows: pl.DataFrame) -> None:
-        parts = self.mark(scenario, rows).partition_by(SPLIT, as_dict=True, maintain_order=True)
-        for (split,), part in parts.items():
-            for build in self.builds:
-                build.add(scenario, str(split), part)
+    def encode(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
+        rows = self.mark(scenario, rows)
+        for build in self.builds:
+            build.add(scenario, split, rows)
 
 
 class _Build:

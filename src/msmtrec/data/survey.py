@@ -134,21 +134,20 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
         if column not in rows.columns:
             s.missing = s.missing or (column, rows.columns)
             return
-    parts = {str(split): part for (split,), part in rows.partition_by(SPLIT, as_dict=True).items()}
-    for split, part in parts.items():
-        s.rows[scenario][split] += part.height
+    labelled = rows.select(SPLIT, *dict.fromkeys(task.label for task in present))
+    for (split,), part in labelled.partition_by(SPLIT, as_dict=True).items():
+        s.rows[scenario][str(split)] += part.height
         for task in present:
             parent = next((t.label for t in present if t.name == task.within), None)
-            _add_labels(s.labels[task.name][split], part, task.label, parent)
-    train = parts.get("train", rows.clear())
-    in_training = (rows[SPLIT] == "train").to_numpy()
+            _add_labels(s.labels[task.name][str(split)], part, task.label, parent)
+    in_training = rows[SPLIT] == "train"
     for feature in schema.numeric:
-        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_training, s.seen)
+        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_training.to_numpy(), s.seen)
     for feature in schema.categorical:
         if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
             s.odd_kind = s.odd_kind or feature.name
         elif (tally := s.tallies.get(feature.of or feature.name)) is not None:
-            values = train[feature.name]
+            values = rows[feature.name].filter(in_training)
             if feature.kind == "sequence":
                 values = newest(values, feature)
             tally.add(values.explode() if feature.has_lists else values)
@@ -181,21 +180,20 @@ def _add_numeric(
         found.text = found.text or repr(odd[0] if odd else "empty")
         return
     found.missing += column.null_count()
-    numbers = column.cast(pl.Float64)
-    bad = (~numbers.is_finite()).fill_null(False)
+    known = column.is_not_null().to_numpy()
+    numbers = column.cast(pl.Float64).to_numpy()
+    bad = known & ~np.isfinite(numbers)
     if bad.any():
         if not found.bad:
-            at = int(bad.arg_max() or 0)
-            found.example, found.first_row = numbers[at], before + at + 1
+            at = int(bad.argmax())
+            found.example, found.first_row = float(numbers[at]), before + at + 1
         found.bad += int(bad.sum())
         return
-    lowest = numbers.min()
-    if isinstance(lowest, float):
-        found.lowest = min(found.lowest, lowest)
+    found.lowest = min(found.lowest, float(np.fmin.reduce(numbers, initial=math.inf)))
     if feature.scale == "log" and found.lowest < 0:
         return
-    (rows,) = np.nonzero(in_training & column.is_not_null().to_numpy())
-    found.fit.add(values_of(column, feature)[rows], before + rows)
+    (rows,) = np.nonzero(in_training & known)
+    found.fit.add(values_of(numbers[rows], feature), before + rows)
 
 
 def newest(lists: pl.Series, feature: Feature) -> pl.Series:

@@ -141,7 +141,9 @@ class TableWriter:
             index |= {"rows": self.rows, "tables": {}}
             for number, (table, (private_rows, profile)) in enumerate(described.items()):
                 values = profile.pop("values")
-                listed = [pl.DataFrame({"field": [name] * len(v), "value": v}) for name, v in values.items()]
+                listed = [
+                    v.to_frame("value").select(pl.lit(name).alias("field"), "value") for name, v in values.items()
+                ]
                 frame = pl.concat(listed) if listed else pl.DataFrame({"field": [], "value": []})
                 frame.write_parquet(self.temporary / f"vocabulary-{number}.parquet")
                 index["tables"][table] = {"private_rows": private_rows, "profile": profile}
