@@ -20,7 +20,7 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
         row = candidates[0]
         for sentence in _of_row(row, data[row.name]):
             found.setdefault(sentence, []).append(row.name)
-    sentences = [f"{', '.join(rows)}: {sentence}" for sentence, rows in found.items()]
+    sentences = [*config.data.cautions(), *(f"{', '.join(rows)}: {sentence}" for sentence, rows in found.items())]
     if len(config.seeds) == 1:
         sentences.append("one seed: no spread over seeds and no test; set seeds to 3 or more")
     return tuple(sentences)

@@ -98,7 +98,11 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     logs = loaded.data.load()
     encoded, shared = _encode_both(logs)
     found = [f"[bold yellow]leakage?[/] {escape(sentence)}" for sentence in leaks(logs)]
-    warnings = [*(outside(shared) if shared else ()), *unknown_batches(chain(*loaded.rows), encoded.scenarios)]
+    warnings = [
+        *loaded.data.cautions(),
+        *(outside(shared) if shared else ()),
+        *unknown_batches(chain(*loaded.rows), encoded.scenarios),
+    ]
     found += [f"[bold yellow]warning:[/] {escape(sentence)}" for sentence in warnings]
     for sentence in found:
         out.print(sentence, soft_wrap=True, highlight=False)

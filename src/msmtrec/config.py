@@ -15,8 +15,9 @@ from msmtrec.data.sources.aliexpress import AliExpress
 from msmtrec.data.sources.kuairand import KuaiRand
 from msmtrec.data.sources.movielens import MovieLens
 from msmtrec.data.sources.movielens_100k import MovieLens100K
+from msmtrec.data.sources.sql import Sql
 from msmtrec.data.sources.synthetic import Synthetic
-from msmtrec.data.sources.tabular import Tabular
+from msmtrec.data.sources.tabular import OwnLogs, Tabular
 from msmtrec.data.sources.tenrec import Tenrec
 from msmtrec.errors import UserError, nearest
 from msmtrec.methods import METHODS, Entry, MethodSettings
@@ -26,13 +27,14 @@ from msmtrec.training import FineTune, TrainSettings
 from msmtrec.validation import build, group, known, one_of, optional_group, shown
 from msmtrec.yaml_config import apply_override, read_yaml, set_value
 
-Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Synthetic | Tabular | Tenrec
+Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {
     "ali-ccp": AliCCP,
     "aliexpress": AliExpress,
     "kuairand": KuaiRand,
     "movielens-1m": MovieLens,
     "movielens-100k": MovieLens100K,
+    "sql": Sql,
     "synthetic": Synthetic,
     "tabular": Tabular,
     "tenrec": Tenrec,
@@ -130,7 +132,7 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
             raise UserError(f"the config has no '{needed}'; see configs/ for examples")
     data = _parse_data(group(raw["data"], "data"))
     rows = tuple(_candidates(name, row, raw) for name, row in _parse_methods(raw["methods"]).items())
-    if isinstance(data, Synthetic | Tabular) and (names := data.scenario_names()):
+    if isinstance(data, Synthetic | OwnLogs) and (names := data.scenario_names()):
         for sentence in unknown_batches((row for candidates in rows for row in candidates), names):
             raise UserError(sentence)
     jobs = raw.get("jobs", 1)

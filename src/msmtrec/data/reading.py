@@ -35,7 +35,7 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
     Args:
         path: .parquet or .pq, else CSV with a header.
         columns: column -> `text` (read as it stands), `number`, or `any` (as the first rows look).
-        missing: texts that stand for a missing value in a CSV file, besides nothing.
+        missing: texts that stand for a missing value, besides nothing.
 
     Raises:
         UserError: the file is absent or unreadable, or a column is missing.
@@ -45,7 +45,11 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
     for column in columns:
         if column not in names:
             raise UserError(f"{path} has no column '{column}'; {nearest(column, names)}")
-    return frame.select(*columns)
+    frame = frame.select(*columns)
+    if missing and _is_parquet(path):
+        blank = pl.when(~pl.col(pl.String).is_in(list(missing))).then(pl.col(pl.String))
+        return frame.with_columns(blank)
+    return frame
 
 
 def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) -> pl.LazyFrame:

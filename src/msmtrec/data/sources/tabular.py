@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs
+from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.reading import batches, check_lines, collect, columns_of, expand, scan
 from msmtrec.data.snapshot import snapshot
+from msmtrec.data.sources.tabular_parts import Part, by_column, divide
 from msmtrec.data.sources.tabular_settings import Column, Label, Split
-from msmtrec.data.split import Shares, by_bounds, by_fractions
+from msmtrec.data.split import Shares, by_bounds
 from msmtrec.data.times import TIME, clock
 from msmtrec.errors import UserError, nearest
 from msmtrec.schema import Schema, Task
@@ -25,23 +25,19 @@ _TIMES = "times-2"
 """How time columns are read; in the fingerprint, so that no cache has rows divided in another way."""
 
 
-class Tabular(Settings):
-    """Own data.
+class OwnLogs(Settings):
+    """What own logs have in common, wherever their rows come from.
 
     Args:
-        files: a file, a pattern such as logs/*.parquet or a list of either, whose rows follow each other in that order
-            (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped. Relative to the working
-            directory. Parquet data sets partitioned by a column work too: logs/*/*.parquet with logs/country=NL/.
-        scenario: without such a mapping: the column that names the scenario.
-        scenarios: which of them to use, in table order; default: all, those of one file sorted.
+        scenario: the column that names the scenario.
+        scenarios: which of them to use, in table order; default: all, sorted.
         tasks: task name -> label.
         features: column -> feature.
         group: column of the user or session.
         missing: texts that stand for a missing value, besides an empty field, such as "NA".
     """
 
-    source: Literal["tabular"] = "tabular"
-    files: Files | dict[str, Files]
+    source: str
     scenario: str | None = None
     scenarios: tuple[Name, ...] | None = None
     tasks: dict[str, Label | None] = Field(min_length=1)
@@ -52,20 +48,8 @@ class Tabular(Settings):
     name: str = "own data"
     allow_one_class: bool = False
 
-    @field_validator("files", mode="before")
-    @classmethod
-    def _places(cls, raw: Any) -> Any:
-        if isinstance(raw, Mapping) and raw:
-            return by_name(raw)
-        several = isinstance(raw, list | tuple) and raw and all(isinstance(path, str | Path) for path in raw)
-        if not isinstance(raw, str | Path) and not several:
-            raise ValueError(f"must be a file, a list of files, or a mapping scenario -> file, not {raw!r}")
-        return raw
-
     @model_validator(mode="after")
-    def _consistent(self) -> Tabular:
-        if isinstance(self.files, dict) != (self.scenario is None):
-            raise ValueError("files need 'scenario', the column that names it; files per scenario must not have it")
+    def _nested(self) -> Self:
         for name, task in self.tasks.items():
             if task and task.within is not None and task.within not in self.tasks:
                 raise ValueError(f"task '{name}' lies within '{task.within}', which is no task")
@@ -87,25 +71,19 @@ class Tabular(Settings):
     def _columns(self) -> dict[str, Column]:
         return {name: column or Column() for name, column in self.features.items()}
 
-    def present(self) -> bool:
-        """Whether all files are there."""
-        try:
-            groups = self.files.values() if isinstance(self.files, dict) else [self.files]
-            return all(path.exists() for files in groups for path in expand(files))
-        except UserError:
-            return False
-
     def scenario_names(self) -> tuple[str, ...]:
-        """As far as they are known before the files are read."""
-        return self.scenarios or (tuple(self.files) if isinstance(self.files, dict) else ())
+        """As far as they are known before the rows are read."""
+        return self.scenarios or ()
 
-    def load(self) -> Logs:
-        """Look at the files and their columns; rows are read when they are needed.
+    def _logs(self, parts: list[Part], settings: str) -> Logs:
+        """The rows of the parts; they are read when they are needed.
+
+        Args:
+            settings: everything besides the files' contents that decides the rows.
 
         Raises:
-            UserError: a file or column is missing, a scenario is empty, unknown or named twice.
+            UserError: a scenario of a task is unknown, or has no task.
         """
-        parts = self._by_scenario(self.files) if isinstance(self.files, dict) else [self._together(self.files)]
         names = [name for part in parts for name in part.scenarios]
         tasks = {name: task or Label() for name, task in self.tasks.items()}
         for name, task in tasks.items():
@@ -131,7 +109,7 @@ class Tabular(Settings):
         files = snapshot(path for part in parts for path in part.paths)
         paths = list(files.stamps)
         whole: set[Path] = set()
-        divided: dict[_Part, Shares | pl.Series] = {}
+        divided: dict[Part, Shares | pl.Series] = {}
 
         def stream() -> Iterator[Chunk]:
             for part in parts:
@@ -140,37 +118,28 @@ class Tabular(Settings):
                         check_lines(path)
                         whole.add(path)
                 if self.split.fractions and part not in divided:
-                    divided[part] = self._by_time(part) if self.split.time else self._in_order(part)
+                    divided[part] = divide(part, self.split, self.scenario)
                 yield from self._chunks(part, divided.get(part))
 
         return Logs(
             schema,
             stream,
-            fingerprint=files.digest + self.model_dump_json() + (_TIMES if self.split.time else ""),
+            fingerprint=files.digest + settings + (_TIMES if self.split.time else ""),
             origin=", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else ""),
             allow_one_class=self.allow_one_class,
             files=files,
         )
 
-    def _together(self, files: Files) -> _Part:
+    def _together(self, paths: tuple[Path, ...]) -> Part:
         """Files whose rows name their scenario."""
-        paths, column = expand(files), str(self.scenario)
+        column = str(self.scenario)
         frame = self._rows(paths).with_columns(pl.col(column).cast(pl.String))
         known = collect(frame.select(pl.col(column).unique()), *paths)[column]
         where = paths[0] if len(paths) == 1 else f"{len(paths)} files of data.files"
         if known.null_count():
             raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
         wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {where}")
-        return _Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))))
-
-    def _by_scenario(self, files: Mapping[str, Files]) -> list[_Part]:
-        found = {name: expand(group) for name, group in files.items()}
-        paths = [path for group in found.values() for path in group]
-        twice = [path for path in paths if paths.count(path) > 1]
-        if twice:
-            raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
-        names = self._wanted(list(files), "has no file in data.files")
-        return [_Part(found[name], (name,), self._rows(found[name])) for name in names]
+        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))))
 
     def _rows(self, paths: tuple[Path, ...]) -> pl.LazyFrame:
         """One after the other; a column that is a whole number here and a fraction there is a fraction."""
@@ -205,7 +174,7 @@ class Tabular(Settings):
                 )
         return frame.with_columns(column.crossed(name) for name, column in columns.items() if column.cross)
 
-    def _chunks(self, part: _Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
+    def _chunks(self, part: Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with lists, SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""
         split, place = self.split, 0
         label = divided.labeller() if isinstance(divided, Shares) else None
@@ -226,7 +195,7 @@ class Tabular(Settings):
             elif label is not None:
                 labelled = label(rows)
             elif times is None:
-                labelled = _by_column(rows, split.column or "", part.path)
+                labelled = by_column(rows, split.column or "", part.path)
             else:
                 labelled = by_bounds(times.checked(rows), TIME, *bounds).drop(TIME)
             place += rows.height
@@ -236,43 +205,67 @@ class Tabular(Settings):
             for (name,), own in labelled.partition_by(self.scenario, as_dict=True, maintain_order=True).items():
                 yield str(name), own
 
-    def _keys(self) -> list[str]:
-        return [column for column in dict.fromkeys((self.scenario, self.split.within)) if column]
 
-    def _in_order(self, part: _Part) -> Shares:
-        """Fractions in file order: the rows of every key are counted."""
-        assert self.split.fractions is not None
-        keys = self._keys()
-        return Shares.counted(keys, self.split.fractions, batches(part.frame.select(keys or pl.first()), *part.paths))
+class Tabular(OwnLogs):
+    """Own data in files.
 
-    def _by_time(self, part: _Part) -> pl.Series:
-        """SPLIT of every row in file order, where time decides: from the few columns that it takes, all in memory."""
-        split, keys = self.split, self._keys()
-        assert split.fractions is not None
-        times = clock(part.frame, split.time or "", part.path)
-        needed = [pl.col(column) for column in dict.fromkeys([*keys, times.column])]
-        row = pl.int_range(pl.len()).alias("__row")
-        rows = collect(part.frame.select(*needed, times.expression(), row), *part.paths)
-        rows = times.checked(rows).sort(TIME, maintain_order=True)
-        return by_fractions(rows, split.fractions, keys or None).sort("__row")[SPLIT]
+    Args:
+        files: a file, a pattern such as logs/*.parquet or a list of either, whose rows follow each other in that order
+            (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped (.gz) or in Zstandard form
+            (.zst). Relative to the working directory. Parquet data sets partitioned by a column work too:
+            logs/*/*.parquet with logs/country=NL/.
+        scenario: without such a mapping: the column that names the scenario.
+        scenarios: which of them to use, in table order; default: all, those of one file sorted.
+        tasks: task name -> label.
+        features: column -> feature.
+        group: column of the user or session.
+        missing: texts that stand for a missing value, besides an empty field, such as "NA".
+    """
 
+    source: Literal["tabular"] = "tabular"
+    files: Files | dict[str, Files]
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Files that are read one after the other, and the scenarios they hold."""
+    @field_validator("files", mode="before")
+    @classmethod
+    def _places(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and raw:
+            return by_name(raw)
+        several = isinstance(raw, list | tuple) and raw and all(isinstance(path, str | Path) for path in raw)
+        if not isinstance(raw, str | Path) and not several:
+            raise ValueError(f"must be a file, a list of files, or a mapping scenario -> file, not {raw!r}")
+        return raw
 
-    paths: tuple[Path, ...]
-    scenarios: tuple[str, ...]
-    frame: pl.LazyFrame
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if isinstance(self.files, dict) != (self.scenario is None):
+            raise ValueError("files need 'scenario', the column that names it; files per scenario must not have it")
+        return self
 
-    @property
-    def path(self) -> Path:
-        """What messages name."""
-        return self.paths[0]
+    def present(self) -> bool:
+        """Whether all files are there."""
+        try:
+            groups = self.files.values() if isinstance(self.files, dict) else [self.files]
+            return all(path.exists() for files in groups for path in expand(files))
+        except UserError:
+            return False
 
+    def scenario_names(self) -> tuple[str, ...]:
+        return self.scenarios or (tuple(self.files) if isinstance(self.files, dict) else ())
 
-def _by_column(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
-    odd = rows.filter(~pl.col(column).cast(pl.String).is_in(list(SPLITS)).fill_null(False))
-    if not odd.is_empty():
-        raise UserError(f"{path}: column '{column}' holds {odd[column][0]!r}; it must be one of {', '.join(SPLITS)}")
-    return rows.with_columns(pl.col(column).alias(SPLIT))
+    def load(self) -> Logs:
+        """Look at the files and their columns; rows are read when they are needed.
+
+        Raises:
+            UserError: a file or column is missing, a scenario is empty, unknown or named twice.
+        """
+        parts = self._by_scenario(self.files) if isinstance(self.files, dict) else [self._together(expand(self.files))]
+        return self._logs(parts, self.model_dump_json())
+
+    def _by_scenario(self, files: Mapping[str, Files]) -> list[Part]:
+        found = {name: expand(group) for name, group in files.items()}
+        paths = [path for group in found.values() for path in group]
+        twice = [path for path in paths if paths.count(path) > 1]
+        if twice:
+            raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
+        names = self._wanted(list(files), "has no file in data.files")
+        return [Part(found[name], (name,), self._rows(found[name])) for name in names]
