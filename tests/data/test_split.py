@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from msmtrec.data.logs import SPLIT
-from msmtrec.data.split import Shares, by_fractions, by_hash
+from msmtrec.data.split import InTimeOrder, Shares, by_fractions, by_hash, named
 
 RANDOM = np.random.default_rng(0)
 ROWS = pl.DataFrame(
@@ -36,3 +36,22 @@ def test_by_hash_takes_whole_keys_and_about_the_share() -> None:
     frame = pl.DataFrame({"key": keys, SPLIT: chosen})
     assert frame.group_by("key").agg(pl.col(SPLIT).n_unique())[SPLIT].max() == 1
     assert by_hash(keys[:30], 0.2).equals(chosen[:30])
+
+
+@pytest.mark.parametrize("keys", [[], ["user"], ["user", "shop"]])
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_rows_divided_by_time_keep_their_order(keys: list[str], size: int) -> None:
+    random = np.random.default_rng(0)
+    rows = pl.DataFrame(
+        {
+            "user": random.integers(0, 9, 100).astype(str),
+            "shop": random.integers(0, 3, 100),
+            "time": random.integers(0, 40, 100),  # with ties, which stay in file order
+        }
+    )
+    found = InTimeOrder(keys, (0.7, 0.2, 0.1))
+    for start in range(0, 100, size):
+        found.add(rows[start : start + size], "time")
+    sorted_rows = rows.with_row_index("row").sort("time", maintain_order=True)
+    expected = by_fractions(sorted_rows, (0.7, 0.2, 0.1), keys or None).sort("row")[SPLIT]
+    assert named(found.places()).to_list() == expected.to_list()

@@ -20,7 +20,7 @@ class Repeats:
         self._recent: list[NDArray[np.uint64]] = []
 
     def first(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows whose key has not been there before, in these rows or in earlier ones."""
+        """The rows whose key has not been there before, in these rows or in earlier ones, and those without a key."""
         hashes = rows.select(self.keys).hash_rows(seed=_SEED).to_numpy()
         _, place = np.unique(hashes, return_index=True)
         fresh = np.zeros(len(hashes), bool)
@@ -30,7 +30,7 @@ class Repeats:
         self._recent.append(np.sort(hashes[fresh]))
         if len(self._recent) > 8:  # few large arrays are searched faster than many small ones
             self._sorted, self._recent = np.sort(np.concatenate([self._sorted, *self._recent])), []
-        return rows.filter(pl.Series(fresh))
+        return rows.filter(pl.Series(fresh) | rows.select(pl.any_horizontal(pl.col(self.keys).is_null())).to_series())
 
 
 def _within(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[Any]:

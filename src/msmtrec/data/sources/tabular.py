@@ -10,11 +10,11 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from msmtrec.data.logs import Chunk, Logs
-from msmtrec.data.reading import batches, check_lines, collect, columns_of, expand, scan
+from msmtrec.data.reading import check_lines, collect, columns_of, expand, scan
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.tabular_parts import Part, by_column, divide
 from msmtrec.data.sources.tabular_settings import Column, Label, Split
-from msmtrec.data.split import Shares, by_bounds
+from msmtrec.data.split import Shares, by_bounds, named
 from msmtrec.data.times import TIME, clock
 from msmtrec.errors import UserError, nearest
 from msmtrec.schema import Schema, Task
@@ -35,6 +35,10 @@ class OwnLogs(Settings):
         features: column -> feature.
         group: column of the user or session.
         missing: texts that stand for a missing value, besides an empty field, such as "NA".
+        unique: columns such as [user_id, item_id]: of rows with the same values only the first counts (8 bytes of
+            memory a row); rows that lack one of them all count.
+        contradictions: what becomes of rows whose label is 1 where the task it lies within is 0: `refuse` the log, or
+            `drop` them.
     """
 
     source: str
@@ -45,6 +49,8 @@ class OwnLogs(Settings):
     split: Split
     group: str | None = None
     missing: tuple[str, ...] = ()
+    unique: tuple[str, ...] = ()
+    contradictions: Literal["refuse", "drop"] = "refuse"
     name: str = "own data"
     allow_one_class: bool = False
 
@@ -139,7 +145,7 @@ class OwnLogs(Settings):
         if known.null_count():
             raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
         wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {where}")
-        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))))
+        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), self.unique)
 
     def _rows(self, paths: tuple[Path, ...]) -> pl.LazyFrame:
         """One after the other; a column that is a whole number here and a fraction there is a fraction."""
@@ -158,12 +164,14 @@ class OwnLogs(Settings):
         columns = self._columns()
         kinds = {name: "number" if c.kind == "numeric" else "text" for name, c in columns.items() if not c.cross}
         kinds |= {part: "text" for c in columns.values() for part in c.cross or () if part not in kinds}
-        kinds |= {c: "text" for c in (self.group, self.scenario, self.split.within) if c and c not in kinds}
+        keys = (self.group, self.scenario, self.split.within)
+        kinds |= {c: "text" for c in keys if c and c not in kinds}
         labels = {n: t or Label() for n, t in self.tasks.items()}
         everywhere = {t.column or n for n, t in labels.items() if t.scenarios is None or self.scenario}
         somewhere = {t.column or n for n, t in labels.items()} - everywhere
         kinds |= dict.fromkeys(sorted(everywhere), "number")
         kinds |= {c: "any" for c in (self.split.column, self.split.time) if c and c not in kinds}
+        kinds |= {c: "text" for c in self.unique if c not in kinds}
         if somewhere:
             kinds |= {c: "number" for c in sorted(somewhere) if c in columns_of(path)}
         frame = scan(path, kinds, self.missing)
@@ -172,7 +180,16 @@ class OwnLogs(Settings):
                 raise UserError(
                     f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists"
                 )
-        return frame.with_columns(column.crossed(name) for name, column in columns.items() if column.cross)
+        frame = frame.with_columns(column.crossed(name) for name, column in columns.items() if column.cross)
+        return frame.filter(~self._contradicts(frame)) if self.contradictions == "drop" else frame
+
+    def _contradicts(self, frame: pl.LazyFrame) -> pl.Expr:
+        """Whether a row has a label that its parent label excludes."""
+        labels = {name: task.column if task and task.column else name for name, task in self.tasks.items()}
+        there = frame.collect_schema().names()
+        pairs = [(labels[n], labels[t.within]) for n, t in self.tasks.items() if t and t.within]
+        odd = [(pl.col(one) == 1) & (pl.col(of) == 0) for one, of in pairs if one in there and of in there]
+        return pl.any_horizontal(*odd, pl.lit(False)).fill_null(False)
 
     def _chunks(self, part: Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with lists, SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""
@@ -188,10 +205,9 @@ class OwnLogs(Settings):
         bounds = [
             times.bound(value) for value in (split.train_until, split.validation_until) if times and value is not None
         ]
-        frame = part.frame.with_columns(*lists, *([times.expression()] if times and bounds else []))
-        for rows in batches(frame, *part.paths):
+        for rows in part.rows(*lists, *([times.expression()] if times and bounds else [])):
             if isinstance(divided, pl.Series):
-                labelled = rows.with_columns(divided.slice(place, rows.height))
+                labelled = rows.with_columns(named(divided.slice(place, rows.height)))
             elif label is not None:
                 labelled = label(rows)
             elif times is None:
@@ -220,6 +236,8 @@ class Tabular(OwnLogs):
         features: column -> feature.
         group: column of the user or session.
         missing: texts that stand for a missing value, besides an empty field, such as "NA".
+        unique: columns such as [user_id, item_id]: of rows with the same values only the first counts.
+        contradictions: rows whose label is 1 where the task it lies within is 0: `refuse` the log, or `drop` them.
     """
 
     source: Literal["tabular"] = "tabular"
@@ -268,4 +286,4 @@ class Tabular(OwnLogs):
         if twice:
             raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
         names = self._wanted(list(files), "has no file in data.files")
-        return [Part(found[name], (name,), self._rows(found[name])) for name in names]
+        return [Part(found[name], (name,), self._rows(found[name]), self.unique) for name in names]

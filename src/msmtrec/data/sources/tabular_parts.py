@@ -2,58 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from msmtrec.data.logs import SPLIT, SPLITS
-from msmtrec.data.reading import batches, collect
+from msmtrec.data.reading import batches
+from msmtrec.data.repeats import Repeats
 from msmtrec.data.sources.tabular_settings import Split
-from msmtrec.data.split import Shares, by_fractions
+from msmtrec.data.split import InTimeOrder, Shares
 from msmtrec.data.times import TIME, clock
 from msmtrec.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Files that are read one after the other, and the scenarios they hold."""
+    """Files that are read one after the other, and the scenarios they hold.
+
+    Args:
+        unique: columns; of rows with the same values only the first counts.
+    """
 
     paths: tuple[Path, ...]
     scenarios: tuple[str, ...]
     frame: pl.LazyFrame
+    unique: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
         """What messages name."""
         return self.paths[0]
 
+    def rows(self, *added: pl.Expr, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
+        """All rows chunk by chunk, with all columns or a few (and those of `unique`)."""
+        frame = self.frame.with_columns(*added)
+        if columns is not None:
+            frame = frame.select(*dict.fromkeys([*columns, *self.unique]))
+        repeats = Repeats(list(self.unique)) if self.unique else None
+        for rows in batches(frame, *self.paths):
+            yield repeats.first(rows) if repeats else rows
+
 
 def divide(part: Part, split: Split, scenario: str | None) -> Shares | pl.Series:
-    """How fractions fall: the rows of every key counted, or, where time decides, SPLIT of every row.
+    """How fractions fall: the rows of every key counted, or, where time decides, the number of every row's split.
 
     Args:
         scenario: the column that names it, where the part holds several.
     """
+    assert split.fractions is not None
     keys = [column for column in dict.fromkeys((scenario, split.within)) if column]
-    return _by_time(part, split, keys) if split.time else _in_order(part, split, keys)
-
-
-def _in_order(part: Part, split: Split, keys: list[str]) -> Shares:
-    """Fractions in file order: the rows of every key are counted."""
-    assert split.fractions is not None
-    return Shares.counted(keys, split.fractions, batches(part.frame.select(keys or pl.first()), *part.paths))
-
-
-def _by_time(part: Part, split: Split, keys: list[str]) -> pl.Series:
-    """SPLIT of every row in file order, where time decides: from the few columns that it takes, all in memory."""
-    assert split.fractions is not None
-    times = clock(part.frame, split.time or "", part.path)
-    needed = [pl.col(column) for column in dict.fromkeys([*keys, times.column])]
-    row = pl.int_range(pl.len()).alias("__row")
-    rows = collect(part.frame.select(*needed, times.expression(), row), *part.paths)
-    rows = times.checked(rows).sort(TIME, maintain_order=True)
-    return by_fractions(rows, split.fractions, keys or None).sort("__row")[SPLIT]
+    if split.time is None:
+        return Shares.counted(keys, split.fractions, part.rows(columns=keys or part.frame.collect_schema().names()[:1]))
+    times = clock(part.frame, split.time, part.path)
+    found = InTimeOrder(keys, split.fractions)
+    for rows in part.rows(times.expression(), columns=[*keys, times.column, TIME]):
+        found.add(times.checked(rows), TIME)
+    return found.places()
 
 
 def by_column(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
