@@ -31,7 +31,7 @@ def item_line(search: int, label: int) -> list[str]:
 def zipped(name: str, lines: list[list[str]]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, "".join(",".join(line) + "\n" for line in lines))
+        archive.writestr(name, "".join(",".join(line) + "\n" for line in lines).encode(errors="surrogateescape"))
     return buffer.getvalue()
 
 
@@ -93,9 +93,9 @@ def test_a_zip_inside_a_zip_gives_the_same_rows_and_unpacks_nothing(tmp_path: Pa
     assert data.tables["NL"].splits["test"].ids.shape == (160, 16)
 
 
-def test_processed_form(tmp_path: Path) -> None:
-    folder = tmp_path / "AliExpress_NL"
-    folder.mkdir()
+def processed(folder: Path) -> Path:
+    """Returns the training file."""
+    (folder / "AliExpress_NL").mkdir()
     random = np.random.default_rng(0)
     for part in ("train", "test"):
         rows = {"search_id": random.integers(0, 50, 300)}
@@ -103,14 +103,47 @@ def test_processed_form(tmp_path: Path) -> None:
         rows |= {name: random.random(300).round(6) for name in NUMERIC}
         click = random.integers(0, 2, 300)
         pl.DataFrame({**rows, "click": click, "conversion": click * random.integers(0, 2, 300)}).write_csv(
-            folder / f"{part}.csv"
+            folder / "AliExpress_NL" / f"{part}.csv"
         )
+    return folder / "AliExpress_NL" / "train.csv"
+
+
+def test_processed_form(tmp_path: Path) -> None:
+    processed(tmp_path)
     logs = load(tmp_path)
     data = encode(logs, share=False)
     assert {split: len(rows) for split, rows in data.tables["NL"].splits.items()}["test"] == 300
     assert logs.schema.task_names == ("ctr", "ctcvr")
     shared = encode(load(tmp_path, shared=1000), share=True)
     assert shared.layout.shared_rows == 16 * 1002
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda raw: raw + raw, r"train.csv: line 302 repeats the header; remove it"),
+        (
+            lambda raw: raw + raw[raw.index(b"\n") + 1 :] * 40 + raw,
+            r"train.csv: line 12302 repeats the header; remove it",
+        ),
+        (lambda raw: raw[raw.index(b"\n") + 1 :], r"train.csv: the first line is not the processed form's header"),
+        (lambda raw: raw.decode().encode("utf-16"), r"train.csv: the first line is not the processed form's header"),
+        (
+            lambda raw: raw.replace(b",0.", b",\xe4.", 1),
+            r"train.csv cannot be read to the end: .*save the file as UTF-8",
+        ),
+        (lambda raw: raw[:-100], r"train.csv: line 301 has \d+ fields, the header 82; complete the line"),
+        (
+            lambda raw: raw.replace(b",0.", b",", 1).replace(b",0.", b",x", 1),
+            r"'numerical_\d+' of scenario 'NL' holds text",
+        ),
+    ],
+)
+def test_broken_processed_files_get_one_sentence(tmp_path: Path, change: object, sentence: str) -> None:
+    path = processed(tmp_path)
+    path.write_bytes(change(path.read_bytes()))  # type: ignore[operator]
+    with pytest.raises(UserError, match=sentence):
+        encode(load(tmp_path), share=False)
 
 
 def test_the_releases_own_sample() -> None:
@@ -134,6 +167,26 @@ def test_the_releases_own_sample() -> None:
             r"nl_item_train.csv: line 2 has 48 fields, not 49",
         ),
         (lambda f: original(f, items=[[*item_line(100, 1), "9"]]), r"line 1 has 50 fields, not 49"),
+        (
+            lambda f: original(f, items=[item_line(100, 1), [*item_line(100, 1), "9"]]),
+            r"line 2 has 50 fields, not 49",
+        ),
+        (
+            lambda f: original(f, items=[item_line(100, 3)]),
+            r"nl_item_train.csv: the last column holds '3'; it must be 0",
+        ),
+        (
+            lambda f: original(f, items=[[*item_line(100, 1)[:-2], "x", "1"]]),
+            r"nl_item_train.csv: conversion from `str` to `f32` failed .*\[\"x\"\]; clean it",
+        ),
+        (
+            lambda f: (f / "nl_user_test.zip").write_bytes(zipped("nl_user_test.csv", [])),
+            r"nl_user_test.csv is empty; fetch it again",
+        ),
+        (
+            lambda f: (f / "nl_user_test.zip").write_bytes(zipped("nl_user_test.csv", [["\udcff"] * 33])),
+            r"nl_user_test.csv: after line 0: .*save the file as UTF-8",
+        ),
     ],
 )
 def test_broken_releases_get_one_sentence(tmp_path: Path, change: object, sentence: str) -> None:

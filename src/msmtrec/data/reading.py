@@ -6,7 +6,9 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -45,6 +47,9 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
     for column in columns:
         if column not in names:
             raise UserError(f"{path} has no column '{column}'; {nearest(column, names)}")
+    kinds = frame.collect_schema()
+    if not _is_parquet(path) and any(kind == "number" and kinds[c] == pl.String for c, kind in columns.items()):
+        _refuse_second_header(path, _SAMPLE + 1)
     frame = frame.select(*columns)
     if missing and _is_parquet(path):
         blank = pl.when(~pl.col(pl.String).is_in(list(missing))).then(pl.col(pl.String))
@@ -114,6 +119,26 @@ def batches(frame: pl.LazyFrame, *paths: Path) -> Iterator[pl.DataFrame]:
         raise _unreadable(error, paths) from error
 
 
+def complete(chunks: Iterable[pl.DataFrame], last: str, *paths: Path) -> Iterator[pl.DataFrame]:
+    """The chunks, after the first of which that has a gap in the last column all lines are checked.
+
+    polars takes what a short line lacks, such as the last one of a broken download, for missing values.
+
+    Args:
+        last: the files' last column, which every short line lacks.
+
+    Raises:
+        UserError: naming the line that has not as many fields as the header.
+    """
+    checked = False
+    for rows in chunks:
+        if not checked and rows[last].null_count():
+            for path in paths:
+                check_lines(path)
+            checked = True
+        yield rows
+
+
 def csv_blocks(stream: IO[bytes], name: str, columns: int, size: int = 1 << 25) -> Iterator[pl.DataFrame]:
     """A CSV without header as text columns column_1 …, in blocks of whole lines.
 
@@ -132,15 +157,20 @@ def csv_blocks(stream: IO[bytes], name: str, columns: int, size: int = 1 << 25) 
             try:
                 frame = pl.read_csv(io.BytesIO(block), has_header=False, infer_schema=False, quote_char=None)
             except pl.exceptions.PolarsError as error:
+                _refuse_odd_line(block, name, line, columns)
                 raise UserError(f"{name}: after line {line}: {_first_line(error)}") from error
             if frame.width != columns or block.count(b",") != frame.height * (columns - 1):
-                for number, text in enumerate(block.splitlines(), line + 1):
-                    if text.count(b",") != columns - 1:
-                        raise UserError(f"{name}: line {number} has {text.count(b',') + 1} fields, not {columns}")
+                _refuse_odd_line(block, name, line, columns)
             line += frame.height
             yield frame.rename(dict(zip(frame.columns, names, strict=True)))
         if not read:
             return
+
+
+def _refuse_odd_line(block: bytes, name: str, before: int, columns: int) -> None:
+    for number, text in enumerate(block.splitlines(), before + 1):
+        if text.count(b",") != columns - 1:
+            raise UserError(f"{name}: line {number} has {text.count(b',') + 1} fields, not {columns}")
 
 
 def _whole_lines(block: bytes, *, last: bool) -> tuple[bytes, bytes]:
@@ -164,8 +194,19 @@ def _unreadable(error: Exception, paths: tuple[Path, ...]) -> UserError:
     """An odd line, if that is why; else what the reader says."""
     for path in paths:
         check_lines(path)
+        if not _is_parquet(path):
+            _refuse_second_header(path)
     where = ", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else "")
     return UserError(f"{where} cannot be read to the end: {_first_line(error)}")
+
+
+def _refuse_second_header(path: Path, lines: int | None = None) -> None:
+    """Where CSV files were put together with their headers, numbers are text. `lines`: how many to look at."""
+    with suppress(EOFError, gzip.BadGzipFile, zlib.error), _plain(path) as file:  # damage is another sentence
+        header = file.readline().strip()
+        for number, line in enumerate(islice(file, lines), 2):
+            if line.strip() == header:
+                raise UserError(f"{path}: line {number} repeats the header; remove it")
 
 
 def check_lines(path: Path, size: int = 1 << 21) -> None:

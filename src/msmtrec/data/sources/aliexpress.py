@@ -8,6 +8,7 @@ user line per search page, an item line per impression, joined on the search id.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import polars as pl
 from pydantic import Field
 
 from msmtrec.data.logs import SPLIT, Chunk, Logs
-from msmtrec.data.reading import batches, csv_blocks, scan
+from msmtrec.data.reading import batches, columns_of, complete, csv_blocks, scan
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.split import by_hash
 from msmtrec.errors import UserError
@@ -129,10 +130,15 @@ class Processed:
 
     def rows(self, part: str) -> Iterator[pl.DataFrame]:
         path = self.folder / f"{part}.csv"
+        if "search_id" not in columns_of(path):
+            raise UserError(
+                f"{path}: the first line is not the processed form's header (search_id,categorical_1, …); put it there,"
+                " in UTF-8"
+            )
         kinds = dict.fromkeys(("search_id", *CATEGORICAL), "text") | dict.fromkeys(
             (*NUMERIC, "click", "conversion"), "number"
         )
-        yield from batches(scan(path, kinds), path)
+        yield from complete(batches(scan(path, kinds), path), "conversion", path)
 
 
 class Original:
@@ -179,25 +185,39 @@ class Original:
                 if len(listed) != 1:
                     raise UserError(f"{self.folder / name} holds {len(listed)} CSV files, not one")
                 yield stack.enter_context(content.open(listed[0])), f"{self.folder / name}: {listed[0]}"
-            except (zipfile.BadZipFile, EOFError) as error:
+            except (zipfile.BadZipFile, EOFError, zlib.error) as error:
                 raise UserError(f"{self.folder / name} is truncated or damaged; fetch it again") from error
 
     def rows(self, part: str) -> Iterator[pl.DataFrame]:
         with self._open("user", part) as (stream, name):
-            users = pl.concat(_columns(b, _USER_CATEGORICAL, _USER_NUMERIC, 0) for b in csv_blocks(stream, name, _USER))
+            blocks = csv_blocks(stream, name, _USER)
+            pages = [_columns(block, _USER_CATEGORICAL, _USER_NUMERIC, 0, name) for block in blocks]
+            if not pages:
+                raise UserError(f"{name} is empty; fetch it again")
+            users = pl.concat(pages)
         with self._open("item", part) as (stream, name):
             for block in csv_blocks(stream, name, _ITEM):
-                items = _columns(block, _ITEM_CATEGORICAL, _ITEM_NUMERIC, len(_USER_CATEGORICAL))
-                label = block[f"column_{_ITEM}"].cast(pl.Int8)
-                items = items.with_columns((label > 0).cast(pl.Int8).alias("click"), (label == 2).alias("conversion"))
+                items = _columns(block, _ITEM_CATEGORICAL, _ITEM_NUMERIC, len(_USER_CATEGORICAL), name)
+                label = block[f"column_{_ITEM}"]
+                if not (known := label.is_in(["0", "1", "2"]).fill_null(False)).all():
+                    odd = label[int((~known).arg_max() or 0)]
+                    raise UserError(f"{name}: the last column holds {odd!r}; it must be 0, 1 (click) or 2 (and buy)")
+                items = items.with_columns(
+                    (label != "0").cast(pl.Int8).alias("click"), (label == "2").alias("conversion")
+                )
                 yield items.join(users, on="search_id", how="inner", maintain_order="left")
 
 
-def _columns(block: pl.DataFrame, categorical: tuple[int, ...], numeric: tuple[int, ...], side: int) -> pl.DataFrame:
+def _columns(
+    block: pl.DataFrame, categorical: tuple[int, ...], numeric: tuple[int, ...], side: int, name: str
+) -> pl.DataFrame:
     """Columns under the processed form's names: user columns first, then the item's (side: how many come before)."""
     before = len(_USER_NUMERIC) if side else 0
-    return block.select(
-        pl.col("column_1").alias("search_id"),
-        *(pl.col(f"column_{n}").alias(CATEGORICAL[side + k]) for k, n in enumerate(categorical)),
-        *(pl.col(f"column_{n}").cast(pl.Float32).alias(NUMERIC[before + k]) for k, n in enumerate(numeric)),
-    )
+    try:
+        return block.select(
+            pl.col("column_1").alias("search_id"),
+            *(pl.col(f"column_{n}").alias(CATEGORICAL[side + k]) for k, n in enumerate(categorical)),
+            *(pl.col(f"column_{n}").cast(pl.Float32).alias(NUMERIC[before + k]) for k, n in enumerate(numeric)),
+        )
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{name}: {str(error).splitlines()[0]}; clean it, or fetch it again") from error
