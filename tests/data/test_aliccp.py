@@ -72,8 +72,22 @@ def test_the_samples_columns_are_known(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no Ali-CCP log .*ali_ccp_train.csv; the release is Tianchi data set 408"):
+    with pytest.raises(
+        UserError, match=r"no Ali-CCP log in .*: neither ali_ccp_train.csv.* it is Tianchi data set 408"
+    ):
         AliCCP(folder=tmp_path).load()
     write(tmp_path)
+    (tmp_path / "ali_ccp_val.csv").rename(tmp_path / "elsewhere.csv")
+    with pytest.raises(UserError, match=r"holds an Ali-CCP log without ali_ccp_val.csv; put it there"):
+        AliCCP(folder=tmp_path).load()
+    (tmp_path / "elsewhere.csv").rename(tmp_path / "ali_ccp_val.csv")
     with pytest.raises(UserError, match=r"scenario '4' has no rows"):
         encode(AliCCP(folder=tmp_path, scenarios=("1", "4")).load(), share=False)
+
+
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "ali_ccp_test.csv"
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(UserError, match=r"ali_ccp_test.csv: line 121 has 26 fields, the header 33; complete"):
+        list(AliCCP(folder=tmp_path).load().stream())
