@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from data.kuairand_files import LOG, write_release
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.sources.kuairand import KuaiRand
@@ -10,6 +11,16 @@ from msmtrec.errors import UserError
 ROWS = {"0": 20_254, "1": 173_008, "2": 6_909, "4": 13_647, "6": 11_208}
 CLICK = {"0": 0.086, "1": 0.494, "2": 0.481, "4": 0.596, "6": 0.149}
 LONG_VIEW = {"0": 0.037, "1": 0.348, "2": 0.364, "4": 0.457, "6": 0.080}
+SPLITS = {
+    "0": (15_362, 2_355, 2_537),
+    "1": (129_822, 20_762, 22_424),
+    "2": (4_784, 985, 1_140),
+    "4": (10_189, 1_637, 1_821),
+    "6": (9_079, 1_081, 1_048),
+}
+"""Training, validation and test rows."""
+ORDER = {"0": 3607756752032, "1": 260470791307815, "2": 428041897812, "4": 1624380535860, "6": 1094775304267}
+"""Sum over the rows of place x (user + video): other rows or another order give another."""
 AFTER_THE_IMPRESSION = {"play_time_ms", "profile_stay_time", "comment_stay_time", "is_like", "is_hate", "is_follow"}
 
 
@@ -19,6 +30,15 @@ def test_counts_and_label_rates(kuairand_logs: Logs) -> None:
         assert frame.height == ROWS[tab]
         assert frame["is_click"].mean() == pytest.approx(CLICK[tab], abs=6e-4)
         assert frame["long_view"].mean() == pytest.approx(LONG_VIEW[tab], abs=6e-4)
+
+
+def test_rows_of_every_split_and_their_order(kuairand_logs: Logs) -> None:
+    for tab in kuairand_logs.schema.scenarios:
+        frame = kuairand_logs.frame(tab)
+        counts = dict(frame[SPLIT].value_counts().rows())
+        assert (counts["train"], counts["validation"], counts["test"]) == SPLITS[tab]
+        places = pl.int_range(pl.len()) * (pl.col("user_id") + pl.col("video_id"))
+        assert frame.select(places.sum()).item() == ORDER[tab]
 
 
 def test_no_feature_is_known_only_after_the_impression(kuairand_logs: Logs) -> None:
@@ -38,38 +58,6 @@ def test_encoding(kuairand_logs: Logs) -> None:
     assert private.tables["2"].profile["unknown"]["user_id"]["test"] > 0.1
 
 
-LOG = (
-    "user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,is_forward,is_hate,long_view,"
-    "play_time_ms,duration_ms,profile_stay_time,comment_stay_time,is_profile_enter,is_rand,tab\n"
-)
-
-
-def write_release(folder, dates):  # type: ignore[no-untyped-def]
-    """A hand-made release: user 0 has a missing code, video 0 two tags and no music type."""
-    users = [
-        "user_id,user_active_degree,is_lowactive_period,is_live_streamer,is_video_author,follow_user_num_range,"
-        "fans_user_num_range,friend_user_num_range,register_days_range,"
-        + ",".join(f"onehot_feat{n}" for n in range(18))
-    ]
-    users += [
-        f'{u},full_active,0,{-124 if u == 0 else 1},1,"(250,500]","[10,100)","[1,5)",730+,'
-        + ",".join(["1"] * 12 + ["1.0"] * 5 + [""])
-        for u in range(2)
-    ]
-    videos = [
-        "video_id,author_id,video_type,upload_dt,upload_type,visible_status,video_duration,server_width,server_height,music_id,music_type,tag",
-        '0,7,NORMAL,2022-04-10,Kmovie,0.0,,720.0,1280.0,9,,"12,65"',
-        "1,8,NORMAL,2022-04-10,Kmovie,0.0,9.0,720.0,1280.0,9,4.0,39",
-    ]
-    rows = [
-        f"{n % 2},{n // 2 % 2},{day},1200,{n},{n % 2},0,0,0,0,0,{n // 2 % 2},5,1000,0,0,0,0,1"
-        for n, day in enumerate(d for d in dates for _ in range(4))
-    ]
-    (folder / "user_features_pure.csv").write_text("\n".join(users) + "\n")
-    (folder / "video_features_basic_pure.csv").write_text("\n".join(videos) + "\n")
-    (folder / "log_standard_4_22_to_5_08_pure.csv").write_text(LOG + "\n".join(rows) + "\n")
-
-
 def test_dates_missing_codes_and_tags(tmp_path) -> None:  # type: ignore[no-untyped-def]
     write_release(tmp_path, [20220424, 20220425, 20220504, 20220505, 20220506, 20220507, 20220508])
     logs = KuaiRand(folder=tmp_path, tabs=(1,)).load()
@@ -82,8 +70,18 @@ def test_dates_missing_codes_and_tags(tmp_path) -> None:  # type: ignore[no-unty
     assert encode(logs, share=True).tables["1"].splits["train"].ids.shape == (8, 35)
 
 
+def test_rows_of_all_files_are_put_in_the_order_of_time(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    write_release(tmp_path, [20220425, 20220505, 20220507])
+    early = "1,0,20220425,0,-5,0,0,0,0,0,0,0,5,1000,0,0,0,0,1\n"
+    (tmp_path / "log_standard_9_pure.csv").write_text(LOG + early)
+    frame = KuaiRand(folder=tmp_path, tabs=(1,)).load().frame("1")
+    assert frame.height == 13
+    assert frame.row(0, named=True)["hour"] == 0
+    assert frame["hour"][1:].to_list() == [12] * 12
+
+
 def test_errors_name_file_column_and_remedy(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(UserError, match=r"user_features_pure.csv is missing; run: msmtrec data fetch kuairand-pure"):
+    with pytest.raises(UserError, match=r"user_features_pure.csv.* missing; .* run: msmtrec data fetch kuairand-pure"):
         KuaiRand(folder=tmp_path).load()
     write_release(tmp_path, [20220425, 20220505, 20220507])
     with pytest.raises(UserError, match=r"tab 6 has no rows; tabs in the log: \[1\]"):
@@ -92,5 +90,5 @@ def test_errors_name_file_column_and_remedy(tmp_path) -> None:  # type: ignore[n
         KuaiRand(folder=tmp_path, tabs=(1, 1)).load()
     users = tmp_path / "user_features_pure.csv"
     users.write_text(users.read_text().replace("onehot_feat7,", "other,"))
-    with pytest.raises(UserError, match=r"user_features_pure.csv: column 'onehot_feat7' is missing"):
+    with pytest.raises(UserError, match=r"user_features_pure.csv has no column 'onehot_feat7'"):
         KuaiRand(folder=tmp_path, tabs=(1,)).load()

@@ -1,20 +1,26 @@
-"""KuaiRand-Pure (Gao et al., CIKM 2022; CC BY-SA 4.0): five tabs of a short-video app as scenarios.
+"""KuaiRand (Gao et al., CIKM 2022; CC BY-SA 4.0): tabs of a short-video app as scenarios.
 
-Window 25 April - 8 May 2022; training to 4 May, validation 5-6 May, test 7-8 May. Features are known before the
-impression; watch time, stay times, the other feedback columns and month averages are not, and are never read.
+Releases Pure, 1K and 27K. Window 25 April - 8 May 2022 unless set; training to 4 May, validation 5-6 May, test 7-8 May.
+Features are known before the impression; watch time, stay times, the other feedback columns and month averages are not,
+and are never read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from msmtrec.data.fetch import Archive, Remote
-from msmtrec.data.logs import SPLIT, Logs, in_memory
+from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory
+from msmtrec.data.reading import batches, collect, complete
 from msmtrec.data.snapshot import snapshot
+from msmtrec.data.sources.kuairand_release import USER_CODES, USER_RANGES, Release
+from msmtrec.data.split import by_bounds
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
@@ -36,172 +42,162 @@ REMOTE = Remote(
     ),
     folder="KuaiRand-Pure/data",
 )
-FIRST_DAY, LAST_TRAINING_DAY, LAST_VALIDATION_DAY, LAST_DAY = 20220425, 20220504, 20220506, 20220508
-_MISSING_CODE = -124
-_USER_CODES = {
-    "is_live_streamer": 2,
-    "is_video_author": 2,
-    "onehot_feat0": 2,
-    "onehot_feat1": 7,
-    "onehot_feat2": 50,
-    "onehot_feat3": 1471,
-    "onehot_feat4": 15,
-    "onehot_feat5": 34,
-    "onehot_feat6": 3,
-    "onehot_feat7": 118,
-    "onehot_feat8": 454,
-    "onehot_feat9": 7,
-    "onehot_feat10": 5,
-    "onehot_feat11": 5,
-    **{f"onehot_feat{number}": 2 for number in range(12, 18)},
-}
-_USER_RANGES = (
-    "user_active_degree",
-    "follow_user_num_range",
-    "fans_user_num_range",
-    "friend_user_num_range",
-    "register_days_range",
-)
-_USERS, _VIDEOS, _AUTHOR_BUCKETS, _TEXT_BUCKETS, _TAGS = 27_285, 7_583, 16_384, 256, 70
-_LABELS = ("is_click", "long_view", "is_like")
+_TITLES = {"pure": "KuaiRand-Pure", "1k": "KuaiRand-1K", "27k": "KuaiRand-27K"}
+_USERS = {"pure": 27_285, "1k": 1_000, "27k": 27_285}
+_VIDEOS, _AUTHOR_BUCKETS, _TEXT_BUCKETS, _TAGS = 7_583, 16_384, 256, 70
+"""Pure's. The other releases have millions of videos and authors, which are hashed, and tags of their own."""
+
+
+class Window(Settings):
+    """The days that count; each is included.
+
+    Args:
+        first: rows before it are left out.
+        train_until: last day of the training rows.
+        validation_until: last day of the validation rows; later ones are test rows.
+        last: rows after it are left out.
+    """
+
+    first: date = date(2022, 4, 25)
+    train_until: date = date(2022, 5, 4)
+    validation_until: date = date(2022, 5, 6)
+    last: date = date(2022, 5, 8)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Window:
+        if not self.first <= self.train_until < self.validation_until < self.last:
+            raise ValueError("first, train_until, validation_until and last must be days in this order")
+        return self
 
 
 class KuaiRand(Settings):
-    """KuaiRand-Pure.
+    """KuaiRand.
 
     Args:
-        folder: the release's folder; the default is KuaiRand-Pure in the data directory.
+        release: `pure` is read at once and put in the order of time; `1k` and `27k` are streamed, in file order.
+        folder: the release's folder; the default is KuaiRand-Pure, -1K or -27K in the data directory.
         tabs: the scenarios, in table order.
         tasks: among is_click, long_view, is_like.
+        window: the days of the three splits.
+        random_log: add the impressions of randomly drawn videos.
+        buckets: hash buckets of the common id spaces of videos and of authors in 1k and 27k; Pure has an id per video.
     """
 
     source: Literal["kuairand"] = "kuairand"
+    release: Literal["pure", "1k", "27k"] = "pure"
     folder: Path | None = None
     tabs: tuple[int, ...] = Field(default=(0, 1, 2, 4, 6), min_length=1)
     tasks: tuple[Literal["is_click", "long_view", "is_like"], ...] = Field(
         default=("is_click", "long_view"), min_length=1
     )
+    window: Window = Window()
+    random_log: bool = False
+    buckets: int = Field(default=1 << 20, ge=1)
     allow_one_class: bool = False
 
     def present(self) -> bool:
         """Whether the files are there."""
-        return bool(self._logs()) and all((self._files() / n).exists() for n in _FEATURE_FILES)
+        return not self._release().missing
 
-    def _files(self) -> Path:
-        folder = self.folder or data_directory() / "KuaiRand-Pure"
-        return folder / "data" if (folder / "data").is_dir() else folder
-
-    def _logs(self) -> list[Path]:
-        return sorted(self._files().glob("log_standard_*_pure*.csv"))
+    def _release(self) -> Release:
+        folder = self.folder or data_directory() / _TITLES[self.release]
+        files = folder / "data" if (folder / "data").is_dir() else folder
+        return Release(files, self.release, random_log=self.random_log)
 
     def load(self) -> Logs:
-        """Join the log with user and video features.
+        """Find the files. Pure is read now; of the others, rows are read when they are needed.
 
         Raises:
-            UserError: a file or column is missing, or a tab has no rows.
+            UserError: a file or column is missing, a tab is named twice or, in Pure, has no rows.
         """
-        folder, paths = self._files(), self._logs()
-        for path in [*(folder / name for name in _FEATURE_FILES), *paths]:
-            if not path.exists():
-                raise UserError(f"KuaiRand file {path} is missing; run: msmtrec data fetch kuairand-pure")
-        if not paths:
-            raise UserError(
-                f"no KuaiRand log (log_standard_*_pure.csv) in {folder};"
-                " set MSMTREC_DATA or run: msmtrec data fetch kuairand-pure"
-            )
+        release = self._release()
+        if release.missing:
+            title, what = _TITLES[self.release], ", ".join(release.missing)
+            how = "run: msmtrec data fetch kuairand-pure"
+            if self.release != "pure":
+                how = f"put the files of {title} there (zenodo.org/records/10439422)"
+            raise UserError(f"no {title} in {release.folder}: {what} missing; set MSMTREC_DATA or {how}")
         if len(set(self.tabs)) < len(self.tabs):
             raise UserError(f"data.tabs names a scenario twice: {list(self.tabs)}; remove one")
-        rows = _read_log(paths).join(_read_users(folder), on="user_id", how="left", maintain_order="left")
-        rows = rows.join(_read_videos(folder), on="video_id", how="left", maintain_order="left")
-        features = _features()
-        keep = [*(f.name for f in features), *self.tasks, SPLIT]
-        frames = {
-            str(tab): rows.filter(pl.col("tab") == tab).select(list(dict.fromkeys(keep))).collect() for tab in self.tabs
-        }
-        present = set(rows.select("tab").unique().collect()["tab"])
-        for tab in self.tabs:
-            if tab not in present:
-                raise UserError(f"{folder}: tab {tab} has no rows; tabs in the log: {sorted(present)}")
-        schema = Schema(
-            name="KuaiRand-Pure",
-            features=features,
-            tasks=tuple(Task(name) for name in self.tasks),
-            scenarios={str(tab): self.tasks for tab in self.tabs},
-            group="user_id",
-        )
-        files = snapshot([*paths, *(folder / name for name in _FEATURE_FILES)])
+        files = snapshot([*release.logs, release.user_file, release.video_file])
+        log = self._log(release)
+
+        def stream() -> Iterator[Chunk]:
+            yield from self._chunks(release, batches(log, *release.logs))
+
+        if self.release == "pure":
+            by_time = collect(log.sort("time_ms", maintain_order=True), *release.logs)
+            frames = dict(self._chunks(release, [by_time]))
+            stream = in_memory({str(tab): frames[str(tab)] for tab in self.tabs})
+        window = self.window
         return Logs(
-            schema,
-            in_memory(frames),
-            fingerprint=f"{files.digest}:{self.tabs}",
-            origin=str(folder),
-            notes=("window 25 April - 8 May 2022; rows of other tabs left out",),
+            Schema(
+                name=_TITLES[self.release],
+                features=self._features(),
+                tasks=tuple(Task(name) for name in self.tasks),
+                scenarios={str(tab): self.tasks for tab in self.tabs},
+                group="user_id",
+            ),
+            stream,
+            fingerprint=f"{files.digest}:{self.model_dump_json(exclude={'folder'})}",
+            origin=str(release.folder),
+            notes=(
+                f"window {window.first} to {window.last}: training to {window.train_until}, validation to"
+                f" {window.validation_until}; rows of other tabs left out",
+                f"the log of random exposures is {'included' if self.random_log else 'left out'}",
+            ),
             allow_one_class=self.allow_one_class,
             files=files,
         )
 
+    def _log(self, release: Release) -> pl.LazyFrame:
+        """The rows within the window, and those without a tab, which are incomplete."""
+        first, last = _number(self.window.first), _number(self.window.last)
+        within = release.log().filter(pl.col("date").is_between(first, last) | pl.col("tab").is_null())
+        return within.with_columns((pl.col("hourmin") // 100).alias("hour"))
 
-_FEATURE_FILES = ("user_features_pure.csv", "video_features_basic_pure.csv")
+    def _chunks(self, release: Release, log: Iterable[pl.DataFrame]) -> Iterator[Chunk]:
+        """The tabs' rows, with features and SPLIT.
+
+        Raises:
+            UserError: after the last row, if a tab had none.
+        """
+        keep = list(dict.fromkeys([*(f.name for f in self._features()), *self.tasks, SPLIT]))
+        bounds = _number(self.window.train_until), _number(self.window.validation_until)
+        found: set[int] = set()
+        for rows in complete(log, "tab", *release.logs):
+            for (tab,), own in rows.partition_by("tab", as_dict=True, maintain_order=True).items():
+                found |= {tab} - {None}
+                if tab in self.tabs:
+                    yield str(tab), release.with_features(by_bounds(own, "date", *bounds)).select(keep)
+        for tab in self.tabs:
+            if tab not in found:
+                raise UserError(f"{release.folder}: tab {tab} has no rows; tabs in the log: {sorted(found)}")
+
+    def _features(self) -> tuple[Feature, ...]:
+        pure = self.release == "pure"
+
+        def codes(name: str, size: int) -> Feature:
+            return Feature(name, shared=IdSpace("ids", size))
+
+        def text(name: str, size: int = _TEXT_BUCKETS) -> Feature:
+            return Feature(name, shared=IdSpace("hash", size))
+
+        return (
+            codes("user_id", _USERS[self.release]),
+            codes("video_id", _VIDEOS) if pure else text("video_id", self.buckets),
+            text("author_id", _AUTHOR_BUCKETS if pure else self.buckets),
+            *(text(name) for name in USER_RANGES),
+            *(codes(name, size) for name, size in USER_CODES.items()),
+            text("video_type"),
+            text("upload_type"),
+            text("music_type"),
+            Feature("tag", "multi", IdSpace("ids", _TAGS) if pure else IdSpace("hash", _TEXT_BUCKETS), max_values=3),
+            codes("hour", 24),
+            Feature("duration_ms", "numeric", scale="log"),
+        )
 
 
-def _scan(path: Path, columns: dict[str, pl.DataType | type[pl.DataType]]) -> pl.LazyFrame:
-    header = pl.read_csv(path, n_rows=0, infer_schema=False).columns
-    for column in columns:
-        if column not in header:
-            raise UserError(f"{path}: column '{column}' is missing; is this the KuaiRand release's file?")
-    return pl.scan_csv(path, infer_schema=False).select(
-        pl.col(name).cast(pl.Float64).cast(kind) if kind != pl.String else pl.col(name)
-        for name, kind in columns.items()
-    )
-
-
-def _read_log(paths: list[Path]) -> pl.LazyFrame:
-    integers = ["user_id", "video_id", "date", "hourmin", "time_ms", "duration_ms", "tab", *_LABELS]
-    log = pl.concat([_scan(path, dict.fromkeys(integers, pl.Int64)) for path in paths])
-    day = pl.col("date")
-    split = (
-        pl.when(day <= LAST_TRAINING_DAY)
-        .then(pl.lit("train"))
-        .when(day <= LAST_VALIDATION_DAY)
-        .then(pl.lit("validation"))
-        .otherwise(pl.lit("test"))
-    )
-    return (
-        log.filter(day.is_between(FIRST_DAY, LAST_DAY))
-        .with_columns(split.alias(SPLIT), (pl.col("hourmin") // 100).alias("hour"))
-        .sort("time_ms", maintain_order=True)
-    )
-
-
-def _read_users(folder: Path) -> pl.LazyFrame:
-    codes = {"user_id": pl.Int64, **dict.fromkeys(_USER_CODES, pl.Int64)}
-    users = _scan(folder / "user_features_pure.csv", {**codes, **dict.fromkeys(_USER_RANGES, pl.String)})
-    return users.with_columns(pl.col(name).replace(_MISSING_CODE, None) for name in _USER_CODES)
-
-
-def _read_videos(folder: Path) -> pl.LazyFrame:
-    text = ["author_id", "video_type", "upload_type", "music_type", "tag"]
-    videos = _scan(folder / "video_features_basic_pure.csv", {"video_id": pl.Int64, **dict.fromkeys(text, pl.String)})
-    return videos.with_columns(pl.col("tag").str.split(","))
-
-
-def _features() -> tuple[Feature, ...]:
-    def codes(name: str, size: int) -> Feature:
-        return Feature(name, shared=IdSpace("ids", size))
-
-    def text(name: str, size: int = _TEXT_BUCKETS) -> Feature:
-        return Feature(name, shared=IdSpace("hash", size))
-
-    return (
-        codes("user_id", _USERS),
-        codes("video_id", _VIDEOS),
-        text("author_id", _AUTHOR_BUCKETS),
-        *(text(name) for name in _USER_RANGES),
-        *(codes(name, size) for name, size in _USER_CODES.items()),
-        text("video_type"),
-        text("upload_type"),
-        text("music_type"),
-        Feature("tag", "multi", shared=IdSpace("ids", _TAGS), max_values=3),
-        codes("hour", 24),
-        Feature("duration_ms", "numeric", scale="log"),
-    )
+def _number(day: date) -> int:
+    """As the log writes it: 20220425."""
+    return int(f"{day:%Y%m%d}")
