@@ -171,7 +171,7 @@ def test_the_merged_form_of_scenario_wise_rec_is_a_table_of_ones_own() -> None:
             "video_id": {"shared": {"hash": 1 << 16}},
             "follow_user_num_range": {"shared": {"hash": 256}},
             **{f"onehot_feat{n}": {"shared": {"hash": 2048}} for n in range(18)},
-            "duration_ms": {"kind": "numeric", "log": True},
+            "duration_ms": {"kind": "numeric", "scale": "log"},
         },
         "split": {"fractions": [0.8, 0.1, 0.1], "within": "user_id"},
         "allow_one_class": True,
