@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from msmtrec.data.catalogue import fetch_named
 from msmtrec.data.encode import encode
-from msmtrec.data.fetch import fetch
 from msmtrec.data.sources import kuairand, movielens
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.table import EncodedData
@@ -53,7 +53,7 @@ def movielens_folder() -> Path:
     folder = ROOT / "data" / "ml-1m"
     if not movielens.MovieLens(folder=folder).present():
         try:
-            fetch(movielens.REMOTE, ROOT / "data", timeout=15)
+            fetch_named("movielens-1m", ROOT / "data", timeout=15)
         except UserError as error:
             pytest.skip(f"no MovieLens-1M: {error}")
     return folder

@@ -31,6 +31,9 @@ def test_without_kuairand_movielens_is_fetched_and_the_reason_is_said(
     monkeypatch.setattr(demo, "fetch_named", fetch)
     assert demo.choose_demo(said.append) == "movielens-1m"
     assert "kuairand: its site cannot be reached" in said
+    assert said.index("kuairand: its site cannot be reached") > next(
+        n for n, line in enumerate(said) if line.startswith("kuairand: licence CC BY-SA 4.0. ")
+    )
     assert said[-1] == "movielens-1m: fetched from its mirror"
 
 

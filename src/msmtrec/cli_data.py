@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from msmtrec.console import ConfigArgument, SetOption, config_path, err, out, table_of
-from msmtrec.errors import UserError, nearest
+from msmtrec.errors import UserError
 
 if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
@@ -21,38 +30,97 @@ data_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="
 
 @data_app.command("list")
 def data_list() -> None:
-    """Data sets, and which are present.
+    """Public data sets: which are there, how large they are, under which licence, and how to get them.
 
     Example: `msmtrec data list`
     """
-    from msmtrec.data.catalogue import REMOTES, is_present
+    from msmtrec.data.catalogue import RELEASES, state
+    from msmtrec.data.disk import in_words
+    from msmtrec.data.remotes import Remote
     from msmtrec.settings import data_directory
 
-    table = table_of("data set", "present", "what", "licence")
-    for name, remote in REMOTES.items():
-        table.add_row(name, "yes" if is_present(name) else "no", remote.title, remote.licence)
+    table, notes = table_of("data set", "state", "size", "scenarios × tasks", "licence", "get"), []
+    for name, release in RELEASES.items():
+        found, fetched = state(name), isinstance(release, Remote)
+        size = in_words(release.size) if isinstance(release, Remote) else release.size
+        table.add_row(
+            name, found.word, size, release.scenarios, release.licence.name, "fetch" if fetched else "by hand"
+        )
+        if found.word != "absent" and found.missing:
+            notes.append(f"{name}: not in {data_directory() / release.folder}: {', '.join(found.missing)}")
+        if found.kept:
+            notes.append(f"{name}: {in_words(found.kept)} of {size} are fetched; msmtrec data fetch {name} goes on")
     out.print(table)
-    out.print(f"[dim]data directory: {data_directory()} (MSMTREC_DATA); fetch one: msmtrec data fetch NAME[/]")
+    for note in notes:
+        out.print(note, soft_wrap=True, highlight=False, markup=False)
+    out.print(
+        f"[dim]data directory: {escape(str(data_directory()))} (MSMTREC_DATA). msmtrec data fetch NAME downloads one,"
+        " or says how to get it by hand.[/]",
+        highlight=False,
+    )
 
 
 @data_app.command("fetch")
-def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
-    """Download a public data set, checksummed.
+def data_fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in `msmtrec data list`.")],
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Say yes to the licence without being asked.")
+    ] = False,
+) -> None:
+    """Download a public data set: resumed if it broke off, verified by checksum, its licence shown first.
 
-    Example: `msmtrec data fetch movielens-1m`
+    Example: `msmtrec data fetch movielens-1m --accept-licence`
     """
-    from msmtrec.data.catalogue import REMOTES, fetch_named, is_present
+    from msmtrec.data.catalogue import fetch_named, find, is_present, state
+    from msmtrec.data.disk import in_words
+    from msmtrec.data.remotes import Manual
+    from msmtrec.settings import data_directory
 
-    if name not in REMOTES:
-        raise UserError(f"no data set '{name}' to fetch; {nearest(name, REMOTES)}")
+    release = find(name)
+    folder = data_directory() / release.folder
+    there = f"{name} is in {folder}; next: {release.then}"
     if is_present(name):
-        out.print(f"{name} is there already")
+        _say(f"{there} (nothing was fetched: it was there already)")
         return
-    out.print(f"{REMOTES[name].title}\nlicence: {REMOTES[name].licence}")
-    with Progress(TextColumn(name), BarColumn(), TimeRemainingColumn(), console=err, transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        origin = fetch_named(name, progress=lambda done, total: bar.update(task, completed=done, total=total or None))
-    out.print(f"{name}: fetched from {origin}")
+    _say(f"{release.title}\nlicence: {release.licence.name}. {release.licence.terms}\n{release.licence.url}")
+    if isinstance(release, Manual):
+        for number, step in enumerate(release.steps, 1):
+            _say(f"{number}. {step.format(folder=folder)}")
+        _say(f"Then: msmtrec data list, and {release.then}")
+        raise UserError(f"{name} was not fetched: {release.why}; do the steps above yourself")
+    _consent(name, release.licence.consent and not accept_licence)
+    size = f"{in_words(release.size)} to download, {in_words(release.unpacked)} unpacked"
+    kept = state(name).kept
+    _say(f"{size}{f', {in_words(kept)} are here already' if kept else ''}")
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    try:
+        with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def progress(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=total)
+                bar.update(tasks[what], completed=done)
+
+            origin = fetch_named(name, progress=progress)
+    except KeyboardInterrupt:
+        kept = state(name).kept
+        err.print(f"interrupted; {in_words(kept)} are kept, continue with: msmtrec data fetch {name}", soft_wrap=True)
+        raise typer.Exit(130) from None
+    _say(f"fetched from {origin}\n{there}")
+
+
+def _consent(name: str, needed: bool) -> None:
+    if not needed:
+        return
+    if not sys.stdin.isatty():
+        raise UserError(f"the licence of {name} needs your consent; read it, then add --accept-licence")
+    if not typer.confirm("Do you accept this licence?", err=True):
+        raise UserError(f"{name} was not fetched: its licence was not accepted")
+
+
+def _say(text: str) -> None:
+    out.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 @data_app.command("describe")

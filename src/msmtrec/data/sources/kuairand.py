@@ -15,7 +15,6 @@ from typing import Literal
 import polars as pl
 from pydantic import Field, model_validator
 
-from msmtrec.data.fetch import Archive, Remote
 from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory
 from msmtrec.data.reading import batches, collect, complete
 from msmtrec.data.snapshot import snapshot
@@ -25,23 +24,6 @@ from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
 
-REMOTE = Remote(
-    name="kuairand-pure",
-    title="KuaiRand-Pure: 27,285 users, 7,583 videos, April-May 2022 (47 MB)",
-    licence="CC BY-SA 4.0; cite Gao et al., 'KuaiRand', CIKM 2022",
-    url="https://zenodo.org/records/10439422/files/KuaiRand-Pure.tar.gz",
-    checksum="md5:0820331067a3784d9691136f772b35a7",
-    archive=Archive(
-        kind="tar.gz",
-        members={
-            "log_standard_4_08_to_4_21_pure.csv": "5bb6eb0b3d9f47e5436cb5dc82ee1899b845ebf9750a5560b801e929e18bd41c",
-            "log_standard_4_22_to_5_08_pure.csv": "429e3b948828942e572f2c3a5be5a25799ffe75591d22d18cf417b9b534d31fd",
-            "user_features_pure.csv": "dc729a656301b4c6d07f713fe41d05ec9bfaab670b90e531c70037caf033c011",
-            "video_features_basic_pure.csv": "a6f7ee02684c5777422306cdc416e170302288aa89aca9dfea995edbd625bcc2",
-        },
-    ),
-    folder="KuaiRand-Pure/data",
-)
 _TITLES = {"pure": "KuaiRand-Pure", "1k": "KuaiRand-1K", "27k": "KuaiRand-27K"}
 _USERS = {"pure": 27_285, "1k": 1_000, "27k": 27_285}
 _VIDEOS, _AUTHOR_BUCKETS, _TEXT_BUCKETS, _TAGS = 7_583, 16_384, 256, 70

