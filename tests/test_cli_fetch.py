@@ -152,6 +152,6 @@ def test_the_list_shows_what_is_there_and_what_is_missing(
     assert {len(line) for line in table} <= set(range(81))
     rows = {cells[0]: cells[1:] for line in table if len(cells := [c.strip() for c in line.strip("│").split("│")]) == 6}
     assert set(rows) == set(catalogue.RELEASES)  # one line each
-    assert rows["tenrec"] == ["partly", "14 GB", "2 feeds × 2-4", "CC BY-NC 4.0", "by hand"]
+    assert rows["tenrec"] == ["partly", "14 GB", "2-4 feeds × 2-6", "CC BY-NC 4.0", "by hand"]
     assert rows["kuairand-27k"] == ["absent", "9.9 GB", "5 tabs × 2-3", "CC BY-SA 4.0", "fetch"]
     assert f"tenrec: not in {data / 'Tenrec'}: QB-video\n" in out

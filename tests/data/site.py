@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from msmtrec.data.archive import Archive
 from msmtrec.data.remotes import Licence, Remote
+from msmtrec.data.unpacking import Archive
 
 
 class Site:

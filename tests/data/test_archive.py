@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from data.site import tar
-from msmtrec.data.archive import Archive, Damaged, extract
+from msmtrec.data.unpacking import Archive, Damaged, extract
 from msmtrec.errors import UserError
 
 ROWS = b"a,b\n1,2\n" * 50_000

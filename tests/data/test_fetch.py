@@ -18,8 +18,8 @@ import pytest
 from data.site import Site, remote, serving, tar
 from data.test_archive import files_up_to, zipped
 from msmtrec.data import disk
-from msmtrec.data.archive import Archive
 from msmtrec.data.fetch import fetch, part_of
+from msmtrec.data.unpacking import Archive
 from msmtrec.errors import UserError
 
 NOISE = os.urandom(100_000).hex().encode()

@@ -118,7 +118,7 @@ STANDARD, BASIC = "log_standard_4_22_to_5_08_1k.csv", "video_features_basic_1k.c
     [
         (
             lambda folder: (folder / BASIC).unlink(),
-            r"no KuaiRand-1K in .*basic_1k.csv missing; .*put the files of KuaiRand",
+            r"no KuaiRand-1K in .*basic_1k.csv missing; .*fetch kuairand-1k",
         ),
         (changed(STANDARD, "hourmin", "hour"), r"log_standard_4_22_to_5_08_1k.csv has no column 'hourmin'"),
         (changed(STANDARD, "0,1,20220425,1200", "0,1,20220425,noon"), r"4_22_to_5_08_1k.csv cannot be read to the end"),

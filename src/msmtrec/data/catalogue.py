@@ -94,6 +94,7 @@ def _kuairand(release: str) -> dict[str, bool]:
 
 _CCP = (
     ("ali_ccp_train.csv", "ali_ccp_val.csv", "ali_ccp_test.csv"),
+    ("sample_train.tar.gz", "sample_test.tar.gz"),
     (
         *("sample_skeleton_train.csv", "common_features_train.csv"),
         *("sample_skeleton_test.csv", "common_features_test.csv"),
@@ -111,8 +112,8 @@ _PARTS: dict[str, Callable[[], dict[str, bool]]] = {
 }
 _PRESENT: dict[str, Callable[[], bool]] = {
     "kuairand-pure": lambda: _reads(KuaiRand),
-    "kuairand-1k": lambda: all(_kuairand("1K").values()),
-    "kuairand-27k": lambda: all(_kuairand("27K").values()),
+    "kuairand-1k": lambda: _reads(KuaiRand, release="1k"),
+    "kuairand-27k": lambda: _reads(KuaiRand, release="27k"),
     "movielens-1m": lambda: _reads(movielens.MovieLens),
     "movielens-100k": lambda: _reads(movielens_100k.MovieLens100K),
     "aliexpress": lambda: _reads(AliExpress),

@@ -17,10 +17,10 @@ from hashlib import new as new_hash
 from pathlib import Path
 from typing import IO
 
-from msmtrec.data.archive import Archive, Damaged, extract
 from msmtrec.data.disk import in_words, look_for_room, writing
 from msmtrec.data.download import PAUSES, Progress, Unreachable, download, length, silent
 from msmtrec.data.remotes import Remote
+from msmtrec.data.unpacking import Archive, Damaged, extract
 from msmtrec.errors import UserError
 
 

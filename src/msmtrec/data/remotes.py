@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msmtrec.data.archive import Archive
 from msmtrec.data.sources import movielens, movielens_100k
+from msmtrec.data.unpacking import Archive
 
 
 @dataclass(frozen=True)
@@ -218,16 +218,15 @@ MANUALS = (
         steps=(
             "Log in at https://tianchi.aliyun.com/dataset/408",
             "Download sample_train.tar.gz (4.1 GB) and sample_test.tar.gz (4.7 GB).",
-            "Unpack both into {folder}: sample_skeleton_train.csv, common_features_train.csv, sample_skeleton_test.csv"
-            " and common_features_test.csv. Of the processed form, ali_ccp_train.csv, ali_ccp_val.csv and"
-            " ali_ccp_test.csv go there.",
+            "Put both as they are into {folder}; they are read where they are. The processed form's ali_ccp_train.csv,"
+            " ali_ccp_val.csv and ali_ccp_test.csv go there too.",
         ),
         then="a config with `data: {source: ali-ccp}`",
     ),
     Manual(
         name="tenrec",
-        title="Tenrec: two video feeds of Tencent",
-        scenarios="2 feeds × 2-4",
+        title="Tenrec: two video feeds and two article feeds of Tencent",
+        scenarios="2-4 feeds × 2-6",
         licence=Licence(
             "CC BY-NC 4.0",
             "Not for commercial use, and the authors are named (Yuan et al., 'Tenrec', NeurIPS 2022); the site's"
@@ -241,7 +240,7 @@ MANUALS = (
         steps=(
             "Accept the licence at https://static.qblv.qq.com/qblv/h5/algo-frontend/tenrec_dataset.html",
             "Download and unpack what you are given there.",
-            "Put QK-video.csv and QB-video.csv into {folder}.",
+            "Put QK-video.csv and QB-video.csv into {folder}, and QK-article.csv and QB-article.csv if you want those.",
         ),
         then="a config with `data: {source: tenrec}`",
     ),

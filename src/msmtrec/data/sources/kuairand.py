@@ -95,10 +95,8 @@ class KuaiRand(Settings):
         release = self._release()
         if release.missing:
             title, what = _TITLES[self.release], ", ".join(release.missing)
-            how = "run: msmtrec data fetch kuairand-pure"
-            if self.release != "pure":
-                how = f"put the files of {title} there (zenodo.org/records/10439422)"
-            raise UserError(f"no {title} in {release.folder}: {what} missing; set MSMTREC_DATA or {how}")
+            how = f"set MSMTREC_DATA or run: msmtrec data fetch kuairand-{self.release}"
+            raise UserError(f"no {title} in {release.folder}: {what} missing; {how}")
         if len(set(self.tabs)) < len(self.tabs):
             raise UserError(f"data.tabs names a scenario twice: {list(self.tabs)}; remove one")
         files = snapshot([*release.logs, release.user_file, release.video_file])
