@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
-import zlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from stat import S_ISDIR, S_ISREG
+from typing import IO
 
-import numpy as np
 import polars as pl
 
+from msmtrec.data.csv_lines import check_lines, check_value, header
 from msmtrec.data.logs import CHUNK
 from msmtrec.errors import UserError, nearest
 
 _SAMPLE = 10_000
 """Rows from which the types of CSV columns are guessed."""
+_DATA = re.compile(r"[-+.:/\dTZ ]*\d[-+.:/\dTZ ]*")
+"""A number or time, which is hardly ever the name of a column."""
+_ODD_VALUE = re.compile(
+    r"could not parse `(?P<value>.*?)` as dtype `(?P<kind>\w+)` at column '(?P<column>.*?)' \(", re.S
+)
+_WHAT = {"f64": "no number", "i64": "no whole number, as those before are", "bool": "neither true nor false"}
 
 
 def columns_of(path: Path) -> list[str]:
@@ -46,43 +49,65 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
     names = frame.collect_schema().names()
     for column in columns:
         if column not in names:
-            raise UserError(f"{path} has no column '{column}'; {nearest(column, names)}")
-    kinds = frame.collect_schema()
-    if not _is_parquet(path) and any(kind == "number" and kinds[c] == pl.String for c, kind in columns.items()):
-        _refuse_second_header(path, _SAMPLE + 1)
+            raise UserError(f"{path} has no column '{column}'{_absent(column, columns, names)}")
     frame = frame.select(*columns)
-    if missing and _is_parquet(path):
+    if missing and is_parquet(path):
         blank = pl.when(~pl.col(pl.String).is_in(list(missing))).then(pl.col(pl.String))
         return frame.with_columns(blank)
     return frame
 
 
+def _absent(column: str, wanted: Iterable[str], names: list[str]) -> str:
+    """What may have happened to a column that is not there."""
+    if spaced := [name for name in names if name.strip() == column]:
+        return f", but {spaced[0]!r}; remove the space from the header"
+    if not any(name in names for name in wanted):
+        if len(names) == 1 and (sign := next((sign for sign in ";\t|" if sign in names[0]), "")):
+            return f": its fields are separated by {sign!r}; separate them by commas"
+        if any(_DATA.fullmatch(name) for name in names):
+            return f": its first line ({', '.join(names[:3])} …) looks like data; put the columns' names above it"
+    return f"; {nearest(column, names)}"
+
+
 def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) -> pl.LazyFrame:
-    if not path.exists():
-        raise UserError(f"data file {path} does not exist; check data.files (relative to {Path.cwd()})")
-    if not path.is_file():
-        raise UserError(f"data file {path} is a folder; name the file in data.files")
     try:
-        if _is_parquet(path):
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise UserError(f"data file {path} does not exist; check data.files (relative to {Path.cwd()})") from error
+    except OSError as error:
+        raise UserError(f"data file {path} cannot be read: {error.strerror}") from error
+    if S_ISDIR(mode):
+        raise UserError(f"data file {path} is a folder; name the file in data.files")
+    if not S_ISREG(mode):
+        raise UserError(f"data file {path} is a pipe or device, which can be read only once; write it to a file")
+    try:
+        if is_parquet(path):
             # a folder called country=NL is a column of the rows below it, as data sets are partitioned
             frame = pl.scan_parquet(path, hive_partitioning=any("=" in part for part in path.parts[:-1]))
             frame.collect_schema()
             return frame
+        names = header(path)
+        for name in columns:
+            if names.count(name) > 1:
+                raise UserError(f"{path}: the header names '{name}' {names.count(name)} times; rename all but one")
         guess = pl.scan_csv(path, infer_schema_length=_SAMPLE, null_values=list(missing)).collect_schema()
         kinds = {name: _kind(columns[name], guess[name]) for name in guess if name in columns}
         return pl.scan_csv(path, schema_overrides=kinds, infer_schema_length=_SAMPLE, null_values=list(missing))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} cannot be read: {_first_line(error)}") from error
+        if not is_parquet(path):
+            check_lines(path, text=True)
+        raise UserError(f"{path} cannot be read: {_first_line(error)}; fetch or write it again") from error
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """By its name; everything else is CSV."""
     return path.suffix in (".parquet", ".pq")
 
 
 def _kind(wanted: str, guess: pl.DataType) -> pl.DataType | type[pl.DataType]:
     if wanted == "text":
         return pl.String
-    return pl.Float64 if wanted == "number" and guess.is_numeric() else guess
+    return pl.Float64 if wanted == "number" and (guess.is_numeric() or guess == pl.String) else guess
 
 
 def expand(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
@@ -191,78 +216,27 @@ def collect(frame: pl.LazyFrame, *paths: Path) -> pl.DataFrame:
 
 
 def _unreadable(error: Exception, paths: tuple[Path, ...]) -> UserError:
-    """An odd line, if that is why; else what the reader says."""
+    """An odd line or value, if that is why; else what the reader says."""
+    odd = _ODD_VALUE.search(str(error))
     for path in paths:
-        check_lines(path)
-        if not _is_parquet(path):
-            _refuse_second_header(path)
+        if is_parquet(path):
+            continue
+        check_lines(path, text=True)
+        values = (odd["value"], odd["value"].strip('"')) if odd else ()  # as it stands there, or without its quotes
+        if odd and _holds(path, odd["column"], values):
+            check_value(path, odd["column"], values, _WHAT.get(odd["kind"], f"no {odd['kind']}"))
     where = ", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else "")
-    return UserError(f"{where} cannot be read to the end: {_first_line(error)}")
+    return UserError(f"{where} cannot be read to the end: {_first_line(error)}; fetch or write it again")
 
 
-def _refuse_second_header(path: Path, lines: int | None = None) -> None:
-    """Where CSV files were put together with their headers, numbers are text. `lines`: how many to look at."""
-    with suppress(EOFError, gzip.BadGzipFile, zlib.error), _plain(path) as file:  # damage is another sentence
-        header = file.readline().strip()
-        for number, line in enumerate(islice(file, lines), 2):
-            if line.strip() == header:
-                raise UserError(f"{path}: line {number} repeats the header; remove it")
-
-
-def check_lines(path: Path, size: int = 1 << 21) -> None:
-    """Every line of a CSV file has as many fields as its header: polars fills short lines and may cut long ones.
-
-    Raises:
-        UserError: naming the first line that has not.
-    """
+def _holds(path: Path, column: str, values: tuple[str, ...]) -> bool:
+    """Found out quickly, so that only that one of many files is looked at line by line."""
     try:
-        if not _is_parquet(path) and not _even(path, size):
-            _find_odd_line(path)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path} is truncated or no gzip file ({error}); fetch or write it again") from error
-
-
-def _even(path: Path, size: int) -> bool:
-    """Whether all lines seem to have the same number of commas, by counting bytes outside quotes, block by block."""
-    wanted, commas, quotes, last = None, 0, 0, b"\n"
-    with _plain(path) as file:
-        while block := file.read(size):
-            last = block[-1:]
-            found = np.frombuffer(block, np.uint8)
-            quoted = quotes + np.cumsum(found == ord('"'), dtype=np.int32)
-            outside, quotes = quoted % 2 == 0, int(quoted[-1]) % 2
-            counted = np.cumsum((found == ord(",")) & outside, dtype=np.int32)
-            ends = counted[(found == ord("\n")) & outside]
-            each = np.diff(ends, prepend=-commas)
-            if wanted is None and len(each):
-                wanted = int(each[0])
-            if (each != wanted).any():
-                return False
-            commas = int(counted[-1] - (ends[-1] if len(ends) else -commas))
-    return not quotes and (last == b"\n" or commas == wanted or wanted is None)
-
-
-def _plain(path: Path) -> BinaryIO:
-    """The bytes of a CSV file, also of a gzipped one."""
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
-
-
-def _find_odd_line(path: Path) -> None:
-    """The same line by line, with quotes as CSV has them."""
-    with _plain(path) as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="") as file:
-        lines = csv.reader(file)
-        try:
-            columns = len(next(lines))
-            for fields in lines:
-                if len(fields) != columns:
-                    raise UserError(
-                        f"{path}: line {lines.line_num} has {len(fields)} fields, the header {columns}; complete the"
-                        " line, remove it, or put quotes around a value that holds a comma"
-                    )
-        except csv.Error as error:
-            raise UserError(f"{path}: line {lines.line_num} cannot be read: {error}") from error
+        frame = pl.scan_csv(path, infer_schema=False)
+        return bool(frame.select(pl.col(column).is_in(list(values)).any()).collect(engine="streaming").item())
+    except pl.exceptions.PolarsError:  # quotes in odd places: line by line will tell
+        return True
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()[0]
-    return f"{text}; save the file as UTF-8" if "utf-8" in text.lower() else text
+    return str(error).strip().splitlines()[0]

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.data.reading import batches, check_lines, collect, complete, scan
+from msmtrec.data.reading import batches, collect, complete, scan
 from msmtrec.errors import UserError
 
 USER_CODES = {

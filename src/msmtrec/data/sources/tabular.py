@@ -9,8 +9,9 @@ from typing import Any, Literal, Self
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from msmtrec.data.csv_lines import check_lines
 from msmtrec.data.logs import Chunk, Logs
-from msmtrec.data.reading import check_lines, collect, columns_of, expand, scan
+from msmtrec.data.reading import collect, columns_of, expand, is_parquet, scan
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.tabular_parts import Part, by_column, divide
 from msmtrec.data.sources.tabular_settings import Column, Label, Split
@@ -117,15 +118,22 @@ class OwnLogs(Settings):
         whole: set[Path] = set()
         divided: dict[Part, Shares | pl.Series] = {}
 
-        def stream() -> Iterator[Chunk]:
+        def rows() -> Iterator[Chunk]:
             for part in parts:
                 for path in part.paths:
-                    if path not in whole:
+                    if path not in whole and not is_parquet(path):
                         check_lines(path)
                         whole.add(path)
                 if self.split.fractions and part not in divided:
                     divided[part] = divide(part, self.split, self.scenario)
                 yield from self._chunks(part, divided.get(part))
+
+        def stream() -> Iterator[Chunk]:
+            try:
+                yield from rows()
+            except UserError:
+                files.check()  # a file that has changed meanwhile explains anything
+                raise
 
         return Logs(
             schema,
@@ -142,7 +150,12 @@ class OwnLogs(Settings):
         frame = self._rows(paths).with_columns(pl.col(column).cast(pl.String))
         known = collect(frame.select(pl.col(column).unique()), *paths)[column]
         where = paths[0] if len(paths) == 1 else f"{len(paths)} files of data.files"
+        if not len(known):
+            raise UserError(f"{where} has no rows")
         if known.null_count():
+            for path in paths:
+                if not is_parquet(path):
+                    check_lines(path)
             raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
         wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {where}")
         return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), self.unique)
