@@ -183,7 +183,7 @@ def test_types_of_the_database(cache: Path) -> None:
         ("SELECT *, 'x'::BLOB AS b FROM logs", r"column 'b' of data.query holds binary"),
         ("SELECT *, 1 AS click FROM logs", r"data.query has two columns 'click'; name them apart with AS"),
         ("SELECT * EXCLUDE (user) FROM logs", r"^data.query of DuckDB .* has no column 'user'"),
-        ("SELECT * FROM logs WHERE n < 0", r"no scenario has any rows"),
+        ("SELECT * FROM logs WHERE n < 0", r"^data.query of DuckDB .* has no rows"),
         ("SELECT * REPLACE (NULL AS country) FROM logs", r"^data.query of .*: column 'country' is empty in some rows"),
         ("SELECT * REPLACE ([day] AS day) FROM logs", r"^data.query of .*: column 'day' holds List\(String\)"),
         ("SELECT * REPLACE ('soon' AS day) FROM logs", r"^data.query of .*: time column 'day' holds 'soon'"),
@@ -197,7 +197,6 @@ def test_a_wrong_query_gets_one_sentence_and_leaves_nothing(
     assert "\n" not in str(error.value)
     assert str(cache) not in str(error.value)
     assert not list(cache.rglob("*.tmp"))
-    assert not list(cache.rglob("spill-*"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -12,14 +13,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from msmtrec.data import staging
-from msmtrec.data.staging import Staged, about, stage
+from msmtrec.data.staging import Staged, about, stage, workshop
 from msmtrec.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MSMTREC_CACHE", str(tmp_path / "cache"))
+
 
 ROWS = pa.table({"x": pa.array(range(100)), "y": [f"v{n % 7}" for n in range(100)]})
 
 
 def put(folder: Path, rows: pa.Table = ROWS, size: int = 1000) -> Staged:
-    return stage(iter(rows.to_batches(max_chunksize=size)), rows.schema, {"query": "q"}, folder)
+    with workshop() as shop:
+        return stage(iter(rows.to_batches(max_chunksize=size)), rows.schema, {"query": "q"}, folder, shop)
 
 
 @pytest.mark.parametrize("size", [1, 7, 30, 31, 1000])
@@ -60,19 +68,32 @@ def test_a_file_that_another_process_reads_stays(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "1-2.tmp").write_text("half")
-    put(tmp_path)
-    assert not (tmp_path / "1-2.tmp").exists()
+    script = (
+        "import os; from msmtrec.data.staging import workshop\n"
+        "with workshop() as shop: (shop / 'rows').write_text('half'); print(shop, flush=True); input()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    left = Path(process.stdout.readline().strip())
+    with workshop() as shop:
+        assert (left / "rows").exists()  # it is still at work
+    process.kill()
+    process.communicate()
+    assert left.exists()
+    with workshop() as shop:
+        assert not left.exists()
+    assert not shop.exists()
 
 
 def test_rows_that_break_off_leave_nothing(tmp_path: Path) -> None:
-    def broken():  # type: ignore[no-untyped-def]
+    def broken() -> Iterator[pa.RecordBatch]:
         yield from ROWS.to_batches()
         raise UserError("the server is gone")
 
-    with pytest.raises(UserError, match="the server is gone"):
-        stage(broken(), ROWS.schema, {}, tmp_path)
-    assert not list(tmp_path.glob("*.*t*"))
+    with pytest.raises(UserError, match="the server is gone"), workshop() as shop:
+        stage(broken(), ROWS.schema, {}, tmp_path, shop)
+    assert not list(tmp_path.rglob("*.parquet"))
+    assert not shop.exists()
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,4 +103,4 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(staging.os, "fsync", full)
     with pytest.raises(UserError, match=r"cannot write .*: No space left on device; free space or set MSMTREC_CACHE"):
         put(tmp_path)
-    assert not list(tmp_path.glob("*.*t*"))
+    assert not list(tmp_path.rglob("*.parquet"))

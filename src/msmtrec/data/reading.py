@@ -11,7 +11,7 @@ from typing import IO
 
 import polars as pl
 
-from msmtrec.data.csv_lines import check_lines, check_value, header
+from msmtrec.data.csv_lines import check_lines, check_value, header, is_parquet
 from msmtrec.data.logs import CHUNK
 from msmtrec.errors import UserError, nearest
 
@@ -94,14 +94,8 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) ->
         kinds = {name: _kind(columns[name], guess[name]) for name in guess if name in columns}
         return pl.scan_csv(path, schema_overrides=kinds, infer_schema_length=_SAMPLE, null_values=list(missing))
     except (pl.exceptions.PolarsError, OSError) as error:
-        if not is_parquet(path):
-            check_lines(path, text=True)
+        check_lines(path, text=True)
         raise UserError(f"{path} cannot be read: {_first_line(error)}; fetch or write it again") from error
-
-
-def is_parquet(path: Path) -> bool:
-    """By its name; everything else is CSV."""
-    return path.suffix in (".parquet", ".pq")
 
 
 def _kind(wanted: str, guess: pl.DataType) -> pl.DataType | type[pl.DataType]:
@@ -219,11 +213,9 @@ def _unreadable(error: Exception, paths: tuple[Path, ...]) -> UserError:
     """An odd line or value, if that is why; else what the reader says."""
     odd = _ODD_VALUE.search(str(error))
     for path in paths:
-        if is_parquet(path):
-            continue
         check_lines(path, text=True)
         values = (odd["value"], odd["value"].strip('"')) if odd else ()  # as it stands there, or without its quotes
-        if odd and _holds(path, odd["column"], values):
+        if odd and not is_parquet(path) and _holds(path, odd["column"], values):
             check_value(path, odd["column"], values, _WHAT.get(odd["kind"], f"no {odd['kind']}"))
     where = ", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else "")
     return UserError(f"{where} cannot be read to the end: {_first_line(error)}; fetch or write it again")

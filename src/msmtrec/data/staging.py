@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import file_digest
@@ -24,7 +25,7 @@ from msmtrec.data.logs import CHUNK
 from msmtrec.errors import UserError
 from msmtrec.settings import cache_directory
 
-_ABOUT = b"msmtrec"
+_ABOUT, _LOCK = b"msmtrec", ".lock"
 _CACHE = "free space or set MSMTREC_CACHE to a writable folder"
 
 
@@ -38,34 +39,52 @@ class Staged:
         finalize(self, os.close, descriptor)
 
 
-def stage(batches: Iterator[pa.RecordBatch], schema: pa.Schema, about: Mapping[str, Any], folder: Path) -> Staged:
+@contextmanager
+def workshop() -> Iterator[Path]:
+    """An empty folder beside the staged rows, for a while; what killed processes left there is removed.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    root = cache_directory() / "sql"
+    with _explained(root, _CACHE):
+        root.mkdir(parents=True, exist_ok=True)
+        with _alone(root):
+            for left in root.glob("*.tmp"):
+                with suppress(OSError), _unheld(left / _LOCK):
+                    shutil.rmtree(left)
+            folder = TemporaryDirectory(suffix=".tmp", dir=root)
+            lock = (Path(folder.name) / _LOCK).open("w")
+            fcntl.flock(lock, fcntl.LOCK_SH)
+    with folder as name, lock:
+        yield Path(name)
+
+
+def stage(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, about: Mapping[str, Any], folder: Path, shop: Path
+) -> Staged:
     """Write the rows into the folder of their query.
 
     Args:
         about: kept in the file, see `about`.
+        shop: where the file is written; see `workshop`.
 
     Raises:
         UserError: the folder cannot be written.
     """
     with _explained(folder, _CACHE):
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{os.getpid()}-{id(batches)}.tmp"
+        with (shop / "rows").open("x+b") as file:
+            _write(file, batches, schema, about)
+            file.seek(0)
+            path = folder / f"{file_digest(file, 'sha256').hexdigest()[:24]}.parquet"
+        folder.mkdir(exist_ok=True)
         with _alone(folder):
-            file = temporary.open("x+b")
-            fcntl.flock(file, fcntl.LOCK_SH)
-        with file:
-            try:
-                _write(file, batches, schema, about)
-                file.seek(0)
-                path = folder / f"{file_digest(file, 'sha256').hexdigest()[:24]}.parquet"
-                with _alone(folder):
-                    if not path.exists():
-                        temporary.rename(path)
-                    staged = Staged(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        with _alone(folder):
-            _sweep(folder, path)
+            if not path.exists():
+                (shop / "rows").rename(path)
+            staged = Staged(path)
+            for other in folder.glob("*.parquet"):
+                with suppress(OSError), _unheld(other):
+                    other.unlink()
         return staged
 
 
@@ -98,17 +117,6 @@ def about(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is no readable Parquet file; remove it to ask the database again") from error
 
 
-@contextmanager
-def spill_folder() -> Iterator[Path]:
-    """An empty folder beside the staged rows, for a while."""
-    root = cache_directory() / "sql"
-    with _explained(root, _CACHE):
-        root.mkdir(parents=True, exist_ok=True)
-        folder = TemporaryDirectory(prefix="spill-", dir=root)
-    with folder as name:
-        yield Path(name)
-
-
 def _write(file: BinaryIO, batches: Iterator[pa.RecordBatch], schema: pa.Schema, about: Mapping[str, Any]) -> None:
     """Row groups of CHUNK rows, whatever the batches: the same rows are the same bytes."""
     schema = schema.with_metadata({_ABOUT: json.dumps(about, sort_keys=True).encode()})
@@ -129,18 +137,22 @@ def _write(file: BinaryIO, batches: Iterator[pa.RecordBatch], schema: pa.Schema,
     os.fsync(file.fileno())
 
 
-def _sweep(folder: Path, but: Path) -> None:
-    for path in folder.iterdir():
-        if path.suffix in (".parquet", ".tmp") and path.is_file() and path != but:
-            with suppress(OSError), path.open("rb") as file:  # an OSError: somebody holds it
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
+@contextmanager
+def _unheld(path: Path) -> Iterator[None]:
+    """Hold a file alone.
+
+    Raises:
+        OSError: somebody else holds it.
+    """
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time puts files in place, takes hold of them, or removes them."""
-    with (folder / ".lock").open("w") as file:
+    with (folder / _LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -20,7 +20,7 @@ from msmtrec.data.columns import as_plain, numerics_in_text, plain_schema
 from msmtrec.data.databases import Answer, ask_duckdb, ask_postgresql, secrets_in, without_user
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.sources.tabular import OwnLogs
-from msmtrec.data.staging import Staged, about, keep, spill_folder, stage
+from msmtrec.data.staging import Staged, about, keep, stage, workshop
 from msmtrec.errors import UserError
 from msmtrec.settings import cache_directory
 
@@ -39,12 +39,7 @@ class Sql(OwnLogs):
         query_file: a file that holds it.
         password_env: the environment variable that holds the password; libpq's own (PGPASSWORD, ~/.pgpass) work too.
         keep: a Parquet file for the rows: once it exists it is read and the database is not asked.
-        scenario: the column that names the scenario.
-        scenarios: which of them to use, in table order; default: all, sorted.
-        tasks: task name -> label.
-        features: column -> feature.
-        group: column of the user or session.
-        missing: texts that stand for a missing value, besides NULL, such as "NA".
+        scenario: the column that names the scenario; it must be given. Everything else as in `OwnLogs`.
     """
 
     source: Literal["sql"] = "sql"
@@ -130,13 +125,13 @@ class Sql(OwnLogs):
     def _stage(self) -> Staged:
         """Fetch all rows once, after a look at the columns."""
         key = sha256(repr((self.engine, str(self.database), self.uri, self.query)).encode()).hexdigest()[:24]
-        with spill_folder() as spill, self._ask(spill) as answer:
+        with workshop() as shop, self._ask(shop) as answer:
             schema = plain_schema(answer.schema, self._origin())
             facts = {"query": self._query_key(), "numerics": numerics_in_text(answer.schema)}
-            self._look(spill / "empty.parquet", schema)
+            self._look(shop / "empty.parquet", schema)
             rows = (as_plain(batch, schema) for batch in answer.batches())
             if self.keep is None:
-                return stage(rows, schema, facts, cache_directory() / "sql" / key)
+                return stage(rows, schema, facts, cache_directory() / "sql" / key, shop)
             keep(rows, schema, facts, self.keep)
             return Staged(self.keep)
 

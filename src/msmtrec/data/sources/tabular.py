@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from msmtrec.data.csv_lines import check_lines
 from msmtrec.data.logs import Chunk, Logs
-from msmtrec.data.reading import collect, columns_of, expand, is_parquet, scan
+from msmtrec.data.reading import collect, columns_of, expand, scan
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.tabular_parts import Part, by_column, divide
 from msmtrec.data.sources.tabular_settings import Column, Label, Split
@@ -121,7 +121,7 @@ class OwnLogs(Settings):
         def rows() -> Iterator[Chunk]:
             for part in parts:
                 for path in part.paths:
-                    if path not in whole and not is_parquet(path):
+                    if path not in whole:
                         check_lines(path)
                         whole.add(path)
                 if self.split.fractions and part not in divided:
@@ -154,8 +154,7 @@ class OwnLogs(Settings):
             raise UserError(f"{where} has no rows")
         if known.null_count():
             for path in paths:
-                if not is_parquet(path):
-                    check_lines(path)
+                check_lines(path)  # a blank line is better named
             raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
         wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {where}")
         return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), self.unique)
@@ -243,14 +242,7 @@ class Tabular(OwnLogs):
             (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped (.gz) or in Zstandard form
             (.zst). Relative to the working directory. Parquet data sets partitioned by a column work too:
             logs/*/*.parquet with logs/country=NL/.
-        scenario: without such a mapping: the column that names the scenario.
-        scenarios: which of them to use, in table order; default: all, those of one file sorted.
-        tasks: task name -> label.
-        features: column -> feature.
-        group: column of the user or session.
-        missing: texts that stand for a missing value, besides an empty field, such as "NA".
-        unique: columns such as [user_id, item_id]: of rows with the same values only the first counts.
-        contradictions: rows whose label is 1 where the task it lies within is 0: `refuse` the log, or `drop` them.
+        scenario: without such a mapping: the column that names the scenario. Everything else as in `OwnLogs`.
     """
 
     source: Literal["tabular"] = "tabular"
