@@ -127,15 +127,15 @@ def test_processed_form(tmp_path: Path) -> None:
             r"train.csv: line 12302 repeats the header; remove it",
         ),
         (lambda raw: raw[raw.index(b"\n") + 1 :], r"train.csv: the first line is not the processed form's header"),
-        (lambda raw: raw.decode().encode("utf-16"), r"train.csv: the first line is not the processed form's header"),
+        (lambda raw: raw.decode().encode("utf-16"), r"train.csv is UTF-16; save the file as UTF-8"),
         (
             lambda raw: raw.replace(b",0.", b",\xe4.", 1),
-            r"train.csv cannot be read to the end: .*save the file as UTF-8",
+            r"train.csv: line 2 holds bytes that are no UTF-8; save the file as UTF-8",
         ),
         (lambda raw: raw[:-100], r"train.csv: line 301 has \d+ fields, the header 82; complete the line"),
         (
             lambda raw: raw.replace(b",0.", b",", 1).replace(b",0.", b",x", 1),
-            r"'numerical_\d+' of scenario 'NL' holds text",
+            r"train.csv: line 2: column 'numerical_\d+' holds 'x\d+', which is no number",
         ),
     ],
 )

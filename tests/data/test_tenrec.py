@@ -152,7 +152,7 @@ def test_an_article_file_with_another_header_is_refused(folder: Path) -> None:
     ("change", "sentence"),
     [
         (lambda raw: raw[:-40], r"QK-article.csv: line 181 has \d+ fields, the header 21; complete the line"),
-        (lambda raw: raw.replace(b"\n3,", b"\n\xff3,", 1), r"QK-article.csv cannot be read to the end: .*UTF-8"),
+        (lambda raw: raw.replace(b"\n3,", b"\n\xff3,", 1), r"QK-article.csv: line 4 holds bytes that are no UTF-8"),
         (lambda raw: raw + raw, r"QK-article.csv: line 182 repeats the header; remove it"),
     ],
 )

@@ -231,4 +231,5 @@ def _holds(path: Path, column: str, values: tuple[str, ...]) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    text = str(error).strip().splitlines()[0]
+    return f"{text}; save the file as UTF-8" if "utf-8" in text.lower() else text
