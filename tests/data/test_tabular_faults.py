@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from data.tabular import ROWS, source
-from msmtrec.data import reading
+from msmtrec.data import csv_lines, reading
 from msmtrec.data.csv_lines import check_lines
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import CHUNK
@@ -193,6 +193,16 @@ def test_only_the_faulty_file_is_read_line_by_line(tmp_path: Path, monkeypatch: 
     with pytest.raises(UserError, match=r"part-2.csv: line 9"):
         encode(source(str(tmp_path / "part-*.csv")).load(), share=False)
     assert read == ["part-2.csv"]
+
+
+def test_a_file_without_the_column_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(GOOD)
+    (tmp_path / "b.csv").write_bytes(GOOD.replace(b"click", b"bought").replace(b"u7,7.5", b"u7,cheap"))
+    files = {"A": str(tmp_path / "a.csv"), "B": str(tmp_path / "b.csv")}
+    tasks = {"click": {"scenarios": ["A"]}, "bought": {"scenarios": ["B"]}}
+    with pytest.raises(UserError, match=r"b.csv: line 9: column 'price' holds 'cheap'"):
+        encode(source(files, scenario=..., tasks=tasks).load(), share=False)
+    csv_lines.check_value(tmp_path / "a.csv", "bought", ["x"], "no number")
 
 
 def test_what_is_no_regular_file(tmp_path: Path) -> None:

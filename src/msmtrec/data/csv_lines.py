@@ -103,7 +103,8 @@ def check_value(path: Path, column: str, values: Collection[str], what: str) -> 
         UserError: there is one.
     """
     for number, fields, names in _lines(path):
-        if (place := names.index(column)) < len(fields) and fields[place] in values:
+        place = names.index(column) if column in names else len(fields)
+        if place < len(fields) and fields[place] in values:
             raise UserError(
                 f"{path}: line {number}: column '{column}' holds {fields[place]!r}, which is {what}; mend it, or leave"
                 " the field empty where nothing is known"
