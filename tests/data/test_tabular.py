@@ -8,6 +8,7 @@ from data.tabular import BASE, ROWS, sizes, source
 from msmtrec.data.csv_lines import check_lines
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import CHUNK, SPLIT
+from msmtrec.data.times import TIME
 from msmtrec.errors import UserError
 
 
@@ -224,7 +225,7 @@ def test_times_are_read_chunk_by_chunk(csv: Path) -> None:
     chunks = [rows for _, rows in config.load().stream()]
     assert max(rows.height for rows in chunks) <= CHUNK
     assert len(chunks) > 1
-    assert chunks[0].columns == ["user", "country", "click", "day", SPLIT]
+    assert chunks[0].columns == ["user", "country", "click", "day", TIME, SPLIT]
 
 
 def test_a_file_for_two_scenarios(csv: Path) -> None:

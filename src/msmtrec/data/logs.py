@@ -39,6 +39,7 @@ class Logs:
         allow_one_class: accept splits in which a task has one class only (its AUC is then missing).
         files: the source files as they were when the fingerprint was taken.
         parts: the scenarios whose rows a pooled table holds; empty where every scenario has its own table.
+        time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
     """
 
     schema: Schema
@@ -49,6 +50,7 @@ class Logs:
     allow_one_class: bool = False
     files: Snapshot = field(default_factory=Snapshot)
     parts: tuple[str, ...] = ()
+    time: str | None = None
 
     def __post_init__(self) -> None:
         if not self.schema.scenarios:

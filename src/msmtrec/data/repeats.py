@@ -26,14 +26,15 @@ class Repeats:
         fresh = np.zeros(len(hashes), bool)
         fresh[place] = True
         for known in (self._sorted, *self._recent):
-            fresh &= ~_within(hashes, known)
+            fresh &= ~within(hashes, known)
         self._recent.append(np.sort(hashes[fresh]))
         if len(self._recent) > 8:  # few large arrays are searched faster than many small ones
             self._sorted, self._recent = np.sort(np.concatenate([self._sorted, *self._recent])), []
         return rows.filter(pl.Series(fresh) | rows.select(pl.any_horizontal(pl.col(self.keys).is_null())).to_series())
 
 
-def _within(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[Any]:
+def within(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[Any]:
+    """[N] whether each value is among the known ones, which are sorted."""
     if not len(known):
         return np.zeros(len(values), bool)
     place = np.searchsorted(known, values).clip(0, len(known) - 1)

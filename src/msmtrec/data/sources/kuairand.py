@@ -128,6 +128,7 @@ class KuaiRand(Settings):
             ),
             allow_one_class=self.allow_one_class,
             files=files,
+            time="time_ms",
         )
 
     def _log(self, release: Release) -> pl.LazyFrame:
@@ -142,7 +143,7 @@ class KuaiRand(Settings):
         Raises:
             UserError: after the last row, if a tab had none.
         """
-        keep = list(dict.fromkeys([*(f.name for f in self._features()), *self.tasks, SPLIT]))
+        keep = list(dict.fromkeys([*(f.name for f in self._features()), *self.tasks, SPLIT, "time_ms"]))
         bounds = _number(self.window.train_until), _number(self.window.validation_until)
         found: set[int] = set()
         for rows in complete(log, "tab", *release.logs):

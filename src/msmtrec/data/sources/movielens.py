@@ -111,6 +111,7 @@ class MovieLens(Settings):
             notes=(f"{form} form; the rating itself and the time are not features",),
             allow_one_class=self.allow_one_class,
             files=files,
+            time="timestamp",
         )
 
 

@@ -112,6 +112,7 @@ class MovieLens100K(Settings):
             notes=(f"{form} form; the rating and the time are not features",),
             allow_one_class=self.allow_one_class,
             files=files,
+            time="timestamp",
         )
 
 

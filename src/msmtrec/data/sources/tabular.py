@@ -142,6 +142,7 @@ class OwnLogs(Settings):
             origin=", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else ""),
             allow_one_class=self.allow_one_class,
             files=files,
+            time=TIME if self.split.time else None,
         )
 
     def _together(self, paths: tuple[Path, ...]) -> Part:
@@ -217,7 +218,7 @@ class OwnLogs(Settings):
         bounds = [
             times.bound(value) for value in (split.train_until, split.validation_until) if times and value is not None
         ]
-        for rows in part.rows(*lists, *([times.expression()] if times and bounds else [])):
+        for rows in part.rows(*lists, *([times.expression()] if times else [])):
             if isinstance(divided, pl.Series):
                 labelled = rows.with_columns(named(divided.slice(place, rows.height)))
             elif label is not None:
@@ -225,7 +226,7 @@ class OwnLogs(Settings):
             elif times is None:
                 labelled = by_column(rows, split.column or "", part.path)
             else:
-                labelled = by_bounds(times.checked(rows), TIME, *bounds).drop(TIME)
+                labelled = by_bounds(times.checked(rows), TIME, *bounds)
             place += rows.height
             if self.scenario is None:
                 yield part.scenarios[0], labelled
