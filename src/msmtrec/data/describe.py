@@ -11,9 +11,11 @@ import polars as pl
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 from msmtrec.data.table import EncodedData, ScenarioTable
 from msmtrec.evaluation.metrics import auc
-from msmtrec.schema import Feature
+from msmtrec.schema import Feature, Schema
 
 LEAKAGE_AUC = 0.99
+LEAKAGE_LABELS = 10
+"""Validation rows of either class that it takes: fewer are ranked perfectly by chance."""
 LEAKAGE_ROWS = 500_000
 """Rows of a scenario and split that are looked at."""
 OUTSIDE_SHARE = 0.5
@@ -86,16 +88,24 @@ def outside(data: EncodedData) -> Iterator[str]:
 def leaks(logs: Logs) -> Iterator[str]:
     """A sentence for every feature that alone separates a task's classes (AUC above .99 on validation rows)."""
     for scenario, (train, held) in _samples(logs).items():
-        for task in logs.schema.tasks:
-            if task.name not in logs.schema.scenarios[scenario]:
-                continue
-            for feature in logs.schema.features:
-                found = _alone(feature, task.label, train, held)
-                if not np.isnan(found) and max(found, 1 - found) > LEAKAGE_AUC:
-                    yield (
-                        f"feature '{feature.name}' alone reaches AUC {max(found, 1 - found):.4f} for task '{task.name}'"
-                        f" in scenario '{scenario}': is it known before the impression?"
-                    )
+        yield from leaking(logs.schema, scenario, train, held)
+
+
+def leaking(schema: Schema, scenario: str, train: pl.DataFrame, held: pl.DataFrame) -> Iterator[str]:
+    """The same for one scenario, from training and validation rows."""
+    for task in schema.tasks:
+        if task.name not in schema.scenarios[scenario]:
+            continue
+        positives = int((held[task.label].cast(pl.Float64) == 1).sum())
+        if not LEAKAGE_LABELS <= positives <= held[task.label].count() - LEAKAGE_LABELS:
+            continue
+        for feature in schema.features:
+            found = _alone(feature, task.label, train, held)
+            if not np.isnan(found) and max(found, 1 - found) > LEAKAGE_AUC:
+                yield (
+                    f"feature '{feature.name}' alone reaches AUC {max(found, 1 - found):.4f} for task '{task.name}'"
+                    f" in scenario '{scenario}': is it known before the impression?"
+                )
 
 
 def _samples(logs: Logs) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:

@@ -1,0 +1,1 @@
+"""What the logs of all scenarios look like side by side, from two passes over them."""
