@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
     from msmtrec.data.table import EncodedData
 
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Also write a profile: one self-contained page.")
+]
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Look at logs, check and fetch them.")
 
 
@@ -124,14 +129,18 @@ def _say(text: str) -> None:
 
 
 @data_app.command("describe")
-def data_describe(config: ConfigArgument, set_: SetOption = None) -> None:
-    """Scenarios, rows, label rates, vocabularies and unknown ids.
+def data_describe(config: ConfigArgument, set_: SetOption = None, html: HtmlOption = None) -> None:
+    """Scenarios, rows, label rates, vocabularies and unknown ids; a full profile as a web page with --html.
 
-    Example: `msmtrec data describe kuairand`
+    Example: `msmtrec data describe kuairand --html profile.html`
     """
     from msmtrec.config import load_config
     from msmtrec.data.describe import describe, shared_unknown
 
+    if html is not None:
+        from msmtrec.report.profile import writable
+
+        writable(html)
     logs = load_config(config_path(config), tuple(set_ or ())).data.load()
     encoded, shared = _encode_both(logs)
     outside = shared_unknown(shared) if shared else {}
@@ -151,6 +160,19 @@ def data_describe(config: ConfigArgument, set_: SetOption = None) -> None:
     out.print(f"[dim]{escape(encoded.schema.name)} from {escape(encoded.origin)}; features: {escape(fields)}[/]")
     for note in logs.notes:
         out.print(f"[dim]{escape(note)}[/]")
+    if html is not None:
+        _write_profile(logs, html, " ".join([config, *(f"--set {change}" for change in set_ or ())]))
+
+
+def _write_profile(logs: Logs, path: Path, config: str) -> None:
+    from msmtrec.data.profile.profile import profile
+    from msmtrec.report.profile import write_profile
+
+    with err.status("profile") as status:
+        found = profile(logs, lambda step, rows: status.update(f"profile: {step}, {rows:,} rows"))
+        status.update("profile: drawing")
+        write_profile(found, path, config=config, made=datetime.now(UTC))
+    out.print(f"profile: {escape(str(path))}; as confidential as the logs", soft_wrap=True, highlight=False)
 
 
 @data_app.command("check")

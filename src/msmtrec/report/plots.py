@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from msmtrec.report.reading import Array, RunRecord
 
 COLOURS = ("#555555", "#0072b2", "#e69f00", "#d55e00", "#a0522d", "#999933", "#56b4e9", "#009e73", "#cc79a7")
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a scenario may be called US$_1$
     "svg.hashsalt": "msmtrec",
@@ -30,16 +31,16 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def to_svg(figure: Figure, label: str) -> str:
-    """Inline SVG with a text alternative; every id gets a prefix so that figures do not share clip paths."""
+def to_svg(figure: Figure, label: str, key: str = "") -> str:
+    """Inline SVG with a text alternative; ids begin with `key`, else `label`, so that figures share no clip paths."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    prefix = re.sub(r"\W+", "-", label) + "-"
+    prefix = re.sub(r"\W+", "-", key or label) + "-"
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
 
 
 def shown(name: str) -> str:
@@ -54,7 +55,7 @@ def colour(number: int) -> str:
 def learning_curves(run: RunRecord) -> str:
     """Validation AUC by round: a panel per scenario and task, a line per method, a dot at the chosen round."""
     scenarios, tasks = run.scenarios, run.tasks
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2 * len(tasks), 2.3 * len(scenarios)), layout="constrained")
         grid = figure.subplots(len(scenarios), len(tasks), squeeze=False, sharex=True)
         for i, scenario in enumerate(scenarios):
@@ -88,29 +89,45 @@ def _curves(run: RunRecord, axes: Axes, scenario: str, task: str) -> None:
     axes.set_ylabel("AUC")
 
 
-def heat_map(matrix: Array, names: list[str], title: str, low: float, high: float, colours: str) -> str:
-    """A labelled square matrix; missing cells stay empty."""
-    with mpl.rc_context({**_STYLE, "axes.grid": False}):
+def heat_map(
+    matrix: Array,
+    names: list[str],
+    title: str,
+    low: float,
+    high: float,
+    colours: str,
+    columns: list[str] | None = None,
+    key: str = "",
+) -> str:
+    """A labelled matrix, square unless it has columns of its own; missing cells stay empty. `key` as in `to_svg`."""
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
         size = max(2.6, 0.62 * len(names) + 1.2)
-        figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+        shape = (size + 0.6, size) if columns is None else (0.62 * len(columns) + 3.2, 0.3 * len(names) + 1.2)
+        columns = names if columns is None else columns
+        figure = Figure(figsize=shape, layout="constrained")
         axes = figure.subplots()
-        image = axes.imshow(matrix, vmin=low, vmax=high, cmap=colours)
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        image = axes.imshow(matrix, vmin=low, vmax=high, cmap=colours, aspect="equal" if columns is names else "auto")
+        axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)
-        if len(names) <= 12:
+        if len(columns) <= 12:
             for (i, j), value in np.ndenumerate(matrix):
                 if not np.isnan(value):
                     dark = abs((value - low) / (high - low) - (0.5 if low < 0 else 0)) > (0.35 if low < 0 else 0.6)
                     axes.text(
                         j, i, f"{value:.2f}", ha="center", va="center", color="white" if dark else "black", fontsize=8
                     )
-        figure.colorbar(image, ax=axes, shrink=0.8)
-        return to_svg(figure, title)
+        figure.colorbar(
+            image,
+            ax=axes,
+            shrink=0.8 if columns is names else 0.5,
+            extend="max" if (matrix > high).any() else "neither",
+        )
+        return to_svg(figure, title, key)
 
 
 def mixtures(symbol: str, rounds: Array, table: Array, names: list[str], title: str) -> str:
     """How much each scenario takes of the common part, by round."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.8), layout="constrained")
         axes = figure.subplots()
         for number, (name, values) in enumerate(zip(names, table, strict=True)):
