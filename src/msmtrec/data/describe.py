@@ -129,7 +129,7 @@ def _alone(feature: Feature, label: str, train: pl.DataFrame, held: pl.DataFrame
         for rows in (train, held)
     )
     if feature.has_lists:
-        seen, asked = seen.explode("value"), asked.explode("value")
+        seen, asked = (rows.explode("value", empty_as_null=True) for rows in (seen, asked))
     rate = seen.group_by("value").agg(pl.col(label).mean().alias("rate"))
     known = asked.join(rate, on="value", how="left", nulls_equal=True)
     scores = known.group_by("row").agg(pl.col("rate").fill_null(seen[label].mean() or 0.0).mean()).sort("row")

@@ -12,3 +12,12 @@ from numpy.typing import NDArray
 def stable_hash(values: Iterable[str]) -> NDArray[np.uint64]:
     """[N] 64-bit hashes of texts."""
     return np.array([int.from_bytes(blake2b(v.encode(), digest_size=8).digest(), "little") for v in values], np.uint64)
+
+
+def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """[N] well-spread numbers, another one for each (the finaliser of SplitMix64, Steele, Lea & Flood 2014)."""
+    with np.errstate(over="ignore"):
+        found = numbers + np.uint64(0x9E3779B97F4A7C15)
+        found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return np.asarray(found ^ (found >> np.uint64(31)))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from msmtrec.data.hashing import mixed
 from msmtrec.schema import Feature
 
 KNOTS = 1001
@@ -99,7 +100,7 @@ class Sample:
 
     def add(self, values: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
         """Values and the numbers of their rows."""
-        hashes = _mixed(rows)
+        hashes = mixed(rows.astype(np.uint64))
         if len(self.hashes) == SAMPLE:
             near = hashes < self.hashes.max()
             hashes, values = hashes[near], values[near]
@@ -110,11 +111,3 @@ class Sample:
 
     def scaler(self) -> Quantile:
         return Quantile.fit(self.values)
-
-
-def _mixed(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """splitmix64 (Steele, Lea & Flood 2014): neighbouring numbers get unrelated hashes, all of them different."""
-    z = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

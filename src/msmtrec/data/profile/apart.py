@@ -155,7 +155,7 @@ def _plain(rows: pl.DataFrame, feature: Feature) -> pl.DataFrame:
     frame = pl.DataFrame([pl.int_range(rows.height, eager=True).alias("row"), rows[feature.name].alias("value")])
     if feature.kind == "numeric":
         return frame.with_columns(pl.col("value").cast(pl.Float64))
-    return (frame.explode("value", empty_as_null=True) if feature.kind == "multi" else frame).with_columns(
+    return (frame.explode("value", empty_as_null=True) if feature.has_lists else frame).with_columns(
         pl.col("value").cast(pl.String)
     )
 

@@ -124,7 +124,7 @@ def _counted(feature: Feature, parts: list[tuple[pl.DataFrame, float]]) -> _Numb
     columns = [(rows[feature.name], weight) for rows, weight in parts]
     if feature.kind == "numeric":
         return _Numbers([(values.cast(pl.Float64), weight) for values, weight in columns])
-    if feature.kind == "multi":
+    if feature.has_lists:
         columns = [(values.explode(empty_as_null=True), weight) for values, weight in columns]
     return _Names([(values.cast(pl.String), weight) for values, weight in columns])
 

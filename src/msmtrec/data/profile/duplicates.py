@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from msmtrec.data.profile.hashes import Bound, mixed
+from msmtrec.data.hashing import mixed
+from msmtrec.data.profile.hashes import Bound
 
 _SEED = 20_261_127
 _KEY = "\0key"

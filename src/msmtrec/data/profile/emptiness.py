@@ -54,13 +54,13 @@ class Filled:
                 self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
             return
         absent = values.is_null()
-        if feature.kind == "multi":
+        if feature.has_lists:
             absent = absent | (values.list.drop_nulls().list.len() == 0).fill_null(True)
         self.missing += int(absent.sum())
         if self.differs:
             return
         known = values.filter(~absent)
         if len(known):
-            plain = known.cast(pl.List(pl.String)).list.join("\0") if feature.kind == "multi" else known.cast(pl.String)
+            plain = known.cast(pl.List(pl.String)).list.join("\0") if feature.has_lists else known.cast(pl.String)
             self.first = plain[0] if self.first is None else self.first
             self.differs = bool((plain != self.first).any())

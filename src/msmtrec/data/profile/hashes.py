@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from msmtrec.data.hashing import mixed
 from msmtrec.schema import Feature
 
 Hashes = NDArray[np.uint64]
@@ -56,18 +57,9 @@ def hashed(values: pl.Series) -> Hashes:
     return mixed(values.cast(pl.String).hash(_SEED).to_numpy())
 
 
-def mixed(numbers: Hashes) -> Hashes:
-    """[N] well-spread numbers, one for each (the finaliser of SplitMix64, Steele, Lea & Flood 2014)."""
-    with np.errstate(over="ignore"):
-        found = numbers + np.uint64(0x9E3779B97F4A7C15)
-        found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return np.asarray(found ^ (found >> np.uint64(31)))
-
-
 def values_of(rows: pl.DataFrame, feature: Feature, *beside: pl.Series) -> pl.DataFrame:
     """Columns `value` and those beside, without missing values; a multi-valued field has a line for every value."""
     frame = pl.DataFrame([rows[feature.name].alias("value"), *beside])
-    if feature.kind == "multi":
+    if feature.has_lists:
         frame = frame.explode("value")
     return frame.drop_nulls("value")

@@ -205,7 +205,7 @@ def _size(field: Vocabulary) -> float:
 
 def _item(schema: Schema, fields: dict[str, Vocabulary]) -> str | None:
     """The categorical feature with the most values besides the group: what a user is shown."""
-    single = {f.name: _size(fields[f.name]) for f in schema.categorical if f.kind != "multi" and f.name != schema.group}
+    single = {f.name: _size(fields[f.name]) for f in schema.categorical if not f.has_lists and f.name != schema.group}
     return max(single, key=lambda name: single[name], default=None)
 
 

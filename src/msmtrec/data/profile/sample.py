@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from msmtrec.data.hashing import mixed
 from msmtrec.data.logs import SPLIT, SPLITS
-from msmtrec.data.profile.hashes import mixed
 
 ROWS, SHOWN_ROWS = 10_000, 200_000
 """Expected rows of a scenario and split that is shown, and of all of them; all rows where there are fewer."""
