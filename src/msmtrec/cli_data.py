@@ -20,6 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from msmtrec.cli_synthesize import data_synthesize
 from msmtrec.console import ConfigArgument, SetOption, config_path, err, out, table_of
 from msmtrec.errors import UserError
 
@@ -31,6 +32,7 @@ HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Also write a profile: one self-contained page.")
 ]
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Look at logs, check and fetch them.")
+data_app.command("synthesize")(data_synthesize)
 
 
 @data_app.command("list")
