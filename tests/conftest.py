@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from msmtrec.data.catalogue import fetch_named
 from msmtrec.data.encode import encode
+from msmtrec.data.releases.catalogue import fetch_named
 from msmtrec.data.sources import kuairand, movielens
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.table import EncodedData

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from data.site import Site, remote, serving, tar
+from data.releases.site import Site, remote, serving, tar
 from msmtrec import cli_data
 from msmtrec.cli import main
-from msmtrec.data import catalogue
-from msmtrec.data.fetch import part_of
-from msmtrec.data.remotes import Licence
+from msmtrec.data.releases import catalogue
+from msmtrec.data.releases.fetch import part_of
+from msmtrec.data.releases.remotes import Licence
 
 BODY = tar({"rows.csv": os.urandom(100_000)})
 

@@ -252,3 +252,14 @@ def test_a_grid_of_wide_mappings() -> None:
 def test_candidates_have_different_names() -> None:
     (row,) = parse_config({**BASE, "tune": {"train.learning_rate": [0.1, 0.10000001]}}).rows
     assert [candidate.candidate for candidate in row] == ["candidate-1", "candidate-2"]
+
+
+def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
+    """As everywhere but in YAML 1.1."""
+    path = tmp_path / "config.yaml"
+    data, train = "data: {source: synthetic, rows: 6e3}", "train: {local_steps: 2, learning_rate: 1e-3}"
+    path.write_text(f"{data}\n{train}\nmethods: [local]\nname: x1e3\n")
+    config = load_config(path)
+    assert config.data.rows == 6000  # type: ignore[union-attr]
+    assert config.rows[0][0].train.learning_rate == 0.001
+    assert config.name == "x1e3"

@@ -41,9 +41,9 @@ def data_list() -> None:
 
     Example: `msmtrec data list`
     """
-    from msmtrec.data.catalogue import RELEASES, state
-    from msmtrec.data.disk import in_words
-    from msmtrec.data.remotes import Remote
+    from msmtrec.data.releases.catalogue import RELEASES, state
+    from msmtrec.data.releases.disk import in_words
+    from msmtrec.data.releases.remotes import Remote
     from msmtrec.settings import data_directory
 
     table, notes = table_of("data set", "state", "size", "scenarios × tasks", "licence", "get"), []
@@ -78,9 +78,9 @@ def data_fetch(
 
     Example: `msmtrec data fetch movielens-1m --accept-licence`
     """
-    from msmtrec.data.catalogue import fetch_named, find, is_present, state
-    from msmtrec.data.disk import in_words
-    from msmtrec.data.remotes import Manual
+    from msmtrec.data.releases.catalogue import fetch_named, find, is_present, state
+    from msmtrec.data.releases.disk import in_words
+    from msmtrec.data.releases.remotes import Manual
     from msmtrec.settings import data_directory
 
     release = find(name)

@@ -15,7 +15,7 @@ from msmtrec.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from msmtrec.data.sources.synthetic_bayes import Truth
+    from msmtrec.data.synthetic.bayes import Truth
 
 
 def data_synthesize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-from msmtrec.data.catalogue import fetch_named, find, is_present
+from msmtrec.data.releases.catalogue import fetch_named, find, is_present
 from msmtrec.errors import UserError, nearest
 
 _BUILT_IN = {"kuairand": "kuairand-pure", "movielens-1m": "movielens-1m", "synthetic": None}

@@ -11,7 +11,7 @@ import yaml
 from msmtrec.errors import UserError
 
 _MERGE = "tag:yaml.org,2002:merge"
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,6 +37,9 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(
                 problem=f"'{node.value}' is no possible date or number ({error})", problem_mark=node.start_mark
             ) from error
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))  # else 1e-3 were text
 
 
 def parse_yaml(text: str, mistake: str) -> Any:
@@ -80,8 +83,6 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
     if not separator or not key:
         raise UserError(f"--set takes key=value, such as train.rounds=5, not '{override}'")
     value = parse_yaml(text, f"--set {override}: the value is no valid YAML")
-    if _EXPONENT.fullmatch(text.strip()):  # YAML reads 1e-3 as text
-        value = float(text)
     set_value(raw, key, value, f"--set {override}")
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import polars as pl
 
-from msmtrec.data.checks import check
-from msmtrec.data.coder import Coder, make_layout
+from msmtrec.data.encoding.checks import check
+from msmtrec.data.encoding.coder import Coder, make_layout
+from msmtrec.data.encoding.survey import Survey, Surveyor
+from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
-from msmtrec.data.survey import Survey, Surveyor
 from msmtrec.data.table import EncodedData, open_encoded
-from msmtrec.data.writer import TableWriter
 
 ENCODING = 6
 """Version of the encoded form; part of the cache key."""

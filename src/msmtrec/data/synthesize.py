@@ -15,7 +15,7 @@ import yaml
 
 from msmtrec import __version__
 from msmtrec.data.sources.synthetic import Synthetic
-from msmtrec.data.sources.synthetic_bayes import Truth
+from msmtrec.data.synthetic.bayes import Truth
 from msmtrec.data.synthetic_files import COUNTRIES, Written, write_original, write_processed, write_tables
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from msmtrec.data.logs import SPLIT
 from msmtrec.data.sources.aliexpress import CATEGORICAL, NUMERIC
-from msmtrec.data.sources.synthetic_rows import Rows
+from msmtrec.data.synthetic.rows import Rows
 
 COUNTRIES = ("NL", "ES", "FR", "US", "RU")
 _PARTS = ("train", "test")

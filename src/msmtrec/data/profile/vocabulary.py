@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msmtrec.data.logs import SPLIT
 from msmtrec.data.profile.hashes import Bound, Hashes, hashed, values_of
-from msmtrec.data.repeats import within
+from msmtrec.data.reading.repeats import within
 from msmtrec.schema import Feature
 
 HELD_OUT = ("validation", "test")

@@ -14,11 +14,11 @@ import polars as pl
 from pydantic import Field
 
 from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs
-from msmtrec.data.reading import batches, columns_of, complete, scan
+from msmtrec.data.reading.files import batches, columns_of, complete, scan
+from msmtrec.data.reading.split import by_hash
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.aliccp_fields import FEW, MANY, MULTI, NUMERIC, SCENARIO
 from msmtrec.data.sources.aliccp_original import Original
-from msmtrec.data.split import by_hash
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Name, Settings, data_directory

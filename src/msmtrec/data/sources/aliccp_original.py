@@ -13,8 +13,8 @@ from pathlib import Path
 
 import polars as pl
 
-from msmtrec.data.archives import Place, find, opened
-from msmtrec.data.reading import csv_blocks
+from msmtrec.data.reading.archives import Place, find, opened
+from msmtrec.data.reading.files import csv_blocks
 from msmtrec.data.sources.aliccp_fields import ITEM, MULTI, USER, columns
 from msmtrec.errors import UserError
 

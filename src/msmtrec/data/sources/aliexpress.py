@@ -18,9 +18,9 @@ import polars as pl
 from pydantic import Field
 
 from msmtrec.data.logs import SPLIT, Chunk, Logs
-from msmtrec.data.reading import batches, columns_of, complete, csv_blocks, scan
+from msmtrec.data.reading.files import batches, columns_of, complete, csv_blocks, scan
+from msmtrec.data.reading.split import by_hash
 from msmtrec.data.snapshot import snapshot
-from msmtrec.data.split import by_hash
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from msmtrec.data.split import by_fractions
+from msmtrec.data.reading.split import by_fractions
 from msmtrec.errors import UserError
 
 Frames = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]

@@ -16,10 +16,10 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory
-from msmtrec.data.reading import batches, collect, complete
+from msmtrec.data.reading.files import batches, collect, complete
+from msmtrec.data.reading.split import by_bounds
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.kuairand_release import USER_CODES, USER_RANGES, Release
-from msmtrec.data.split import by_bounds
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.data.csv_lines import check_lines
-from msmtrec.data.reading import batches, collect, complete, scan
+from msmtrec.data.reading.csv_lines import check_lines
+from msmtrec.data.reading.files import batches, collect, complete, scan
 from msmtrec.errors import UserError
 
 USER_CODES = {

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import field_validator, model_validator
 
-from msmtrec.data.columns import as_plain, numerics_in_text, plain_schema
-from msmtrec.data.databases import Answer, ask_duckdb, ask_postgresql, secrets_in, without_user
 from msmtrec.data.logs import Chunk, Logs
+from msmtrec.data.reading.columns import as_plain, numerics_in_text, plain_schema
+from msmtrec.data.reading.databases import Answer, ask_duckdb, ask_postgresql, secrets_in, without_user
+from msmtrec.data.reading.staging import Staged, about, keep, stage, workshop
 from msmtrec.data.sources.tabular import OwnLogs
-from msmtrec.data.staging import Staged, about, keep, stage, workshop
 from msmtrec.errors import UserError
 from msmtrec.settings import cache_directory
 

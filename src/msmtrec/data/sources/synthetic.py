@@ -11,10 +11,10 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from msmtrec.data.logs import Logs
-from msmtrec.data.sources.synthetic_bayes import Truth, bayes
-from msmtrec.data.sources.synthetic_rows import PowerLaw, Rows
-from msmtrec.data.sources.synthetic_shapes import Search, Shape, Small
-from msmtrec.data.sources.synthetic_truth import Knobs
+from msmtrec.data.synthetic.bayes import Truth, bayes
+from msmtrec.data.synthetic.rows import PowerLaw, Rows
+from msmtrec.data.synthetic.shapes import Search, Shape, Small
+from msmtrec.data.synthetic.truth import Knobs
 from msmtrec.schema import Schema
 from msmtrec.settings import count
 from msmtrec.validation import build

@@ -9,14 +9,14 @@ from typing import Any, Literal, Self
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from msmtrec.data.csv_lines import check_lines
 from msmtrec.data.logs import Chunk, Logs
-from msmtrec.data.reading import collect, columns_of, expand, scan
+from msmtrec.data.reading.csv_lines import check_lines
+from msmtrec.data.reading.files import collect, columns_of, expand, scan
+from msmtrec.data.reading.split import Shares, by_bounds, named
+from msmtrec.data.reading.times import TIME, clock
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.tabular_parts import Part, by_column, divide
 from msmtrec.data.sources.tabular_settings import Column, Label, Split
-from msmtrec.data.split import Shares, by_bounds, named
-from msmtrec.data.times import TIME, clock
 from msmtrec.errors import UserError, nearest
 from msmtrec.schema import Schema, Task
 from msmtrec.settings import Name, Settings, by_name

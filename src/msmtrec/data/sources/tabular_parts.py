@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from msmtrec.data.logs import SPLIT, SPLITS
-from msmtrec.data.reading import batches
-from msmtrec.data.repeats import Repeats
+from msmtrec.data.reading.files import batches
+from msmtrec.data.reading.repeats import Repeats
+from msmtrec.data.reading.split import InTimeOrder, Shares
+from msmtrec.data.reading.times import TIME, clock
 from msmtrec.data.sources.tabular_settings import Split
-from msmtrec.data.split import InTimeOrder, Shares
-from msmtrec.data.times import TIME, clock
 from msmtrec.errors import UserError
 
 

@@ -15,10 +15,10 @@ import polars as pl
 from pydantic import Field
 
 from msmtrec.data.logs import Chunk, Logs
-from msmtrec.data.reading import batches, columns_of, complete, scan
-from msmtrec.data.repeats import Repeats
+from msmtrec.data.reading.files import batches, columns_of, complete, scan
+from msmtrec.data.reading.repeats import Repeats
+from msmtrec.data.reading.split import Shares
 from msmtrec.data.snapshot import snapshot
-from msmtrec.data.split import Shares
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory

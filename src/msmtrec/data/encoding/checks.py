@@ -1,0 +1,86 @@
+"""What would make a training run meaningless is refused here, with column, scenario and remedy."""
+
+from __future__ import annotations
+
+from msmtrec.data.encoding.survey import Survey
+from msmtrec.data.logs import SPLITS, Logs
+from msmtrec.errors import UserError, nearest
+
+
+def check(logs: Logs, table: str, found: Survey) -> None:
+    """Everything that the first pass can tell of one table.
+
+    Raises:
+        UserError: naming column, scenario, split and remedy.
+    """
+    _check_rows(logs, table, found)
+    _check_labels(logs, table, found)
+    _check_features(logs, table, found)
+
+
+def _check_rows(logs: Logs, table: str, found: Survey) -> None:
+    if found.missing is not None:
+        column, columns = found.missing
+        raise UserError(f"{logs.origin}: scenario '{table}' has no column '{column}'; {nearest(column, columns)}")
+    for part, rows in found.rows.items():
+        if not any(rows.values()):
+            raise UserError(f"{logs.origin}: scenario '{part}' has no rows; leave it out or check its filter")
+        for split in SPLITS:
+            if not rows[split]:
+                raise UserError(
+                    f"{logs.origin}: scenario '{part}' has no {split} rows;"
+                    " move the split bounds or leave the scenario out"
+                )
+
+
+def _check_labels(logs: Logs, table: str, found: Survey) -> None:
+    """Labels are 0, 1 or missing; every split has both classes; nested tasks are nested; a round can be chosen."""
+    tasks = {task.name: task for task in logs.schema.tasks}
+    for name, splits in found.labels.items():
+        task = tasks[name]
+        where = f"{logs.origin}: label '{task.label}' of scenario '{table}'"
+        for split, labels in splits.items():
+            if isinstance(labels.example, str):
+                raise UserError(f"{where} holds text ({labels.example!r}); write 0, 1 or nothing")
+            if labels.wrong:
+                raise UserError(
+                    f"{where} holds {labels.example} in {labels.wrong} {split} rows; a label must be 0, 1 or missing"
+                )
+            if labels.classes < 2 and not logs.allow_one_class:
+                raise UserError(
+                    f"{where} has {'one class only' if labels.rows else 'no value'} in the {split} split;"
+                    " move the split, take the task from this scenario, or set allow_one_class: true"
+                )
+            if labels.outside_parent:
+                parent = tasks[task.within or ""]
+                raise UserError(
+                    f"{where} is 1 where '{parent.label}' is 0 in {labels.outside_parent} {split} rows, but it is"
+                    f" declared within '{parent.name}'; drop those rows or remove 'within'"
+                )
+    if not any(splits["validation"].classes == 2 for splits in found.labels.values()):
+        raise UserError(
+            f"{logs.origin}: scenario '{table}' has no task with both classes among its validation rows, so no round"
+            " can be chosen for it; move the split or leave the scenario out"
+        )
+
+
+def _check_features(logs: Logs, table: str, found: Survey) -> None:
+    """Numerics are finite numbers or missing; multi-valued columns are lists."""
+    for feature in logs.schema.numeric:
+        column = found.numeric[feature.name]
+        where = f"{logs.origin}: numeric column '{feature.name}' of scenario '{table}'"
+        if column.text is not None:
+            raise UserError(f"{where} holds text ({column.text}); declare it categorical or clean it")
+        if column.bad:
+            raise UserError(
+                f"{where} holds {column.example} in {column.bad} rows (first: row {column.first_row} of the"
+                " scenario); leave a missing value empty"
+            )
+        if column.missing and not feature.missing:
+            raise UserError(f"{where} is missing in {column.missing} rows but declared complete; set missing: true")
+        if feature.scale == "log" and column.lowest < 0:
+            raise UserError(f"{where} has scale: log but holds {column.lowest!r}; remove scale or clean it")
+    if found.odd_kind is not None:
+        raise UserError(
+            f"{logs.origin}: column '{found.odd_kind}' of scenario '{table}' holds no lists, as multi and sequence do"
+        )

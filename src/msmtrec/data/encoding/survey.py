@@ -1,0 +1,201 @@
+"""First pass over the logs: everything that must be known of a table before its rows can be encoded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from msmtrec.data.encoding.scaling import Moments, Sample, values_of
+from msmtrec.data.logs import SPLIT, SPLITS, Logs
+from msmtrec.schema import Feature, Schema
+
+
+@dataclass
+class Labels:
+    """One label column of one split: labelled rows, positives, and what does not belong there."""
+
+    rows: int = 0
+    positives: int = 0
+    wrong: int = 0
+    example: Any = None
+    outside_parent: int = 0
+
+    @property
+    def classes(self) -> int:
+        return (self.positives > 0) + (self.positives < self.rows)
+
+
+@dataclass
+class Numeric:
+    """A numeric column: what scales it, and the first row that is no finite number."""
+
+    fit: Moments | Sample
+    lowest: float = math.inf
+    bad: int = 0
+    example: float = math.nan
+    first_row: int = 0
+    text: str | None = None
+    missing: int = 0
+
+
+class Tally:
+    """The distinct values of a private field's training rows, and how often each occurs where that matters."""
+
+    def __init__(self, min_count: int = 1) -> None:
+        self.min_count = min_count
+        self._found: list[pl.DataFrame] = []
+        self._kept = self._more = 0
+
+    def add(self, values: pl.Series) -> None:
+        known = values.drop_nulls().alias("value").to_frame().lazy()
+        times = [pl.len().cast(pl.Int64).alias("times")] if self.min_count > 1 else []
+        new = known.group_by("value").agg(*times).select(pl.col("value").cast(pl.String), *(["times"] if times else []))
+        self._found.append(new.collect())
+        self._more += self._found[-1].height
+        if self._more > max(self._kept, 1_000_000):  # merged whenever it has doubled
+            self._merge()
+
+    def _merge(self) -> None:
+        whole = pl.concat(self._found)
+        times = [pl.col("times").sum()] if self.min_count > 1 else []
+        self._found = [whole.group_by("value").agg(*times)]
+        self._kept, self._more = self._found[0].height, 0
+
+    def values(self) -> pl.Series:
+        """Sorted, those that are frequent enough; a field without any has one unused value."""
+        if not self._found:
+            return pl.Series([""])
+        self._merge()
+        known = self._found[0]
+        if self.min_count > 1:
+            known = known.filter(pl.col("times") >= self.min_count)
+        found = known["value"].sort()
+        return found if len(found) else pl.Series([""])
+
+
+@dataclass
+class Survey:
+    """What the first pass finds out about one table.
+
+    Args:
+        rows: part -> split -> rows; parts are the scenarios of a pooled table, else the scenario itself.
+        labels: task -> split -> counts.
+        numeric: feature -> what scales it.
+        tallies: private categorical feature -> distinct training values.
+        missing: a declared column that the rows do not have, with the columns they do have.
+    """
+
+    rows: dict[str, dict[str, int]]
+    labels: dict[str, dict[str, Labels]]
+    numeric: dict[str, Numeric]
+    tallies: dict[str, Tally]
+    odd_kind: str | None = None
+    missing: tuple[str, list[str]] | None = None
+    seen: int = field(default=0)
+
+
+class Surveyor:
+    """Takes all chunks of the logs; `found` then has a survey for every table."""
+
+    def __init__(self, logs: Logs, *, share: bool) -> None:
+        """`share`: the shared fields need no vocabulary of their own."""
+        self.schema = logs.schema
+        self.owner = {part: table for table, parts in logs.tables().items() for part in parts}
+        self.found = {table: _empty(logs.schema, table, parts, share) for table, parts in logs.tables().items()}
+
+    def add(self, scenario: str, rows: pl.DataFrame) -> None:
+        """The next rows of a scenario."""
+        table = self.owner[scenario]
+        _add(self.found[table], self.schema, table, scenario, rows)
+
+
+def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> Survey:
+    return Survey(
+        {part: dict.fromkeys(SPLITS, 0) for part in parts},
+        {name: {split: Labels() for split in SPLITS} for name in schema.scenarios[table]},
+        {f.name: Numeric(Sample() if f.scale == "quantile" else Moments()) for f in schema.numeric},
+        {
+            f.name: Tally(f.min_count)
+            for f in schema.categorical
+            if not (share and f.shared) and f.hash is None and f.of is None
+        },
+    )
+
+
+def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFrame) -> None:
+    present = [task for task in schema.tasks if task.name in schema.scenarios[table]]
+    group = [schema.group] if schema.group else []
+    for column in [*(f.name for f in schema.features), *(t.label for t in present), *group]:
+        if column not in rows.columns:
+            s.missing = s.missing or (column, rows.columns)
+            return
+    labelled = rows.select(SPLIT, *dict.fromkeys(task.label for task in present))
+    for (split,), part in labelled.partition_by(SPLIT, as_dict=True).items():
+        s.rows[scenario][str(split)] += part.height
+        for task in present:
+            parent = next((t.label for t in present if t.name == task.within), None)
+            _add_labels(s.labels[task.name][str(split)], part, task.label, parent)
+    in_training = rows[SPLIT] == "train"
+    for feature in schema.numeric:
+        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_training.to_numpy(), s.seen)
+    for feature in schema.categorical:
+        if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
+            s.odd_kind = s.odd_kind or feature.name
+        elif (tally := s.tallies.get(feature.of or feature.name)) is not None:
+            values = rows[feature.name].filter(in_training)
+            if feature.kind == "sequence":
+                values = newest(values, feature)
+            tally.add(values.explode() if feature.has_lists else values)
+    s.seen += rows.height
+
+
+def _add_labels(found: Labels, rows: pl.DataFrame, label: str, parent: str | None) -> None:
+    values = rows[label]
+    if values.dtype == pl.String:
+        known = values.drop_nulls()
+        if len(known) and not isinstance(found.example, str):
+            found.example, found.wrong = known[0], found.wrong + len(known)
+        return
+    numbers = values.cast(pl.Float64)
+    odd = ~numbers.is_in([0.0, 1.0]) & numbers.is_not_null()
+    if odd.any() and not found.wrong:
+        found.example = values.filter(odd)[0]
+    found.wrong += int(odd.sum())
+    found.rows += values.len() - values.null_count()
+    found.positives += int((numbers == 1).sum())
+    if parent is not None and rows.schema[parent] != pl.String:
+        found.outside_parent += int(((numbers == 1) & (rows[parent].cast(pl.Float64) == 0)).sum())
+
+
+def _add_numeric(
+    found: Numeric, feature: Feature, column: pl.Series, in_training: NDArray[np.bool_], before: int
+) -> None:
+    if not column.dtype.is_numeric() and column.dtype not in (pl.Boolean, pl.Null):
+        odd = column.drop_nulls().head(1).to_list()
+        found.text = found.text or repr(odd[0] if odd else "empty")
+        return
+    found.missing += column.null_count()
+    known = column.is_not_null().to_numpy()
+    numbers = column.cast(pl.Float64).to_numpy()
+    bad = known & ~np.isfinite(numbers)
+    if bad.any():
+        if not found.bad:
+            at = int(bad.argmax())
+            found.example, found.first_row = float(numbers[at]), before + at + 1
+        found.bad += int(bad.sum())
+        return
+    found.lowest = min(found.lowest, float(np.fmin.reduce(numbers, initial=math.inf)))
+    if feature.scale == "log" and found.lowest < 0:
+        return
+    (rows,) = np.nonzero(in_training & known)
+    found.fit.add(values_of(numbers[rows], feature), before + rows)
+
+
+def newest(lists: pl.Series, feature: Feature) -> pl.Series:
+    """The part of every sequence that is kept."""
+    return lists.list.tail(feature.max_values) if feature.newest == "last" else lists.list.head(feature.max_values)

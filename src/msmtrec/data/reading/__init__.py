@@ -1,0 +1,1 @@
+"""Files, archives and queries as frames and chunks; time, splits and repeats."""

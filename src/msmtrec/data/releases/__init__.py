@@ -1,0 +1,1 @@
+"""Public releases: what there is, where it comes from, and how it is fetched."""

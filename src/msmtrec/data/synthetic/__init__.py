@@ -1,0 +1,1 @@
+"""The generative model behind synthetic logs."""
