@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint results-kuairand results-movielens clean
+.PHONY: demo test lint results-kuairand results-movielens measure-data clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -25,6 +25,10 @@ results-kuairand: $(READY)
 
 results-movielens: $(READY)
 	$(BIN)/msmtrec train configs/results/movielens-1m.yaml --out runs/results-movielens-1m
+
+# 2 GB of logs, written once and encoded ten times: a quarter of an hour, 5 GB of disk; nothing else should run.
+measure-data: $(READY)
+	$(BIN)/python benchmarks/data_at_size.py
 
 # torch first and by itself: an exact pin takes whichever build (CPU or CUDA) pip is configured for.
 $(READY): pyproject.toml constraints.txt

@@ -82,5 +82,5 @@ def list_settings() -> None:
     out.print(table)
     out.print(
         "[dim]fine_tune and options belong to a row, as in methods.ROW.options.clip;"
-        " the rest of data.* is in docs/data.md[/]"
+        " the rest of data.* is in docs/own-logs.md[/]"
     )

@@ -19,6 +19,7 @@ from msmtrec import rundir
 from msmtrec.cautions import cautions
 from msmtrec.config import Config, Row, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
+from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
 from msmtrec.errors import UserError
 from msmtrec.evaluation.results import Results, summarise
@@ -75,8 +76,9 @@ def run(
     rundir.open_run(folder, config.as_dict(), resume=resume)
     with rundir.locked(folder), rundir.discarded_if_empty(folder):
         status("reading the logs")
-        data = _encode_all(config)
-        _describe(folder, config, data)
+        logs = config.data.load()
+        data = _encode_all(config, logs)
+        _describe(folder, data, logs.notes)
         threads = _threads(folder, config)
         rundir.write_json(folder / rundir.ENVIRONMENT, environment(config, threads))
         tasks = [
@@ -130,12 +132,11 @@ def _variant(row: Row) -> str:
     return "shared" if row.settings.shares_embeddings else "private"
 
 
-def _encode_all(config: Config) -> dict[str, EncodedData]:
+def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
     rows = [row for candidates in config.rows for row in candidates]
     for row in rows:
         if row.entry.pooled and row.fine_tune:
             raise UserError(f"methods.{row.name}: a pooled model has no scenario to fine-tune to; remove fine_tune")
-    logs = config.data.load()
     wanted = dict.fromkeys(_variant(row) for row in rows)
     if "shared" in wanted and not any(f.shared for f in logs.schema.features):
         raise UserError(
@@ -146,7 +147,7 @@ def _encode_all(config: Config) -> dict[str, EncodedData]:
     return encode_all(logs, variants, cache=cache_directory())
 
 
-def _describe(folder: Path, config: Config, data: dict[str, EncodedData]) -> None:
+def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]) -> None:
     """Write data.json.
 
     Raises:
@@ -166,6 +167,7 @@ def _describe(folder: Path, config: Config, data: dict[str, EncodedData]) -> Non
                 "name": encoded.schema.name,
                 "origin": encoded.origin,
                 "fingerprint": encoded.fingerprint,
+                "notes": list(notes),
                 "scenarios": {
                     name: {
                         "rows": {split: len(rows) for split, rows in table.splits.items()},

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 def stable_hash(values: Iterable[str]) -> NDArray[np.uint64]:
     """[N] 64-bit hashes of texts."""
-    return np.array([int.from_bytes(blake2b(v.encode(), digest_size=8).digest(), "little") for v in values], np.uint64)
+    return np.frombuffer(b"".join([blake2b(v.encode(), digest_size=8).digest() for v in values]), "<u8")
 
 
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -144,6 +144,7 @@ def _data(run: RunRecord) -> dict[str, Any]:
     return {
         "name": variant["name"],
         "origin": variant["origin"],
+        "notes": variant["notes"],
         "fingerprints": {name: found["fingerprint"] for name, found in run.data.items()},
         "scenarios": variant["scenarios"],
     }

@@ -150,14 +150,16 @@ class TableWriter:
             self._close()
             index["digests"] = {path.name: digest_of(path) for path in sorted(self.temporary.iterdir())}
             (self.temporary / INDEX).write_text(json.dumps(index))
+            ours = True
             try:
                 self.temporary.rename(self.folder)
             except OSError:
+                ours = False
                 if open_encoded(schema, fingerprint, origin, self.folder) is None:
                     shutil.rmtree(self.folder, ignore_errors=True)  # damaged: nobody can have it open for long
                     self.temporary.rename(self.folder)
                 # else another process finished the same cache first
-        found = open_encoded(schema, fingerprint, origin, self.folder)
+        found = open_encoded(schema, fingerprint, origin, self.folder, verify=not ours)
         assert found is not None
         return found
 

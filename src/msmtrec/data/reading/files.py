@@ -91,8 +91,8 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) ->
             if names.count(name) > 1:
                 raise UserError(f"{path}: the header names '{name}' {names.count(name)} times; rename all but one")
         guess = pl.scan_csv(path, infer_schema_length=_SAMPLE, null_values=list(missing)).collect_schema()
-        kinds = {name: _kind(columns[name], guess[name]) for name in guess if name in columns}
-        return pl.scan_csv(path, schema_overrides=kinds, infer_schema_length=_SAMPLE, null_values=list(missing))
+        kinds = {name: _kind(columns[name], kind) if name in columns else kind for name, kind in guess.items()}
+        return pl.scan_csv(path, schema=kinds, null_values=list(missing))
     except (pl.exceptions.PolarsError, OSError) as error:
         check_lines(path, text=True)
         raise UserError(f"{path} cannot be read: {_first_line(error)}; fetch or write it again") from error
