@@ -14,8 +14,7 @@ from msmtrec.data.sources import kuairand, movielens
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.table import EncodedData
 from msmtrec.errors import UserError
-
-ROOT = Path(__file__).resolve().parent.parent
+from places import ROOT
 
 
 @pytest.fixture(autouse=True)

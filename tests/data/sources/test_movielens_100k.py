@@ -12,8 +12,7 @@ from msmtrec.data.logs import SPLIT
 from msmtrec.data.releases.catalogue import fetch_named
 from msmtrec.data.sources.movielens_100k import GENRES, MovieLens100K
 from msmtrec.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[3]
+from places import ROOT
 
 
 @pytest.fixture(scope="module")
