@@ -10,27 +10,12 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
+from msmtrec.data.aliexpress_columns import ITEM, PROCESSED, USER
 from msmtrec.data.logs import SPLIT
-from msmtrec.data.sources.aliexpress import CATEGORICAL, NUMERIC
 from msmtrec.data.synthetic.rows import Rows
 
 COUNTRIES = ("NL", "ES", "FR", "US", "RU")
 _PARTS = ("train", "test")
-
-_USER = ("search_id", *CATEGORICAL[:7], *NUMERIC[:23], *CATEGORICAL[7:9])
-"""The 33 columns of the original user file, by their names in the processed form: 2-8 and 32-33 are categorical."""
-_ITEM_CATEGORICAL = dict(zip((19, 34, 35, 36, 40, 41, 42), CATEGORICAL[9:], strict=True))
-
-
-def _item_columns() -> Iterator[str]:
-    numeric = iter(NUMERIC[23:])
-    yield "search_id"
-    for column in range(2, 49):
-        yield _ITEM_CATEGORICAL.get(column) or next(numeric)
-
-
-_ITEM = tuple(_item_columns())
-"""Columns 1-48 of the original item file; the 49th is 0 none, 1 click, 2 click and buy."""
 
 
 @dataclass
@@ -68,12 +53,11 @@ def write_tables(written: Written, folder: Path, form: str) -> None:
 
 def write_processed(written: Written, folder: Path) -> None:
     """AliExpress_NL/{train,test}.csv and so on."""
-    columns = ("search_id", *CATEGORICAL, *NUMERIC, "click", "conversion")
     for scenario, country in written.names.items():
         place = folder / f"AliExpress_{country}"
         place.mkdir()
         for part in _PARTS:
-            write_csv((rows.select(columns) for rows in written.of(scenario, (part,))), place / f"{part}.csv")
+            write_csv((rows.select(PROCESSED) for rows in written.of(scenario, (part,))), place / f"{part}.csv")
 
 
 def write_original(written: Written, folder: Path) -> None:
@@ -99,12 +83,12 @@ def write_original(written: Written, folder: Path) -> None:
 
 def _user_lines(rows: pl.DataFrame) -> pl.DataFrame:
     """A line per search page; no page is in two chunks."""
-    return rows.select(_USER).unique("search_id", keep="first", maintain_order=True)
+    return rows.select(USER).unique("search_id", keep="first", maintain_order=True)
 
 
 def _item_lines(rows: pl.DataFrame) -> pl.DataFrame:
     """A line per impression."""
-    return rows.select(*_ITEM, (pl.col("click") + pl.col("conversion")).alias("label"))
+    return rows.select(*ITEM, (pl.col("click") + pl.col("conversion")).alias("label"))
 
 
 def write_csv(chunks: Iterator[pl.DataFrame], path: Path) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from msmtrec.data.aliexpress_columns import CATEGORICAL, NUMERIC
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT
-from msmtrec.data.sources.aliexpress import CATEGORICAL, NUMERIC, AliExpress
+from msmtrec.data.sources.aliexpress import AliExpress
 from msmtrec.errors import UserError
 
 

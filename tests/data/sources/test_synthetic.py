@@ -10,8 +10,8 @@ import pytest
 from scipy.special import logit
 
 from msmtrec.config import build
+from msmtrec.data.aliexpress_columns import CATEGORICAL, NUMERIC
 from msmtrec.data.logs import CHUNK, SPLIT
-from msmtrec.data.sources.aliexpress import CATEGORICAL, NUMERIC
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.errors import UserError
 

@@ -17,6 +17,7 @@ from typing import IO, Literal
 import polars as pl
 from pydantic import Field
 
+from msmtrec.data.aliexpress_columns import CATEGORICAL, ITEM, NUMERIC, USER
 from msmtrec.data.logs import SPLIT, Chunk, Logs
 from msmtrec.data.reading.files import batches, columns_of, complete, csv_blocks, scan
 from msmtrec.data.reading.split import by_hash
@@ -24,15 +25,6 @@ from msmtrec.data.snapshot import snapshot
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
-
-CATEGORICAL = tuple(f"categorical_{n}" for n in range(1, 17))
-NUMERIC = tuple(f"numerical_{n}" for n in range(1, 64))
-_USER, _ITEM = 33, 49
-"""Columns of the original files. Column 1 is the search id; the item's last is 0 none, 1 click, 2 click and buy."""
-_USER_CATEGORICAL = (*range(2, 9), 32, 33)
-_ITEM_CATEGORICAL = (19, 34, 35, 36, 40, 41, 42)
-_USER_NUMERIC = tuple(range(9, 32))
-_ITEM_NUMERIC = tuple(n for n in range(2, _ITEM) if n not in _ITEM_CATEGORICAL)
 
 
 class AliExpress(Settings):
@@ -190,15 +182,13 @@ class Original:
 
     def rows(self, part: str) -> Iterator[pl.DataFrame]:
         with self._open("user", part) as (stream, name):
-            blocks = csv_blocks(stream, name, _USER)
-            pages = [_columns(block, _USER_CATEGORICAL, _USER_NUMERIC, 0, name) for block in blocks]
+            pages = [_named(block, USER, name) for block in csv_blocks(stream, name, len(USER))]
             if not pages:
                 raise UserError(f"{name} is empty; fetch it again")
             users = pl.concat(pages)
         with self._open("item", part) as (stream, name):
-            for block in csv_blocks(stream, name, _ITEM):
-                items = _columns(block, _ITEM_CATEGORICAL, _ITEM_NUMERIC, len(_USER_CATEGORICAL), name)
-                label = block[f"column_{_ITEM}"]
+            for block in csv_blocks(stream, name, len(ITEM) + 1):
+                items, label = _named(block, ITEM, name), block[f"column_{len(ITEM) + 1}"]
                 if not (known := label.is_in(["0", "1", "2"]).fill_null(False)).all():
                     odd = label[int((~known).arg_max() or 0)]
                     raise UserError(f"{name}: the last column holds {odd!r}; it must be 0, 1 (click) or 2 (and buy)")
@@ -208,16 +198,10 @@ class Original:
                 yield items.join(users, on="search_id", how="inner", maintain_order="left")
 
 
-def _columns(
-    block: pl.DataFrame, categorical: tuple[int, ...], numeric: tuple[int, ...], side: int, name: str
-) -> pl.DataFrame:
-    """Columns under the processed form's names: user columns first, then the item's (side: how many come before)."""
-    before = len(_USER_NUMERIC) if side else 0
+def _named(block: pl.DataFrame, names: tuple[str, ...], where: str) -> pl.DataFrame:
+    """The first columns under these names, numerics as numbers."""
+    columns = [pl.col(f"column_{place}").alias(name) for place, name in enumerate(names, 1)]
     try:
-        return block.select(
-            pl.col("column_1").alias("search_id"),
-            *(pl.col(f"column_{n}").alias(CATEGORICAL[side + k]) for k, n in enumerate(categorical)),
-            *(pl.col(f"column_{n}").cast(pl.Float32).alias(NUMERIC[before + k]) for k, n in enumerate(numeric)),
-        )
+        return block.select(columns).with_columns(pl.col([name for name in names if name in NUMERIC]).cast(pl.Float32))
     except pl.exceptions.PolarsError as error:
-        raise UserError(f"{name}: {str(error).splitlines()[0]}; clean it, or fetch it again") from error
+        raise UserError(f"{where}: {str(error).splitlines()[0]}; clean it, or fetch it again") from error

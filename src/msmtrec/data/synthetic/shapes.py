@@ -14,9 +14,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from msmtrec.data.aliexpress_columns import CATEGORICAL, NUMERIC
 from msmtrec.data.logs import SPLIT, SPLITS
 from msmtrec.data.reading.split import by_hash
-from msmtrec.data.sources.aliexpress import CATEGORICAL, NUMERIC
 from msmtrec.schema import Feature, IdSpace, Task
 
 Codes = NDArray[np.intp]
