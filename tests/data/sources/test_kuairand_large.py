@@ -179,3 +179,17 @@ def test_the_merged_form_of_scenario_wise_rec_is_a_table_of_ones_own() -> None:
     data = encode(build(Tabular, raw, "data").load(), share=True)
     assert sum(len(rows) for rows in data.tables["1"].splits.values()) == 200
     assert data.tables["1"].profile["unknown"]["user_id"] == {"train": 0, "validation": 0, "test": 0}
+
+
+@pytest.mark.parametrize("name", ["pure", "1k"])
+def test_impressions_that_are_there_twice_are_kept_or_the_first_of_them(name: str, tmp_path: Path) -> None:
+    days = [20220425, 20220505, 20220507]
+    write_release(tmp_path, days, name)
+    again = log_lines(days).replace(",5,1000,", ",7,1000,")  # the same impressions, watched longer
+    (tmp_path / f"log_standard_9_{name}.csv").write_text(LOG + again)
+    kept, first = (
+        KuaiRand(release=name, folder=tmp_path, tabs=(1,), repeats=policy).load().frame("1")  # type: ignore[arg-type]
+        for policy in ("keep", "first")
+    )
+    assert (kept.height, first.height) == (24, 12)
+    assert first["time_ms"].is_unique().all()

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory
 from msmtrec.data.reading.files import batches, collect, complete
+from msmtrec.data.reading.repeats import Repeats
 from msmtrec.data.reading.split import by_bounds
 from msmtrec.data.snapshot import snapshot
 from msmtrec.data.sources.kuairand_release import USER_CODES, USER_RANGES, Release
@@ -24,6 +25,7 @@ from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
 
+_IMPRESSION = ["user_id", "video_id", "tab", "time_ms"]
 _TITLES = {"pure": "KuaiRand-Pure", "1k": "KuaiRand-1K", "27k": "KuaiRand-27K"}
 _USERS = {"pure": 27_285, "1k": 1_000, "27k": 27_285}
 _VIDEOS, _AUTHOR_BUCKETS, _TEXT_BUCKETS, _TAGS = 7_583, 16_384, 256, 70
@@ -62,6 +64,8 @@ class KuaiRand(Settings):
         tasks: among is_click, long_view, is_like.
         window: the days of the three splits.
         random_log: add the impressions of randomly drawn videos.
+        repeats: what becomes of an impression (user, video, tab and millisecond) that was there before: `keep` all
+            rows, as published work does, or only the `first`. Half of tab 6's rows in Pure are such.
         buckets: hash buckets of the common id spaces of videos and of authors in 1k and 27k; Pure has an id per video.
     """
 
@@ -74,6 +78,7 @@ class KuaiRand(Settings):
     )
     window: Window = Window()
     random_log: bool = False
+    repeats: Literal["keep", "first"] = "keep"
     buckets: int = Field(default=1 << 20, ge=1)
     allow_one_class: bool = False
 
@@ -125,6 +130,7 @@ class KuaiRand(Settings):
                 f"window {window.first} to {window.last}: training to {window.train_until}, validation to"
                 f" {window.validation_until}; rows of other tabs left out",
                 f"the log of random exposures is {'included' if self.random_log else 'left out'}",
+                f"impressions that are there twice: {self.repeats}",
             ),
             allow_one_class=self.allow_one_class,
             files=files,
@@ -146,7 +152,9 @@ class KuaiRand(Settings):
         keep = list(dict.fromkeys([*(f.name for f in self._features()), *self.tasks, SPLIT, "time_ms"]))
         bounds = _number(self.window.train_until), _number(self.window.validation_until)
         found: set[int] = set()
+        repeats = Repeats(_IMPRESSION) if self.repeats == "first" else None
         for rows in complete(log, "tab", *release.logs):
+            rows = repeats.first(rows) if repeats else rows
             for (tab,), own in rows.partition_by("tab", as_dict=True, maintain_order=True).items():
                 found |= {tab} - {None}
                 if tab in self.tabs:
