@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -12,6 +13,7 @@ from msmtrec.errors import UserError, nearest
 from msmtrec.settings import Settings
 
 Kind = TypeVar("Kind", bound=Settings)
+_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s@]+@")
 _LONGEST = 120
 """Characters of a wrong value that a sentence repeats."""
 
@@ -104,7 +106,7 @@ def one_of(value: Any, valid: Collection[str], place: str) -> str:
 
 def shown(value: Any) -> str:
     """A wrong value as a sentence repeats it."""
-    text = repr(value)
+    text = _PASSWORD.sub(r"\1…@", repr(value))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

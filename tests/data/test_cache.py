@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from pathlib import Path
@@ -81,3 +82,18 @@ def test_what_cannot_be_removed_is_named(cache: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("msmtrec.data.cache.shutil.rmtree", refuse)
     with pytest.raises(UserError, match=r"cannot remove .*: Permission denied"):
         remove()
+
+
+def test_what_a_running_process_holds_stays(cache: Path) -> None:
+    fill(cache)
+    live, dead = cache / f"abc.{os.getpid()}.tmp", cache / "abc.4194303.tmp"
+    live.mkdir(), dead.mkdir()
+    rows = cache / "sql" / "query" / "rows.parquet"
+    rows.parent.mkdir(parents=True)
+    rows.write_bytes(b"PAR1")
+    with rows.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        remove()
+        assert {path.name for path in cache.iterdir()} == {live.name, "sql"}
+    remove()
+    assert {path.name for path in cache.iterdir()} == {live.name}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -64,13 +66,39 @@ def _described(path: Path) -> tuple[str, str]:
         return path.name, ""
 
 
+def _held(path: Path) -> bool:
+    """Whether a process writes it, or has staged rows of a query in it."""
+    if path.suffix == ".tmp":
+        with suppress(ValueError):
+            return _running(int(path.stem.rpartition(".")[2]))
+    for file in path.rglob("*.parquet") if path.name == "sql" else ():
+        try:
+            with file.open("rb") as opened:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+def _running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
 def remove(unused_days: float = 0) -> list[Entry]:
-    """Remove what has not been opened for so many days; returns that.
+    """Remove what has not been opened for so many days and no running process holds; returns that.
 
     Raises:
         UserError: something cannot be removed.
     """
-    old = [entry for entry in entries() if entry.idle_days >= unused_days]
+    old = [entry for entry in entries() if entry.idle_days >= unused_days and not _held(entry.path)]
     for entry in old:
         try:
             if entry.path.is_dir():

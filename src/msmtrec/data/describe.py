@@ -16,8 +16,8 @@ from msmtrec.schema import Feature, Schema
 LEAKAGE_AUC = 0.99
 LEAKAGE_LABELS = 10
 """Validation rows of either class that it takes: fewer are ranked perfectly by chance."""
-LEAKAGE_ROWS = 500_000
-"""Rows of a scenario and split that are looked at."""
+LEAKAGE_ROWS = 1_000_000
+"""Rows of all scenarios that are looked at, at most a tenth of them of one scenario and split."""
 OUTSIDE_SHARE = 0.5
 """Of a shared field's test values, from which a warning is due."""
 
@@ -109,11 +109,12 @@ def leaking(schema: Schema, scenario: str, train: pl.DataFrame, held: pl.DataFra
 
 
 def _samples(logs: Logs) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
-    """Scenario -> its first training and validation rows, at most LEAKAGE_ROWS of each."""
+    """Scenario -> its first training and validation rows."""
+    most = min(LEAKAGE_ROWS // 10, LEAKAGE_ROWS // (2 * len(logs.schema.scenarios)))
     kept: dict[str, tuple[list[pl.DataFrame], list[pl.DataFrame]]] = {}
     for scenario, rows in logs.stream():
         for frames, split in zip(kept.setdefault(scenario, ([], [])), ("train", "validation"), strict=True):
-            room = LEAKAGE_ROWS - sum(frame.height for frame in frames)
+            room = most - sum(frame.height for frame in frames)
             frames.append(rows.filter(pl.col(SPLIT) == split).head(room))
     return {name: (pl.concat(train), pl.concat(held)) for name, (train, held) in kept.items()}
 

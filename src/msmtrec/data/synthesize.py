@@ -7,13 +7,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from msmtrec import __version__
+from msmtrec.data.snapshot import digest_of
 from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.synthetic.bayes import Truth
 from msmtrec.data.synthetic_files import COUNTRIES, Written, write_original, write_processed, write_tables
@@ -64,8 +64,7 @@ def synthesize(
             "settings": source.model_dump(mode="json"),
             "bayes": truth.as_dict(),
             "names": names,
-            "files": [*files, TRUTH],
-            "config": _digest(text),
+            "files": {name: digest_of(place / name) for name in files},
         }
         (place / TRUTH).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n")
     return truth
@@ -130,6 +129,7 @@ def _appearing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         yield place
+        _refuse_others(folder)  # also what has come meanwhile
         if folder.exists():
             shutil.rmtree(folder)
         place.rename(folder)
@@ -148,20 +148,13 @@ def _refuse_others(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"{folder} is a file; choose another folder")
     try:
-        about = json.loads((folder / TRUTH).read_text())
-        ours = set(about["files"])
-        if _digest((folder / CONFIG).read_text()) != about["config"]:
-            ours.remove(CONFIG)
+        ours = dict(json.loads((folder / TRUTH).read_text())["files"])
     except (OSError, ValueError, KeyError, TypeError):
-        ours = set()
+        ours = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and name not in ours:
+        if not path.is_dir() and name != (TRUTH if ours else "") and ours.get(name) != digest_of(path):
             raise UserError(
                 f"{folder} holds {name}, which `msmtrec data synthesize` did not write like that; choose another folder"
                 " or empty this one"
             )
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()

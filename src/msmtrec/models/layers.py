@@ -34,7 +34,7 @@ def embed(
         return []
     K, B, _ = ids.shape
     vectors = functional.embedding(ids.clamp(min=0), table)  # [K, B, C, d]
-    if all(field.width == 1 for field in fields):
+    if all(field.width == 1 and not field.attends for field in fields):
         return [vectors.reshape(K, B, -1)]
     places = {
         field.name: slice(field.start - first_column, field.start - first_column + field.width) for field in fields

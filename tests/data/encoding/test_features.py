@@ -59,8 +59,14 @@ def test_hashed_fields_have_the_stated_size_and_no_vocabulary(tmp_path: Path) ->
     assert ids[:, 0].min() >= FIRST_ID
     assert ids[:, 0].max() < FIRST_ID + 5
     assert "values" not in table.profile or not table.profile["values"]
-    other = data.tables["NL"].splits["train"].ids
-    assert set(other[:, 1]) & set(ids[:, 1])  # the hash is the same everywhere
+    raw = pl.read_csv(tmp_path / "log.csv").filter(pl.col("part") == "train")
+    found = {}
+    for country, held in data.tables.items():  # the same value has the same id everywhere
+        own = raw.filter(pl.col("country") == country)["item"]
+        found[country] = dict(zip(own, held.splits["train"].ids[:, 1].tolist(), strict=True))
+    common = found["NL"].keys() & found["FR"].keys()
+    assert len(common) >= 3
+    assert all(found["NL"][item] == found["FR"][item] for item in common)
 
 
 def test_rare_values_are_unknown_also_in_training_rows(tmp_path: Path) -> None:
@@ -76,6 +82,43 @@ def test_rare_values_are_unknown_also_in_training_rows(tmp_path: Path) -> None:
     assert cut.splits["train"].ids[place - 1, 0] >= FIRST_ID
     nothing = first(encoded(path, "{item: {min_count: 1000}}"))
     assert set(nothing.splits["train"].ids[:, 0]) == {UNKNOWN_ID}
+
+
+def test_rows_are_counted_not_occurrences_and_what_is_cut_is_no_value(tmp_path: Path) -> None:
+    frame = pl.read_csv(write(tmp_path)).with_columns(seen=pl.lit("a|a|a|a"))
+    first_row = pl.int_range(pl.len()) == 0
+    odd = pl.when(first_row).then(pl.lit("often|often|often|cut")).otherwise("seen").alias("seen")
+    frame = frame.sort(pl.col("part") != "train", maintain_order=True).with_columns(odd)
+    frame.write_csv(tmp_path / "log.csv")
+    country = frame["country"][0]
+    lists = '{kind: multi, separator: "|", max_values: 3'
+    once = encoded(tmp_path / "log.csv", f"{{seen: {lists}}}}}").tables[country]
+    assert once.profile["vocabulary"] == {"seen": 2}  # a, often
+    twice = encoded(tmp_path / "log.csv", f"{{seen: {lists}, min_count: 2}}}}").tables[country]
+    assert twice.profile["vocabulary"] == {"seen": 1}  # three times, but in one row
+
+
+def test_missing_texts_are_missing_in_lists_too(tmp_path: Path) -> None:
+    frame = pl.read_csv(write(tmp_path)).with_columns(seen=pl.lit("NA|a|NA"))
+    frame.write_csv(tmp_path / "log.csv")
+    features = safe_load('{seen: {kind: sequence, separator: "|"}}')
+    config = source(tmp_path / "log.csv", features=features, split={"column": "part"}, group="user", missing=["NA"])
+    assert first(encode(config.load(), share=False)).profile["vocabulary"] == {"seen": 1}
+
+
+def test_whole_numbers_that_a_tool_made_floats_are_the_same_ids(tmp_path: Path) -> None:
+    frame = pl.read_csv(write(tmp_path)).with_columns(item=pl.col("hour") % 5, more=pl.lit("1|2"))
+    halves = {"NL": frame.filter(pl.col("country") == "NL"), "FR": frame.filter(pl.col("country") == "FR")}
+    halves["FR"] = halves["FR"].with_columns(pl.when(pl.col("user") == "u1").then(None).otherwise(pl.col("item") * 1.0))
+    files = {name: str(tmp_path / f"{name}.parquet") for name in halves}
+    for name, rows in halves.items():
+        rows.drop("country").write_parquet(files[name])
+    features = safe_load("{user: , item: {shared: {hash: 1000}}}")
+    config = source(files, scenario=..., features=features, split={"column": "part"}, group="user")
+    shared = {
+        name: set(table.splits["train"].ids[:, 1]) for name, table in encode(config.load(), share=True).tables.items()
+    }
+    assert shared["FR"] - {MISSING_ID} <= shared["NL"]
 
 
 def test_a_cross_is_one_value_for_every_pair(tmp_path: Path) -> None:
@@ -163,14 +206,14 @@ def test_parquet_lists_are_sequences_without_a_separator(tmp_path: Path) -> None
     assert np.array_equal(first(data).splits["train"].ids, first(text).splits["train"].ids)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "attention"])
-def test_every_option_at_once_trains_from_yaml(pooling: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("pooling", "longest"), [("mean", 3), ("attention", 3), ("attention", 1)])
+def test_every_option_at_once_trains_from_yaml(pooling: str, longest: int, tmp_path: Path) -> None:
     features = f"""
     user: {{hash: 16}}
     item: {{shared: {{hash: 64}}, min_count: 2}}
     item_hour: {{cross: [item, hour], min_count: 2}}
     price: {{kind: numeric, scale: quantile}}
-    seen: {{kind: sequence, of: item, separator: "|", max_values: 3, pooling: {pooling}}}
+    seen: {{kind: sequence, of: item, separator: "|", max_values: {longest}, pooling: {pooling}}}
     """
     run = msmtrec.run(
         {
@@ -217,6 +260,7 @@ def test_every_option_at_once_trains_from_yaml(pooling: str, tmp_path: Path) -> 
             r"feature 'x' crosses 'price', which is a numeric feature; cross columns of single values",
         ),
         ("{x: {cross: [item, y]}, y: {cross: [item, hour]}}", r"feature 'x' crosses 'y', which is a cross itself"),
+        ("{user: {cross: [item, hour]}}", r"feature 'user' is a cross and has the name of a column in use"),
         ("{x: {cross: [item, hours]}}", r"has no column 'hours'; did you mean 'hour'\?"),
         ("{x: {cross: [item, hour], kind: multi}}", r"data.features.x: cross needs kind categorical, not multi"),
         ("{seen: {kind: multi, newest: first}}", r"data.features.seen: newest needs kind 'sequence'"),

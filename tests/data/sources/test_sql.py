@@ -108,7 +108,7 @@ def test_kept_rows_are_read_again_and_the_database_is_not_asked(database: Path, 
     assert again.fingerprint == first.fingerprint
     assert again.frame("NL").equals(first.frame("NL"))
     assert "the database was not asked" in again.notes[0]
-    with pytest.raises(UserError, match=r"data.keep: .*kept.parquet holds the rows of another query; remove it"):
+    with pytest.raises(UserError, match=r"kept.parquet holds the rows of another query or database; remove it"):
         source(database, "SELECT 1", keep=str(kept)).load()
     kept.write_text("no rows")
     with pytest.raises(UserError, match=r"kept.parquet is no readable Parquet file; remove it"):

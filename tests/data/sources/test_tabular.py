@@ -128,7 +128,6 @@ def test_lines_are_counted_as_csv_means_them(tmp_path: Path) -> None:
         'a,b\n"1,2",3\n',
         'a,b\n"x\ny",3',
         "a,b\r\n1,2\r\n",
-        'a,b\n5" screen,1\n6,2\n',
         'a,b\n"say ""x, y""",2\n',
     ):
         path.write_bytes(text.encode())

@@ -272,3 +272,18 @@ def test_texts_for_missing_values_in_parquet(tmp_path: Path) -> None:
     rows = source(tmp_path / "logs.parquet", missing=["u1", "c"]).load().frame("FR")
     assert rows["user"].null_count() == 2
     assert rows["tags"].null_count() == 10
+
+
+@pytest.mark.parametrize("mark", [1, 2, 30])
+def test_a_quotation_mark_within_a_value_is_refused(mark: int, tmp_path: Path) -> None:
+    """Also in a column that is not used: polars would join all lines up to the next mark, and leave them out."""
+    path, screen = tmp_path / "log.csv", '24" monitor'
+    lines = [f"NL,{n},{n % 2},{screen if n % 40 == mark else 'plain'}" for n in range(400)]
+    path.write_text("country,at,click,title\n" + "\n".join(lines) + "\n")
+    settings = {"features": {"at": None}, "split": {"fractions": [0.6, 0.2, 0.2]}, "group": None}
+    with pytest.raises(UserError, match=rf"log.csv: line {mark + 2} has a quotation mark within a value .*24.* mo"):
+        encode(source(path, **settings).load(), share=False)
+    whole = [line.replace(screen, '"24"" monitor"') for line in lines]
+    path.write_text("country,at,click,title\n" + "\n".join(whole) + "\n")
+    data = encode(source(path, **settings).load(), share=False)
+    assert sum(len(rows) for rows in data.whole.values()) == 400

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.data.encoding.scaling import values_of
-from msmtrec.data.encoding.survey import Survey, newest
+from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import Field, Layout
@@ -133,7 +133,7 @@ def _encode_field(values: pl.Series, feature: Feature, space: IdSpace | pl.Serie
     """[N] values -> [N, width] ids within the field."""
     if not feature.has_lists:
         return _encode_ids(values, space)[:, None]
-    lists = newest(values, feature) if feature.kind == "sequence" else values.list.head(feature.max_values)
+    lists = kept(values, feature)
     lengths = lists.list.len().fill_null(0).cast(pl.Int64).clip(1).to_numpy()
     row = np.repeat(np.arange(len(lengths)), lengths)
     place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from msmtrec.data.hashing import mixed
 from msmtrec.schema import Feature
 
-KNOTS = 1001
+KNOTS = 257
 """Quantiles between which normal scores are interpolated."""
 SAMPLE = 1 << 15
 """Training values that quantiles are taken from; of more rows, a sample, with ranks off by .3 % at most (one sd)."""
@@ -76,6 +76,7 @@ class Moments:
 
     def __init__(self) -> None:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
+        self.lowest, self.highest = math.inf, -math.inf
 
     def add(self, values: NDArray[np.float64], _rows: NDArray[np.int64]) -> None:
         if not len(values):
@@ -85,10 +86,11 @@ class Moments:
         self.squares += float(((values - mean) ** 2).sum()) + step * step * self.count * len(values) / count
         self.mean += step * len(values) / count
         self.count = count
+        self.lowest, self.highest = min(self.lowest, float(values.min())), max(self.highest, float(values.max()))
 
     def scaler(self) -> Standard:
-        """Deviation 1 where the values do not differ."""
-        return Standard(self.mean, math.sqrt(self.squares / self.count) or 1.0 if self.count else 1.0)
+        """Deviation 1 where the values do not differ, of which rounding could make another one."""
+        return Standard(self.mean, math.sqrt(self.squares / self.count) if self.lowest < self.highest else 1.0)
 
 
 class Sample:

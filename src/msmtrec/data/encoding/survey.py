@@ -43,6 +43,10 @@ class Numeric:
     missing: int = 0
 
 
+_MERGED, _FRAMES = 100_000, 64
+"""New values, and frames of them, that a tally holds before it merges them."""
+
+
 class Tally:
     """The distinct values of a private field's training rows, and how often each occurs where that matters."""
 
@@ -57,7 +61,7 @@ class Tally:
         new = known.group_by("value").agg(*times).select(pl.col("value").cast(pl.String), *(["times"] if times else []))
         self._found.append(new.collect())
         self._more += self._found[-1].height
-        if self._more > max(self._kept, 1_000_000):  # merged whenever it has doubled
+        if self._more > max(self._kept, _MERGED) or len(self._found) > _FRAMES:  # whenever it has doubled
             self._merge()
 
     def _merge(self) -> None:
@@ -148,9 +152,7 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
             s.odd_kind = s.odd_kind or feature.name
         elif (tally := s.tallies.get(feature.of or feature.name)) is not None:
             values = rows[feature.name].filter(in_training)
-            if feature.kind == "sequence":
-                values = newest(values, feature)
-            tally.add(values.explode() if feature.has_lists else values)
+            tally.add(_of_rows(kept(values, feature), tally) if feature.has_lists else values)
     s.seen += rows.height
 
 
@@ -196,6 +198,12 @@ def _add_numeric(
     found.fit.add(values_of(numbers[rows], feature), before + rows)
 
 
-def newest(lists: pl.Series, feature: Feature) -> pl.Series:
-    """The part of every sequence that is kept."""
-    return lists.list.tail(feature.max_values) if feature.newest == "last" else lists.list.head(feature.max_values)
+def kept(lists: pl.Series, feature: Feature) -> pl.Series:
+    """The part of every list that counts."""
+    at_the_end = feature.kind == "sequence" and feature.newest == "last"
+    return lists.list.tail(feature.max_values) if at_the_end else lists.list.head(feature.max_values)
+
+
+def _of_rows(lists: pl.Series, tally: Tally) -> pl.Series:
+    """All values; where rows are counted, each once a row."""
+    return (lists.list.unique() if tally.min_count > 1 else lists).explode()

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -21,6 +21,8 @@ _PARQUET = b"PAR1"
 _START = 1 << 20
 """Bytes that hold the header."""
 _BLOCK = 1 << 21
+_BEFORE_QUOTES = np.frombuffer(b',\n"' + BOM_UTF8[-1:], np.uint8)
+"""What a mark that opens a quoted value may follow; a mark, where two of them stand for one."""
 
 
 def is_parquet(path: Path) -> bool:
@@ -117,7 +119,7 @@ def _sound(file: IO[bytes], size: int, text: bool) -> bool:
     again: re.Pattern[bytes] | None = None
     rest, decoder = b"", getincrementaldecoder("utf-8")()
     while block := file.read(size):
-        last = block[-1:]
+        before, last = last, block[-1:]
         if b"\0" in block or (text and not _decodes(decoder, block)):
             return False
         rest = (rest if again is None else rest[-len(again.pattern) :]) + block
@@ -128,6 +130,10 @@ def _sound(file: IO[bytes], size: int, text: bool) -> bool:
             return False
         found = np.frombuffer(block, np.uint8)
         quoted = quotes + np.cumsum(found == ord('"'), dtype=np.int32)
+        marks = np.flatnonzero(found == ord('"'))
+        opening = marks[quoted[marks] % 2 == 1]
+        if not np.isin(np.frombuffer(before + block, np.uint8)[opening], _BEFORE_QUOTES).all():
+            return False
         outside, quotes = quoted % 2 == 0, int(quoted[-1]) % 2
         counted = np.cumsum((found == ord(",")) & outside, dtype=np.int32)
         ends = counted[(found == ord("\n")) & outside]
@@ -176,3 +182,27 @@ def _find_fault(path: Path) -> None:
                 f"{where} has {len(fields)} fields, the header {len(names)}; complete the line, remove it, or put"
                 " quotes around a value that holds a comma"
             )
+    _find_stray_quote(path)
+
+
+def _find_stray_quote(path: Path) -> None:
+    """Marks come in pairs, but for one in a value without quotes: readers differ on where such a value ends."""
+    with opened(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="") as file:
+        record: list[str] = []
+        lines = csv.reader(_remembered(file, record))
+        for _ in lines:
+            text = "".join(record)
+            if text.count('"') % 2:
+                place = text.index('"')
+                raise UserError(
+                    f"{path}: line {lines.line_num} has a quotation mark within a value"
+                    f" ({text[max(place - 12, 0) : place + 4].strip()!r}); put quotes around the value and write the"
+                    " mark twice, or remove it"
+                )
+            record.clear()
+
+
+def _remembered(lines: Iterable[str], record: list[str]) -> Iterator[str]:
+    for line in lines:
+        record.append(line)
+        yield line

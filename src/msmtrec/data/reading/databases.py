@@ -126,7 +126,7 @@ def secrets_in(uri: str) -> bool:
     """Whether a URI holds a password: after the user, or as a parameter."""
     rest = uri.partition("://")[2]
     keys = {key.lower() for key, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=True)}
-    return ":" in rest.rpartition("@")[0] or not keys.isdisjoint({"password", "sslpassword"})
+    return ":" in rest.rpartition("@")[0] or not keys.isdisjoint({"password", "sslpassword", "oauth_client_secret"})
 
 
 def without_user(uri: str) -> str:

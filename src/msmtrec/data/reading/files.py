@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -51,10 +52,20 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
         if column not in names:
             raise UserError(f"{path} has no column '{column}'{_absent(column, columns, names)}")
     frame = frame.select(*columns)
-    if missing and is_parquet(path):
-        blank = pl.when(~pl.col(pl.String).is_in(list(missing))).then(pl.col(pl.String))
-        return frame.with_columns(blank)
+    if is_parquet(path):
+        floats = [name for name, kind in frame.collect_schema().items() if kind.is_float() and columns[name] == "text"]
+        frame = frame.with_columns(_as_id(name) for name in floats)
+        if missing:
+            blank = pl.when(~pl.col(pl.String).is_in(list(missing))).then(pl.col(pl.String))
+            frame = frame.with_columns(blank)
     return frame
+
+
+def _as_id(name: str) -> pl.Expr:
+    """What a column of floats is as text: whole numbers without a point, which many tools turn into floats."""
+    value = pl.col(name).fill_nan(None)
+    whole = value.cast(pl.Int64, strict=False)
+    return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String)).alias(name)
 
 
 def _absent(column: str, wanted: Iterable[str], names: list[str]) -> str:
@@ -120,7 +131,7 @@ def expand(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
         if not matches:
             raise UserError(f"data.files: nothing matches {path} (relative to {Path.cwd()})")
         found += matches
-    twice = [path for path in found if found.count(path) > 1]
+    twice = [path for path, times in Counter(found).items() if times > 1]
     if twice:
         raise UserError(f"data.files names {twice[0]} twice; remove one, or narrow the pattern")
     return tuple(found)

@@ -68,13 +68,24 @@ def download(
         UserError: the checksum is wrong, or the disk is full.
     """
     algorithm, _, expected = checksum.partition(":")
+    aside, found = part.with_suffix(".bad"), ""
     for last in (False, True):
-        pieced = _complete(url, part, size, progress, timeout, pauses)
+        try:
+            pieced = _complete(url, part, size, progress, timeout, pauses)
+        except Unreachable as error:
+            if not last:
+                raise
+            raise UserError(
+                f"what was there has {algorithm} {found}, expected {expected}, and {url} cannot be reached ({error});"
+                f" it is kept as {aside}"
+            ) from error
         found = _digest(part, algorithm, size, progress)
         if found == expected:
+            aside.unlink(missing_ok=True)
             return
-        part.unlink()
+        part.replace(aside)
         if last or not pieced:
+            aside.unlink()
             raise UserError(
                 f"{url} has {algorithm} {found}, expected {expected}; the file is damaged or was changed and was"
                 " discarded: try again, or report it"

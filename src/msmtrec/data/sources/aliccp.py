@@ -62,11 +62,13 @@ class AliCCP(Settings):
 
     def _find(self) -> Processed | Original:
         folder = self._files()
-        forms = (Processed(folder), Original(folder, self.max_values))
-        for form in forms:
-            if not form.missing():
-                return form
-        for form in forms:
+        processed = Processed(folder)
+        if not processed.missing():
+            return processed
+        original = Original(folder, self.max_values)
+        if not original.missing():
+            return original
+        for form in (processed, original):
             if len(form.missing()) < len(form.names):
                 raise UserError(f"{folder} holds an Ali-CCP log without {', '.join(form.missing())}; put it there")
         raise UserError(
@@ -157,6 +159,7 @@ class Processed:
         kinds = dict.fromkeys((SCENARIO, *MANY, *FEW), "text")
         kinds |= dict.fromkeys((*NUMERIC, "click", "purchase"), "number")
         for split, path in zip(SPLITS, self.paths(), strict=True):
-            chunks = batches(scan(path, kinds), path)
-            for rows in complete(chunks, columns_of(path)[-1], path):
+            last = columns_of(path)[-1]
+            chunks = batches(scan(path, {last: "any", **kinds}), path)
+            for rows in complete(chunks, last, path):
                 yield rows.with_columns(pl.lit(split).alias(SPLIT))

@@ -2,7 +2,7 @@
 
 sample_skeleton_{train,test}.csv: sample id, click, conversion, common features' id, count, features.
 common_features_{train,test}.csv: id, count, features. No headers. They are read where they are, also in
-sample_{train,test}.tar.gz; only the common features are held, as numbers: some 200 bytes a line.
+sample_{train,test}.tar.gz; only the common features are held, as numbers: some 150 bytes a line.
 """
 
 from __future__ import annotations

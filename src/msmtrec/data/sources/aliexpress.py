@@ -185,7 +185,7 @@ class Original:
             pages = [_named(block, USER, name) for block in csv_blocks(stream, name, len(USER))]
             if not pages:
                 raise UserError(f"{name} is empty; fetch it again")
-            users = pl.concat(pages)
+            users = pl.concat(pages).unique("search_id", keep="last", maintain_order=True)
         with self._open("item", part) as (stream, name):
             for block in csv_blocks(stream, name, len(ITEM) + 1):
                 items, label = _named(block, ITEM, name), block[f"column_{len(ITEM) + 1}"]

@@ -74,6 +74,7 @@ class MovieLens(Settings):
                 f"no MovieLens-1M in {folder} (ratings.dat, users.dat, movies.dat);"
                 " set MSMTREC_DATA or run: msmtrec data fetch movielens-1m"
             )
+        files = snapshot(sorted(p for p in folder.iterdir() if p.suffix in (".dat", ".inter", ".user", ".item")))
         ratings, users, movies = (_read_original if form == "original" else _read_wheel)(folder)
         catalogue = movies["title"].unique().sort()
         genres = movies["genres"].explode().drop_nulls().unique().sort()
@@ -102,7 +103,6 @@ class MovieLens(Settings):
             scenarios=dict.fromkeys(conditions, ("click", "like")),
             group="user_id",
         )
-        files = snapshot(sorted(p for p in folder.iterdir() if p.suffix in (".dat", ".inter", ".user", ".item")))
         return Logs(
             schema,
             in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),

@@ -79,6 +79,7 @@ class MovieLens100K(Settings):
                 f"no MovieLens-100K in {folder} (u.data, u.user, u.item);"
                 " set MSMTREC_DATA or run: msmtrec data fetch movielens-100k"
             )
+        files = snapshot(folder / name for name in FORMS[form])
         ratings, users, films = (_read_original if form == "original" else _read_wheel)(folder)
         rows = ratings.join(users, on="user_id", how="left", maintain_order="left")
         rows = rows.join(films, on="item_id", how="left", maintain_order="left")
@@ -103,7 +104,6 @@ class MovieLens100K(Settings):
             scenarios=dict.fromkeys(conditions, ("click", "like")),
             group="user_id",
         )
-        files = snapshot(folder / name for name in FORMS[form])
         return Logs(
             schema,
             in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),

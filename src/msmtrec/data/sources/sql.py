@@ -106,8 +106,10 @@ class Sql(OwnLogs):
                 unknown or named twice.
         """
         if self.keep is not None and self.keep.exists():
-            if about(self.keep).get("query") != self._query_key():
-                raise UserError(f"data.keep: {self.keep} holds the rows of another query; remove it or choose another")
+            if about(self.keep).get("query") != self._asked():
+                raise UserError(
+                    f"data.keep: {self.keep} holds the rows of another query or database; remove it or choose another"
+                )
             staged = Staged(self.keep)
             note = f"rows kept in {self.keep}; the database was not asked: remove the file to ask again"
         else:
@@ -124,14 +126,13 @@ class Sql(OwnLogs):
 
     def _stage(self) -> Staged:
         """Fetch all rows once, after a look at the columns."""
-        key = sha256(repr((self.engine, str(self.database), self.uri, self.query)).encode()).hexdigest()[:24]
         with workshop() as shop, self._ask(shop) as answer:
             schema = plain_schema(answer.schema, self._origin())
-            facts = {"query": self._query_key(), "numerics": numerics_in_text(answer.schema)}
+            facts = {"query": self._asked(), "numerics": numerics_in_text(answer.schema)}
             self._look(shop / "empty.parquet", schema)
             rows = (as_plain(batch, schema) for batch in answer.batches())
             if self.keep is None:
-                return stage(rows, schema, facts, cache_directory() / "sql" / key, shop)
+                return stage(rows, schema, facts, cache_directory() / "sql" / self._asked()[:24], shop)
             keep(rows, schema, facts, self.keep)
             return Staged(self.keep)
 
@@ -159,8 +160,10 @@ class Sql(OwnLogs):
     def _origin(self) -> str:
         return without_user(self.uri) if self.uri else f"DuckDB {self.database or 'over files'}"
 
-    def _query_key(self) -> str:
-        return sha256(self.query.strip().encode()).hexdigest()
+    def _asked(self) -> str:
+        """Which query was asked where; who asked does not matter."""
+        place = without_user(self.uri) if self.uri else str(self.database)
+        return sha256(repr((self.engine, place, self.query.strip())).encode()).hexdigest()
 
     @contextmanager
     def _worded(self, path: Path) -> Iterator[None]:

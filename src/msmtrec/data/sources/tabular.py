@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -61,7 +62,10 @@ class OwnLogs(Settings):
             if task and task.within is not None and task.within not in self.tasks:
                 raise ValueError(f"task '{name}' lies within '{task.within}', which is no task")
         labels = {task.column if task and task.column else name for name, task in self.tasks.items()}
+        used = (self.scenario, self.group, self.split.within, self.split.column, self.split.time, *self.unique)
         for name, column in self._columns().items():
+            if column.cross and name in used:
+                raise ValueError(f"feature '{name}' is a cross and has the name of a column in use; name it otherwise")
             for part in column.cross or ():
                 other = self.features.get(part)
                 if part in labels:
@@ -161,8 +165,11 @@ class OwnLogs(Settings):
         return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), self.unique)
 
     def _rows(self, paths: tuple[Path, ...]) -> pl.LazyFrame:
-        """One after the other; a column that is a whole number here and a fraction there is a fraction."""
-        return pl.concat([self._scan(path) for path in paths], how="vertical_relaxed")
+        """One after the other; a column that is a whole number here and a fraction there is a fraction.
+
+        A label that only some scenarios have may be missing in some of the files.
+        """
+        return pl.concat([self._scan(path) for path in paths], how="diagonal_relaxed")
 
     def _wanted(self, found: list[str], absent: str) -> tuple[str, ...]:
         wanted = self.scenarios or tuple(found)
@@ -201,7 +208,7 @@ class OwnLogs(Settings):
         labels = {name: task.column if task and task.column else name for name, task in self.tasks.items()}
         there = frame.collect_schema().names()
         pairs = [(labels[n], labels[t.within]) for n, t in self.tasks.items() if t and t.within]
-        odd = [(pl.col(one) == 1) & (pl.col(of) == 0) for one, of in pairs if one in there and of in there]
+        odd = [(_number(one) == 1) & (_number(of) == 0) for one, of in pairs if one in there and of in there]
         return pl.any_horizontal(*odd, pl.lit(False)).fill_null(False)
 
     def _chunks(self, part: Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
@@ -210,7 +217,7 @@ class OwnLogs(Settings):
         label = divided.labeller() if isinstance(divided, Shares) else None
         schema = part.frame.collect_schema()
         lists = [
-            column.divided(name)
+            column.divided(name, self.missing)
             for name, column in self._columns().items()
             if column.has_lists and schema[name] == pl.String
         ]
@@ -220,6 +227,8 @@ class OwnLogs(Settings):
         ]
         for rows in part.rows(*lists, *([times.expression()] if times else [])):
             if isinstance(divided, pl.Series):
+                if place + rows.height > len(divided):
+                    raise UserError(f"{part.path} changed while it was read; start again when nothing writes to it")
                 labelled = rows.with_columns(named(divided.slice(place, rows.height)))
             elif label is not None:
                 labelled = label(rows)
@@ -233,6 +242,10 @@ class OwnLogs(Settings):
                 continue
             for (name,), own in labelled.partition_by(self.scenario, as_dict=True, maintain_order=True).items():
                 yield str(name), own
+
+
+def _number(label: str) -> pl.Expr:
+    return pl.col(label).cast(pl.Float64, strict=False)
 
 
 class Tabular(OwnLogs):
@@ -288,7 +301,7 @@ class Tabular(OwnLogs):
     def _by_scenario(self, files: Mapping[str, Files]) -> list[Part]:
         found = {name: expand(group) for name, group in files.items()}
         paths = [path for group in found.values() for path in group]
-        twice = [path for path in paths if paths.count(path) > 1]
+        twice = [path for path, times in Counter(paths).items() if times > 1]
         if twice:
             raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
         names = self._wanted(list(files), "has no file in data.files")

@@ -93,10 +93,10 @@ class Column(Settings):
     def has_lists(self) -> bool:
         return self.kind in ("multi", "sequence")
 
-    def divided(self, name: str) -> pl.Expr:
+    def divided(self, name: str, missing: tuple[str, ...]) -> pl.Expr:
         """The values of a text column, as lists; two separators in a row have no value between them."""
         lists = pl.col(name).str.split(self.separator or ",")
-        return lists.list.eval(pl.element().filter(pl.element() != ""))
+        return lists.list.eval(pl.element().filter(~pl.element().is_in(["", *missing])))
 
     def crossed(self, name: str) -> pl.Expr:
         """The values of the crossed columns as one text."""

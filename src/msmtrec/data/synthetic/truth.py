@@ -243,8 +243,9 @@ class GroundTruth:
     def _law(self, scenario: int, task: int) -> tuple[Law, Values]:
         """Everything but the intercept, and η of the reference rows; there g is made uncorrelated with f."""
         knobs, name = self.knobs, self.names[scenario]
-        common = self._extended(self._common[task], task, name)
-        f = self._scores[task] if common is self._common[task] else common(self._reference, self.shape)
+        common, f = self._extended(self._common[task], task, name), self._scores[task]
+        if common is not self._common[task]:
+            common, f = common.standardised(self._reference, self.shape)
         of_common = -sqrt(1 - knobs.concept_shift) if knobs.turned(scenario)[task] else sqrt(1 - knobs.concept_shift)
         own, of_own, constant, eta = None, 0.0, 0.0, of_common * f
         if knobs.concept_shift:
