@@ -96,3 +96,10 @@ def test_rows_that_cannot_work_are_refused(tmp_path: Path) -> None:
     train = {**CONFIG["train"], "learning_rate": 1e38, "participation": 1.0}
     with pytest.raises(UserError, match=r"no scenario sent a usable update \(scenario 'scenario-0' sent"):
         run({**CONFIG, "methods": ["fedavg"], "train": train}, out=tmp_path / "c")
+
+
+@pytest.mark.parametrize("content", ["", "- 1\n", "a: [", "\x00"])
+def test_a_damaged_run_directory_is_not_continued(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(UserError, match=r"config.yaml is damaged, so the run cannot be continued"):
+        run({**CONFIG, "methods": ["local"]}, out=tmp_path, resume=True)

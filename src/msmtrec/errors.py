@@ -16,7 +16,8 @@ class UserError(Exception):
 def nearest(word: str, valid: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or the list of valid words where nothing is near."""
     words = sorted(valid)
-    close = get_close_matches(word, words, n=1, cutoff=0.5)
+    close = [known for known in words if known.lower() == word.lower()]
+    close = close or get_close_matches(word, words, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"
     return "valid: " + ", ".join(words)

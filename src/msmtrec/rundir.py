@@ -43,7 +43,12 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
     if path.exists():
         if not resume:
             raise UserError(f"{folder} already holds a run; continue it with --resume or choose another --out")
-        held = yaml.safe_load(path.read_text())
+        try:
+            held = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            held = None
+        if not isinstance(held, dict):
+            raise UserError(f"{path} is damaged, so the run cannot be continued; choose another --out")
         if _without_jobs(held) != _without_jobs(json.loads(json.dumps(config))):
             different = ", ".join(_differences(held, json.loads(json.dumps(config)))) or "settings"
             raise UserError(f"{folder} holds a run of another config (differs in: {different}); choose another --out")

@@ -15,6 +15,8 @@ MISSING_ID = 0
 """The id of a missing value: it has a trained embedding of its own."""
 UNKNOWN_ID = 1
 """The id of a value outside the vocabulary or the agreed id space."""
+MOST_IDS = 2**31 - 1
+"""Of all fields of a table together: ids are 32-bit numbers."""
 PADDING = -1
 """Fills the unused places of a multi-valued field; masked out of the pooling."""
 

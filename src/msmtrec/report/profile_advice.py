@@ -111,7 +111,8 @@ def _labels(profile: Profile) -> Iterator[str]:
 
 
 def _overlap(profile: Profile) -> Iterator[str]:
-    shared = {feature.name: feature.shared is not None for feature in profile.schema.categorical}
+    schema = profile.schema
+    shared = {feature.name: schema.owner(feature).shared is not None for feature in schema.categorical}
     for found in profile.overlaps:
         pairs = found.matrix[~np.eye(len(found.matrix), dtype=bool)]
         pairs = pairs[~np.isnan(pairs)]
@@ -139,7 +140,7 @@ def _overlap(profile: Profile) -> Iterator[str]:
 def _unknown(profile: Profile) -> Iterator[str]:
     features = {feature.name: feature for feature in profile.schema.categorical}
     for name, field in profile.fields.items():
-        if name not in features:
+        if name not in features or features[name].hash:  # a hashed field knows every value
             continue
         asked = {s: field.asked[s]["test"] for s in profile.shown if s in field.asked}
         high = sorted((s for s in asked if asked[s].unknown >= UNKNOWN), key=lambda s: -asked[s].unknown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +30,7 @@ def results_table(results: Results) -> Table:
         best = max((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
         if n == len(results.lines) - 1:
             table.add_section()
-        table.add_row(scenario, task, *(_cell(cell, cell.mean == best) for cell in cells))
+        table.add_row(escape(scenario), escape(task), *(_cell(cell, cell.mean == best) for cell in cells))
     return table
 
 

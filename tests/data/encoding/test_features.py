@@ -234,6 +234,9 @@ def test_every_option_at_once_trains_from_yaml(pooling: str, longest: int, tmp_p
     ("features", "sentence"),
     [
         ("{item: {hash: 0}}", r"data.features.item.hash: .*greater than or equal to 1"),
+        ("{item: {hash: 3000000000}}", r"private fields of scenario 'FR' have 3,000,000,002 ids together"),
+        ("{item: , __time: }", r"column '__time': names that begin with two underscores are this program's own"),
+        ("{item: , part: }", r"feature 'part' decides the split \(leakage\); remove it"),
         ("{item: {hash: 5, min_count: 2}}", r"data.features.item: min_count needs a vocabulary, which 'hash' replaces"),
         ("{price: {kind: numeric, hash: 5}}", r"data.features.price: hash needs ids of its own; remove hash"),
         ("{item: {scale: log}}", r"data.features.item: scale needs kind 'numeric'; remove scale"),

@@ -138,6 +138,20 @@ def test_nothing_half_written_stays_when_the_disk_is_full(tmp_path: Path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_stays_when_the_files_cannot_even_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = writer._OnDisk.__init__
+
+    def full(self: object, path: Path, *arguments: object) -> None:
+        if path.name.startswith("validation"):
+            raise OSError(27, "File too large")
+        made(self, path, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(writer._OnDisk, "__init__", full)
+    with pytest.raises(UserError, match=r"cannot write the data cache .*: File too large"):
+        encode(logs(), share=False, cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_logs_that_change_between_the_passes_are_noticed(tmp_path: Path) -> None:
     calls = []
 

@@ -287,3 +287,38 @@ def test_a_quotation_mark_within_a_value_is_refused(mark: int, tmp_path: Path) -
     path.write_text("country,at,click,title\n" + "\n".join(whole) + "\n")
     data = encode(source(path, **settings).load(), share=False)
     assert sum(len(rows) for rows in data.whole.values()) == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("\ncountry,at\n", r"log.csv: the first line is blank; a CSV file starts with the names of its columns"),
+        ('"country,at\n' + "x" * 200_000, r"log.csv: the first line cannot be read as names of columns"),
+    ],
+)
+def test_a_first_line_that_names_no_columns(text: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        source(path).load()
+
+
+def test_a_scenario_has_a_name_that_a_file_can_have(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    for name, sentence in (
+        ("x" * 300, r"has a name too long for a file; shorten it"),
+        ('""', r"is empty in some rows"),
+    ):
+        rows = [f"{name},u,1.0,a,2026-01-{n + 1:02d},{n // 2 % 2}" for n in range(20)]
+        path.write_text("country,user,price,tags,day,click\n" + "\n".join(rows) + "\n")
+        with pytest.raises(UserError, match=sentence):
+            encode(source(path).load(), share=False)
+
+
+def test_bounds_stand_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    rows = [f"NL,u,1.0,a,2026-01-{n + 1:02d},{n // 2 % 2}" for n in range(20)]
+    path.write_text("country,user,price,tags,day,click\n" + "\n".join(rows) + "\n")
+    split = {"time": "day", "train_until": "2026-01-16", "validation_until": "2026-01-12"}
+    with pytest.raises(UserError, match=r"data.split.train_until \(2026-01-16\) must be before validation_until"):
+        encode(source(path, split=split).load(), share=False)

@@ -80,3 +80,24 @@ def test_rows_without_a_key_are_no_repeats(tmp_path: Path) -> None:
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no column 'usr'; did you mean 'user'\?"):
         load(write(tmp_path), unique=["usr"])
+
+
+def test_repeats_are_a_scenarios_own_whatever_the_files(tmp_path: Path) -> None:
+    """A row of one country must not take a row of another one away."""
+    path = write(tmp_path)
+    together = load(path, unique=["user", "item"])
+    raw = pl.read_csv(path)
+    files = {name: str(tmp_path / f"{name}.csv") for name in ("FR", "NL")}
+    for name, file in files.items():
+        raw.filter(pl.col("country") == name).drop("country").write_csv(file)
+    apart = load(files, scenario=..., unique=["user", "item"])  # type: ignore[arg-type]
+    assert {n: together.frame(n).height for n in files} == {n: apart.frame(n).height for n in files}
+
+
+def test_a_label_of_one_scenario_may_be_missing_in_some_of_its_files(tmp_path: Path) -> None:
+    rows = pl.read_csv(write(tmp_path)).filter(pl.col("country") == "NL").drop("country")
+    rows[:20].drop("buy").write_csv(tmp_path / "one.csv")
+    rows[20:].write_csv(tmp_path / "two.csv")
+    files = {"NL": [str(tmp_path / "one.csv"), str(tmp_path / "two.csv")]}
+    logs = load(files, scenario=..., tasks={"click": None, "buy": {"within": "click", "scenarios": ["NL"]}})  # type: ignore[arg-type]
+    assert logs.frame("NL")["buy"].null_count() == 20

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from msmtrec.data.encoding.survey import Survey
 from msmtrec.data.logs import SPLITS, Logs
 from msmtrec.errors import UserError, nearest
+
+_LONGEST_NAME = 200
+"""Characters of a scenario's name as part of a file's, where special ones take three."""
 
 
 def check(logs: Logs, table: str, found: Survey) -> None:
@@ -23,6 +28,8 @@ def _check_rows(logs: Logs, table: str, found: Survey) -> None:
         column, columns = found.missing
         raise UserError(f"{logs.origin}: scenario '{table}' has no column '{column}'; {nearest(column, columns)}")
     for part, rows in found.rows.items():
+        if len(quote(part, safe="")) > _LONGEST_NAME:
+            raise UserError(f"{logs.origin}: scenario '{part[:40]}…' has a name too long for a file; shorten it")
         if not any(rows.values()):
             raise UserError(f"{logs.origin}: scenario '{part}' has no rows; leave it out or check its filter")
         for split in SPLITS:

@@ -13,7 +13,8 @@ from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import Field, Layout
-from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
+from msmtrec.errors import UserError
+from msmtrec.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
 
 
 def make_layout(schema: Schema, *, share: bool) -> Layout:
@@ -29,7 +30,13 @@ def make_layout(schema: Schema, *, share: bool) -> Layout:
         column += feature.max_values
     spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
     shared_rows = sum(FIRST_ID + space.size for space in spaces)
+    _fits(shared_rows, f"the shared fields of {schema.name}")
     return Layout(tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names)
+
+
+def _fits(ids: int, what: str) -> None:
+    if ids > MOST_IDS:
+        raise UserError(f"{what} have {ids:,} ids together, and {MOST_IDS:,} fit; make hash or ids smaller")
 
 
 def _flagged(schema: Schema) -> tuple[Feature, ...]:
@@ -59,6 +66,7 @@ class Coder:
             starts[field.shared] += FIRST_ID + size
         for name, owner in owners.items():  # a sequence uses the table of what it is a sequence of
             self.spaces[name], self.offsets[name] = self.spaces[owner], self.offsets[owner]
+        _fits(starts[False], f"the private fields of scenario '{table}'")
         self.private_rows = max(starts[False], 1)
         self.scalers = {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric}
         self.unknown: dict[str, dict[str, list[int]]] = {

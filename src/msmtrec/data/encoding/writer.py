@@ -79,19 +79,26 @@ class TableWriter:
         self.arrays: dict[str, dict[str, _Column]] = {}
 
     def __enter__(self) -> TableWriter:
-        with self._explained():
-            if self.temporary:
-                shutil.rmtree(self.temporary, ignore_errors=True)
-                self.temporary.mkdir(parents=True)
-            for split in SPLITS:
-                total = 0
-                for table, parts in self.rows.items():
-                    for part, counts in parts.items():
-                        self.starts[table, part, split] = total
-                        total += counts[split]
-                self.arrays[split] = {name: self._array(split, name, total) for name in ARRAYS}
+        try:
+            with self._explained():
+                self._start()
+        except UserError:
+            self.__exit__()
+            raise
         self.cursors = dict(self.starts)
         return self
+
+    def _start(self) -> None:
+        if self.temporary:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+            self.temporary.mkdir(parents=True)
+        for split in SPLITS:
+            total = 0
+            for table, parts in self.rows.items():
+                for part, counts in parts.items():
+                    self.starts[table, part, split] = total
+                    total += counts[split]
+            self.arrays[split] = {name: self._array(split, name, total) for name in ARRAYS}
 
     def __exit__(self, *_: object) -> None:
         self._close()
@@ -169,6 +176,6 @@ class TableWriter:
             yield
         except OSError as error:
             raise UserError(
-                f"cannot write the data cache {self.folder}: {error.strerror}; free space or set MSMTREC_CACHE to a"
-                " writable folder"
+                f"cannot write the data cache {self.folder}: {error.strerror or error}; free space or set MSMTREC_CACHE"
+                " to a writable folder"
             ) from error

@@ -49,7 +49,13 @@ def header(path: Path) -> list[str]:
     if b"\r" in start and b"\n" not in start:
         raise UserError(f"{path}: lines end in a carriage return alone; write line feeds")
     text = io.StringIO(start.decode("utf-8-sig", errors="replace"), newline="")
-    return next(csv.reader(text))
+    try:
+        names = next(csv.reader(text))
+    except csv.Error as error:
+        raise UserError(f"{path}: the first line cannot be read as names of columns: {error}") from error
+    if not names:
+        raise UserError(f"{path}: the first line is blank; a CSV file starts with the names of its columns")
+    return names
 
 
 @contextmanager

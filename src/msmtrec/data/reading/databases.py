@@ -78,7 +78,8 @@ def ask_duckdb(database: Path | None, query: str, *, origin: str, spill: Path) -
             connection.execute("SET temp_directory = ?", [str(spill)])
             statements = connection.extract_statements(query)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise UserError(f"data.query must be one SELECT, not {len(statements)} statements or something else")
+                found = f"{len(statements)} statements" if len(statements) != 1 else "something else"
+                raise UserError(f"data.query must be one SELECT, not {found}")
             # a relation's reader streams; that of an executed statement holds the whole result
             reader = connection.sql(statements[0].query).to_arrow_reader(CHUNK)
         except failures as error:

@@ -123,7 +123,7 @@ def expand(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
     """
     found: list[Path] = []
     for path in files if isinstance(files, tuple) else (files,):
-        if not any(sign in str(path) for sign in "*?["):
+        if path.exists() or not any(sign in str(path) for sign in "*?["):
             found.append(path)
             continue
         root = Path(path.anchor)

@@ -105,6 +105,8 @@ class Sql(OwnLogs):
             UserError: the database cannot be reached or refuses the query, a column is missing, a scenario is empty,
                 unknown or named twice.
         """
+        if self.keep is not None and self.keep.is_dir():
+            raise UserError(f"data.keep: {self.keep} is a folder; name a file in it")
         if self.keep is not None and self.keep.exists():
             if about(self.keep).get("query") != self._asked():
                 raise UserError(

@@ -16,8 +16,8 @@ from msmtrec.data.reading.files import collect, columns_of, expand, scan
 from msmtrec.data.reading.split import Shares, by_bounds, named
 from msmtrec.data.reading.times import TIME, clock
 from msmtrec.data.snapshot import snapshot
-from msmtrec.data.sources.tabular_parts import Part, by_column, divide
-from msmtrec.data.sources.tabular_settings import Column, Label, Split
+from msmtrec.data.sources.tabular_parts import Part, by_column, contradictory, divide
+from msmtrec.data.sources.tabular_settings import Column, Label, Split, misused
 from msmtrec.errors import UserError, nearest
 from msmtrec.schema import Schema, Task
 from msmtrec.settings import Name, Settings, by_name
@@ -37,8 +37,8 @@ class OwnLogs(Settings):
         features: column -> feature.
         group: column of the user or session.
         missing: texts that stand for a missing value, besides an empty field, such as "NA".
-        unique: columns such as [user_id, item_id]: of rows with the same values only the first counts (8 bytes of
-            memory a row); rows that lack one of them all count.
+        unique: columns such as [user_id, item_id]: of a scenario's rows with the same values only the first counts (8
+            bytes of memory a row); rows that lack one of them all count.
         contradictions: what becomes of rows whose label is 1 where the task it lies within is 0: `refuse` the log, or
             `drop` them.
     """
@@ -59,24 +59,15 @@ class OwnLogs(Settings):
     @model_validator(mode="after")
     def _nested(self) -> Self:
         for name, task in self.tasks.items():
-            if task and task.within is not None and task.within not in self.tasks:
-                raise ValueError(f"task '{name}' lies within '{task.within}', which is no task")
-        labels = {task.column if task and task.column else name for name, task in self.tasks.items()}
-        used = (self.scenario, self.group, self.split.within, self.split.column, self.split.time, *self.unique)
-        for name, column in self._columns().items():
-            if column.cross and name in used:
-                raise ValueError(f"feature '{name}' is a cross and has the name of a column in use; name it otherwise")
-            for part in column.cross or ():
-                other = self.features.get(part)
-                if part in labels:
-                    raise ValueError(f"feature '{name}' crosses '{part}', which is a label (leakage)")
-                if part in (self.split.column, self.split.time):
-                    raise ValueError(f"feature '{name}' crosses '{part}', which decides the split")
-                if other and (other.kind != "categorical" or other.cross):
-                    what = "a cross itself" if other.cross else f"a {other.kind} feature"
-                    raise ValueError(
-                        f"feature '{name}' crosses '{part}', which is {what}; cross columns of single values"
-                    )
+            if task and task.within is not None and (task.within not in self.tasks or task.within == name):
+                what = "itself" if task.within == name else f"'{task.within}', which is no task"
+                raise ValueError(f"task '{name}' lies within {what}")
+        keys = [column for column in (self.scenario, self.group, *self.unique) if column]
+        labels = [task.column if task and task.column else name for name, task in self.tasks.items()]
+        if len(set(self.unique)) < len(self.unique):
+            raise ValueError(f"unique names a column twice: {list(self.unique)}; remove one")
+        for sentence in misused(self._columns(), labels, keys, self.split):
+            raise ValueError(sentence)
         return self
 
     def _columns(self) -> dict[str, Column]:
@@ -157,12 +148,13 @@ class OwnLogs(Settings):
         where = paths[0] if len(paths) == 1 else f"{len(paths)} files of data.files"
         if not len(known):
             raise UserError(f"{where} has no rows")
-        if known.null_count():
+        if known.null_count() or "" in known:
             for path in paths:
                 check_lines(path)  # a blank line is better named
             raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
         wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {where}")
-        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), self.unique)
+        unique = tuple(dict.fromkeys((column, *self.unique))) if self.unique else ()
+        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), unique)
 
     def _rows(self, paths: tuple[Path, ...]) -> pl.LazyFrame:
         """One after the other; a column that is a whole number here and a fraction there is a fraction.
@@ -196,20 +188,16 @@ class OwnLogs(Settings):
             kinds |= {c: "number" for c in sorted(somewhere) if c in columns_of(path)}
         frame = scan(path, kinds, self.missing)
         for name, kind in frame.collect_schema().items():
-            if kind.is_nested() and not (name in columns and columns[name].has_lists):
+            listed = name in columns and columns[name].has_lists
+            if listed and isinstance(kind, pl.Array):
+                frame = frame.with_columns(pl.col(name).arr.to_list())
+            elif (kind.is_nested() or kind == pl.Binary) and not (listed and isinstance(kind, pl.List)):
                 raise UserError(
-                    f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists"
+                    f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists, and no"
+                    " column bytes or groups"
                 )
         frame = frame.with_columns(column.crossed(name) for name, column in columns.items() if column.cross)
-        return frame.filter(~self._contradicts(frame)) if self.contradictions == "drop" else frame
-
-    def _contradicts(self, frame: pl.LazyFrame) -> pl.Expr:
-        """Whether a row has a label that its parent label excludes."""
-        labels = {name: task.column if task and task.column else name for name, task in self.tasks.items()}
-        there = frame.collect_schema().names()
-        pairs = [(labels[n], labels[t.within]) for n, t in self.tasks.items() if t and t.within]
-        odd = [(_number(one) == 1) & (_number(of) == 0) for one, of in pairs if one in there and of in there]
-        return pl.any_horizontal(*odd, pl.lit(False)).fill_null(False)
+        return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
 
     def _chunks(self, part: Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with lists, SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""
@@ -225,6 +213,8 @@ class OwnLogs(Settings):
         bounds = [
             times.bound(value) for value in (split.train_until, split.validation_until) if times and value is not None
         ]
+        if times and bounds and bounds[0] >= bounds[1]:
+            raise UserError(f"data.split.train_until ({split.train_until}) must be before validation_until")
         for rows in part.rows(*lists, *([times.expression()] if times else [])):
             if isinstance(divided, pl.Series):
                 if place + rows.height > len(divided):
@@ -242,10 +232,6 @@ class OwnLogs(Settings):
                 continue
             for (name,), own in labelled.partition_by(self.scenario, as_dict=True, maintain_order=True).items():
                 yield str(name), own
-
-
-def _number(label: str) -> pl.Expr:
-    return pl.col(label).cast(pl.Float64, strict=False)
 
 
 class Tabular(OwnLogs):
@@ -266,6 +252,8 @@ class Tabular(OwnLogs):
     @classmethod
     def _places(cls, raw: Any) -> Any:
         if isinstance(raw, Mapping) and raw:
+            if "" in raw:
+                raise ValueError("a scenario has no name; give it one")
             return by_name(raw)
         several = isinstance(raw, list | tuple) and raw and all(isinstance(path, str | Path) for path in raw)
         if not isinstance(raw, str | Path) and not several:

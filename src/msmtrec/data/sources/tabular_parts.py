@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from msmtrec.data.reading.files import batches
 from msmtrec.data.reading.repeats import Repeats
 from msmtrec.data.reading.split import InTimeOrder, Shares
 from msmtrec.data.reading.times import TIME, clock
-from msmtrec.data.sources.tabular_settings import Split
+from msmtrec.data.sources.tabular_settings import Label, Split
 from msmtrec.errors import UserError
 
 
@@ -72,3 +72,16 @@ def by_column(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
     if not odd.is_empty():
         raise UserError(f"{path}: column '{column}' holds {odd[column][0]!r}; it must be one of {', '.join(SPLITS)}")
     return rows.with_columns(pl.col(column).alias(SPLIT))
+
+
+def contradictory(tasks: Mapping[str, Label | None], frame: pl.LazyFrame) -> pl.Expr:
+    """Whether a row has a label that the label it lies within excludes."""
+    labels = {name: task.column if task and task.column else name for name, task in tasks.items()}
+    there = frame.collect_schema().names()
+    pairs = [(labels[name], labels[task.within]) for name, task in tasks.items() if task and task.within]
+    odd = [(_number(one) == 1) & (_number(of) == 0) for one, of in pairs if one in there and of in there]
+    return pl.any_horizontal(*odd, pl.lit(False)).fill_null(False)
+
+
+def _number(label: str) -> pl.Expr:
+    return pl.col(label).cast(pl.Float64, strict=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from math import isfinite
 from typing import Any, Literal
@@ -124,6 +125,35 @@ class Column(Settings):
         )
 
 
+def misused(
+    features: Mapping[str, Column], labels: Collection[str], keys: Collection[str], split: Split
+) -> Iterator[str]:
+    """A sentence for every column that is used in two ways which exclude each other.
+
+    Args:
+        labels: label columns.
+        keys: columns that name the scenario, the group, and rows that count once.
+    """
+    deciding = [column for column in (split.column, split.time, split.within) if column]
+    for name in (*features, *labels, *keys, *deciding):
+        if name.startswith("__"):
+            yield f"column '{name}': names that begin with two underscores are this program's own; rename it"
+    for name, column in features.items():
+        if name == split.column:
+            yield f"feature '{name}' decides the split (leakage); remove it from the features"
+        if column.cross and name in (*keys, *deciding):
+            yield f"feature '{name}' is a cross and has the name of a column in use; name it otherwise"
+        for part in column.cross or ():
+            other = features.get(part)
+            if part in labels:
+                yield f"feature '{name}' crosses '{part}', which is a label (leakage); cross other columns"
+            elif part in (split.column, split.time):
+                yield f"feature '{name}' crosses '{part}', which decides the split; cross other columns"
+            elif other and (other.kind != "categorical" or other.cross):
+                what = "a cross itself" if other.cross else f"a {other.kind} feature"
+                yield f"feature '{name}' crosses '{part}', which is {what}; cross columns of single values"
+
+
 class Label(Settings):
     """One task: its label column, the task it lies within, and the scenarios that have it (default: all)."""
 
@@ -169,6 +199,8 @@ class Split(Settings):
             raise ValueError("column already says the split; remove time, fractions and bounds")
         if self.column is None and bounds == (self.fractions is not None):
             raise ValueError("give column, or time with train_until and validation_until, or fractions")
+        if self.within is not None and self.fractions is None:
+            raise ValueError("within says what fractions are of; add fractions, or remove within")
         if bounds and self.time is None:
             raise ValueError("train_until and validation_until need a time column")
         if self.fractions and (abs(sum(self.fractions) - 1) > 1e-6 or min(self.fractions) <= 0):
