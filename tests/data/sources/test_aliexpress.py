@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import zipfile
@@ -60,6 +61,38 @@ def test_original_columns_land_where_the_processed_form_has_them(tmp_path: Path)
     users = [n + 0.5 for n in range(9, 32)]
     items = [n + 0.25 for n in range(2, 49) if n not in (19, 34, 35, 36, 40, 41, 42)]
     assert [row[name] for name in NUMERIC] == users + items
+
+
+def test_of_a_page_that_stands_twice_the_last_line_counts_and_unknown_pages_count_not(tmp_path: Path) -> None:
+    original(tmp_path)
+    again = [["100", *["7"] * 7, *["1.5"] * 23, "7", "7"], ["999", *user_line(999)[1:]]]
+    lines = [user_line(page) for page in range(100, 139)]
+    (tmp_path / "nl_user_train.zip").write_bytes(zipped("nl_user_train.csv", [*lines, *again]))
+    frame = load(tmp_path).frame("NL").filter(pl.col(SPLIT) != "test")
+    assert frame.height == 39 * 4  # page 139 is nowhere
+    page = frame.filter(pl.col("search_id") == "100")
+    assert page.height == 4
+    assert set(page["categorical_1"]) == {"7"}
+    assert set(page["numerical_1"]) == {1.5}
+    assert set(frame.filter(pl.col("search_id") == "101")["categorical_1"]) == {"2"}
+
+
+def test_pages_lie_in_the_cache_folder_for_as_long_as_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MSMTREC_CACHE", str(tmp_path / "cache"))
+    original(tmp_path)
+    logs = load(tmp_path)
+    first = logs.frame("NL")
+    assert len(list((tmp_path / "cache").glob("pages-*"))) == 2
+    assert logs.frame("NL").equals(first)
+    del logs
+    gc.collect()
+    assert not list((tmp_path / "cache").glob("pages-*"))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MSMTREC_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"cannot write to .*file: .*; free space or set MSMTREC_CACHE"):
+        load(tmp_path).frame("NL")
 
 
 def test_labels_of_the_original_form(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def _kuairand(release: str, title: str, size: int, md5: str, unpacked: int, memb
     )
 
 
-_TIANCHI = "accepted on the data set's page with an account of your own; they decide what may be done with the logs."
+_TIANCHI = "Terms are shown and accepted on the data set's page, with an account of your own."
 
 REMOTES = (
     _kuairand(
@@ -194,7 +194,7 @@ MANUALS = (
         name="aliexpress",
         title="AliExpress: search logs of five countries",
         scenarios="5 countries × 2",
-        licence=Licence("Tianchi", f"Shown and {_TIANCHI}", "https://tianchi.aliyun.com/dataset/74690"),
+        licence=Licence("Tianchi", _TIANCHI, "https://tianchi.aliyun.com/dataset/74690"),
         size="20 GB",
         folder="AliExpress",
         why="its site asks for a login",
@@ -211,7 +211,7 @@ MANUALS = (
         name="ali-ccp",
         title="Ali-CCP: 84 million impressions of Taobao's recommendations",
         scenarios="3 contexts × 2",
-        licence=Licence("Tianchi", f"Shown and {_TIANCHI}", "https://tianchi.aliyun.com/dataset/408"),
+        licence=Licence("Tianchi", _TIANCHI, "https://tianchi.aliyun.com/dataset/408"),
         size="8.8 GB",
         folder="Ali-CCP",
         why="its site asks for a login",

@@ -22,6 +22,7 @@ from msmtrec.data.logs import SPLIT, Chunk, Logs
 from msmtrec.data.reading.files import batches, columns_of, complete, csv_blocks, scan
 from msmtrec.data.reading.split import by_hash
 from msmtrec.data.snapshot import snapshot
+from msmtrec.data.sources.aliexpress_pages import Pages
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, IdSpace, Schema, Task
 from msmtrec.settings import Settings, data_directory
@@ -139,6 +140,7 @@ class Original:
     def __init__(self, folder: Path, country: str) -> None:
         self.folder, self.country = folder, country
         self.outer = self._outer()
+        self._pages: dict[str, Pages] = {}
 
     def _names(self) -> list[str]:
         return [f"{self.country}_{kind}_{part}.zip" for part in ("train", "test") for kind in ("user", "item")]
@@ -181,11 +183,12 @@ class Original:
                 raise UserError(f"{self.folder / name} is truncated or damaged; fetch it again") from error
 
     def rows(self, part: str) -> Iterator[pl.DataFrame]:
-        with self._open("user", part) as (stream, name):
-            pages = [_named(block, USER, name) for block in csv_blocks(stream, name, len(USER))]
-            if not pages:
-                raise UserError(f"{name} is empty; fetch it again")
-            users = pl.concat(pages).unique("search_id", keep="last", maintain_order=True)
+        if part not in self._pages:
+            with self._open("user", part) as (stream, name):
+                pages = Pages(_named(block, USER, name) for block in csv_blocks(stream, name, len(USER)))
+                if not len(pages):
+                    raise UserError(f"{name} is empty; fetch it again")
+                self._pages[part] = pages
         with self._open("item", part) as (stream, name):
             for block in csv_blocks(stream, name, len(ITEM) + 1):
                 items, label = _named(block, ITEM, name), block[f"column_{len(ITEM) + 1}"]
@@ -195,7 +198,7 @@ class Original:
                 items = items.with_columns(
                     (label != "0").cast(pl.Int8).alias("click"), (label == "2").alias("conversion")
                 )
-                yield items.join(users, on="search_id", how="inner", maintain_order="left")
+                yield self._pages[part].joined(items)
 
 
 def _named(block: pl.DataFrame, names: tuple[str, ...], where: str) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from msmtrec.data.reading.csv_lines import check_lines
 from msmtrec.data.reading.files import batches, collect, complete, scan
+from msmtrec.data.reading.texts import coded
 from msmtrec.errors import UserError
 
 USER_CODES = {
@@ -127,7 +128,7 @@ class Videos:
             at = rows["video_id"].to_numpy()
             self.authors[at] = rows["author_id"].fill_null(-1).to_numpy()
             for name, codes in self.codes.items():
-                codes[at] = _coded(rows[name], texts[name])
+                codes[at] = coded(rows[name], texts[name])
                 if len(texts[name]) > np.iinfo(codes.dtype).max:
                     raise UserError(f"{path}: '{name}' holds {len(texts[name])} texts; is this the release's file?")
         self.texts = {name: pl.Series(list(known), dtype=pl.String) for name, known in texts.items()}
@@ -141,10 +142,3 @@ class Videos:
         return pl.DataFrame([author.set(author < 0, None).cast(pl.String), *columns]).with_columns(
             pl.col("tag").str.split(",")
         )
-
-
-def _coded(values: pl.Series, known: dict[str | None, int]) -> NDArray[Any]:
-    """A number for each text, new texts numbered as they come."""
-    for text in values.unique():
-        known.setdefault(text, len(known))
-    return values.replace_strict(list(known), list(known.values()), return_dtype=pl.UInt32).to_numpy()
