@@ -18,6 +18,14 @@ from msmtrec.errors import UserError
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _PARQUET = b"PAR1"
+_OTHER_FORMS = {
+    b"PK\x03\x04": ("a zip or a spreadsheet", "unpack it, or save it as CSV"),
+    b"BZh": ("bzip2", "unpack it, or pack it as gzip or Zstandard"),
+    b"\xfd7zXZ": ("xz", "unpack it, or pack it as gzip or Zstandard"),
+    b"{": ("JSON", "write it as CSV or Parquet"),
+    b"[{": ("JSON", "write it as CSV or Parquet"),
+}
+"""First bytes -> what the file is, and what to do."""
 _START = 1 << 20
 """Bytes that hold the header."""
 _BLOCK = 1 << 21
@@ -42,6 +50,9 @@ def header(path: Path) -> list[str]:
         form = _form(path)
         remedy = f"unpack it: Parquet needs no {form}" if form else "give it a name that ends in .parquet"
         raise UserError(f"{path} holds Parquet; {remedy}")
+    for sign, (what, remedy) in _OTHER_FORMS.items():
+        if start.startswith(sign):
+            raise UserError(f"{path} is {what}, not CSV; {remedy}")
     if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise UserError(f"{path} is UTF-16; save the file as UTF-8")
     if not start.strip():
