@@ -10,10 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from data.sources.tabular import source
 from msmtrec.data import snapshot as module
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, Logs, in_memory
 from msmtrec.data.snapshot import Snapshot, snapshot
+from msmtrec.data.sources import tabular
 from msmtrec.errors import UserError
 from msmtrec.schema import Feature, Schema, Task
 
@@ -96,3 +98,18 @@ def test_a_change_in_place_leaves_no_cache(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"changed while it was read"):
         encode(replace(logs, fingerprint="g"), share=False, cache=tmp_path / "two")
     assert not list((tmp_path / "two").iterdir())
+
+
+@pytest.mark.usefixtures("settled")
+def test_the_scenarios_of_a_large_log_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, looks = tmp_path / "log.csv", []
+    text = "country,user,price,tags,day,click\nNL,u,1,a,2026-01-01,0\n"
+    path.write_text(text)
+    collect = tabular.collect
+    monkeypatch.setattr(tabular, "collect", lambda *arguments: looks.append(1) or collect(*arguments))
+    for _ in range(2):
+        assert tuple(source(path).load().schema.scenarios) == ("NL",)
+    assert len(looks) == 1
+    path.write_text(text + "FR,u,1,a,2026-01-02,1\n")
+    assert tuple(source(path).load().schema.scenarios) == ("FR", "NL")
+    assert len(looks) == 2

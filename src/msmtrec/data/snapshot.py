@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Any
 
 from msmtrec.errors import UserError
 from msmtrec.settings import cache_directory
@@ -88,9 +89,31 @@ def digest_of(path: Path) -> str:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     if stamp[0] >= _LARGE and time.time_ns() - max(stamp[1], stamp[2]) > _SETTLED:
-        with suppress(OSError):  # then it is read again next time
-            known.parent.mkdir(parents=True, exist_ok=True)
-            temporary = known.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps({"stamp": stamp, "sha256": digest}))
-            temporary.replace(known)
+        _keep(known, {"stamp": stamp, "sha256": digest})
     return digest
+
+
+def remembered(files: Snapshot, question: str, answer: Callable[[], list[str]]) -> list[str]:
+    """What a look at all rows of these files gives, without another look if the files are large.
+
+    Args:
+        question: everything besides the files that decides the answer.
+    """
+    if sum(stamp[0] for stamp in files.stamps.values()) < _LARGE:
+        return answer()
+    key = sha256(f"{files.digest}\0{question}".encode()).hexdigest()[:24]
+    known = cache_directory() / "digests" / f"answer-{key}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return [str(name) for name in json.loads(known.read_text())["answer"]]
+    found = answer()
+    files.check()
+    _keep(known, {"answer": found})
+    return found
+
+
+def _keep(path: Path, content: dict[str, Any]) -> None:
+    with suppress(OSError):  # then the work is done again next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(content))
+        temporary.replace(path)

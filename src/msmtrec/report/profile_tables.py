@@ -16,6 +16,7 @@ from msmtrec.data.profile.profile import Overlap, Profile
 from msmtrec.data.profile.rows import Rate
 from msmtrec.report.plots import heat_map
 from msmtrec.report.profile_plots import short
+from msmtrec.schema import Feature
 
 UNKNOWN = 0.01
 """Share of unknown values from which a field is in the table."""
@@ -144,17 +145,24 @@ def coverage_table(profile: Profile) -> list[dict[str, Any]]:
     ]
 
 
+def _kind(feature: Feature) -> str:
+    if feature.shared is not None:
+        return f"shared: {feature.shared.kind}"
+    return "private: hash" if feature.hash else "private"
+
+
 def vocabulary_table(profile: Profile) -> dict[str, Any]:
     """Fields with many unknown values somewhere, the worst first; and the names of all others."""
     lines, quiet = [], []
-    shared = {feature.name: feature.shared for feature in profile.schema.categorical}
+    schema = profile.schema
+    kinds = {feature.name: _kind(schema.owner(feature)) for feature in schema.categorical}
     for name, field in profile.fields.items():
         found = {s: field.asked[s] for s in profile.shown if s in field.asked}
         worst = max((a.unknown for asked in found.values() for a in asked.values() if a.values), default=0.0)
         if worst < UNKNOWN:
             quiet.append(name)
             continue
-        kind = "group" if name not in shared else f"shared: {shared[name].kind}" if shared[name] else "private"  # type: ignore[union-attr]
+        kind = kinds.get(name, "group")
         cells = [
             {
                 "distinct": field.distinct.count(s),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, IncrementalDecoder, getincrementaldecoder
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,9 +163,9 @@ def _sound(file: IO[bytes], size: int, text: bool) -> bool:
     return not quotes and (last == b"\n" or commas == wanted or wanted is None)
 
 
-def _decodes(decoder: object, block: bytes) -> bool:
+def _decodes(decoder: IncrementalDecoder, block: bytes) -> bool:
     try:
-        decoder.decode(block)  # type: ignore[attr-defined]
+        decoder.decode(block)
     except UnicodeDecodeError:
         return False
     return True

@@ -15,7 +15,7 @@ from msmtrec.data.reading.csv_lines import check_lines
 from msmtrec.data.reading.files import collect, columns_of, expand, scan
 from msmtrec.data.reading.split import Shares, by_bounds, named
 from msmtrec.data.reading.times import TIME, clock
-from msmtrec.data.snapshot import snapshot
+from msmtrec.data.snapshot import remembered, snapshot
 from msmtrec.data.sources.tabular_parts import Part, by_column, contradictory, divide
 from msmtrec.data.sources.tabular_settings import Column, Label, Split, misused
 from msmtrec.errors import UserError, nearest
@@ -144,15 +144,20 @@ class OwnLogs(Settings):
         """Files whose rows name their scenario."""
         column = str(self.scenario)
         frame = self._rows(paths).with_columns(pl.col(column).cast(pl.String))
-        known = collect(frame.select(pl.col(column).unique()), *paths)[column]
-        where = paths[0] if len(paths) == 1 else f"{len(paths)} files of data.files"
-        if not len(known):
-            raise UserError(f"{where} has no rows")
-        if known.null_count() or "" in known:
-            for path in paths:
-                check_lines(path)  # a blank line is better named
-            raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
-        wanted = self._wanted(sorted(known.to_list()), f"has no rows in column '{column}' of {where}")
+        where = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files of data.files"
+
+        def names() -> list[str]:
+            known = collect(frame.select(pl.col(column).unique()), *paths)[column]
+            if not len(known):
+                raise UserError(f"{where} has no rows")
+            if known.null_count() or "" in known:
+                for path in paths:
+                    check_lines(path)  # a blank line is better named
+                raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
+            return sorted(known.to_list())
+
+        known = remembered(snapshot(paths), self.model_dump_json(), names)
+        wanted = self._wanted(known, f"has no rows in column '{column}' of {where}")
         unique = tuple(dict.fromkeys((column, *self.unique))) if self.unique else ()
         return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), unique)
 
