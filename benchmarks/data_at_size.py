@@ -23,7 +23,7 @@ PAPER = 20e9
 ENCODE = """
 import json, resource, sys, time
 from pathlib import Path
-from msmtrec.config import load_config
+from msmtrec.config.parse import load_config
 from msmtrec.data.encode import Variant, encode_all
 
 logs = load_config(Path(sys.argv[1])).data.load()

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
-from msmtrec.data.releases.catalogue import fetch_named
-from msmtrec.data.sources import kuairand, movielens
-from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.table import EncodedData
-from msmtrec.errors import UserError
+from msmtrec.logs.releases.catalogue import fetch_named
+from msmtrec.logs.sources import kuairand, movielens
+from msmtrec.logs.sources.synthetic import Synthetic
 from places import ROOT
 
 

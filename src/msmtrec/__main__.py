@@ -1,6 +1,6 @@
 """`python -m msmtrec`."""
 
-from msmtrec.cli import main
+from msmtrec.cli.main import main
 
 if __name__ == "__main__":
     main()

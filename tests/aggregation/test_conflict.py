@@ -11,7 +11,7 @@ from msmtrec.aggregation.conflict import (
     simplex_minimum,
     solve_on_support,
 )
-from msmtrec.errors import UserError
+from msmtrec.base.errors import UserError
 from properties import combine, random_updates
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.test_main import call
+from msmtrec.base.errors import UserError
 from msmtrec.data.cache import entries, remove
 from msmtrec.data.encode import encode
-from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.table import INDEX
-from msmtrec.errors import UserError
-from test_cli import call
+from msmtrec.logs.sources.synthetic import Synthetic
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema, Task
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import POOLED, SPLIT, Logs, in_memory
-from msmtrec.errors import UserError
-from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema, Task
 
 SCHEMA = Schema(
     "toy",

@@ -10,14 +10,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data.sources.tabular import source
+from logs.sources.tabular import source
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import Feature, Schema, Task
 from msmtrec.data import snapshot as module
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, Logs, in_memory
 from msmtrec.data.snapshot import Snapshot, snapshot
-from msmtrec.data.sources import tabular
-from msmtrec.errors import UserError
-from msmtrec.schema import Feature, Schema, Task
+from msmtrec.logs.sources import tabular
 
 
 @pytest.fixture

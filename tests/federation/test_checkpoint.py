@@ -8,10 +8,11 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from msmtrec.errors import UserError
+from msmtrec.base.errors import UserError
+from msmtrec.base.member import Member
 from msmtrec.federation import checkpoint
 from msmtrec.federation.checkpoint import Best, Checkpoint, load, save
-from msmtrec.federation.member import ClientState, Member
+from msmtrec.federation.member import ClientState
 from msmtrec.federation.server import ServerState
 from msmtrec.methods.base import State
 

@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from msmtrec.config import Row, parse_config
+from msmtrec.base.member import Member
+from msmtrec.config.parse import Row, parse_config
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
-from msmtrec.federation.member import ClientState, Member
+from msmtrec.experiment import contender as row_module
+from msmtrec.federation.member import ClientState
 from msmtrec.federation.rounds import Plan, still_learning, taking_part
 from msmtrec.methods.base import Upload
-from msmtrec.rundir import read_json, read_lines
-from msmtrec.runtime import row as row_module
+from msmtrec.record.directory import read_json, read_lines
 from msmtrec.runtime.in_process import InProcess
 
 

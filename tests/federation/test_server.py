@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from methods.helpers import COMMON, method, start, upload
-from msmtrec.errors import UserError
+from msmtrec.base.errors import UserError
 from msmtrec.federation.server import ServerState, aggregate, catch_up
 from msmtrec.methods.base import Upload
 

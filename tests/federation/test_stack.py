@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from msmtrec.base.member import Member
+from msmtrec.base.roles import Role
 from msmtrec.data.encode import encode
-from msmtrec.data.sources.synthetic import Synthetic
 from msmtrec.data.table import EncodedData, Rows
 from msmtrec.federation.deck import Deck, batch_rows
-from msmtrec.federation.member import ClientState, Member
+from msmtrec.federation.member import ClientState
 from msmtrec.federation.stack import Job, Optimiser, train_stack
+from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import single_batch, with_member_axis
-from msmtrec.roles import Role
 
 CPU = torch.device("cpu")
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from msmtrec.base.parameters import Declaration
+from msmtrec.base.roles import Role
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Method, Upload
-from msmtrec.models.base import Declaration
-from msmtrec.roles import Role
 
 DECLARATIONS = (
     Declaration("embedding", Role.EMBEDDING, (None, 1), "embedding"),

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from methods.helpers import COMMON, method, start, upload
-from msmtrec.roles import Role
+from msmtrec.base.roles import Role
 
 
 def roles_that_leave(m) -> set[Role]:  # type: ignore[no-untyped-def]

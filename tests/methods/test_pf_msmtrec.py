@@ -4,10 +4,10 @@ import torch
 from methods.helpers import COMMON, method, start, upload
 from msmtrec.aggregation.normalization import moments
 from msmtrec.aggregation.personalization import mixture
+from msmtrec.base.parameters import Declaration
+from msmtrec.base.roles import Role
 from msmtrec.methods.base import Answer, Upload
 from msmtrec.methods.consensus import expert_consensus
-from msmtrec.models.base import Declaration
-from msmtrec.roles import Role
 
 A = torch.tensor([[1.0, 0.0], [2.0, 2.0]])
 B = torch.tensor([[0.0, 1.0], [2.0, 2.0]])

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from msmtrec.base.roles import Role
 from msmtrec.data.table import EncodedData, Field, Layout, Rows
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import predict, single_batch, with_member_axis
 from msmtrec.models.reference import reference_forward
-from msmtrec.roles import Role
 
 LAYOUT = Layout(
     (

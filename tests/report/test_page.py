@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from msmtrec import run
+from msmtrec.record.reading import conflicts, listening, read_run
 from msmtrec.report.diagnosis import diagnose
 from msmtrec.report.page import write_report
-from msmtrec.report.reading import conflicts, listening, read_run
 
 CONFIG = {
     "name": "page <test>",

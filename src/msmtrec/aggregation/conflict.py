@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from msmtrec.errors import UserError
+from msmtrec.base.errors import UserError
 
 Rescale = Literal["none", "identity", "fedhca2"]
 """U = V · {1, 1/(1+c), 1/(1+c²)}. With `identity` (default) identical scenarios give U = m."""

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from msmtrec.base.errors import UserError
+from msmtrec.base.settings import cache_directory
 from msmtrec.data.table import INDEX
-from msmtrec.errors import UserError
-from msmtrec.settings import cache_directory
 
 _DAY = 86_400
 

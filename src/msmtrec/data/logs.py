@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.snapshot import Snapshot
-from msmtrec.errors import UserError
-from msmtrec.schema import Feature, Schema
 
 SPLITS = ("train", "validation", "test")
 SPLIT = "__split"

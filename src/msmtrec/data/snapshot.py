@@ -12,8 +12,8 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from msmtrec.errors import UserError
-from msmtrec.settings import cache_directory
+from msmtrec.base.errors import UserError
+from msmtrec.base.settings import cache_directory
 
 _LARGE = 1 << 24
 """Bytes from which a file's digest is remembered."""

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import Schema
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.snapshot import digest_of
-from msmtrec.errors import UserError
-from msmtrec.schema import Schema
 
 
 @dataclass(frozen=True)

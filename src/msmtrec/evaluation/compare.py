@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from msmtrec.streams import numpy_stream
+from msmtrec.base.streams import numpy_stream
 
 Array = NDArray[np.float64]
 

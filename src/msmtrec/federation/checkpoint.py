@@ -19,11 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from msmtrec.errors import UserError
-from msmtrec.federation.member import ClientState, Member
+from msmtrec.base.errors import UserError
+from msmtrec.base.member import Member
+from msmtrec.base.parameters import Parameters
+from msmtrec.federation.member import ClientState
 from msmtrec.federation.server import ServerState
 from msmtrec.methods.base import State
-from msmtrec.models.base import Parameters
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from msmtrec.aggregation.personalization import BETAS, HeldOutChoice, choose_beta, mixture
+from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import TABLES, Policy, Role
 from msmtrec.data.table import Rows
 from msmtrec.federation.member import ClientState
 from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Reply, Upload
-from msmtrec.models.base import Model, Parameters
+from msmtrec.models.base import Model
 from msmtrec.models.predict import single_batch, with_member_axis
-from msmtrec.roles import TABLES, Policy, Role
 
 MINIMUM_HELD_OUT = 50
 """Below this many held-out rows a scenario keeps its beta and reports itself as unchecked."""

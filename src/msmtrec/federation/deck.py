@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from msmtrec.base.member import Member
+from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import EncodedData
-from msmtrec.federation.member import Member
-from msmtrec.streams import torch_stream
 
 IN_MEMORY = 1 << 31
 """Training rows of more bytes than this are gathered from the memory-mapped cache."""

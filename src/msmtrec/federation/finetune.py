@@ -9,9 +9,10 @@ from typing import Protocol
 
 import torch
 
+from msmtrec.base.member import Member
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.federation.checkpoint import Best
-from msmtrec.federation.member import ClientState, Member
+from msmtrec.federation.member import ClientState
 from msmtrec.federation.rounds import Journal
 from msmtrec.federation.stack import Job, Optimiser
 

@@ -1,4 +1,4 @@
-"""One scenario of one seed's federation, and everything it keeps between rounds."""
+"""Everything a scenario keeps between rounds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from msmtrec.models.base import Parameters
-
-
-@dataclass(frozen=True, order=True)
-class Member:
-    """One scenario of one seed's federation."""
-
-    seed: int
-    scenario: str
+from msmtrec.base.parameters import Parameters
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
+from msmtrec.base.member import Member
+from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import Role
+from msmtrec.base.streams import numpy_stream
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.federation import server
-from msmtrec.federation.member import Member
 from msmtrec.federation.server import ServerState
 from msmtrec.methods.base import Answer, Method, Offer, Reply, Upload
-from msmtrec.models.base import Parameters
-from msmtrec.roles import Role
-from msmtrec.streams import numpy_stream
 
 Value = TypeVar("Value")
 

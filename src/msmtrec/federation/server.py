@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from msmtrec.errors import UserError
+from msmtrec.base.errors import UserError
+from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import Policy
 from msmtrec.methods.base import Answer, Method, Offer, Reply, State, Upload
-from msmtrec.models.base import Parameters
-from msmtrec.roles import Policy
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.adam import adam
 
+from msmtrec.base.member import Member
+from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import TABLES, Role
+from msmtrec.base.streams import torch_stream
 from msmtrec.federation.deck import Deck, batch_rows
-from msmtrec.federation.member import ClientState, Member
-from msmtrec.models.base import Batch, Model, Parameters
-from msmtrec.roles import TABLES, Role
-from msmtrec.streams import torch_stream
+from msmtrec.federation.member import ClientState
+from msmtrec.models.base import Batch, Model
 
 
 @dataclass(frozen=True)

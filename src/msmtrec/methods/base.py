@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from msmtrec.aggregation.averaging import weighted_mean
-from msmtrec.models.base import Declaration, Parameters
-from msmtrec.roles import Policy, Role
+from msmtrec.base.parameters import Declaration, Parameters
+from msmtrec.base.roles import Policy, Role
 
 
 @dataclass(frozen=True)

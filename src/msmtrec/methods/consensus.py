@@ -11,8 +11,8 @@ from torch import Tensor
 
 from msmtrec.aggregation.conflict import Rescale, coordinate, gram_matrix
 from msmtrec.aggregation.normalization import literal, moments
+from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.methods.base import Upload
-from msmtrec.models.base import Declaration, Parameters
 
 
 def stack_units(group: tuple[Declaration, ...], parameters: Mapping[str, Tensor], unit: int) -> Tensor:

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from msmtrec.aggregation.averaging import mean_by_touches
 from msmtrec.aggregation.robust import clip_factors
+from msmtrec.base.parameters import Declaration, Parameters
+from msmtrec.base.roles import BODY_AND_HEAD, Policy, Role
+from msmtrec.base.settings import Settings
 from msmtrec.methods.base import Method, Outcome, Reply, State, Upload, mean_of
-from msmtrec.models.base import Declaration, Parameters
-from msmtrec.roles import BODY_AND_HEAD, Policy, Role
-from msmtrec.settings import Settings
 
 
 class FedAvgSettings(Settings):

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from msmtrec.aggregation.conflict import Rescale
 from msmtrec.aggregation.personalization import HyperStep, mixture
+from msmtrec.base.parameters import Declaration, Parameters
+from msmtrec.base.roles import Policy, Role
+from msmtrec.base.settings import Settings
 from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Outcome, Reply, State, Upload, mean_of
 from msmtrec.methods.consensus import expert_consensus, split_units, stack_units
 from msmtrec.methods.fedavg import average_shared, clip_updates
-from msmtrec.models.base import Declaration, Parameters
-from msmtrec.roles import Policy, Role
-from msmtrec.settings import Settings
 
 Personalisation = Literal["hyper", "held-out", "uniform"]
 EXPERTS, TOWERS = "experts", "towers"

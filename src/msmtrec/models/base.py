@@ -1,4 +1,4 @@
-"""What a model declares, and how a member's parameters are drawn."""
+"""What a network is, and how a member's parameters are drawn."""
 
 from __future__ import annotations
 
@@ -6,39 +6,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from msmtrec.base.parameters import Declaration, Parameters
+from msmtrec.base.roles import Role
+from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import Layout
-from msmtrec.roles import Role
-from msmtrec.streams import torch_stream
 
-Parameters = dict[str, Tensor]
-"""name -> tensor, without the member axis in a scenario's own state, with it in a stack."""
 Dropout = Callable[[Tensor, str], Tensor]
 """(activations [K, Q, H, B], site) -> activations; each member draws from its own stream."""
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """One parameter of one member.
-
-    Args:
-        name, role: as everywhere.
-        shape: without the member axis; a first size of None means "rows of the scenario's private table".
-        init: `embedding` N(0, .02); `kaiming` normal, fan-in = the last axis but one; `uniform` ±1/sqrt(fan-in);
-            `ones`; `zeros`; `identity` in the last two axes.
-        unit_axis: the axis that counts experts (W_scen) or tasks (towers, W_task), where a method may treat each
-            unit by itself.
-    """
-
-    name: str
-    role: Role
-    shape: tuple[int | None, ...]
-    init: Literal["embedding", "kaiming", "uniform", "ones", "zeros", "identity"]
-    unit_axis: Literal["expert", "task"] | None = None
 
 
 @dataclass(frozen=True)

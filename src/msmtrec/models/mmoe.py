@@ -9,11 +9,12 @@ import torch
 from pydantic import Field as Constrained
 from torch import Tensor
 
+from msmtrec.base.parameters import Declaration
+from msmtrec.base.roles import Role
+from msmtrec.base.settings import Settings
 from msmtrec.data.table import Layout
-from msmtrec.models.base import Batch, Declaration, Dropout, Model
+from msmtrec.models.base import Batch, Dropout, Model
 from msmtrec.models.layers import embed, first_layer, gate_weights, mix, next_layer
-from msmtrec.roles import Role
-from msmtrec.settings import Settings
 
 _Width = Annotated[int, Constrained(ge=1)]
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import TABLES
 from msmtrec.data.table import Rows
-from msmtrec.models.base import Batch, Model, Parameters
-from msmtrec.roles import TABLES
+from msmtrec.models.base import Batch, Model
 
 
 def predict(model: Model, parameters: Parameters, rows: Rows, chunk: int = 2048) -> Tensor:

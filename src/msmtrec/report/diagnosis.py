@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from msmtrec.report.reading import RowRecord, RunRecord, personalisation
+from msmtrec.record.reading import RowRecord, RunRecord, personalisation
 
 DROP = 0.02
 """AUC lost by aggregation, mean over rounds, that is worth a sentence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from msmtrec.evaluation.results import SIGNIFICANT, Cell, Pair, Results
+from msmtrec.record.results import SIGNIFICANT, Cell, Pair, Results
 
 
 def results_markdown(results: Results) -> str:

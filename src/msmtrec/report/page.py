@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from msmtrec import rundir
-from msmtrec.evaluation.results import SIGNIFICANT, Cell, Pair, Results
+from msmtrec.record import directory
+from msmtrec.record.reading import RowRecord, RunRecord, conflicts, listening, personalisation, read_run
+from msmtrec.record.results import SIGNIFICANT, Cell, Pair, Results
 from msmtrec.report.diagnosis import diagnose
 from msmtrec.report.plots import heat_map, learning_curves, mixtures
-from msmtrec.report.reading import RowRecord, RunRecord, conflicts, listening, personalisation, read_run
 
 
 def write_report(folder: Path) -> Path:
@@ -36,8 +36,8 @@ def write_report(folder: Path) -> Path:
         warnings=[*run.results.notes, *diagnose(run)],
         data=_data(run),
     )
-    rundir.write_atomic(folder / rundir.REPORT, page)
-    return folder / rundir.REPORT
+    directory.write_atomic(folder / directory.REPORT, page)
+    return folder / directory.REPORT
 
 
 def _number(value: float, pattern: str = "{:.4f}") -> str:

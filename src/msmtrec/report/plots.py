@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from msmtrec.report.reading import Array, RunRecord
+from msmtrec.record.reading import Array, RunRecord
 
 COLOURS = ("#555555", "#0072b2", "#e69f00", "#d55e00", "#a0522d", "#999933", "#56b4e9", "#009e73", "#cc79a7")
 STYLE: dict[Any, Any] = {

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from msmtrec.evaluation.results import SIGNIFICANT, Cell, Results
+from msmtrec.record.results import SIGNIFICANT, Cell, Results
 
 
 def results_table(results: Results) -> Table:

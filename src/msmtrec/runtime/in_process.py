@@ -9,12 +9,13 @@ from typing import Literal
 
 import torch
 
+from msmtrec.base.member import Member
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
 from msmtrec.federation.checkpoint import Best
 from msmtrec.federation.client import answer_offer, held_out_rows, load_reply, make_upload
 from msmtrec.federation.deck import Deck
-from msmtrec.federation.member import ClientState, Member
+from msmtrec.federation.member import ClientState
 from msmtrec.federation.stack import Job, Optimiser, train_stack
 from msmtrec.methods.base import Answer, Method, Offer, Reply, Upload
 from msmtrec.models.base import Model

@@ -10,11 +10,11 @@ import pytest
 from yaml import safe_load
 
 import msmtrec
-from data.sources.tabular import BASE, source
+from logs.sources.tabular import BASE, source
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, Schema, Task
 from msmtrec.data.encode import encode
 from msmtrec.data.table import EncodedData, ScenarioTable
-from msmtrec.errors import UserError
-from msmtrec.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, Schema, Task
 
 HISTORY = ["a", "a|b", "", None, "c|a||b", "b"]
 """Items seen, the newest last; a row may have none."""

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from msmtrec.base.schema import Feature
 from msmtrec.data.encoding import scaling
 from msmtrec.data.encoding.scaling import Moments, Quantile, Sample, values_of
-from msmtrec.schema import Feature
 
 
 def test_standard_by_hand() -> None:

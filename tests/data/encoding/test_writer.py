@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import Feature, IdSpace, Schema, Task
 from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.encoding import writer
 from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.errors import UserError
-from msmtrec.schema import Feature, IdSpace, Schema, Task
 
 N = 600
 FRAME = pl.DataFrame(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from msmtrec.base.errors import UserError, nearest
 from msmtrec.data.encoding.survey import Survey
 from msmtrec.data.logs import SPLITS, Logs
-from msmtrec.errors import UserError, nearest
 
 _LONGEST_NAME = 200
 """Characters of a scenario's name as part of a file's, where special ones take three."""

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
 from msmtrec.data.encoding.scaling import values_of
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import Field, Layout
-from msmtrec.errors import UserError
-from msmtrec.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
 
 
 def make_layout(schema: Schema, *, share: bool) -> Layout:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from msmtrec.base.schema import Feature
 from msmtrec.data.hashing import mixed
-from msmtrec.schema import Feature
 
 KNOTS = 257
 """Quantiles between which normal scores are interpolated."""

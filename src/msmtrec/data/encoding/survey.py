@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.scaling import Moments, Sample, values_of
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
-from msmtrec.schema import Feature, Schema
 
 
 @dataclass

@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import Schema
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.snapshot import digest_of
 from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, open_encoded
-from msmtrec.errors import UserError
-from msmtrec.schema import Schema
 
 
 class _InMemory:

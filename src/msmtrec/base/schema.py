@@ -1,0 +1,203 @@
+"""What a data set is: features, tasks, scenarios. Frozen, serialisable, without any data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from msmtrec.base.errors import UserError
+
+FIRST_ID = 2
+"""Ids 0 and 1 of every categorical field are reserved."""
+MISSING_ID = 0
+"""The id of a missing value: it has a trained embedding of its own."""
+UNKNOWN_ID = 1
+"""The id of a value outside the vocabulary or the agreed id space."""
+MOST_IDS = 2**31 - 1
+"""Of all fields of a table together: ids are 32-bit numbers."""
+PADDING = -1
+"""Fills the unused places of a multi-valued field; masked out of the pooling."""
+
+
+@dataclass(frozen=True)
+class IdSpace:
+    """An id space that the scenarios of a data set agree on without exchanging rows.
+
+    Args:
+        kind: `ids` - the values are integers 0 … size-1 already (platform-wide user or item ids);
+            `values` - a public list, such as a catalogue; `hash` - a stable 64-bit hash modulo size.
+        size: number of ids or hash buckets, reserved ids not counted.
+        values: the list, for kind `values`.
+    """
+
+    kind: Literal["ids", "values", "hash"]
+    size: int
+    values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"an id space needs at least one id, not {self.size}")
+        if self.kind == "values" and len(self.values) != self.size:
+            raise UserError(f"an id space of kind 'values' lists {len(self.values)} values but says {self.size}")
+
+    @classmethod
+    def of_values(cls, values: Iterable[object]) -> IdSpace:
+        """The agreed list, in the order given.
+
+        Raises:
+            UserError: a value is listed twice.
+        """
+        listed = tuple(str(value) for value in values)
+        for value, times in Counter(listed).items():
+            if times > 1:
+                raise UserError(f"an id space lists the value '{value}' {times} times; list it once")
+        return cls("values", len(listed), listed)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input field of an impression.
+
+    Args:
+        name: column name.
+        kind: `categorical`, `numeric`, `multi` (several values a row, mean-pooled), or `sequence` (recent values in
+            order, such as the items a user has seen).
+        shared: the agreed id space, where scenarios have this field's values in common; None keeps the field private.
+        hash: buckets of a private field's table, instead of a vocabulary of the training rows' values.
+        min_count: training rows that a value of a private vocabulary needs; rarer ones are unknown values.
+        scale: numeric: `standard` deviations from the mean; `log`: of log(1 + x) (negative values are refused);
+            `quantile`: the normal score of the value's rank among the training rows.
+        max_values: multi and sequence: how many values of a row are kept, the first ones or the newest ones.
+        newest: sequence: at which end of the list the newest value stands, `last` or `first`.
+        of: sequence: the categorical feature whose ids and embeddings the values have, as items seen and item shown.
+        pooling: sequence: `mean`, or `attention` of the value of `of` over the sequence.
+        missing: numeric only: values may be missing, which a second column then says; False refuses missing values.
+    """
+
+    name: str
+    kind: Literal["categorical", "numeric", "multi", "sequence"] = "categorical"
+    shared: IdSpace | None = None
+    hash: int | None = None
+    min_count: int = 1
+    scale: Literal["standard", "log", "quantile"] = "standard"
+    max_values: int = 1
+    newest: Literal["last", "first"] = "last"
+    of: str | None = None
+    pooling: Literal["mean", "attention"] = "mean"
+    missing: bool = True
+
+    def __post_init__(self) -> None:
+        has_ids = self.kind != "numeric"
+        for option, used, fits, need in (
+            ("shared", self.shared is not None, has_ids and self.of is None, "ids of its own"),
+            ("hash", self.hash is not None, has_ids and self.of is None, "ids of its own"),
+            ("min_count", self.min_count != 1, has_ids and self.of is None, "ids of its own"),
+            ("scale", self.scale != "standard", not has_ids, "kind 'numeric'"),
+            ("missing", not self.missing, not has_ids, "kind 'numeric'"),
+            ("max_values", self.max_values != 1, self.has_lists, "kind 'multi' or 'sequence'"),
+            ("newest", self.newest != "last", self.kind == "sequence", "kind 'sequence'"),
+            ("of", self.of is not None, self.kind == "sequence", "kind 'sequence'"),
+            ("pooling", self.pooling != "mean", self.of is not None, "'of', the feature that attends"),
+            ("min_count", self.min_count != 1, self.hash is None, "a vocabulary, which 'hash' replaces"),
+        ):
+            if used and not fits:
+                raise UserError(f"feature '{self.name}' ({self.kind}): {option} needs {need}; remove {option}")
+        for option in ("hash", "min_count", "max_values"):
+            if (value := getattr(self, option)) is not None and value < 1:
+                raise UserError(f"feature '{self.name}': {option} must be at least 1, not {value}")
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether a row holds several values."""
+        return self.kind in ("multi", "sequence")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One label to predict.
+
+    Args:
+        name: as shown in tables.
+        column: label column with 0, 1 or missing (masked).
+        within: the task whose positives contain this one's (CTCVR within CTR); checked on the data.
+    """
+
+    name: str
+    column: str = ""
+    within: str | None = None
+
+    @property
+    def label(self) -> str:
+        return self.column or self.name
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A data set without its rows.
+
+    Args:
+        name: data set name.
+        features: input fields, in model order.
+        tasks: all tasks of any scenario, in table order.
+        scenarios: scenario name -> names of the tasks it has.
+        group: column that identifies the user or session (bootstrap, GAUC); None where there is none.
+    """
+
+    name: str
+    features: tuple[Feature, ...]
+    tasks: tuple[Task, ...]
+    scenarios: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        for what, names in (
+            ("feature", [f.name for f in self.features]),
+            ("task", [t.name for t in self.tasks]),
+        ):
+            if not names:
+                raise UserError(f"data set '{self.name}' declares no {what}; declare at least one")
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise UserError(f"data set '{self.name}' declares {what} '{twice[0]}' twice; remove one")
+        labels = {task.label for task in self.tasks}
+        for feature in self.features:
+            if feature.name in labels:
+                raise UserError(
+                    f"data set '{self.name}': column '{feature.name}' is a label and also a feature (leakage);"
+                    " remove it from the features"
+                )
+        for feature in self.features:
+            if feature.of is not None and not any(
+                f.name == feature.of and f.kind == "categorical" for f in self.features
+            ):
+                raise UserError(
+                    f"data set '{self.name}': feature '{feature.name}' is a sequence of '{feature.of}', which is no"
+                    " categorical feature; declare that or remove 'of'"
+                )
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        return tuple(task.name for task in self.tasks)
+
+    @property
+    def numeric(self) -> tuple[Feature, ...]:
+        return tuple(f for f in self.features if f.kind == "numeric")
+
+    @property
+    def categorical(self) -> tuple[Feature, ...]:
+        """Everything but numerics: fields with ids."""
+        return tuple(f for f in self.features if f.kind != "numeric")
+
+    def owner(self, feature: Feature) -> Feature:
+        """The feature whose id space and embeddings a field uses: its own, or those it is a sequence of."""
+        return next(f for f in self.features if f.name == (feature.of or feature.name))
+
+    def has_task(self, scenario: str) -> list[bool]:
+        """[T] whether the scenario has each task."""
+        return [name in self.scenarios[scenario] for name in self.task_names]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON and for the fingerprint."""
+        return asdict(self)

@@ -1,0 +1,35 @@
+"""What the commands have in common: where they print, and how a config is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+out, err = Console(), Console(stderr=True)
+if not out.is_terminal:
+    out = Console(width=200)  # into a file or a pipe: do not fold tables to 80 columns
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file, or a built-in name such as kuairand.")
+]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a key; repeatable.")]
+
+
+def table_of(*columns: str) -> Table:
+    """An empty table whose cells fold instead of being cut."""
+    table = Table(header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def config_path(config: str) -> Path:
+    """A YAML file, or a built-in config by name."""
+    from msmtrec.cli.demo import built_in_config
+
+    path = Path(config)
+    return path if path.suffix in (".yaml", ".yml") or path.exists() else built_in_config(config)

@@ -1,0 +1,158 @@
+"""Commands: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from msmtrec.base.errors import UserError
+from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
+from msmtrec.cli.data import data_app
+from msmtrec.cli.listing import list_app
+
+app = typer.Typer(
+    name="msmtrec",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Federated multi-scenario multi-task recommendation. Start with: `msmtrec demo`",
+)
+app.add_typer(data_app, name="data")
+app.add_typer(list_app, name="list")
+
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
+
+
+def main() -> NoReturn:
+    """Entry point: one sentence and exit code 2 for what a user can repair."""
+    try:
+        app()
+    except UserError as error:
+        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(2)
+    sys.exit(0)
+
+
+@app.command()
+def train(
+    config: ConfigArgument,
+    set_: SetOption = None,
+    out_dir: OutOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same config.")] = False,
+) -> None:
+    """Train every method of a config on every seed and compare them.
+
+    Example: `msmtrec train kuairand --set seeds=5 --set train.rounds=10 --out runs/mine`
+    """
+    from msmtrec.config.parse import load_config
+
+    _run(load_config(config_path(config), tuple(set_ or ())), out_dir, resume)
+
+
+@app.command()
+def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
+    """Reference rows and PF-MSMTrec on real logs, in about four minutes.
+
+    Example: `msmtrec demo --out runs/demo`
+    """
+    from msmtrec.cli.demo import built_in_config, choose_demo
+    from msmtrec.config.parse import load_config
+
+    name = choose_demo(lambda line: out.print(f"[dim]{escape(line)}[/]", soft_wrap=True))
+    folder = out_dir or Path("runs") / f"demo-{name}"
+    if out_dir is None and not resume:
+        folder = _free(folder)
+    _run(load_config(built_in_config(name)), folder, resume)
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with both tests for every line.")] = False,
+) -> None:
+    """The tables of a finished run again.
+
+    Example: `msmtrec show runs/demo-kuairand --markdown`
+    """
+    from msmtrec.experiment.run import Run
+    from msmtrec.report.markdown import results_markdown
+
+    finished = Run.open(run)
+    if markdown:
+        sys.stdout.write(results_markdown(finished.results))
+    else:
+        _print(finished)
+
+
+def _run(config: Any, folder: Path | None, resume: bool) -> None:
+    from msmtrec.experiment.run import run
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as bar:
+        whole = bar.add_task("[bold]all rounds", total=None)
+        rows = {name: bar.add_task(name, total=total, visible=False) for name, total in _rounds(config).items()}
+        bar.update(whole, total=sum(_rounds(config).values()))
+
+        def progress(row: str, done: int, total: int) -> None:
+            bar.update(rows[row], completed=done, total=total, visible=done < total)
+            bar.update(whole, completed=sum(task.completed for task in bar.tasks if task.id != whole))
+
+        try:
+            finished = run(
+                config,
+                out=folder,
+                resume=resume,
+                progress=progress,
+                status=lambda text: bar.update(whole, description=f"[bold]{text}"),
+                caution=lambda text: bar.console.print(
+                    f"[yellow]note:[/] {escape(text)}", soft_wrap=True, highlight=False
+                ),
+            )
+        except KeyboardInterrupt:
+            bar.stop()
+            err.print("interrupted; continue with the same command and --resume")
+            raise typer.Exit(130) from None
+        bar.update(whole, completed=sum(_rounds(config).values()))
+    _print(finished)
+
+
+def _rounds(config: Any) -> dict[str, int]:
+    return {
+        f"{row.name}/{row.candidate}" if row.candidate else row.name: row.train.rounds
+        + (row.fine_tune.rounds if row.fine_tune else 0)
+        for candidates in config.rows
+        for row in candidates
+    }
+
+
+def _print(run: Any) -> None:
+    from msmtrec.report.terminal import difference_table, pair_sentence, results_table
+
+    out.print(results_table(run.results))
+    if len(run.results.cells) > 1:
+        out.print(difference_table(run.results))
+    if sentence := pair_sentence(run.results):
+        out.print(sentence, soft_wrap=True, highlight=False)
+    out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def _free(folder: Path) -> Path:
+    """The folder, or the first of folder-2, folder-3 … that is not taken."""
+    candidate, number = folder, 1
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate

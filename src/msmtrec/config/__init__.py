@@ -1,0 +1,1 @@
+"""From a YAML file to resolved contenders, and what their settings mean."""

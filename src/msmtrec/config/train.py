@@ -1,0 +1,84 @@
+"""Settings of the local training, the rounds and the fine-tuning after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from msmtrec.base.settings import Settings, by_name, count
+
+
+class FineTune(Settings):
+    """Local training of everything after the last round, from each scenario's best round.
+
+    Args:
+        rounds: at most this many times `local_steps`, with a validation after each.
+        patience: stop a scenario after so many of them without a better validation AUC.
+        learning_rate: None keeps the row's.
+    """
+
+    rounds: int = Field(15, ge=1)
+    patience: int = Field(3, ge=1)
+    learning_rate: float | None = Field(None, gt=0)
+
+
+class TrainSettings(Settings):
+    """Local training and rounds.
+
+    Args:
+        rounds: of the federation, at most.
+        patience: stop when no scenario has had a better validation AUC for so many rounds; null runs all rounds.
+        local_steps: optimiser steps of every scenario in a round; give this or local_epochs.
+        local_epochs: passes over the scenario's own training rows in a round.
+        batch_size: rows a step: one number, or a mapping scenario -> number with all scenarios.
+        learning_rate, weight_decay: of Adam.
+        participation: probability that a scenario takes part in a round.
+        max_staleness: rounds after which an update is too old to count.
+        evaluate_before: also measure before aggregation.
+        held_out_limit: validation rows on which mixtures are measured; null takes all.
+        dtype: of parameters and arithmetic.
+        stack: which members train as one batched computation: auto, off, all.
+        threads: per process; null leaves one per core and process.
+        device: where the training runs.
+    """
+
+    rounds: int = Field(20, ge=1)
+    patience: int | None = Field(None, ge=1)
+    local_steps: int | None = Field(None, ge=1)
+    local_epochs: float | None = Field(None, gt=0)
+    batch_size: int | dict[str, int] = 256
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    participation: float = Field(1.0, gt=0, le=1)
+    max_staleness: int = Field(10, ge=0)
+    evaluate_before: bool = True
+    held_out_limit: int | None = Field(4096, ge=50)
+    dtype: Literal["float32", "float64"] = "float32"
+    stack: Literal["auto", "off", "all"] = "auto"
+    threads: int | None = Field(None, ge=1)
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _sizes(cls, raw: Any) -> int | dict[str, int]:
+        if isinstance(raw, Mapping):
+            if not raw:
+                raise ValueError("must be one number, or a mapping scenario -> number, not {}")
+            return {name: count(size, f" for scenario '{name}'") for name, size in by_name(raw).items()}
+        if isinstance(raw, int | float):
+            return count(raw)
+        raise ValueError(f"must be one number, or a mapping scenario -> number, not {raw!r}")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainSettings:
+        if (self.local_steps is None) == (self.local_epochs is None):
+            raise ValueError("give either local_steps or local_epochs")
+        return self
+
+    def cautions(self) -> Iterator[str]:
+        if self.patience is not None and self.patience >= self.rounds:
+            yield f"train.patience {self.patience} is never reached in {self.rounds} rounds"
+        if self.participation < 1 and self.max_staleness == 0:
+            yield "train.max_staleness 0: a scenario that misses one round loses what it learned on its own"

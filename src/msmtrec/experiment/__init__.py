@@ -1,0 +1,1 @@
+"""One experiment: config in, run directory out."""

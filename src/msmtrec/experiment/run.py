@@ -1,0 +1,219 @@
+"""One experiment: config in, run directory out. The public Python entry is `run`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.settings import cache_directory
+from msmtrec.config.cautions import cautions
+from msmtrec.config.parse import Config, Row, load_config, parse_config
+from msmtrec.data.encode import Variant, encode_all
+from msmtrec.data.logs import Logs
+from msmtrec.data.table import EncodedData
+from msmtrec.experiment.contender import read_test_rows
+from msmtrec.experiment.processes import RowTask, run_tasks
+from msmtrec.record import directory
+from msmtrec.record.results import Results, summarise
+from msmtrec.report.page import write_report
+
+Progress = Callable[[str, int, int], None]
+"""(row, rounds done, rounds in all); a tuned row is named row/candidate"""
+_PACKAGES = ("msmtrec", "torch", "numpy", "scipy", "polars", "safetensors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    results: Results
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Run:
+        """A run directory that already exists.
+
+        Raises:
+            UserError: it holds no finished run.
+        """
+        folder = Path(folder)
+        return cls(folder, Results.from_dict(directory.read_json(folder / directory.RESULTS)))
+
+
+def run(
+    config: Config | Path | str | dict[str, Any],
+    *,
+    out: Path | str | None = None,
+    resume: bool = False,
+    progress: Progress = lambda _row, _done, _total: None,
+    status: Callable[[str], None] = lambda _: None,
+    caution: Callable[[str], None] = lambda text: warnings.warn(text, UserWarning, stacklevel=3),
+) -> Run:
+    """Train every row of a config on every seed, choose on validation, read the test rows once, compare.
+
+    Args:
+        config: a Config, a YAML file, or a mapping of the same form.
+        out: run directory; default runs/<name>.
+        resume: continue an interrupted run of the same config.
+        caution: takes a sentence about settings that mean less than they seem to; they are in the report too.
+
+    Raises:
+        UserError: anything the user can repair.
+    """
+    config = _resolve(config)
+    folder = Path(out) if out is not None else Path("runs") / config.name
+    directory.open_run(folder, config.as_dict(), resume=resume)
+    with directory.locked(folder), directory.discarded_if_empty(folder):
+        status("reading the logs")
+        logs = config.data.load()
+        data = _encode_all(config, logs)
+        _describe(folder, data, logs.notes)
+        threads = _threads(folder, config)
+        directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads))
+        tasks = [
+            RowTask(row, data[_variant(row)], config.seeds, directory.row_folder(folder, row.name, row.candidate))
+            for candidates in config.rows
+            for row in candidates
+        ]
+        notes = cautions(config, {row[0].name: data[_variant(row[0])] for row in config.rows})
+        for note in notes:
+            caution(note)
+        status("training")
+        run_tasks(tasks, config.jobs, threads, progress)
+        status("comparing")
+        chosen = choose(tasks)
+        with directory.writing(folder):
+            for task in chosen.values():
+                read_test_rows(task.row, task.data, task.folder)
+            results = summarise(
+                config.name,
+                {name: task.folder for name, task in chosen.items()},
+                next(iter(data.values())).schema.task_names,
+                {name: task.row.candidate for name, task in chosen.items()},
+                notes,
+            )
+            directory.write_json(folder / directory.RESULTS, results.as_dict())
+            write_report(folder)
+    return Run(folder, results)
+
+
+def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
+    if isinstance(config, Config):
+        return config
+    return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
+
+
+def choose(tasks: list[RowTask]) -> dict[str, RowTask]:
+    """Each row's candidate with the highest mean validation AUC over scenarios and seeds; the first of equals."""
+    best: dict[str, tuple[float, RowTask]] = {}
+    for task in tasks:
+        found = directory.read_json(task.folder / "validation.json")
+        score = sum(entry["auc"] for entry in found) / len(found)
+        if task.row.name not in best or score > best[task.row.name][0]:
+            best[task.row.name] = score, task
+    return {name: task for name, (_, task) in best.items()}
+
+
+def _variant(row: Row) -> str:
+    """How a row sees the data: pooled, with shared id spaces, or all private."""
+    if row.entry.pooled:
+        return "pooled"
+    return "shared" if row.settings.shares_embeddings else "private"
+
+
+def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
+    rows = [row for candidates in config.rows for row in candidates]
+    for row in rows:
+        if row.entry.pooled and row.fine_tune:
+            raise UserError(f"methods.{row.name}: a pooled model has no scenario to fine-tune to; remove fine_tune")
+    wanted = dict.fromkeys(_variant(row) for row in rows)
+    if "shared" in wanted and not any(f.shared for f in logs.schema.features):
+        raise UserError(
+            f"{logs.origin}: no field is declared shared, but a row shares embeddings;"
+            " declare 'shared' for the fields that scenarios have in common, or remove the row"
+        )
+    variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in wanted}
+    return encode_all(logs, variants, cache=cache_directory())
+
+
+def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]) -> None:
+    """Write data.json.
+
+    Raises:
+        UserError: the run was begun on other rows.
+    """
+    if (folder / directory.DATA).exists():
+        for variant, held in directory.read_json(folder / directory.DATA).items():
+            if variant in data and held["fingerprint"] != data[variant].fingerprint:
+                raise UserError(
+                    f"{data[variant].origin} has changed since {folder} was begun;"
+                    " restore the files or choose another --out"
+                )
+    directory.write_json(
+        folder / directory.DATA,
+        {
+            variant: {
+                "name": encoded.schema.name,
+                "origin": encoded.origin,
+                "fingerprint": encoded.fingerprint,
+                "notes": list(notes),
+                "scenarios": {
+                    name: {
+                        "rows": {split: len(rows) for split, rows in table.splits.items()},
+                        "vocabulary": table.profile["vocabulary"],
+                        "unknown": table.profile["unknown"],
+                    }
+                    for name, table in encoded.tables.items()
+                },
+            }
+            for variant, encoded in data.items()
+        },
+    )
+
+
+def _threads(folder: Path, config: Config) -> int:
+    """Of a row that does not set its own: one with several jobs. A resumed run keeps its number, whatever the jobs."""
+    if (folder / directory.ENVIRONMENT).exists():
+        return int(directory.read_json(folder / directory.ENVIRONMENT)["threads"])
+    return 1 if config.jobs > 1 else torch.get_num_threads()
+
+
+def environment(config: Config, threads: int) -> dict[str, Any]:
+    """Versions, revision and machine, so that a run can be told apart from another."""
+    return {
+        "python": sys.version.split()[0],
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "git": _git_revision(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "jobs": config.jobs,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

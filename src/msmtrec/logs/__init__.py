@@ -1,0 +1,1 @@
+"""From a file, archive or query to chunks of rows with a schema."""

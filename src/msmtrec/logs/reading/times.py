@@ -1,0 +1,141 @@
+"""Time columns: numbers, date-times, or ISO 8601 text, in one form that rows are ordered and divided by."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from msmtrec.base.errors import UserError
+from msmtrec.logs.reading.files import collect
+
+TIME = "__time"
+"""The column that holds that form: numbers as they are, everything else as UTC date-times."""
+_NUMBER = re.compile(r"-?\d+(\.\d*)?")
+_FORM = "%Y-%m-%d %H:%M:%S%.f"
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+_DAY = 10
+"""Characters of 2026-03-01."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How one file's time column is read.
+
+    Args:
+        kind: its type in the file.
+        numbers: text that holds numbers.
+    """
+
+    column: str
+    path: Path
+    kind: pl.DataType
+    numbers: bool = False
+
+    def expression(self) -> pl.Expr:
+        """TIME, row by row; missing where the column is empty or no time."""
+        time = pl.col(self.column)
+        if isinstance(self.kind, _TEXT):
+            time = time.cast(pl.String)
+            return (time.cast(pl.Float64, strict=False) if self.numbers else _read(time)).alias(TIME)
+        if isinstance(self.kind, pl.Date):
+            time = time.cast(pl.Datetime("us"))
+        if isinstance(self.kind, pl.Datetime):
+            time = time.dt.cast_time_unit("us")
+            if self.kind.time_zone:
+                time = _to_utc(time)
+        return (time.fill_nan(None) if self.kind.is_float() else time).alias(TIME)
+
+    def checked(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows, all of which have a time.
+
+        Raises:
+            UserError: with the first value that is none.
+        """
+        without = rows.filter(pl.col(TIME).is_null())[self.column]
+        where = f"{self.path}: time column '{self.column}'"
+        if without.null_count():
+            raise UserError(f"{where} is empty in {without.null_count()} rows; every row needs a time")
+        if len(without):
+            raise UserError(f"{where} holds {without[0]!r}; write ISO dates such as 2026-03-01 or numbers")
+        return rows
+
+    def bound(self, value: str | int | float) -> Any:
+        """The last moment of a split in the form of TIME: of a date alone, that whole day.
+
+        Raises:
+            UserError: the column holds something else.
+        """
+        number = self.numbers or self.kind.is_numeric()
+        found = _as_number(value) if number else self._as_moment(str(value).strip())
+        if found is None:
+            hint = "write a number" if number else "write an ISO date such as 2026-03-01"
+            raise UserError(
+                f"split bound {value!r} does not fit time column '{self.column}' of {self.path}, which holds"
+                f" {'numbers' if number else 'dates'}; {hint}"
+            )
+        return found
+
+    def _as_moment(self, text: str) -> Any:
+        zone = self.kind.time_zone if isinstance(self.kind, pl.Datetime) else None
+        local = _local(pl.lit(text))
+        if len(text) == _DAY:
+            local = local.dt.offset_by("1d")
+        if zone:
+            local = _to_utc(local.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null"))
+        moment = pl.select(pl.coalesce(local, _with_offset(pl.lit(text)))).item()
+        return moment - timedelta(microseconds=1) if moment is not None and len(text) == _DAY else moment
+
+
+def clock(frame: pl.LazyFrame, column: str, path: Path) -> Clock:
+    """How to read a column, from its type and, where that is text, its first value.
+
+    Raises:
+        UserError: it is of no type that could be a time.
+    """
+    kind = frame.collect_schema()[column]
+    if isinstance(kind, pl.Date | pl.Datetime) or kind.is_numeric():
+        return Clock(column, path, kind)
+    if not isinstance(kind, _TEXT):
+        raise UserError(f"{path}: time column '{column}' holds {kind}; use numbers, date-times or ISO dates as text")
+    first = collect(frame.select(pl.col(column).drop_nulls().head(1)), path)[column]
+    return Clock(column, path, kind, bool(len(first) and _NUMBER.fullmatch(str(first[0]).strip())))
+
+
+def _read(text: pl.Expr) -> pl.Expr:
+    return pl.coalesce(_local(text), _with_offset(text))
+
+
+def _local(text: pl.Expr) -> pl.Expr:
+    """A date or date-time without an offset; missing where the text is something else."""
+    return _padded(text).str.to_datetime(_FORM, time_unit="us", strict=False)
+
+
+def _with_offset(text: pl.Expr) -> pl.Expr:
+    """A date-time with an offset from UTC, or Z, as UTC."""
+    return _to_utc(_padded(text).str.to_datetime(f"{_FORM}%#z", time_unit="us", time_zone="UTC", strict=False))
+
+
+def _padded(text: pl.Expr) -> pl.Expr:
+    """2026-03-01, 2026-03-01T12:30Z … as date, space, hours, minutes and seconds."""
+    text = text.str.strip_chars().str.replace("T", " ", literal=True).str.replace("Z$", "+00:00")
+    with_seconds = text.str.replace(r"^(\d{4}-\d\d-\d\d \d\d:\d\d)($|[+-])", "${1}:00${2}")
+    return pl.when(text.str.len_chars() == _DAY).then(text + " 00:00:00").otherwise(with_seconds)
+
+
+def _to_utc(time: pl.Expr) -> pl.Expr:
+    """A date-time with a zone as UTC without one."""
+    return time.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+
+
+def _as_number(value: str | int | float) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return value if isinstance(value, int | float) else kind(value)
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,208 @@
+"""What the YAML of own logs says of columns, labels, id spaces and splits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from math import isfinite
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import Feature, IdSpace
+from msmtrec.base.settings import Name, Settings
+
+_BETWEEN = "\x1f"
+"""Between the values of a cross: the unit separator, which no log holds."""
+
+
+class Shared(Settings):
+    """The id space of a field that scenarios have in common: exactly one of
+
+    Args:
+        ids: values are integers 0 … ids-1 already.
+        hash: stable hash modulo this many buckets.
+        values: an agreed list.
+    """
+
+    ids: int | None = Field(default=None, ge=1)
+    hash: int | None = Field(default=None, ge=1)
+    values: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Shared:
+        if sum(value is not None for value in (self.ids, self.hash, self.values)) != 1:
+            raise ValueError("give exactly one of ids, hash, values")
+        try:
+            self.space()
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def space(self) -> IdSpace:
+        if self.values is not None:
+            return IdSpace.of_values(self.values)
+        return IdSpace("ids", self.ids) if self.ids else IdSpace("hash", self.hash or 1)
+
+
+class Column(Settings):
+    """One feature.
+
+    Args:
+        kind: categorical, numeric, multi (several values a row) or sequence (recent values in order).
+        shared: id space in common; leave it out for a private field.
+        hash: private field: buckets of its table, instead of a vocabulary of the training rows' values.
+        min_count: private field: training rows that a value needs; rarer ones are unknown values.
+        cross: categorical: the columns whose values together are this feature's value; missing where any is.
+        scale: numeric: standard, log (of 1 + x) or quantile (normal score of the rank).
+        separator: multi, sequence: between the values of a text column (Parquet lists need none); default ",".
+        max_values: multi, sequence: how many values of a row are kept; default 8.
+        newest: sequence: at which end the newest value stands, last or first.
+        of: sequence: the categorical feature whose ids and embeddings the values have.
+        pooling: sequence: mean, or attention of the value of `of` over the sequence.
+        missing: numeric: whether values may be missing; false saves the column that says where.
+    """
+
+    kind: Literal["categorical", "numeric", "multi", "sequence"] = "categorical"
+    shared: Shared | None = None
+    hash: int | None = Field(default=None, ge=1)
+    min_count: int = Field(default=1, ge=1)
+    cross: tuple[str, ...] | None = Field(default=None, min_length=2)
+    scale: Literal["standard", "log", "quantile"] = "standard"
+    separator: str | None = Field(default=None, min_length=1)
+    max_values: int | None = Field(default=None, ge=1)
+    newest: Literal["last", "first"] = "last"
+    of: str | None = None
+    pooling: Literal["mean", "attention"] = "mean"
+    missing: bool = True
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Column:
+        if self.cross and self.kind != "categorical":
+            raise ValueError(f"cross needs kind categorical, not {self.kind}")
+        if self.separator and not self.has_lists:
+            raise ValueError(f"separator needs kind multi or sequence, not {self.kind}")
+        try:
+            self.feature("")
+        except UserError as error:
+            raise ValueError(str(error).partition(": ")[2]) from error
+        return self
+
+    @property
+    def has_lists(self) -> bool:
+        return self.kind in ("multi", "sequence")
+
+    def divided(self, name: str, missing: tuple[str, ...]) -> pl.Expr:
+        """The values of a text column, as lists; two separators in a row have no value between them."""
+        lists = pl.col(name).str.split(self.separator or ",")
+        return lists.list.eval(pl.element().filter(~pl.element().is_in(["", *missing])))
+
+    def crossed(self, name: str) -> pl.Expr:
+        """The values of the crossed columns as one text."""
+        parts = [pl.col(part).cast(pl.String) for part in self.cross or ()]
+        return pl.concat_str(parts, separator=_BETWEEN).alias(name)
+
+    def feature(self, name: str) -> Feature:
+        """What the schema says of this column.
+
+        Raises:
+            UserError: options that do not fit together.
+        """
+        return Feature(
+            name,
+            self.kind,
+            shared=self.shared.space() if self.shared else None,
+            hash=self.hash,
+            min_count=self.min_count,
+            scale=self.scale,
+            max_values=self.max_values or (8 if self.has_lists else 1),
+            newest=self.newest,
+            of=self.of,
+            pooling=self.pooling,
+            missing=self.missing,
+        )
+
+
+def misused(
+    features: Mapping[str, Column], labels: Collection[str], keys: Collection[str], split: Split
+) -> Iterator[str]:
+    """A sentence for every column that is used in two ways which exclude each other.
+
+    Args:
+        labels: label columns.
+        keys: columns that name the scenario, the group, and rows that count once.
+    """
+    deciding = [column for column in (split.column, split.time, split.within) if column]
+    for name in (*features, *labels, *keys, *deciding):
+        if name.startswith("__"):
+            yield f"column '{name}': names that begin with two underscores are this program's own; rename it"
+    for name, column in features.items():
+        if name == split.column:
+            yield f"feature '{name}' decides the split (leakage); remove it from the features"
+        if column.cross and name in (*keys, *deciding):
+            yield f"feature '{name}' is a cross and has the name of a column in use; name it otherwise"
+        for part in column.cross or ():
+            other = features.get(part)
+            if part in labels:
+                yield f"feature '{name}' crosses '{part}', which is a label (leakage); cross other columns"
+            elif part in (split.column, split.time):
+                yield f"feature '{name}' crosses '{part}', which decides the split; cross other columns"
+            elif other and (other.kind != "categorical" or other.cross):
+                what = "a cross itself" if other.cross else f"a {other.kind} feature"
+                yield f"feature '{name}' crosses '{part}', which is {what}; cross columns of single values"
+
+
+class Label(Settings):
+    """One task: its label column, the task it lies within, and the scenarios that have it (default: all)."""
+
+    column: str | None = None
+    within: str | None = None
+    scenarios: tuple[Name, ...] | None = None
+
+
+class Split(Settings):
+    """How rows become training, validation and test rows: exactly one of three ways.
+
+    Args:
+        column: a column that says train, validation or test; or
+        time: a column to order by (numbers, date-times or ISO 8601 text), with `train_until` and `validation_until`,
+            or `fractions`; or
+        train_until, validation_until: the last moment of the split; of a date alone, that whole day.
+        fractions: alone: consecutive shares in file order.
+        within: with fractions: share out each value of this column by itself (each user's first rows train).
+    """
+
+    column: str | None = None
+    time: str | None = None
+    train_until: str | int | float | None = None
+    validation_until: str | int | float | None = None
+    fractions: tuple[float, float, float] | None = None
+    within: str | None = None
+
+    @field_validator("train_until", "validation_until", mode="before")
+    @classmethod
+    def _moment(cls, raw: Any) -> str | int | float | None:
+        """YAML reads an unquoted date as a date."""
+        if isinstance(raw, date):
+            return raw.isoformat()
+        odd = isinstance(raw, bool) or (isinstance(raw, float) and not isfinite(raw))
+        if odd or not isinstance(raw, str | int | float | None):
+            raise ValueError(f"must be a date such as 2026-03-01 or a number, not {raw!r}")
+        return raw
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Split:
+        bounds = self.train_until is not None and self.validation_until is not None
+        if self.column is not None and (self.time or self.fractions or bounds):
+            raise ValueError("column already says the split; remove time, fractions and bounds")
+        if self.column is None and bounds == (self.fractions is not None):
+            raise ValueError("give column, or time with train_until and validation_until, or fractions")
+        if self.within is not None and self.fractions is None:
+            raise ValueError("within says what fractions are of; add fractions, or remove within")
+        if bounds and self.time is None:
+            raise ValueError("train_until and validation_until need a time column")
+        if self.fractions and (abs(sum(self.fractions) - 1) > 1e-6 or min(self.fractions) <= 0):
+            raise ValueError("fractions must be positive and sum to 1")
+        return self

@@ -1,0 +1,187 @@
+"""The run directory: what is written where, and how it is read again. Everything a report needs is in it.
+
+config.yaml · environment.json · data.json · results.json · report.html
+rows/<row>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json · models/<scenario>-seed<n>.safetensors ·
+checkpoint/ while training; and for the chosen candidate only: test.json · scores.npz
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.member import Member
+from msmtrec.evaluation.metrics import Measure
+
+CONFIG, ENVIRONMENT, DATA, RESULTS, REPORT = (
+    "config.yaml",
+    "environment.json",
+    "data.json",
+    "results.json",
+    "report.html",
+)
+
+
+def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
+    """Create the directory, or check that it belongs to this config.
+
+    Raises:
+        UserError: unwritable, already holds a run (without resume), another config, or something that is no run.
+    """
+    path = folder / CONFIG
+    if folder.is_dir() and not path.exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
+        raise UserError(f"{folder} holds files but no run; choose another --out")
+    if path.exists():
+        if not resume:
+            raise UserError(f"{folder} already holds a run; continue it with --resume or choose another --out")
+        try:
+            held = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            held = None
+        if not isinstance(held, dict):
+            raise UserError(f"{path} is damaged, so the run cannot be continued; choose another --out")
+        if _without_jobs(held) != _without_jobs(json.loads(json.dumps(config))):
+            different = ", ".join(_differences(held, json.loads(json.dumps(config)))) or "settings"
+            raise UserError(f"{folder} holds a run of another config (differs in: {different}); choose another --out")
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False))
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the run directory {folder}: {error.strerror}; choose another --out"
+        ) from error
+
+
+@contextmanager
+def discarded_if_empty(folder: Path) -> Iterator[None]:
+    """A run that a mistake ended before its first round leaves no directory in the way of the next try."""
+    try:
+        yield
+    except UserError:
+        if not (folder / "rows").exists():
+            for name in (CONFIG, ENVIRONMENT, DATA, ".lock"):
+                (folder / name).unlink(missing_ok=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
+def _without_jobs(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "jobs"}
+
+
+def _differences(one: Any, two: Any, place: str = "") -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(two, dict):
+        for key in sorted({*one, *two}, key=str):
+            yield from _differences(one.get(key), two.get(key), f"{place}.{key}" if place else str(key))
+    elif one != two and place != "jobs":
+        yield place
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time.
+
+    Raises:
+        UserError: another process is writing to this run.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"another process is writing to {folder}; wait for it or choose another --out") from error
+        yield
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A full disk is said in a sentence.
+
+    Raises:
+        UserError: in place of an error of the operating system.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot write to {folder}: {error}; free space, then continue with --resume") from error
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """All of the text or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, indent=1, default=str) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Parsed JSON.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged; is its folder a finished run?") from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """JSON lines; an absent file has none."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def row_folder(run: Path, row: str, candidate: str = "") -> Path:
+    """Where a row's candidate is; without tuning there is one and it has no name."""
+    return run / "rows" / row / candidate if candidate else run / "rows" / row
+
+
+class Lines:
+    """An append-only JSON-lines file that knows its length, so that a resumed run continues it exactly."""
+
+    def __init__(self, path: Path, length: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.truncate(length)
+        self._file = path.open("a")
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(record, default=str) + "\n")
+
+    def commit(self) -> int:
+        """Flush to disk; the length in bytes."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return os.fstat(self._file.fileno()).st_size
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def metric_records(
+    round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]
+) -> Iterator[dict[str, Any]]:
+    """One record per scenario and task."""
+    for member, measures in found.items():
+        for m in measures:
+            yield {"round": round_number, "stage": stage, "split": split, "seed": member.seed, **m.as_dict()}

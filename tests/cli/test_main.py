@@ -1,0 +1,214 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from msmtrec.cli.main import app, main
+from msmtrec.config.train import FineTune, TrainSettings
+from msmtrec.logs.sources.tabular_settings import Column
+from msmtrec.methods.fedavg import FedAvgSettings
+from msmtrec.methods.pf_msmtrec import PFSettings
+from msmtrec.models.mmoe import MMoESettings
+
+SMALL = ["--set", "train.rounds=1", "--set", "train.local_steps=2", "--set", "seeds=2", "--set", "jobs=1"]
+SMALL += ["--set", "data.rows=600", "--set", "methods={local: null, paper: {method: pf-msmtrec, preset: paper}}"]
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    sys.argv = ["msmtrec", *arguments]
+    with pytest.raises(SystemExit) as stop:
+        main()
+    printed = capsys.readouterr()
+    return int(stop.value.code or 0), printed.out, printed.err
+
+
+def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = call(capsys, "train", "synthetic", *SMALL, "--out", str(tmp_path / "run"))
+    assert code == 0
+    for word in ("scenario-0", "conversion", "paper", "±", "Difference to local", str(tmp_path / "run")):
+        assert word in out
+    assert call(capsys, "show", str(tmp_path / "run"))[1] == out
+    lines = call(capsys, "show", str(tmp_path / "run"), "--markdown")[1].splitlines()
+    assert lines[0] == "| scenario | task | local | paper |"
+    assert {line.count("|") for line in lines} == {5, 0, 4}
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"name": "t", "lines": [], "cells": {}}'])
+def test_show_of_a_foreign_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str) -> None:
+    (tmp_path / "results.json").write_text(content)
+    code, out, err = call(capsys, "show", str(tmp_path))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "results.json is from another version or damaged" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "nothing.yaml"], "cannot read the config nothing.yaml"),
+        (["train", "kuairnad"], "did you mean 'kuairand'?"),
+        (["train", "synthetic", "--set", "train.rouns=1"], "unknown config key 'train.rouns'; did you mean 'rounds'?"),
+        (["show", "nowhere"], "nowhere/results.json is missing or damaged"),
+        (["data", "fetch", "movielens"], "no data set 'movielens' to fetch; did you mean 'movielens-1m'?"),
+        (["data", "check", "synthetic", "--set", "data.users=0"], "data.users:"),
+        (["data", "check", "synthetic", "--set", "data.rows=0"], "data.rows: must be at least 1, not 0"),
+        (["train", "synthetic", "--set", "data.seed=2026-02-30"], "'2026-02-30' is no possible date"),
+        (["train", "synthetic", "--set", "methods=[{method: fedavg}]"], "methods[0] must be a method's name"),
+    ],
+)
+def test_mistakes_exit_2_with_one_sentence(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    groups = [([], app), *(([g.name], g.typer_instance) for g in app.registered_groups)]
+    for path, group in groups:
+        for command in group.registered_commands:
+            name = command.name or command.callback.__name__.replace("_", "-")
+            code, out, _ = call(capsys, *path, name, "--help")
+            assert code == 0
+            assert "Example:" in out, name
+
+
+def test_describe_and_check(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "data", "describe", "synthetic", "--set", "data.rows=600")
+    assert code == 0
+    assert "scenario-3" in out
+    assert "420" in out  # 70 % of 600
+    code, out, _ = call(capsys, "data", "check", "synthetic", "--set", "data.rows=600")
+    assert (code, out) == (0, "4 scenarios, 2,400 rows: usable\n")
+
+
+def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import polars as pl
+
+    n = 200
+    pl.DataFrame(
+        {
+            "s": ["a"] * n,
+            "click": [i % 3 // 2 for i in range(n)],
+            "watched": [i % 3 // 2 * 9.5 for i in range(n)],
+            "u": [i % 7 for i in range(n)],
+            "tags": ["bought|x" if i % 3 // 2 else f"x|t{i % 5}" for i in range(n)],
+        }
+    ).write_csv(tmp_path / "logs.csv")
+    (tmp_path / "c.yaml").write_text(
+        f"data: {{source: tabular, files: {tmp_path}/logs.csv, scenario: s, tasks: {{click: }},"
+        " features: {u: , watched: {kind: numeric}, tags: {kind: multi, separator: '|'}},"
+        " split: {fractions: [.6, .2, .2]}}\nmethods: [local]\n"
+        "train: {local_steps: 1}\n"
+    )
+    code, out, _ = call(capsys, "data", "check", str(tmp_path / "c.yaml"))
+    assert code == 0
+    assert "leakage? feature 'tags' alone reaches AUC 1.0000" in out
+    assert "feature 'u'" not in out
+    assert "leakage? feature 'watched' alone reaches AUC 1.0000 for task 'click' in scenario 'a'" in out
+    assert "2 warnings" in out
+
+
+def own_data(folder: Path, shared: str, batch: str = "4") -> str:
+    """A config of 200 rows whose item ids are 1000 … 1006."""
+    lines = [f"a,{1000 + n % 7},{n % 3 // 2}" for n in range(200)]
+    (folder / "logs.csv").write_text("\n".join(["s,item,click", *lines]) + "\n")
+    (folder / "c.yaml").write_text(
+        f"data: {{source: tabular, files: {folder}/logs.csv, scenario: s, tasks: {{click: }},"
+        f" features: {{item: {{shared: {shared}}}}}, split: {{fractions: [.6, .2, .2]}}}}\nmethods: [local]\n"
+        f"train: {{local_steps: 1, batch_size: {batch}}}\n"
+    )
+    return str(folder / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("shared", "warning"),
+    [
+        (
+            "{ids: 100}",
+            "warning: shared field 'item' of scenario 'a': 100 % of test values are outside its id space;"
+            " ids are integers from 0 to 99",
+        ),
+        ("{values: ['x']}", "100 % of test values are outside its id space; check the list"),
+        ("{values: ['1000', '1001', '1002', '1003', '1004']}", ""),
+        ("{hash: 100}", ""),
+    ],
+)
+def test_check_warns_of_values_outside_a_shared_id_space(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: str, warning: str
+) -> None:
+    code, out, _ = call(capsys, "data", "check", own_data(tmp_path, shared))
+    assert code == 0
+    assert warning in out
+    assert ("1 warnings" in out) == bool(warning)
+    code, out, _ = call(capsys, "data", "describe", own_data(tmp_path, shared))
+    assert code == 0
+    assert ("100.0% outside item" in out) == bool(warning)
+
+
+def test_check_warns_of_a_batch_size_for_nobody(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = call(capsys, "data", "check", own_data(tmp_path, "{hash: 9}", "{a: 4, aa: 4}"))
+    assert code == 0
+    assert "warning: train.batch_size: there is no scenario 'aa'; did you mean 'a'?" in out
+
+
+def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "list", "settings")
+    assert code == 0
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    found = {key: (default, meaning) for key, default, meaning in rows if key}
+    for place, kind in (
+        ("train.{}", TrainSettings),
+        ("model.{}", MMoESettings),
+        ("fine_tune.{}", FineTune),
+        ("options.{} (pf-msmtrec)", PFSettings),
+        ("options.{} (fedavg)", FedAvgSettings),
+        ("data.features.NAME.{}", Column),
+    ):
+        for name in kind.model_fields:
+            default, meaning = found.pop(place.format(name))
+            assert default
+            assert len(meaning) > 5, name
+    assert not found
+    assert "model.expert_layers" in out
+    assert "[32, 16]" in out
+
+
+def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "pf-msmtrec" in call(capsys, "list", "methods")[1]
+    assert "mmoe" in call(capsys, "list", "models")[1]
+    assert "tabular" in call(capsys, "list", "datasets")[1]
+    assert "movielens-1m" in call(capsys, "data", "list")[1]
+
+
+def test_python_dash_m() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "msmtrec", "list", "methods"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "fedavg-all" in done.stdout
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on(jobs: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "msmtrec", "train", "synthetic", "--set", "train.rounds=400", *SMALL[2:]]
+    command += ["--set", f"jobs={jobs}", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("run/rows/*/checkpoint/round-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the command
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; continue with the same command and --resume" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "results.json").exists()

@@ -1,0 +1,60 @@
+"""Settings that train but mean less than they seem to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from msmtrec.config.cautions import cautions
+from msmtrec.config.parse import parse_config
+from msmtrec.data.encode import encode
+from msmtrec.data.table import EncodedData
+from msmtrec.logs.sources.synthetic import Synthetic
+
+
+def found(data: EncodedData, row: Any = None, **config: Any) -> tuple[str, ...]:
+    raw = {"data": {"source": "synthetic"}, "train": {"local_steps": 1}, "methods": {"row": row}, "seeds": 3, **config}
+    parsed = parse_config(raw)
+    return cautions(parsed, {candidates[0].name: data for candidates in parsed.rows})
+
+
+PF = {"method": "pf-msmtrec"}
+
+
+@pytest.mark.parametrize(
+    ("row", "config", "sentence"),
+    [
+        ({**PF, "options": {"coordination": 0}}, {}, "row: coordination 0 is plain averaging"),
+        ({**PF, "options": {"normalization": "literal"}}, {}, "row: normalization literal averages to zero"),
+        ({**PF, "preset": "paper", "options": {"penalty": 0}}, {}, "row: normalization reaches nobody"),
+        ({**PF, "options": {"beta_keep": 1}}, {}, "row: beta_keep 1 keeps the mixture at beta_start 1 or at 0"),
+        (PF, {"model": {"experts": 1}}, "row: with one expert the gates do nothing"),
+        (PF, {"train": {"local_steps": 1, "rounds": 5, "patience": 5}}, "row: train.patience 5 is never reached"),
+        (
+            PF,
+            {"train": {"local_steps": 1, "participation": 0.5, "max_staleness": 0}},
+            "row: train.max_staleness 0: a scenario that misses",
+        ),
+        (
+            PF,
+            {"train": {"local_steps": 1, "batch_size": {"scenario-0": 9999, "scenario-1": 1, "scenario-2": 1}}},
+            "row: scenario 'scenario-0' has 630 training rows, its batch is 9999",
+        ),
+        (PF, {"seeds": 1}, "one seed: no spread"),
+    ],
+)
+def test_a_degenerate_setting_is_said(row: Any, config: dict[str, Any], sentence: str, synthetic: EncodedData) -> None:
+    assert [s for s in found(synthetic, row, **config) if s.startswith(sentence)]
+
+
+def test_sound_settings_are_silent(synthetic: EncodedData) -> None:
+    methods = {"local": None, "fedavg": None, "paper": {**PF, "preset": "paper"}, "recommended": PF}
+    assert found(synthetic, methods=methods) == ()
+
+
+def test_one_scenario_has_nobody_to_learn_from_but_local_training_has_not_either() -> None:
+    data = encode(Synthetic(scenarios=1, rows=600, users=60, items=40).load(), share=True)
+    assert found(data, methods=["local", "fedavg", "emb-only"]) == (
+        "fedavg, emb-only: with one scenario there is nobody to learn from; this is local training",
+    )

@@ -1,0 +1,265 @@
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from msmtrec.base.errors import UserError
+from msmtrec.cli.demo import built_in_config
+from msmtrec.config.parse import load_config, parse_config
+from msmtrec.methods.pf_msmtrec import PFSettings
+
+INFINITE, NAN = float("inf"), float("nan")
+TABULAR = {
+    "source": "tabular",
+    "files": "logs.csv",
+    "scenario": "country",
+    "tasks": {"click": None},
+    "features": {"item": None},
+    "split": {"time": "day", "train_until": "2026-02-01", "validation_until": "2026-02-08"},
+}
+BASE = {"data": {"source": "synthetic"}, "train": {"rounds": 2, "local_steps": 3}, "methods": {"local": None}}
+
+
+def test_defaults_presets_and_overrides_resolve() -> None:
+    methods = {
+        "local": None,
+        "mine": {
+            "method": "pf-msmtrec",
+            "preset": "paper",
+            "options": {"penalty": 0.5},
+            "train": {"learning_rate": 0.01, "local_epochs": 1},
+            "model": {"experts": 2},
+            "fine_tune": {"rounds": 4},
+        },
+    }
+    config = parse_config({**BASE, "methods": methods, "seeds": 2})
+    (local,), (mine,) = config.rows
+    assert config.seeds == (0, 1)
+    assert not local.model.template
+    assert mine.model.template
+    assert mine.model.experts == 2
+    assert (mine.train.local_steps, mine.train.local_epochs) == (None, 1)
+    assert isinstance(mine.settings, PFSettings)
+    assert (mine.settings.penalty, mine.settings.personalization) == (0.5, "hyper")
+    assert mine.fine_tune is not None
+
+
+def test_a_grid_gives_every_row_the_same_candidates() -> None:
+    config = parse_config({**BASE, "methods": ["local", "fedavg"], "tune": {"train.learning_rate": [0.001, 0.003]}})
+    assert [[row.candidate for row in rows] for rows in config.rows] == [
+        ["learning_rate=0.001", "learning_rate=0.003"]
+    ] * 2
+    assert [row.train.learning_rate for row in config.rows[1]] == [0.001, 0.003]
+
+
+@pytest.mark.parametrize("name", ["kuairand", "movielens-1m", "synthetic"])
+def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
+    config = load_config(built_in_config(name), ("train.rounds=3", "train.learning_rate=1e-4"))
+    rows = [row[0].name for row in config.rows]
+    assert rows == ["local", "emb-only", "fedavg", "fedavg-all", "fedavg-all+ft", "pooled", "paper", "recommended"]
+    assert len(config.seeds) >= 3
+    assert config.rows[0][0].train.rounds == 3
+    assert config.rows[0][0].train.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ({"trian": {}}, r"unknown config key 'trian'; did you mean 'train'\?"),
+        (
+            {"train": {"rounds": 2, "local_step": 3}},
+            r"unknown config key 'train.local_step'; did you mean 'local_steps'\?",
+        ),
+        ({"data": {"source": "kuairnd"}}, r"data.source is 'kuairnd'; did you mean 'kuairand'\?"),
+        ({"data": {"source": "synthetic", "row": 5}}, r"unknown config key 'data.row'; did you mean 'rows'\?"),
+        ({"methods": {"fedagv": None}}, r"methods.fedagv.method is 'fedagv'; did you mean 'fedavg'\?"),
+        ({"methods": {"x": {"method": "pf-msmtrec", "preset": "papre"}}}, r"did you mean 'paper'\?"),
+        ({"methods": {"fedavg": {"options": {"clp": 1}}}}, r"'methods.fedavg.options.clp'; did you mean 'clip'\?"),
+        (
+            {"methods": {"fedavg": {"options": {"clip": -1}}}},
+            r"methods.fedavg.options.clip: .*greater than 0 \(given: -1\)",
+        ),
+        ({"methods": {"../up": {"method": "local"}}}, r"a row's name is a folder"),
+        ({"train": {"local_steps": 3, "local_epochs": 1}}, r"train: give either local_steps or local_epochs"),
+        ({"train": {"local_steps": 3, "rounds": 0}}, r"train.rounds: .* \(given: 0\)"),
+        ({"train": {"local_steps": 3, "batch_size": 0}}, r"train.batch_size: must be at least 1, not 0"),
+        ({"model": {"name": "mmoo"}}, r"model.name is 'mmoo'; did you mean 'mmoe'\?"),
+        ({"seeds": [1, 1]}, r"seeds must be a count or a list of different integers"),
+        ({"seeds": 0}, r"seeds must be"),
+        ({"jobs": 0}, r"jobs must be a count"),
+        ({"tune": {"rate": [1]}}, r"tune.rate: only train"),
+        ({"tune": {"train.learning_rate": 0.1}}, r"must be a list of values"),
+        ({"tune": {"train.learning_rate": [0.1, 0.1]}}, r"tune.train.learning_rate lists 0.1 twice"),
+        ({"tune": False}, r"tune must be a group of settings, not False"),
+        ({"methods": None}, r"the config has no 'methods'"),
+        ({"methods": [{"method": "fedavg"}]}, r"methods\[0\] must be a method's name, not \{'method': 'fedavg'\}"),
+        ({"methods": ["local", "local"]}, r"methods lists 'local' twice"),
+        ({"methods": {"fedavg": False}}, r"methods.fedavg must be a group of settings, not False"),
+        ({"methods": {"fedavg": {"options": False}}}, r"methods.fedavg.options must be a group of settings, not False"),
+        ({"methods": {"r": {"method": ["fedavg"]}}}, r"methods.r.method is \['fedavg'\]; valid: local"),
+        ({"methods": {"pf-msmtrec": {"preset": ["paper"]}}}, r"preset is \['paper'\]; valid: paper, recommended"),
+        ({"methods": {"fedavg": {"fine_tune": 5}}}, r"fine_tune must be true, false or a group of settings, not 5"),
+        (
+            {"methods": {"fedavg": {"fine_tune": {"round": 5}}}},
+            r"'methods.fedavg.fine_tune.round'; did you mean 'rounds'\?",
+        ),
+        ({"data": {"source": ["synthetic"]}}, r"data.source is \['synthetic'\]; valid: ali-ccp"),
+        ({"model": {"name": ["mmoe"]}}, r"model.name is \['mmoe'\]; valid: mmoe"),
+        ({"seeds": [[1], [2]]}, r"seeds must be integers"),
+        ({"seeds": [True, False]}, r"seeds must be integers"),
+        ({"model": {"expert_layers": [8, 0]}}, r"model.expert_layers.1: .*greater than or equal to 1 \(given: 0\)"),
+        ({"model": {"tower_layers": [-1]}}, r"model.tower_layers.0: .*greater than or equal to 1 \(given: -1\)"),
+        ({"train": {"local_steps": 3, "learning_rate": INFINITE}}, r"learning_rate: .* finite number \(given: inf\)"),
+        ({"train": {"local_steps": 3, "weight_decay": NAN}}, r"weight_decay: .* finite number \(given: nan\)"),
+        ({"train": {"local_epochs": INFINITE}}, r"local_epochs: .* finite number"),
+        ({"methods": {"pf-msmtrec": {"options": {"penalty": INFINITE}}}}, r"options.penalty: .* finite number"),
+        ({"train": {"local_steps": 3, "batch_size": [5]}}, r"train.batch_size: must be one number, or a mapping"),
+        ({"train": {"local_steps": 3, "batch_size": {}}}, r"train.batch_size: must be one number, or a mapping"),
+        (
+            {"train": {"local_steps": 3, "batch_size": {"scenario-0": 0}}},
+            r"train.batch_size: must be at least 1, not 0 for scenario 'scenario-0'",
+        ),
+        (
+            {"train": {"local_steps": 3, "batch_size": {"scenaro-0": 5}}},
+            r"train.batch_size: there is no scenario 'scenaro-0'; did you mean 'scenario-0'\?",
+        ),
+        (
+            {"train": {"local_steps": 3, "batch_size": {"FR": 5}}, "data": {**TABULAR, "scenarios": ["NL", "BE"]}},
+            r"train.batch_size: there is no scenario 'FR'; valid: BE, NL",
+        ),
+        (
+            {"data": {**TABULAR, "files": [3]}},
+            r"data.files: must be a file, a list of files, or a mapping scenario -> file",
+        ),
+        ({"data": {**TABULAR, "files": {False: "no.csv"}}}, r"data.files: False is no name; put it in quotes"),
+        ({"data": {**TABULAR, "files": {0: "a.csv", "0": "b.csv"}}}, r"data.files: '0' stands there twice"),
+        ({"data": {k: v for k, v in TABULAR.items() if k != "split"}}, r"data.split is missing"),
+        ({"data": {**TABULAR, "features": {"item": 5}}}, r"data.features.item must be a group of settings, not 5"),
+        ({"data": {**TABULAR, "features": {"item": {"shred": 1}}}}, r"'data.features.item.shred'; did you mean 'share"),
+        ({"data": {**TABULAR, "features": {"item": {"shared": {"hsh": 1}}}}}, r"shared.hsh'; did you mean 'hash'\?"),
+        ({"data": {**TABULAR, "split": {"frctions": [1]}}}, r"'data.split.frctions'; did you mean 'fractions'\?"),
+        ({"data": {**TABULAR, "tasks": {"click": {"withn": 1}}}}, r"'data.tasks.click.withn'; did you mean 'within'\?"),
+        ({"data": {**TABULAR, "split": {"train_until": True}}}, r"data.split.train_until: must be a date such as"),
+    ],
+)
+def test_mistakes_get_one_sentence(raw: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        parse_config({**BASE, **raw})
+
+
+def test_files_that_are_no_config(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot read the config .*none.yaml: No such file"):
+        load_config(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(UserError, match=r"bad.yaml is no valid YAML"):
+        load_config(tmp_path / "bad.yaml")
+    (tmp_path / "empty.yaml").write_text("")
+    with pytest.raises(UserError, match=r"holds no settings"):
+        load_config(tmp_path / "empty.yaml")
+    with pytest.raises(UserError, match=r"--set takes key=value"):
+        load_config(built_in_config("synthetic"), ("rounds",))
+    with pytest.raises(UserError, match=r"'jobs' is a value"):
+        load_config(built_in_config("synthetic"), ("jobs.x=1",))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("data:\n  split: {train_until: 2026-02-30}", r"'2026-02-30' is no possible date .*\(line 2, column 24\)"),
+        ("data: {files: {NL: a.csv, NL: b.csv}}", r"the key 'NL' is written twice; remove one \(line 1, column 27\)"),
+        ('methods:\n  a: {method: local}\n  "a":', r"the key 'a' is written twice; remove one \(line 3, column 3\)"),
+        ("\0", r"unacceptable character"),
+    ],
+)
+def test_yaml_that_means_something_else_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"c.yaml is no valid YAML: .*{sentence}"):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_a_merged_key_may_be_overridden(tmp_path: Path) -> None:
+    text = "methods:\n  a: &a {method: fedavg, preset: }\n  b: {<<: *a, method: local}\n"
+    (tmp_path / "c.yaml").write_text(text + yaml.safe_dump({k: v for k, v in BASE.items() if k != "methods"}))
+    assert [row[0].method for row in load_config(tmp_path / "c.yaml").rows] == ["fedavg", "local"]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("data.seed=2026-02-30", r"--set data.seed=2026-02-30: .*'2026-02-30' is no possible date"),
+        ("train={rounds: 1, rounds: 2}", r"the key 'rounds' is written twice"),
+        ("train.rounds='1", r"--set train.rounds='1: the value is no valid YAML"),
+    ],
+)
+def test_overrides_are_read_with_the_same_care(override: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        load_config(built_in_config("synthetic"), (override,))
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (date(2026, 2, 1), "2026-02-01"),
+        (datetime(2026, 2, 1, 7, 30, tzinfo=UTC), "2026-02-01T07:30:00+00:00"),
+        ("2026-02-01", "2026-02-01"),
+        (20260201, 20260201),
+    ],
+)
+def test_unquoted_dates_are_split_bounds(tmp_path: Path, moment: object, text: object) -> None:
+    split = {"time": "day", "train_until": moment, "validation_until": moment}
+    raw = {**BASE, "data": {**TABULAR, "split": split}}
+    held = parse_config(raw).as_dict()
+    assert held["data"]["split"]["train_until"] == text
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(raw))
+    assert load_config(tmp_path / "c.yaml").as_dict() == {**held, "name": "c"}
+    overridden = load_config(tmp_path / "c.yaml", (f"data.split.train_until={moment}",)).as_dict()
+    assert overridden["data"]["split"]["validation_until"] == text
+    assert yaml.safe_load(yaml.safe_dump(json.loads(json.dumps(held)))) == held
+
+
+def test_integers_are_names_of_scenarios() -> None:
+    data = {**TABULAR, "files": {0: "a.csv", 1: "b.csv"}, "scenario": None}
+    config = parse_config({**BASE, "data": data, "train": {"local_steps": 1, "batch_size": {0: 128, "1": 64}}})
+    assert config.rows[0][0].train.batch_size == {"0": 128, "1": 64}
+    assert config.data.model_dump(mode="json")["files"] == {"0": "a.csv", "1": "b.csv"}
+
+
+def test_an_override_finds_a_scenario_that_yaml_read_as_a_number(tmp_path: Path) -> None:
+    data = {**TABULAR, "files": {0: "a.csv"}, "scenario": None}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({**BASE, "data": data}))
+    config = load_config(tmp_path / "c.yaml", ("data.files.0=b.csv",))
+    assert config.data.model_dump(mode="json")["files"] == {"0": "b.csv"}
+
+
+def test_an_empty_group_of_fine_tuning_is_on() -> None:
+    settings = ({}, True, {"rounds": 2}, False, None)
+    rows = parse_config(
+        {**BASE, "methods": {f"r{n}": {"method": "local", "fine_tune": s} for n, s in enumerate(settings)}}
+    )
+    assert [row[0].fine_tune and row[0].fine_tune.rounds for row in rows.rows] == [15, 15, 2, None, None]
+
+
+def test_a_grid_of_wide_mappings() -> None:
+    sizes = [{f"scenario-{n}": number for n in range(40)} for number in (5, 6)]
+    data = {"source": "synthetic", "scenarios": 40}
+    (row,) = parse_config({**BASE, "data": data, "tune": {"train.batch_size": [*sizes, 7]}}).rows
+    assert [candidate.train.batch_size for candidate in row] == [*sizes, 7]
+    assert [candidate.candidate for candidate in row] == ["candidate-1", "candidate-2", "candidate-3"]
+
+
+def test_candidates_have_different_names() -> None:
+    (row,) = parse_config({**BASE, "tune": {"train.learning_rate": [0.1, 0.10000001]}}).rows
+    assert [candidate.candidate for candidate in row] == ["candidate-1", "candidate-2"]
+
+
+def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
+    """As everywhere but in YAML 1.1."""
+    path = tmp_path / "config.yaml"
+    data, train = "data: {source: synthetic, rows: 6e3}", "train: {local_steps: 2, learning_rate: 1e-3}"
+    path.write_text(f"{data}\n{train}\nmethods: [local]\nname: x1e3\n")
+    config = load_config(path)
+    assert config.data.rows == 6000  # type: ignore[union-attr]
+    assert config.rows[0][0].train.learning_rate == 0.001
+    assert config.name == "x1e3"
