@@ -1,4 +1,4 @@
-# make demo   train the reference rows and PF-MSMTrec on real logs (about 4 minutes on 2 cores)
+# make demo   train the reference methods and PF-MSMTrec on real logs (about 4 minutes on 2 cores)
 # make test   the whole test suite
 # make lint   ruff and mypy
 # Each makes .venv first, once. PYTHON chooses the interpreter (3.11 or newer).

@@ -204,7 +204,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on(jobs: int, tmp_path: Path)
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("run/rows/*/checkpoint/round-*")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("run/contenders/*/checkpoint/round-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the command
     _, err = process.communicate(timeout=60)

@@ -16,7 +16,7 @@ from msmtrec.logs.sources.synthetic import Synthetic
 def found(data: EncodedData, row: Any = None, **config: Any) -> tuple[str, ...]:
     raw = {"data": {"source": "synthetic"}, "train": {"local_steps": 1}, "methods": {"row": row}, "seeds": 3, **config}
     parsed = parse_config(raw)
-    return cautions(parsed, {candidates[0].name: data for candidates in parsed.rows})
+    return cautions(parsed, {candidates[0].name: data for candidates in parsed.contenders})
 
 
 PF = {"method": "pf-msmtrec"}

@@ -35,7 +35,7 @@ def test_defaults_presets_and_overrides_resolve() -> None:
         },
     }
     config = parse_config({**BASE, "methods": methods, "seeds": 2})
-    (local,), (mine,) = config.rows
+    (local,), (mine,) = config.contenders
     assert config.seeds == (0, 1)
     assert not local.model.template
     assert mine.model.template
@@ -48,20 +48,20 @@ def test_defaults_presets_and_overrides_resolve() -> None:
 
 def test_a_grid_gives_every_row_the_same_candidates() -> None:
     config = parse_config({**BASE, "methods": ["local", "fedavg"], "tune": {"train.learning_rate": [0.001, 0.003]}})
-    assert [[row.candidate for row in rows] for rows in config.rows] == [
+    assert [[row.candidate for row in rows] for rows in config.contenders] == [
         ["learning_rate=0.001", "learning_rate=0.003"]
     ] * 2
-    assert [row.train.learning_rate for row in config.rows[1]] == [0.001, 0.003]
+    assert [row.train.learning_rate for row in config.contenders[1]] == [0.001, 0.003]
 
 
 @pytest.mark.parametrize("name", ["kuairand", "movielens-1m", "synthetic"])
 def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
     config = load_config(built_in_config(name), ("train.rounds=3", "train.learning_rate=1e-4"))
-    rows = [row[0].name for row in config.rows]
+    rows = [row[0].name for row in config.contenders]
     assert rows == ["local", "emb-only", "fedavg", "fedavg-all", "fedavg-all+ft", "pooled", "paper", "recommended"]
     assert len(config.seeds) >= 3
-    assert config.rows[0][0].train.rounds == 3
-    assert config.rows[0][0].train.learning_rate == 1e-4
+    assert config.contenders[0][0].train.rounds == 3
+    assert config.contenders[0][0].train.learning_rate == 1e-4
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
             {"methods": {"fedavg": {"options": {"clip": -1}}}},
             r"methods.fedavg.options.clip: .*greater than 0 \(given: -1\)",
         ),
-        ({"methods": {"../up": {"method": "local"}}}, r"a row's name is a folder"),
+        ({"methods": {"../up": {"method": "local"}}}, r"a contender's name is a folder"),
         ({"train": {"local_steps": 3, "local_epochs": 1}}, r"train: give either local_steps or local_epochs"),
         ({"train": {"local_steps": 3, "rounds": 0}}, r"train.rounds: .* \(given: 0\)"),
         ({"train": {"local_steps": 3, "batch_size": 0}}, r"train.batch_size: must be at least 1, not 0"),
@@ -182,7 +182,7 @@ def test_yaml_that_means_something_else_is_refused(tmp_path: Path, text: str, se
 def test_a_merged_key_may_be_overridden(tmp_path: Path) -> None:
     text = "methods:\n  a: &a {method: fedavg, preset: }\n  b: {<<: *a, method: local}\n"
     (tmp_path / "c.yaml").write_text(text + yaml.safe_dump({k: v for k, v in BASE.items() if k != "methods"}))
-    assert [row[0].method for row in load_config(tmp_path / "c.yaml").rows] == ["fedavg", "local"]
+    assert [row[0].method for row in load_config(tmp_path / "c.yaml").contenders] == ["fedavg", "local"]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_unquoted_dates_are_split_bounds(tmp_path: Path, moment: object, text: o
 def test_integers_are_names_of_scenarios() -> None:
     data = {**TABULAR, "files": {0: "a.csv", 1: "b.csv"}, "scenario": None}
     config = parse_config({**BASE, "data": data, "train": {"local_steps": 1, "batch_size": {0: 128, "1": 64}}})
-    assert config.rows[0][0].train.batch_size == {"0": 128, "1": 64}
+    assert config.contenders[0][0].train.batch_size == {"0": 128, "1": 64}
     assert config.data.model_dump(mode="json")["files"] == {"0": "a.csv", "1": "b.csv"}
 
 
@@ -238,19 +238,19 @@ def test_an_empty_group_of_fine_tuning_is_on() -> None:
     rows = parse_config(
         {**BASE, "methods": {f"r{n}": {"method": "local", "fine_tune": s} for n, s in enumerate(settings)}}
     )
-    assert [row[0].fine_tune and row[0].fine_tune.rounds for row in rows.rows] == [15, 15, 2, None, None]
+    assert [row[0].fine_tune and row[0].fine_tune.rounds for row in rows.contenders] == [15, 15, 2, None, None]
 
 
 def test_a_grid_of_wide_mappings() -> None:
     sizes = [{f"scenario-{n}": number for n in range(40)} for number in (5, 6)]
     data = {"source": "synthetic", "scenarios": 40}
-    (row,) = parse_config({**BASE, "data": data, "tune": {"train.batch_size": [*sizes, 7]}}).rows
+    (row,) = parse_config({**BASE, "data": data, "tune": {"train.batch_size": [*sizes, 7]}}).contenders
     assert [candidate.train.batch_size for candidate in row] == [*sizes, 7]
     assert [candidate.candidate for candidate in row] == ["candidate-1", "candidate-2", "candidate-3"]
 
 
 def test_candidates_have_different_names() -> None:
-    (row,) = parse_config({**BASE, "tune": {"train.learning_rate": [0.1, 0.10000001]}}).rows
+    (row,) = parse_config({**BASE, "tune": {"train.learning_rate": [0.1, 0.10000001]}}).contenders
     assert [candidate.candidate for candidate in row] == ["candidate-1", "candidate-2"]
 
 
@@ -261,5 +261,5 @@ def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
     path.write_text(f"{data}\n{train}\nmethods: [local]\nname: x1e3\n")
     config = load_config(path)
     assert config.data.rows == 6000  # type: ignore[union-attr]
-    assert config.rows[0][0].train.learning_rate == 0.001
+    assert config.contenders[0][0].train.learning_rate == 0.001
     assert config.name == "x1e3"

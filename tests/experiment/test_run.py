@@ -1,36 +1,19 @@
-"""Whole runs: bits, resume after SIGKILL, what is in the run directory."""
+"""Whole runs: what is in the run directory, what is chosen, what is refused."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from experiment.small import CONFIG
 from msmtrec import UserError, run
 from msmtrec.experiment.run import Run
-
-CONFIG: dict[str, Any] = {
-    "name": "small",
-    "data": {"source": "synthetic", "scenarios": 3, "rows": [1500, 700, 1000], "users": 60, "items": 40},
-    "train": {"rounds": 3, "local_steps": 5, "batch_size": 64, "participation": 0.8},
-    "methods": {
-        "local": None,
-        "fedavg-all+ft": {"method": "fedavg-all", "fine_tune": {"rounds": 3, "patience": 2}},
-        "paper": {"method": "pf-msmtrec", "preset": "paper"},
-        "recommended": {"method": "pf-msmtrec"},
-        "pooled": None,
-    },
-    "seeds": 2,
-}
-
-
-def models(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.safetensors"))}
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +29,84 @@ def test_the_run_directory_holds_everything(finished: Run) -> None:
     assert environment["packages"]["torch"] == torch.__version__
     data = json.loads((folder / "data.json").read_text())
     assert data["shared"]["scenarios"]["scenario-1"]["rows"]["train"] == 490
-    assert {p.name for p in (folder / "rows").iterdir()} == set(CONFIG["methods"])
+    assert {p.name for p in (folder / "contenders").iterdir()} == set(CONFIG["methods"])
     for row in CONFIG["methods"]:
-        names = {p.name for p in (folder / "rows" / row).iterdir()}
+        names = {p.name for p in (folder / "contenders" / row).iterdir()}
         assert names == {"metrics.jsonl", "rounds.jsonl", "validation.json", "test.json", "scores.npz", "models"}
-        assert len(list((folder / "rows" / row / "models").iterdir())) == 6
+        assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
     assert Run.open(folder).results == finished.results
 
 
 def test_metrics_are_per_round_scenario_task_and_stage(finished: Run) -> None:
-    path = finished.folder / "rows" / "fedavg-all+ft" / "rounds.jsonl"
+    lines = [json.loads(x) for x in (finished.folder / "contenders/paper/metrics.jsonl").read_text().splitlines()]
+    after = [x for x in lines if x["stage"] == "after"]
+    assert len(after) == 3 * 2 * 3 * 2  # rounds, seeds, scenarios, tasks
+    assert {x["split"] for x in lines} == {"validation"}
+    assert {x["stage"] for x in lines} == {"before", "after"}
+    assert all(0 < x["positives"] < x["rows"] and 0 <= x["auc"] <= 1 and x["log_loss"] > 0 for x in lines)
+
+
+def test_rounds_hold_bytes_seconds_and_conflicts(finished: Run) -> None:
+    lines = [json.loads(x) for x in (finished.folder / "contenders/recommended/rounds.jsonl").read_text().splitlines()]
+    assert [x["round"] for x in lines] == [1, 2, 3]
+    for line in lines:
+        assert set(line["bytes_up"]) == {"expert.scenario", "tower", "shared-embedding", "touch counts", "mixtures"}
+        assert set(line["bytes_down"]) == {"expert.scenario", "tower", "shared-embedding"}
+        for seed, found in line["diagnostics"].items():
+            took_part = line["took_part"][seed]
+            assert np.shape(found["cosine"]) == (len(took_part),) * 2
+            assert 0 <= found["negative_pairs"] <= 1
+            assert list(found["beta/experts"]) == took_part
+            assert all(norm > 0 for norm in found["update_norms"].values())
+    assert not json.loads((finished.folder / "contenders/local/rounds.jsonl").read_text().splitlines()[0])["bytes_up"]
+
+
+def test_fine_tuning_rounds_travel_nothing(finished: Run) -> None:
+    path = finished.folder / "contenders" / "fedavg-all+ft" / "rounds.jsonl"
     tuned = [line for line in map(json.loads, path.read_text().splitlines()) if "fine-tune" in line["seconds"]]
     assert tuned
     assert all(line["round"] > 3 and line["bytes_up"] == {} and line["took_part"] == {} for line in tuned)
+
+
+def test_the_chosen_round_is_the_best_on_validation(finished: Run) -> None:
+    folder = finished.folder / "contenders/paper"
+    lines = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
+    for chosen in json.loads((folder / "validation.json").read_text()):
+        scores = {
+            r: np.mean(
+                [
+                    x["auc"]
+                    for x in lines
+                    if x["stage"] == "after"
+                    and x["round"] == r
+                    and x["scenario"] == chosen["scenario"]
+                    and x["seed"] == chosen["seed"]
+                ]
+            )
+            for r in (1, 2, 3)
+        }
+        assert chosen["round"] == max(scores, key=scores.__getitem__)
+        assert chosen["auc"] == pytest.approx(max(scores.values()))
+
+
+def test_tuning_chooses_on_validation_and_reads_test_rows_for_the_winner_only(tmp_path: Path) -> None:
+    grid = {"train.learning_rate": [1e-6, 1e-2]}
+    finished = run({**CONFIG, "methods": ["local", "fedavg"], "tune": grid}, out=tmp_path / "tuned")
+    assert finished.results.chosen == dict.fromkeys(("local", "fedavg"), "learning_rate=0.01")
+    tests = sorted(str(p.parent.relative_to(finished.folder)) for p in finished.folder.rglob("test.json"))
+    assert tests == ["contenders/fedavg/learning_rate=0.01", "contenders/local/learning_rate=0.01"]
+
+
+def test_a_directory_that_holds_something_else_is_left_alone(finished: Run, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"already holds a run; continue it with --resume"):
+        run(CONFIG, out=finished.folder)
+    other = {**CONFIG, "train": {**CONFIG["train"], "rounds": 4}}
+    with pytest.raises(UserError, match=r"another config \(differs in: methods.fedavg-all\+ft..train.rounds"):
+        run(other, out=finished.folder, resume=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write to the run directory"):
+        run(CONFIG, out=tmp_path / "file" / "run")
+    assert run({**CONFIG, "jobs": 2}, out=finished.folder, resume=True).results == finished.results
 
 
 def test_changed_logs_are_not_mixed_into_a_run(finished: Run, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from msmtrec.base.member import Member
-from msmtrec.config.parse import Row, parse_config
+from msmtrec.config.parse import Contender, parse_config
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
-from msmtrec.experiment import contender as row_module
+from msmtrec.experiment import contender as contender_module
 from msmtrec.federation.member import ClientState
 from msmtrec.federation.rounds import Plan, still_learning, taking_part
 from msmtrec.methods.base import Upload
@@ -21,22 +21,26 @@ from msmtrec.record.directory import read_json, read_lines
 from msmtrec.runtime.in_process import InProcess
 
 
-def one_row(method: str, rounds: int = 4, **train: Any) -> Row:
+def one_contender(method: str, rounds: int = 4, **train: Any) -> Contender:
     return parse_config(
         {
             "data": {"source": "synthetic"},
             "train": {"rounds": rounds, "local_steps": 3, "batch_size": 64, **train},
             "methods": {method: None},
         }
-    ).rows[0][0]
+    ).contenders[0][0]
 
 
 def run(
-    row: Row, data: EncodedData, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: type[InProcess] = InProcess
+    contender: Contender,
+    data: EncodedData,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[InProcess] = InProcess,
 ) -> list[int]:
     done: list[int] = []
-    monkeypatch.setattr(row_module, "InProcess", kind)
-    row_module.run_row(row, data, (0, 1), folder, lambda number, _total: done.append(number), 1)
+    monkeypatch.setattr(contender_module, "InProcess", kind)
+    contender_module.run_contender(contender, data, (0, 1), folder, lambda number, _total: done.append(number), 1)
     return done
 
 
@@ -61,13 +65,13 @@ def test_a_federation_ends_when_no_scenario_gets_better(
 ) -> None:
     # seed 0 is best in round 3; seed 1, minus .01 a round, in round 1
     monkeypatch.setattr(Rehearsed, "script", {1: 0.6, 2: 0.605, 3: 0.62})
-    row = one_row("fedavg", rounds=9, patience=patience, evaluate_before=False)
-    done = run(row, synthetic, tmp_path / "row", monkeypatch, Rehearsed)
-    lines = read_lines(tmp_path / "row" / "rounds.jsonl")
+    contender = one_contender("fedavg", rounds=9, patience=patience, evaluate_before=False)
+    done = run(contender, synthetic, tmp_path / "one", monkeypatch, Rehearsed)
+    lines = read_lines(tmp_path / "one" / "rounds.jsonl")
     for seed, last in ((0, seed_0), (1, seed_1)):
         assert [line["round"] for line in lines if str(seed) in line["took_part"]] == list(range(1, last + 1))
     assert done[-1] == 9  # the progress bar is full
-    chosen = {(c["seed"], c["round"]) for c in read_json(tmp_path / "row" / "validation.json")}
+    chosen = {(c["seed"], c["round"]) for c in read_json(tmp_path / "one" / "validation.json")}
     assert chosen == {(0, 3), (1, 1)}
 
 
@@ -77,9 +81,9 @@ def test_fine_tuning_is_counted_on_from_the_last_round_that_was_run(
     monkeypatch.setattr(Rehearsed, "script", {1: 0.6, 2: 0.61})
     raw = {"train": {"rounds": 9, "patience": 2, "local_steps": 2, "evaluate_before": False}, "seeds": 2}
     methods = {"fedavg": {"fine_tune": {"rounds": 2, "patience": 2}}}
-    row = parse_config({"data": {"source": "synthetic"}, "methods": methods, **raw}).rows[0][0]
-    done = run(row, synthetic, tmp_path / "row", monkeypatch, Rehearsed)
-    lines = read_lines(tmp_path / "row" / "rounds.jsonl")
+    contender = parse_config({"data": {"source": "synthetic"}, "methods": methods, **raw}).contenders[0][0]
+    done = run(contender, synthetic, tmp_path / "one", monkeypatch, Rehearsed)
+    lines = read_lines(tmp_path / "one" / "rounds.jsonl")
     assert [line["round"] for line in lines] == [1, 2, 3, 4, 5, 6]  # best in 2, patience 2, two of fine-tuning
     assert done == sorted(done)
     assert done[-1] == 11  # the bar: nine rounds and two
@@ -89,8 +93,8 @@ def test_a_round_without_an_auc_is_beaten_by_any_round_with_one(
     synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Rehearsed, "script", {1: torch.nan, 2: 0.6, 3: torch.nan, 4: 0.5})
-    run(one_row("fedavg", evaluate_before=False), synthetic, tmp_path / "row", monkeypatch, Rehearsed)
-    assert {c["round"] for c in read_json(tmp_path / "row" / "validation.json")} == {2}
+    run(one_contender("fedavg", evaluate_before=False), synthetic, tmp_path / "one", monkeypatch, Rehearsed)
+    assert {c["round"] for c in read_json(tmp_path / "one" / "validation.json")} == {2}
 
 
 def test_patience_looks_at_the_latest_best_round_of_any_scenario() -> None:
@@ -131,8 +135,8 @@ def test_a_refused_upload_costs_one_round_and_nothing_else(
     method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Poisoned, "snapshots", [])
-    run(one_row(method), synthetic, tmp_path / "row", monkeypatch, Poisoned)
-    rounds = read_lines(tmp_path / "row" / "rounds.jsonl")
+    run(one_contender(method), synthetic, tmp_path / "one", monkeypatch, Poisoned)
+    rounds = read_lines(tmp_path / "one" / "rounds.jsonl")
     refused = {line["round"]: line["diagnostics"]["0"]["rejected"] for line in rounds}
     assert [number for number, reasons in refused.items() if reasons] == [2]
     assert "scenario 'scenario-1' sent" in refused[2][0]
@@ -143,7 +147,7 @@ def test_a_refused_upload_costs_one_round_and_nothing_else(
     for before, after in Poisoned.snapshots:
         assert all(torch.equal(value, after.parameters[name]) for name, value in before.parameters.items())
         assert all(torch.equal(value, after.second[name]) for name, value in before.second.items())
-    metrics = read_lines(tmp_path / "row" / "metrics.jsonl")
+    metrics = read_lines(tmp_path / "one" / "metrics.jsonl")
     found = [m for m in metrics if m["scenario"] == "scenario-1" and m["stage"] == "after"]
     assert all(m["auc"] is not None for m in found)
 
@@ -152,11 +156,11 @@ def test_a_refused_upload_costs_one_round_and_nothing_else(
 def test_an_absent_scenario_sends_nothing_and_its_age_is_written_down(
     method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = one_row(method, rounds=6, participation=0.5)
-    run(row, synthetic, tmp_path / "row", monkeypatch)
+    contender = one_contender(method, rounds=6, participation=0.5)
+    run(contender, synthetic, tmp_path / "one", monkeypatch)
     plan = Plan((0, 1), synthetic.scenarios, 6, participation=0.5)
     absent = 0
-    for line in read_lines(tmp_path / "row" / "rounds.jsonl"):
+    for line in read_lines(tmp_path / "one" / "rounds.jsonl"):
         there = [m.scenario for m in taking_part(plan, (0,), line["round"]) if m.seed == 0]
         assert line["took_part"]["0"] == there
         absent += len(synthetic.scenarios) - len(there)
@@ -192,6 +196,6 @@ def test_an_absent_scenario_does_not_change_at_all(
     method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Watched, "compared", [])
-    run(one_row(method, rounds=5, participation=0.5), synthetic, tmp_path / "row", monkeypatch, Watched)
+    run(one_contender(method, rounds=5, participation=0.5), synthetic, tmp_path / "one", monkeypatch, Watched)
     assert len(Watched.compared) > 5
     assert all(Watched.compared)

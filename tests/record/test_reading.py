@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from msmtrec.record.reading import RowRecord, mean_of_seeds
+from msmtrec.record.reading import ContenderRecord, mean_of_seeds
 
 
 def test_a_seed_that_has_ended_keeps_its_last_value() -> None:
@@ -24,5 +24,5 @@ def test_a_curve_is_one_scenarios_and_tasks_after_aggregation() -> None:
         {**line, "round": 3, "auc": 0.6, "stage": "fine-tune"},
         {**line, "round": 1, "auc": 0.1, "task": "buy"},
     ]
-    rounds, mean = RowRecord("row", metrics, [], []).curve("a", "click")
+    rounds, mean = ContenderRecord("row", metrics, [], []).curve("a", "click")
     assert (rounds.tolist(), mean.tolist()) == ([1.0, 3.0], [0.5, 0.6])

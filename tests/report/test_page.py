@@ -89,14 +89,14 @@ def test_it_can_be_written_again_from_the_directory_alone(folder: Path) -> None:
 
 def test_listening_rows(folder: Path) -> None:
     record = read_run(folder)
-    held_out = listening(record.rows["recommended"], record.scenarios)
-    hyper = listening(record.rows["paper"], record.scenarios)
+    held_out = listening(record.contenders["recommended"], record.scenarios)
+    hyper = listening(record.contenders["paper"], record.scenarios)
     assert held_out is not None
     assert hyper is not None
     assert held_out.shape == (3, 3)
     assert (np.diag(hyper) > 1).all()  # its own update in full, and a share of U
-    assert listening(record.rows["local"], record.scenarios) is None
-    cosine = conflicts(record.rows["paper"], record.scenarios)
+    assert listening(record.contenders["local"], record.scenarios) is None
+    cosine = conflicts(record.contenders["paper"], record.scenarios)
     assert cosine is not None
     assert np.allclose(np.diag(cosine), 1)
 

@@ -193,7 +193,7 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     warnings = [
         *loaded.data.cautions(),
         *(outside(shared) if shared else ()),
-        *unknown_batches(chain(*loaded.rows), encoded.scenarios),
+        *unknown_batches(chain(*loaded.contenders), encoded.scenarios),
     ]
     found += [f"[bold yellow]warning:[/] {escape(sentence)}" for sentence in warnings]
     for sentence in found:

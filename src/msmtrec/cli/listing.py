@@ -14,7 +14,7 @@ list_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="
 
 @list_app.command("methods")
 def list_methods() -> None:
-    """Federated methods and reference rows.
+    """Federated methods and reference contenders.
 
     Example: `msmtrec list methods`
     """
@@ -81,6 +81,6 @@ def list_settings() -> None:
         table.add_section()
     out.print(table)
     out.print(
-        "[dim]fine_tune and options belong to a row, as in methods.ROW.options.clip;"
+        "[dim]fine_tune and options belong to a contender, as in methods.CONTENDER.options.clip;"
         " the rest of data.* is in docs/own-logs.md[/]"
     )

@@ -57,7 +57,7 @@ def train(
 
 @app.command()
 def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
-    """Reference rows and PF-MSMTrec on real logs, in about four minutes.
+    """Reference contenders and PF-MSMTrec on real logs, in about four minutes.
 
     Example: `msmtrec demo --out runs/demo`
     """
@@ -103,11 +103,11 @@ def _run(config: Any, folder: Path | None, resume: bool) -> None:
     )
     with Progress(*columns, console=err) as bar:
         whole = bar.add_task("[bold]all rounds", total=None)
-        rows = {name: bar.add_task(name, total=total, visible=False) for name, total in _rounds(config).items()}
+        contenders = {name: bar.add_task(name, total=total, visible=False) for name, total in _rounds(config).items()}
         bar.update(whole, total=sum(_rounds(config).values()))
 
-        def progress(row: str, done: int, total: int) -> None:
-            bar.update(rows[row], completed=done, total=total, visible=done < total)
+        def progress(contender: str, done: int, total: int) -> None:
+            bar.update(contenders[contender], completed=done, total=total, visible=done < total)
             bar.update(whole, completed=sum(task.completed for task in bar.tasks if task.id != whole))
 
         try:
@@ -131,10 +131,10 @@ def _run(config: Any, folder: Path | None, resume: bool) -> None:
 
 def _rounds(config: Any) -> dict[str, int]:
     return {
-        f"{row.name}/{row.candidate}" if row.candidate else row.name: row.train.rounds
-        + (row.fine_tune.rounds if row.fine_tune else 0)
-        for candidates in config.rows
-        for row in candidates
+        f"{contender.name}/{contender.candidate}" if contender.candidate else contender.name: contender.train.rounds
+        + (contender.fine_tune.rounds if contender.fine_tune else 0)
+        for candidates in config.contenders
+        for contender in candidates
     }
 
 

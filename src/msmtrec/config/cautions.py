@@ -5,34 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from msmtrec.base.roles import Role
-from msmtrec.config.parse import Config, Row
+from msmtrec.config.parse import Config, Contender
 from msmtrec.data.table import EncodedData
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
-    """Sentences, in which rows that share one are named together.
+    """Sentences, in which contenders that share one are named together.
 
     Args:
-        data: row name -> the rows it trains on.
+        data: contender name -> the rows it trains on.
     """
     found: dict[str, list[str]] = {}
-    for candidates in config.rows:
-        row = candidates[0]
-        for sentence in _of_row(row, data[row.name]):
-            found.setdefault(sentence, []).append(row.name)
-    sentences = [*config.data.cautions(), *(f"{', '.join(rows)}: {sentence}" for sentence, rows in found.items())]
+    for candidates in config.contenders:
+        contender = candidates[0]
+        for sentence in _of_contender(contender, data[contender.name]):
+            found.setdefault(sentence, []).append(contender.name)
+    sentences = [
+        *config.data.cautions(),
+        *(f"{', '.join(contenders)}: {sentence}" for sentence, contenders in found.items()),
+    ]
     if len(config.seeds) == 1:
         sentences.append("one seed: no spread over seeds and no test; set seeds to 3 or more")
     return tuple(sentences)
 
 
-def _of_row(row: Row, data: EncodedData) -> Iterator[str]:
-    for settings in (row.settings, row.model, row.train):
+def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
+    for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
-    roles = row.settings.build(row.model.build(data.layout).declare()).policies()
+    roles = contender.settings.build(contender.model.build(data.layout).declare()).policies()
     if roles and len(data.scenarios) == 1:
         yield "with one scenario there is nobody to learn from; this is local training"
-    sizes = row.train.batch_size
+    sizes = contender.train.batch_size
     if isinstance(sizes, dict):
         for name, table in data.tables.items():
             rows, asked = len(table.splits["train"]), sizes.get(name, 0)

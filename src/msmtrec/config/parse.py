@@ -43,7 +43,7 @@ MODELS: dict[str, type[MMoESettings]] = {"mmoe": MMoESettings}
 
 
 @dataclass(frozen=True)
-class Row:
+class Contender:
     """One candidate for a column of the result table: a method with everything resolved.
 
     Args:
@@ -80,14 +80,14 @@ class Config:
     """A whole experiment.
 
     Args:
-        rows: the table's columns; each is a tuple of candidates, among which validation chooses.
+        contenders: the table's columns; each is a tuple of candidates, among which validation chooses.
         seeds: one federation each.
-        jobs: how many rows train at the same time, each in a process with one thread.
+        jobs: how many contenders train at the same time, each in a process with one thread.
     """
 
     name: str
     data: Source
-    rows: tuple[tuple[Row, ...], ...]
+    contenders: tuple[tuple[Contender, ...], ...]
     seeds: tuple[int, ...]
     jobs: int
 
@@ -96,14 +96,16 @@ class Config:
         return {
             "name": self.name,
             "data": self.data.model_dump(mode="json"),
-            "methods": {row[0].name: {r.candidate: r.as_dict() for r in row} for row in self.rows},
+            "methods": {
+                contender[0].name: {r.candidate: r.as_dict() for r in contender} for contender in self.contenders
+            },
             "seeds": list(self.seeds),
             "jobs": self.jobs,
         }
 
 
 _KEYS = ("name", "data", "model", "train", "methods", "tune", "seeds", "jobs")
-_ROW_KEYS = ("method", "preset", "options", "model", "train", "fine_tune")
+_CONTENDER_KEYS = ("method", "preset", "options", "model", "train", "fine_tune")
 _LONGEST = 100
 """Characters of a candidate's name, which is a folder."""
 
@@ -121,7 +123,7 @@ def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
 
 
 def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Config:
-    """Check a mapping and resolve every row.
+    """Check a mapping and resolve every contender.
 
     Raises:
         UserError: naming the key.
@@ -131,20 +133,20 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         if not raw.get(needed):
             raise UserError(f"the config has no '{needed}'; see configs/ for examples")
     data = _parse_data(group(raw["data"], "data"))
-    rows = tuple(_candidates(name, row, raw) for name, row in _parse_methods(raw["methods"]).items())
+    contenders = tuple(_candidates(name, contender, raw) for name, contender in _parse_methods(raw["methods"]).items())
     if isinstance(data, Synthetic | OwnLogs) and (names := data.scenario_names()):
-        for sentence in unknown_batches((row for candidates in rows for row in candidates), names):
+        for sentence in unknown_batches((contender for candidates in contenders for contender in candidates), names):
             raise UserError(sentence)
     jobs = raw.get("jobs", 1)
     if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
         raise UserError(f"jobs must be a count of processes, at least 1, not {shown(jobs)}")
-    return Config(str(raw.get("name", default_name)), data, rows, _parse_seeds(raw.get("seeds", 3)), jobs)
+    return Config(str(raw.get("name", default_name)), data, contenders, _parse_seeds(raw.get("seeds", 3)), jobs)
 
 
-def unknown_batches(rows: Iterable[Row], scenarios: Iterable[str]) -> Iterator[str]:
+def unknown_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -> Iterator[str]:
     """A sentence for every scenario that a batch size is given for and that does not exist."""
     valid = tuple(scenarios)
-    sizes = [row.train.batch_size for row in rows]
+    sizes = [contender.train.batch_size for contender in contenders]
     for name in dict.fromkeys(name for size in sizes if isinstance(size, dict) for name in size):
         if name not in valid:
             yield f"train.batch_size: there is no scenario '{name}'; {nearest(name, valid)}"
@@ -155,13 +157,13 @@ def _parse_data(raw: Mapping[str, Any]) -> Source:
 
 
 def _parse_methods(raw: Any) -> dict[str, dict[str, Any]]:
-    """Row name -> its settings; a plain list names rows without any."""
+    """Contender name -> its settings; a plain list names contenders without any."""
     if not isinstance(raw, list):
         try:
             named = by_name(group(raw, "methods"))
         except ValueError as error:
             raise UserError(f"methods: {error}") from error
-        return {str(name): optional_group(row, f"methods.{name}") for name, row in named.items()}
+        return {str(name): optional_group(contender, f"methods.{name}") for name, contender in named.items()}
     for place, name in enumerate(raw):
         if not isinstance(name, str):
             raise UserError(
@@ -185,7 +187,7 @@ def _parse_seeds(raw: Any) -> tuple[int, ...]:
 
 
 def _parse_tune(raw: Any) -> dict[str, dict[str, Any]]:
-    """The grid: candidate's name -> overrides, the same for every row; without tuning one candidate without a name."""
+    """The grid: candidate's name -> overrides, alike for every contender; without it one candidate without a name."""
     grid = optional_group(raw, "tune")
     for key, values in grid.items():
         if not isinstance(values, list) or not values:
@@ -195,7 +197,7 @@ def _parse_tune(raw: Any) -> dict[str, dict[str, Any]]:
                 raise UserError(f"tune.{key} lists {shown(value)} twice; remove one")
         if str(key).partition(".")[0] not in ("train", "model"):
             hint = nearest(str(key), ("train.learning_rate",))
-            raise UserError(f"tune.{key}: only train.* and model.* exist in every row; {hint}")
+            raise UserError(f"tune.{key}: only train.* and model.* exist in every contender; {hint}")
     choices = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     return dict(zip(_labels(choices), choices, strict=True))
 
@@ -212,21 +214,21 @@ def _labels(choices: list[dict[str, Any]]) -> list[str]:
     return [f"candidate-{number}" for number in range(1, len(choices) + 1)]
 
 
-def _candidates(name: str, raw: Mapping[str, Any], whole: Mapping[str, Any]) -> tuple[Row, ...]:
+def _candidates(name: str, raw: Mapping[str, Any], whole: Mapping[str, Any]) -> tuple[Contender, ...]:
     if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
-        raise UserError(f"methods.{name}: a row's name is a folder; use letters, digits, '.', '_', '+' and '-'")
-    rows = []
+        raise UserError(f"methods.{name}: a contender's name is a folder; use letters, digits, '.', '_', '+' and '-'")
+    contenders = []
     for label, choice in _parse_tune(whole.get("tune")).items():
         own = deepcopy(dict(raw))
         for key, value in choice.items():
             set_value(own, key, deepcopy(value), f"tune.{key}")
-        rows.append(_parse_row(name, own, whole, label))
-    return tuple(rows)
+        contenders.append(_parse_contender(name, own, whole, label))
+    return tuple(contenders)
 
 
-def _parse_row(name: str, raw: dict[str, Any], whole: Mapping[str, Any], candidate: str) -> Row:
+def _parse_contender(name: str, raw: dict[str, Any], whole: Mapping[str, Any], candidate: str) -> Contender:
     place = f"methods.{name}"
-    known(raw, _ROW_KEYS, place)
+    known(raw, _CONTENDER_KEYS, place)
     method = one_of(raw.get("method", name), METHODS, f"{place}.method")
     entry, preset = METHODS[method], raw.get("preset")
     if preset is not None:
@@ -244,7 +246,7 @@ def _parse_row(name: str, raw: dict[str, Any], whole: Mapping[str, Any], candida
     own = optional_group(raw.get("train"), f"{place}.train")
     if "local_steps" in own or "local_epochs" in own:
         train = {k: v for k, v in train.items() if k not in ("local_steps", "local_epochs")}
-    return Row(
+    return Contender(
         name,
         candidate,
         method,

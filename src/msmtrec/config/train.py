@@ -16,7 +16,7 @@ class FineTune(Settings):
     Args:
         rounds: at most this many times `local_steps`, with a validation after each.
         patience: stop a scenario after so many of them without a better validation AUC.
-        learning_rate: None keeps the row's.
+        learning_rate: None keeps the contender's.
     """
 
     rounds: int = Field(15, ge=1)

@@ -1,4 +1,4 @@
-"""One row of an experiment, start to end: set up or resume, federate, fine-tune, read the test rows once."""
+"""One contender of an experiment, start to end: set up or resume, federate, fine-tune, read the test rows once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from safetensors.torch import load_file, save_file
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
-from msmtrec.config.parse import Row
+from msmtrec.config.parse import Contender
 from msmtrec.config.train import TrainSettings
 from msmtrec.data.logs import POOLED
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, measure
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
-from msmtrec.federation.finetune import Tuning, fine_tune
+from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.member import ClientState
 from msmtrec.federation.rounds import Plan, federate
 from msmtrec.federation.server import ServerState
@@ -36,24 +36,26 @@ Progress = Callable[[int, int], None]
 """(rounds done, rounds in all)"""
 
 
-def run_row(
-    row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
+def run_contender(
+    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
 ) -> None:
-    """Train one row and write its folder; a finished row is left alone, an interrupted one continued.
+    """Train one contender and write its folder; a finished contender is left alone, an interrupted one continued.
 
-    `threads` are those of a row that does not set its own. Reads training and validation rows only. `validation.json`
-    is written last and marks the row as finished.
+    `threads` are those of a contender that does not set its own. Reads training and validation rows only.
+    `validation.json` is written last and marks the contender as finished.
     """
     if not (folder / "validation.json").exists():
         with writing(folder):
-            _train(row, data, seeds, folder, progress, threads)
+            _train(contender, data, seeds, folder, progress, threads)
 
 
-def _train(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int) -> None:
-    train = row.train
+def _train(
+    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
+) -> None:
+    train = contender.train
     torch.set_num_threads(train.threads or threads)
-    model = row.model.build(data.layout)
-    method = row.settings.build(model.declare())
+    model = contender.model.build(data.layout)
+    method = contender.settings.build(model.declare())
     dtype = torch.float32 if train.dtype == "float32" else torch.float64
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
     batches = batch_sizes(train, data)
@@ -86,7 +88,7 @@ def _train(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, pr
         saved.best if saved else {},
         saved.round if saved else 0,
     )
-    journal = RowJournal(folder, clients, saved.journal if saved else {})
+    journal = ContenderJournal(folder, clients, saved.journal if saved else {})
     plan = Plan(
         seeds,
         data.scenarios,
@@ -96,7 +98,7 @@ def _train(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, pr
         train.evaluate_before,
         train.patience,
     )
-    total = train.rounds + (row.fine_tune.rounds if row.fine_tune else 0)
+    total = train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
     federate(
         plan,
         method,
@@ -107,11 +109,13 @@ def _train(row: Row, data: EncodedData, seeds: tuple[int, ...], folder: Path, pr
         clients.rounds_done + 1,
         lambda done: progress(done, total),
     )
-    if row.fine_tune:
-        rate = row.fine_tune.learning_rate or train.learning_rate
-        tuning = Tuning(row.fine_tune.rounds, row.fine_tune.patience, Optimiser(rate, train.weight_decay))
+    if contender.fine_tune:
+        rate = contender.fine_tune.learning_rate or train.learning_rate
+        local = FineTuning(
+            contender.fine_tune.rounds, contender.fine_tune.patience, Optimiser(rate, train.weight_decay)
+        )
         last = clients.rounds_done
-        fine_tune(clients, members, tuning, last, journal, lambda done: progress(train.rounds + done - last, total))
+        fine_tune(clients, members, local, last, journal, lambda done: progress(train.rounds + done - last, total))
     journal.finish()
     _save_models(clients, members, folder)
 
@@ -121,8 +125,8 @@ def _with_anchors(state: ClientState, penalties: Mapping[Any, float], roles: Map
     return ClientState(state.parameters, state.first, state.second, anchors=anchors)
 
 
-class RowJournal:
-    """Implements `rounds.Journal` in a row's folder."""
+class ContenderJournal:
+    """Implements `rounds.Journal` in a contender's folder."""
 
     def __init__(self, folder: Path, clients: InProcess, lengths: Mapping[str, int]) -> None:
         self.folder, self.clients = folder, clients
@@ -174,11 +178,11 @@ def model_file(folder: Path, scenario: str, seed: int) -> Path:
     return folder / "models" / f"{quote(scenario, safe='')}-seed{seed}.safetensors"
 
 
-def read_test_rows(row: Row, data: EncodedData, folder: Path) -> None:
+def read_test_rows(contender: Contender, data: EncodedData, folder: Path) -> None:
     """The only place that touches test rows: metrics and scores of the chosen models, once."""
     if (folder / "test.json").exists():
         return
-    model = row.model.build(data.layout)
+    model = contender.model.build(data.layout)
     records: list[dict[str, Any]] = []
     scores: dict[str, Any] = {}
     owners = {name: table for table in data.tables.values() for name in table.parts["test"]}

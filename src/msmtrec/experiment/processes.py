@@ -1,4 +1,4 @@
-"""Rows side by side, one process each, as many as asked for."""
+"""Contenders side by side, one process each, as many as asked for."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from typing import Any
 import torch
 
 from msmtrec.base.errors import UserError
-from msmtrec.config.parse import Row
+from msmtrec.config.parse import Contender
 from msmtrec.data.table import EncodedData
-from msmtrec.experiment.contender import run_row
+from msmtrec.experiment.contender import run_contender
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class RowTask:
-    """One row and where it goes."""
+class ContenderTask:
+    """One contender and where it goes."""
 
-    row: Row
+    contender: Contender
     data: EncodedData
     seeds: tuple[int, ...]
     folder: Path
 
     @property
     def name(self) -> str:
-        return f"{self.row.name}/{self.row.candidate}" if self.row.candidate else self.row.name
+        return f"{self.contender.name}/{self.contender.candidate}" if self.contender.candidate else self.contender.name
 
 
-def run_tasks(tasks: list[RowTask], jobs: int, threads: int, progress: Progress) -> None:
-    """Run all rows.
+def run_tasks(tasks: list[ContenderTask], jobs: int, threads: int, progress: Progress) -> None:
+    """Run all contenders.
 
-    With `jobs` = 1 they run here, one after the other, else each in a process of its own. `threads` are those of a row
-    that does not set its own.
+    With `jobs` = 1 they run here, one after the other, else each in a process of its own. `threads` are those of a
+    contender that does not set its own.
 
     Raises:
-        UserError: as the row raised it; the other rows are stopped and can be resumed.
+        UserError: as the contender raised it; the others are stopped and can be resumed.
     """
     if jobs == 1:
         before = torch.get_num_threads()
         for task in tasks:
-            run_row(task.row, task.data, task.seeds, task.folder, _named(progress, task.name), threads)
+            run_contender(task.contender, task.data, task.seeds, task.folder, _named(progress, task.name), threads)
         torch.set_num_threads(before)
         return
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
-    running: dict[Connection, tuple[RowTask, SpawnProcess]] = {}
+    running: dict[Connection, tuple[ContenderTask, SpawnProcess]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -73,7 +73,7 @@ def run_tasks(tasks: list[RowTask], jobs: int, threads: int, progress: Progress)
                 except EOFError:
                     process.join()
                     raise UserError(
-                        f"the process of row '{task.row.name}' ended with exit code {process.exitcode}"
+                        f"the process of contender '{task.contender.name}' ended with exit code {process.exitcode}"
                         " (out of memory?); continue with --resume, or with jobs: 1"
                     ) from None
                 if kind == "progress":
@@ -84,7 +84,7 @@ def run_tasks(tasks: list[RowTask], jobs: int, threads: int, progress: Progress)
                 if kind == "user error":
                     raise UserError(content)
                 if kind == "error":
-                    raise RuntimeError(f"row '{task.row.name}' failed:\n{content}")
+                    raise RuntimeError(f"contender '{task.contender.name}' failed:\n{content}")
     finally:
         for _, process in running.values():
             process.terminate()
@@ -107,12 +107,12 @@ def _start(process: SpawnProcess) -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def _work(task: RowTask, threads: int, sender: Connection) -> None:
+def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     _end_with_parent()
     message: tuple[str, Any] = ("done", None)
     try:
-        run_row(
-            task.row,
+        run_contender(
+            task.contender,
             task.data,
             task.seeds,
             task.folder,
@@ -127,7 +127,7 @@ def _work(task: RowTask, threads: int, sender: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    """A killed parent must not leave a row writing behind the back of a resumed run."""
+    """A killed parent must not leave a contender writing behind the back of a resumed run."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -18,18 +18,18 @@ import torch
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import cache_directory
 from msmtrec.config.cautions import cautions
-from msmtrec.config.parse import Config, Row, load_config, parse_config
+from msmtrec.config.parse import Config, Contender, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.contender import read_test_rows
-from msmtrec.experiment.processes import RowTask, run_tasks
+from msmtrec.experiment.processes import ContenderTask, run_tasks
 from msmtrec.record import directory
 from msmtrec.record.results import Results, summarise
 from msmtrec.report.page import write_report
 
 Progress = Callable[[str, int, int], None]
-"""(row, rounds done, rounds in all); a tuned row is named row/candidate"""
+"""(contender, rounds done, rounds in all); a tuned contender is named contender/candidate"""
 _PACKAGES = ("msmtrec", "torch", "numpy", "scipy", "polars", "safetensors")
 
 
@@ -56,11 +56,11 @@ def run(
     *,
     out: Path | str | None = None,
     resume: bool = False,
-    progress: Progress = lambda _row, _done, _total: None,
+    progress: Progress = lambda _contender, _done, _total: None,
     status: Callable[[str], None] = lambda _: None,
     caution: Callable[[str], None] = lambda text: warnings.warn(text, UserWarning, stacklevel=3),
 ) -> Run:
-    """Train every row of a config on every seed, choose on validation, read the test rows once, compare.
+    """Train every contender of a config on every seed, choose on validation, read the test rows once, compare.
 
     Args:
         config: a Config, a YAML file, or a mapping of the same form.
@@ -82,11 +82,16 @@ def run(
         threads = _threads(folder, config)
         directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads))
         tasks = [
-            RowTask(row, data[_variant(row)], config.seeds, directory.row_folder(folder, row.name, row.candidate))
-            for candidates in config.rows
-            for row in candidates
+            ContenderTask(
+                contender,
+                data[_variant(contender)],
+                config.seeds,
+                directory.contender_folder(folder, contender.name, contender.candidate),
+            )
+            for candidates in config.contenders
+            for contender in candidates
         ]
-        notes = cautions(config, {row[0].name: data[_variant(row[0])] for row in config.rows})
+        notes = cautions(config, {contender[0].name: data[_variant(contender[0])] for contender in config.contenders})
         for note in notes:
             caution(note)
         status("training")
@@ -95,12 +100,12 @@ def run(
         chosen = choose(tasks)
         with directory.writing(folder):
             for task in chosen.values():
-                read_test_rows(task.row, task.data, task.folder)
+                read_test_rows(task.contender, task.data, task.folder)
             results = summarise(
                 config.name,
                 {name: task.folder for name, task in chosen.items()},
                 next(iter(data.values())).schema.task_names,
-                {name: task.row.candidate for name, task in chosen.items()},
+                {name: task.contender.candidate for name, task in chosen.items()},
                 notes,
             )
             directory.write_json(folder / directory.RESULTS, results.as_dict())
@@ -114,34 +119,36 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
 
 
-def choose(tasks: list[RowTask]) -> dict[str, RowTask]:
-    """Each row's candidate with the highest mean validation AUC over scenarios and seeds; the first of equals."""
-    best: dict[str, tuple[float, RowTask]] = {}
+def choose(tasks: list[ContenderTask]) -> dict[str, ContenderTask]:
+    """Each contender's candidate with the highest mean validation AUC over scenarios and seeds; the first of equals."""
+    best: dict[str, tuple[float, ContenderTask]] = {}
     for task in tasks:
         found = directory.read_json(task.folder / "validation.json")
         score = sum(entry["auc"] for entry in found) / len(found)
-        if task.row.name not in best or score > best[task.row.name][0]:
-            best[task.row.name] = score, task
+        if task.contender.name not in best or score > best[task.contender.name][0]:
+            best[task.contender.name] = score, task
     return {name: task for name, (_, task) in best.items()}
 
 
-def _variant(row: Row) -> str:
-    """How a row sees the data: pooled, with shared id spaces, or all private."""
-    if row.entry.pooled:
+def _variant(contender: Contender) -> str:
+    """How a contender sees the data: pooled, with shared id spaces, or all private."""
+    if contender.entry.pooled:
         return "pooled"
-    return "shared" if row.settings.shares_embeddings else "private"
+    return "shared" if contender.settings.shares_embeddings else "private"
 
 
 def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
-    rows = [row for candidates in config.rows for row in candidates]
-    for row in rows:
-        if row.entry.pooled and row.fine_tune:
-            raise UserError(f"methods.{row.name}: a pooled model has no scenario to fine-tune to; remove fine_tune")
-    wanted = dict.fromkeys(_variant(row) for row in rows)
+    contenders = [contender for candidates in config.contenders for contender in candidates]
+    for contender in contenders:
+        if contender.entry.pooled and contender.fine_tune:
+            raise UserError(
+                f"methods.{contender.name}: a pooled model has no scenario to fine-tune to; remove fine_tune"
+            )
+    wanted = dict.fromkeys(_variant(contender) for contender in contenders)
     if "shared" in wanted and not any(f.shared for f in logs.schema.features):
         raise UserError(
-            f"{logs.origin}: no field is declared shared, but a row shares embeddings;"
-            " declare 'shared' for the fields that scenarios have in common, or remove the row"
+            f"{logs.origin}: no field is declared shared, but a contender shares embeddings;"
+            " declare 'shared' for the fields that scenarios have in common, or remove the contender"
         )
     variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in wanted}
     return encode_all(logs, variants, cache=cache_directory())
@@ -183,7 +190,7 @@ def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]
 
 
 def _threads(folder: Path, config: Config) -> int:
-    """Of a row that does not set its own: one with several jobs. A resumed run keeps its number, whatever the jobs."""
+    """Of a contender that does not set its own: one with several jobs. A resumed run keeps its number."""
     if (folder / directory.ENVIRONMENT).exists():
         return int(directory.read_json(folder / directory.ENVIRONMENT)["threads"])
     return 1 if config.jobs > 1 else torch.get_num_threads()

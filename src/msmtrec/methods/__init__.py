@@ -19,7 +19,7 @@ class Entry:
         defaults: options this name fixes as defaults.
         presets: preset name -> options.
         pooled: trains one model on all scenarios' rows (no privacy; a reference only).
-        template: whether experts use the parameter template unless the row says otherwise.
+        template: whether experts use the parameter template unless the contender says otherwise.
         about: one line for `msmtrec list methods`.
     """
 

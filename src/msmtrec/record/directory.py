@@ -1,8 +1,9 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
 config.yaml · environment.json · data.json · results.json · report.html
-rows/<row>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json · models/<scenario>-seed<n>.safetensors ·
-checkpoint/ while training; and for the chosen candidate only: test.json · scores.npz
+contenders/<name>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
+models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
+test.json · scores.npz
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def discarded_if_empty(folder: Path) -> Iterator[None]:
     try:
         yield
     except UserError:
-        if not (folder / "rows").exists():
+        if not (folder / "contenders").exists():
             for name in (CONFIG, ENVIRONMENT, DATA, ".lock"):
                 (folder / name).unlink(missing_ok=True)
             if not any(folder.iterdir()):
@@ -151,9 +152,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def row_folder(run: Path, row: str, candidate: str = "") -> Path:
-    """Where a row's candidate is; without tuning there is one and it has no name."""
-    return run / "rows" / row / candidate if candidate else run / "rows" / row
+def contender_folder(run: Path, contender: str, candidate: str = "") -> Path:
+    """Where a contender's candidate is; without tuning there is one and it has no name."""
+    return run / "contenders" / contender / candidate if candidate else run / "contenders" / contender
 
 
 class Lines:

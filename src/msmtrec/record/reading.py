@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class RowRecord:
-    """What one row's chosen candidate wrote down.
+class ContenderRecord:
+    """What one contender's chosen candidate wrote down.
 
     Args:
         metrics, rounds: JSON lines; chosen: the best round per seed and scenario.
@@ -53,7 +53,7 @@ class RunRecord:
     """A whole run."""
 
     results: Results
-    rows: dict[str, RowRecord]
+    contenders: dict[str, ContenderRecord]
     environment: dict[str, Any]
     data: dict[str, Any]
     config_text: str
@@ -72,10 +72,10 @@ def read_run(folder: Path) -> RunRecord:
     UserError: the folder is no finished run.
     """
     results = Results.from_dict(directory.read_json(folder / directory.RESULTS))
-    rows = {}
+    contenders = {}
     for name in results.cells:
-        place = directory.row_folder(folder, name, results.chosen.get(name, ""))
-        rows[name] = RowRecord(
+        place = directory.contender_folder(folder, name, results.chosen.get(name, ""))
+        contenders[name] = ContenderRecord(
             name,
             directory.read_lines(place / "metrics.jsonl"),
             directory.read_lines(place / "rounds.jsonl"),
@@ -83,7 +83,7 @@ def read_run(folder: Path) -> RunRecord:
         )
     return RunRecord(
         results,
-        rows,
+        contenders,
         directory.read_json(folder / directory.ENVIRONMENT),
         directory.read_json(folder / directory.DATA),
         (folder / directory.CONFIG).read_text(),
@@ -101,10 +101,10 @@ def mean_of_seeds(found: Mapping[int, Mapping[int, float]]) -> tuple[Array, Arra
     return np.array(rounds, float), np.where(known, table, 0).sum(0) / np.maximum(known.sum(0), 1)
 
 
-def conflicts(row: RowRecord, scenarios: list[str]) -> Array | None:
+def conflicts(contender: ContenderRecord, scenarios: list[str]) -> Array | None:
     """[N, N] mean cosine between the scenarios' expert updates over rounds and seeds; None without such figures."""
     total, count = (np.zeros((len(scenarios), len(scenarios))) for _ in range(2))
-    for _, found in row.diagnostics():
+    for _, found in contender.diagnostics():
         if "cosine" in found:
             at = np.ix_(*[[scenarios.index(s) for s in found["scenarios"]]] * 2)
             total[at] += found["cosine"]
@@ -114,14 +114,14 @@ def conflicts(row: RowRecord, scenarios: list[str]) -> Array | None:
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def listening(row: RowRecord, scenarios: list[str]) -> Array | None:
+def listening(contender: ContenderRecord, scenarios: list[str]) -> Array | None:
     """[N, N] how much of scenario m's expert update is in what scenario n holds after the round, rounds' mean.
 
     held-out: (1 - beta_n) [n = m] + beta_n u_m; hyper: [n = m] + alpha_n u_m; uniform: u_m; u are the coefficients of
     the coordinated update.
     """
     total, count = (np.zeros((len(scenarios), len(scenarios))) for _ in range(2))
-    for _, found in row.diagnostics():
+    for _, found in contender.diagnostics():
         if "coefficients" not in found:
             continue
         names = found["scenarios"]
@@ -142,11 +142,11 @@ def listening(row: RowRecord, scenarios: list[str]) -> Array | None:
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def personalisation(row: RowRecord, scenarios: list[str]) -> tuple[str, Array, Array] | None:
+def personalisation(contender: ContenderRecord, scenarios: list[str]) -> tuple[str, Array, Array] | None:
     """(beta or alpha, rounds [R], values [N, R]): how much each scenario takes of the common part, mean over seeds."""
     for symbol, key in (("β", "beta/experts"), ("α", "alpha/experts")):
         found: dict[str, dict[int, dict[int, float]]] = {scenario: {} for scenario in scenarios}
-        for record in row.rounds:
+        for record in contender.rounds:
             for seed, diagnostics in record["diagnostics"].items():
                 for scenario, values in (diagnostics.get(key) or {}).items():
                     found[scenario].setdefault(seed, {})[record["round"]] = float(np.mean(values))

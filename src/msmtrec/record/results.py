@@ -1,4 +1,4 @@
-"""From the rows' test files to one table: mean AUC ± sd over seeds, tests against Local."""
+"""From the contenders' test files to one table: mean AUC ± sd over seeds, tests against Local."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Cell:
-    """One row × scenario × task.
+    """One contender × scenario × task.
 
     Args:
         auc: test AUC per seed, None where one class only.
@@ -53,7 +53,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows on the mean over scenario × task.
+    """Two contenders on the mean over scenario × task.
 
     Args:
         seeds, users: difference first - second over seeds, and its bootstrap over users.
@@ -74,10 +74,10 @@ class Results:
 
     Args:
         lines: (scenario, task) in table order, MEAN last.
-        cells: row name -> one cell a line.
-        reference: the row that differences refer to.
-        chosen: row -> the candidate that validation chose.
-        pairs: every two rows on the mean line.
+        cells: contender name -> one cell a line.
+        reference: the contender that differences refer to.
+        chosen: contender -> the candidate that validation chose.
+        pairs: every two contenders on the mean line.
         notes: what a reader must know of the settings.
     """
 
@@ -107,7 +107,7 @@ class Results:
             "chosen": dict(self.chosen),
             "notes": list(self.notes),
             "pairs": [asdict(pair) for pair in self.pairs],
-            "cells": {row: [asdict(cell) for cell in cells] for row, cells in self.cells.items()},
+            "cells": {contender: [asdict(cell) for cell in cells] for contender, cells in self.cells.items()},
         }
 
     @classmethod
@@ -121,7 +121,7 @@ class Results:
             found = cls(
                 raw["name"],
                 tuple((scenario, task) for scenario, task in raw["lines"]),
-                {row: tuple(_cell(cell) for cell in cells) for row, cells in raw["cells"].items()},
+                {contender: tuple(_cell(cell) for cell in cells) for contender, cells in raw["cells"].items()},
                 raw["reference"],
                 dict(raw["chosen"]),
                 tuple(_pair(pair) for pair in raw["pairs"]),
@@ -165,27 +165,27 @@ def summarise(
     chosen: Mapping[str, str],
     notes: tuple[str, ...] = (),
 ) -> Results:
-    """Read every row's test.json and scores.npz; compare with the row named `local` (else the first) and pairwise."""
-    records = {row: json.loads((folder / "test.json").read_text()) for row, folder in folders.items()}
+    """Read every contender's test.json and scores.npz; compare with `local` (else the first) and pairwise."""
+    records = {contender: json.loads((folder / "test.json").read_text()) for contender, folder in folders.items()}
     reference = "local" if "local" in records else next(iter(records))
     first = records[reference]
     lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for r in first))
     seeds = tuple(dict.fromkeys(r["seed"] for r in first))
-    aucs = {row: _table(found, lines, seeds) for row, found in records.items()}
+    aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}
     boots = _bootstrap(folders, lines, seeds, tasks) if len(records) > 1 else {}
     cells = {}
-    for row, table in aucs.items():
+    for contender, table in aucs.items():
         found = []
         for n in range(len(lines) + 1):
             values = table[n] if n < len(lines) else np.nanmean(table, 0)
             auc = tuple(None if np.isnan(v) else float(v) for v in values)
-            if row == reference:
+            if contender == reference:
                 found.append(Cell(auc))
                 continue
             base = aucs[reference][n] if n < len(lines) else np.nanmean(aucs[reference], 0)
             seeded = paired_over_seeds(values, base)
-            found.append(Cell(auc, seeded, interval(boots[row][n] - boots[reference][n], seeded.mean)))
-        cells[row] = tuple(found)
+            found.append(Cell(auc, seeded, interval(boots[contender][n] - boots[reference][n], seeded.mean)))
+        cells[contender] = tuple(found)
     return Results(name, (*lines, MEAN), cells, reference, chosen, _pairs(aucs, boots), notes)
 
 
@@ -202,7 +202,7 @@ def _pairs(aucs: Mapping[str, NDArray[np.float64]], boots: Mapping[str, NDArray[
 def _table(
     records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """[lines, seeds] AUC; a cell without both classes is missing for every row alike"""
+    """[lines, seeds] AUC; a cell without both classes is missing for every contender alike"""
     by_key = {(r["scenario"], r["task"], r["seed"]): r["auc"] for r in records}
     return np.array([[np.nan if (v := by_key.get((*line, seed))) is None else v for seed in seeds] for line in lines])
 
@@ -213,10 +213,10 @@ def _bootstrap(
     seeds: tuple[int, ...],
     tasks: tuple[str, ...],
 ) -> dict[str, NDArray[np.float64]]:
-    """row -> [lines + 1, B] seed-mean AUC under the same resampled users; the last line is the mean."""
+    """contender -> [lines + 1, B] seed-mean AUC under the same resampled users; the last line is the mean."""
     found = {}
     scenarios = dict.fromkeys(scenario for scenario, _ in lines)
-    for row, folder in folders.items():
+    for contender, folder in folders.items():
         with np.load(folder / "scores.npz") as scores:
             groups = np.concatenate([scores[f"{s}/group"] for s in scenarios])
             draws, users = draw_users(groups, RESAMPLES, seed=0)
@@ -228,5 +228,5 @@ def _bootstrap(
                 owner = np.searchsorted(users, scores[f"{scenario}/group"][known])
                 logits = [scores[f"{scenario}/{seed}"][known, t] for seed in seeds]
                 table.append(bootstrap_auc(logits, labels[known], draws, owner))
-        found[row] = np.vstack([*table, np.nanmean(table, 0)])
+        found[contender] = np.vstack([*table, np.nanmean(table, 0)])
     return found

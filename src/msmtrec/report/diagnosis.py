@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from msmtrec.record.reading import RowRecord, RunRecord, personalisation
+from msmtrec.record.reading import ContenderRecord, RunRecord, personalisation
 
 DROP = 0.02
 """AUC lost by aggregation, mean over rounds, that is worth a sentence."""
@@ -17,22 +17,22 @@ GROWTH = 3.0
 
 
 def diagnose(run: RunRecord) -> list[str]:
-    """Sentences for the report, row by row; empty where nothing looks wrong."""
+    """Sentences for the report, contender by contender; empty where nothing looks wrong."""
     return [
-        f"{row.name}: {sentence}"
-        for row in run.rows.values()
+        f"{contender.name}: {sentence}"
+        for contender in run.contenders.values()
         for sentence in (
-            *_below_reference(run, row),
-            *_hurt_by_aggregation(row),
-            *_degenerate(run, row),
-            *_norms(row),
-            *_left_out(row),
+            *_below_reference(run, contender),
+            *_hurt_by_aggregation(contender),
+            *_degenerate(run, contender),
+            *_norms(contender),
+            *_left_out(contender),
         )
     ]
 
 
-def _below_reference(run: RunRecord, row: RowRecord) -> Iterator[str]:
-    for (scenario, task), cell in zip(run.results.lines[:-1], run.results.cells[row.name], strict=False):
+def _below_reference(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
+    for (scenario, task), cell in zip(run.results.lines[:-1], run.results.cells[contender.name], strict=False):
         if cell.users and cell.users.high < 0:
             yield (
                 f"scenario {scenario}, {task} is below {run.results.reference} by {-100 * cell.mean_difference:.2f}"
@@ -40,9 +40,9 @@ def _below_reference(run: RunRecord, row: RowRecord) -> Iterator[str]:
             )
 
 
-def _hurt_by_aggregation(row: RowRecord) -> Iterator[str]:
+def _hurt_by_aggregation(contender: ContenderRecord) -> Iterator[str]:
     found: dict[str, dict[str, list[float]]] = {}
-    for m in row.metrics:
+    for m in contender.metrics:
         if m["stage"] in ("before", "after") and m["auc"] is not None:
             found.setdefault(m["scenario"], {}).setdefault(m["stage"], []).append(m["auc"])
     for scenario, stages in found.items():
@@ -54,8 +54,8 @@ def _hurt_by_aggregation(row: RowRecord) -> Iterator[str]:
             )
 
 
-def _degenerate(run: RunRecord, row: RowRecord) -> Iterator[str]:
-    found = personalisation(row, run.scenarios)
+def _degenerate(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
+    found = personalisation(contender, run.scenarios)
     if found is None or len(run.scenarios) < 2 or found[2].shape[1] < 3:
         return
     symbol, _, table = found
@@ -66,9 +66,9 @@ def _degenerate(run: RunRecord, row: RowRecord) -> Iterator[str]:
         yield f"all {symbol} move together (largest spread between scenarios {spread:.3f}): hardly any personalisation"
 
 
-def _norms(row: RowRecord) -> Iterator[str]:
+def _norms(contender: ContenderRecord) -> Iterator[str]:
     norms: dict[str, list[float]] = {}
-    for _, found in row.diagnostics():
+    for _, found in contender.diagnostics():
         for scenario, norm in found.get("update_norms", {}).items():
             norms.setdefault(scenario, []).append(norm)
     for scenario, values in norms.items():
@@ -79,18 +79,18 @@ def _norms(row: RowRecord) -> Iterator[str]:
                 yield f"updates of scenario {scenario} grow {growth:.1f}-fold: lower the learning rate"
 
 
-def _left_out(row: RowRecord) -> Iterator[str]:
-    rejected = sorted({reason for _, found in row.diagnostics() for reason in found.get("rejected", [])})
-    stale = sorted({name for _, found in row.diagnostics() for name in found.get("stale", [])})
+def _left_out(contender: ContenderRecord) -> Iterator[str]:
+    rejected = sorted({reason for _, found in contender.diagnostics() for reason in found.get("rejected", [])})
+    stale = sorted({name for _, found in contender.diagnostics() for name in found.get("stale", [])})
     unchecked = sorted(
         {
             name
-            for _, found in row.diagnostics()
+            for _, found in contender.diagnostics()
             for key in ("unchecked/experts", "unchecked/towers")
             for name in found.get(key, [])
         }
     )
-    gap = max((found.get("duality_gap", 0.0) for _, found in row.diagnostics()), default=0.0)
+    gap = max((found.get("duality_gap", 0.0) for _, found in contender.diagnostics()), default=0.0)
     if gap > GAP:
         yield f"the conflict problem was solved to a duality gap of {gap:.0e} |m|² only"
     if rejected:

@@ -8,23 +8,23 @@ from msmtrec.record.results import SIGNIFICANT, Cell, Pair, Results
 
 
 def results_markdown(results: Results) -> str:
-    """Test AUC; the difference to the reference with both tests, line by line; every two rows on the mean line."""
-    rows = list(results.cells)
-    others = [row for row in rows if row != results.reference]
-    lines = [_row(["scenario", "task", *rows]), _row(["---"] * 2 + ["---:"] * len(rows))]
+    """Test AUC; the difference to the reference with both tests, by line; every two contenders on the mean."""
+    contenders = list(results.cells)
+    others = [contender for contender in contenders if contender != results.reference]
+    lines = [_row(["scenario", "task", *contenders]), _row(["---"] * 2 + ["---:"] * len(contenders))]
     if any(results.chosen.values()):
-        lines.append(_row(["*chosen*", "", *(f"*{results.chosen[row]}*" for row in rows)]))
+        lines.append(_row(["*chosen*", "", *(f"*{results.chosen[contender]}*" for contender in contenders)]))
     for n, line in enumerate(results.lines):
-        cells = [results.cells[row][n] for row in rows]
+        cells = [results.cells[contender][n] for contender in contenders]
         best = max((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
         lines.append(_row([*line, *(_auc(cell, cell.mean == best) for cell in cells)]))
     if others:
         lines += ["", _row(["scenario", "task", *others]), _row(["---"] * 2 + ["---:"] * len(others))]
         for n, line in enumerate(results.lines):
-            lines.append(_row([*line, *(_difference(results.cells[row][n]) for row in others)]))
+            lines.append(_row([*line, *(_difference(results.cells[contender][n]) for contender in others)]))
     if results.pairs:
-        lines += ["", _row(["row − column", *rows]), _row(["---"] + ["---:"] * len(rows))]
-        lines += [_row([one, *(_pair(results.pair(one, two)) for two in rows)]) for one in rows]
+        lines += ["", _row(["row − column", *contenders]), _row(["---"] + ["---:"] * len(contenders))]
+        lines += [_row([one, *(_pair(results.pair(one, two)) for two in contenders)]) for one in contenders]
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from msmtrec.record import directory
-from msmtrec.record.reading import RowRecord, RunRecord, conflicts, listening, personalisation, read_run
+from msmtrec.record.reading import ContenderRecord, RunRecord, conflicts, listening, personalisation, read_run
 from msmtrec.record.results import SIGNIFICANT, Cell, Pair, Results
 from msmtrec.report.diagnosis import diagnose
 from msmtrec.report.plots import heat_map, learning_curves, mixtures
@@ -31,8 +31,8 @@ def write_report(folder: Path) -> Path:
         differences=_differences(run),
         pairs=_pairs(run.results),
         curves=learning_curves(run),
-        relations=[found for row in run.rows.values() if (found := _relations(row, run.scenarios))],
-        costs=[_costs(row, len(run.scenarios)) for row in run.rows.values()],
+        relations=[found for contender in run.contenders.values() if (found := _relations(contender, run.scenarios))],
+        costs=[_costs(contender, len(run.scenarios)) for contender in run.contenders.values()],
         warnings=[*run.results.notes, *diagnose(run)],
         data=_data(run),
     )
@@ -60,11 +60,11 @@ def _table(run: RunRecord) -> list[dict[str, Any]]:
 
 
 def _differences(run: RunRecord) -> list[dict[str, Any]]:
-    """Against the reference, line by line, for every other row."""
+    """Against the reference, line by line, for every other contender."""
     found = []
-    for row, cells in run.results.cells.items():
+    for contender, cells in run.results.cells.items():
         if cells[-1].seeds is not None:
-            found.append({"row": row, "cells": [_difference(cell) for cell in cells]})
+            found.append({"contender": contender, "cells": [_difference(cell) for cell in cells]})
     return found
 
 
@@ -85,9 +85,9 @@ def _difference(cell: Cell) -> dict[str, str]:
 
 
 def _pairs(results: Results) -> list[dict[str, Any]]:
-    """Row minus column on the mean line; empty where there is one row only."""
+    """Row minus column on the mean line, contenders both; empty where there is one only."""
     return [
-        {"row": one, "cells": [_pair(results.pair(one, two)) for two in results.cells]}
+        {"contender": one, "cells": [_pair(results.pair(one, two)) for two in results.cells]}
         for one in results.cells
         if results.pairs
     ]
@@ -104,37 +104,41 @@ def _pair(pair: Pair | None) -> dict[str, str]:
     }
 
 
-def _relations(row: RowRecord, scenarios: list[str]) -> dict[str, Any] | None:
-    cosine, matrix, mixed = conflicts(row, scenarios), listening(row, scenarios), personalisation(row, scenarios)
+def _relations(contender: ContenderRecord, scenarios: list[str]) -> dict[str, Any] | None:
+    cosine, matrix, mixed = (
+        conflicts(contender, scenarios),
+        listening(contender, scenarios),
+        personalisation(contender, scenarios),
+    )
     if cosine is None or matrix is None or len(scenarios) < 2:
         return None
-    negative = [found["negative_pairs"] for _, found in row.diagnostics() if "negative_pairs" in found]
+    negative = [found["negative_pairs"] for _, found in contender.diagnostics() if "negative_pairs" in found]
     high = max(1.0, float(np.nanmax(matrix)))
     return {
-        "row": row.name,
+        "contender": contender.name,
         "negative": f"{100 * np.mean(negative):.0f} %",
-        "conflict": heat_map(cosine, scenarios, f"{row.name} conflict", -1, 1, "RdBu"),
-        "listening": heat_map(matrix, scenarios, f"{row.name} listening", 0, high, "Blues"),
-        "mixture": mixtures(*mixed, scenarios, f"{row.name} mixture") if mixed else "",
+        "conflict": heat_map(cosine, scenarios, f"{contender.name} conflict", -1, 1, "RdBu"),
+        "listening": heat_map(matrix, scenarios, f"{contender.name} listening", 0, high, "Blues"),
+        "mixture": mixtures(*mixed, scenarios, f"{contender.name} mixture") if mixed else "",
     }
 
 
-def _costs(row: RowRecord, scenarios: int) -> dict[str, Any]:
+def _costs(contender: ContenderRecord, scenarios: int) -> dict[str, Any]:
     """Bytes a round and scenario, seconds a phase; means over rounds."""
-    uploads = sum(len(names) for record in row.rounds for names in record["took_part"].values()) or 1
+    uploads = sum(len(names) for record in contender.rounds for names in record["took_part"].values()) or 1
     roles = {
         way: {
-            role: sum(record[f"bytes_{way}"].get(role, 0) for record in row.rounds) / uploads / 1000
-            for role in sorted({role for record in row.rounds for role in record[f"bytes_{way}"]})
+            role: sum(record[f"bytes_{way}"].get(role, 0) for record in contender.rounds) / uploads / 1000
+            for role in sorted({role for record in contender.rounds for role in record[f"bytes_{way}"]})
         }
         for way in ("up", "down")
     }
-    phases = sorted({phase for record in row.rounds for phase in record["seconds"]})
+    phases = sorted({phase for record in contender.rounds for phase in record["seconds"]})
     return {
-        "row": row.name,
+        "contender": contender.name,
         "up": roles["up"],
         "down": roles["down"],
-        "seconds": {p: sum(record["seconds"].get(p, 0.0) for record in row.rounds) for p in phases},
+        "seconds": {p: sum(record["seconds"].get(p, 0.0) for record in contender.rounds) for p in phases},
         "scenarios": scenarios,
     }
 

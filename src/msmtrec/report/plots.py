@@ -63,26 +63,28 @@ def learning_curves(run: RunRecord) -> str:
                 _curves(run, grid[i, j], scenario, task)
                 grid[i, j].set_title(f"{scenario} · {task}", loc="left", fontsize=9, fontweight="bold")
         for axes in grid[-1]:
-            axes.set_xlabel("round (dashed: fine-tuning from the best one)" if _tuned(run) else "round")
+            axes.set_xlabel("round (dashed: fine-tuning from the best one)" if _fine_tuned(run) else "round")
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=min(8, len(labels)), frameon=False)
         return to_svg(figure, "learning curves")
 
 
-def _tuned(run: RunRecord) -> bool:
-    return any(m["stage"] == "fine-tune" for row in run.rows.values() for m in row.metrics)
+def _fine_tuned(run: RunRecord) -> bool:
+    return any(m["stage"] == "fine-tune" for contender in run.contenders.values() for m in contender.metrics)
 
 
 def _curves(run: RunRecord, axes: Axes, scenario: str, task: str) -> None:
-    for number, (name, row) in enumerate(run.rows.items()):
-        rounds, values = row.curve(scenario, task)
+    for number, (name, contender) in enumerate(run.contenders.items()):
+        rounds, values = contender.curve(scenario, task)
         if not len(rounds):
             continue
         for stage, style, label in (("after", "-", shown(name)), ("fine-tune", "--", None)):
-            axes.plot(*row.curve(scenario, task, (stage,)), style, color=colour(number), label=label, linewidth=1.3)
-        chosen = row.chosen_round(scenario)
+            axes.plot(
+                *contender.curve(scenario, task, (stage,)), style, color=colour(number), label=label, linewidth=1.3
+            )
+        chosen = contender.chosen_round(scenario)
         axes.plot(chosen, np.interp(chosen, rounds, values), "o", color=colour(number), markersize=4)
-    late = [v for row in run.rows.values() for v in row.curve(scenario, task)[1][2:]]
+    late = [v for contender in run.contenders.values() for v in contender.curve(scenario, task)[1][2:]]
     if late:  # the steep first rounds would flatten what matters
         margin = 0.08 * (max(late) - min(late)) or 0.01
         axes.set_ylim(min(late) - margin, max(late) + margin)

@@ -23,8 +23,8 @@ def results_table(results: Results) -> Table:
     )
     table.add_column("scenario", overflow="fold")
     table.add_column("task", overflow="fold")
-    for row in results.cells:
-        table.add_column(row, justify="right", overflow="fold", min_width=6)
+    for contender in results.cells:
+        table.add_column(contender, justify="right", overflow="fold", min_width=6)
     for n, (scenario, task) in enumerate(results.lines):
         cells = [cells[n] for cells in results.cells.values()]
         best = max((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
@@ -52,7 +52,7 @@ def difference_table(results: Results) -> Table:
     )
     for name in ("method", "points", "p over seeds", "95 % over users", "lines below"):
         table.add_column(name, justify="left" if name == "method" else "right")
-    for row, cells in results.cells.items():
+    for contender, cells in results.cells.items():
         last = cells[-1]
         if last.seeds is None:
             continue
@@ -60,16 +60,18 @@ def difference_table(results: Results) -> Table:
         users = last.users
         span = "–" if users is None or math.isnan(users.low) else f"{100 * users.low:+.2f} … {100 * users.high:+.2f}"
         p = "–" if math.isnan(last.seeds.p_value) else f"{last.seeds.p_value:.3f}"
-        table.add_row(row, f"{100 * last.seeds.mean:+.2f}", p, span, f"{below} of {len(cells) - 1}")
+        table.add_row(contender, f"{100 * last.seeds.mean:+.2f}", p, span, f"{below} of {len(cells) - 1}")
     return table
 
 
 def pair_sentence(results: Results) -> str | None:
-    """Which rows the best one cannot be told apart from; None without tests."""
-    best = max(results.cells, key=lambda row: results.cells[row][-1].mean)
-    found = {row: results.pair(best, row) for row in results.cells if row != best}
+    """Which contenders the best one cannot be told apart from; None without tests."""
+    best = max(results.cells, key=lambda contender: results.cells[contender][-1].mean)
+    found = {contender: results.pair(best, contender) for contender in results.cells if contender != best}
     if not any(pair and not math.isnan(pair.p_value) for pair in found.values()):
         return None
-    level = [row for row, pair in found.items() if pair and not pair.p_value < SIGNIFICANT]
-    rest = f"not shown to be better than {', '.join(level)}" if level else "better than every other row"
-    return f"highest mean: {best}, {rest} (both tests, Holm-corrected over all pairs of rows, level {SIGNIFICANT})"
+    level = [contender for contender, pair in found.items() if pair and not pair.p_value < SIGNIFICANT]
+    rest = f"not shown to be better than {', '.join(level)}" if level else "better than every other contender"
+    return (
+        f"highest mean: {best}, {rest} (both tests, Holm-corrected over all pairs of contenders, level {SIGNIFICANT})"
+    )

@@ -137,7 +137,7 @@ def test_the_command_writes_a_config_that_trains_at_once(capsys: pytest.CaptureF
     assert "best possible test AUC" in out
     assert "mean of 4" in out
     config = load_config(tmp_path / "s" / "config.yaml")
-    assert (config.name, config.rows[0][0].train.rounds, config.seeds) == ("synthetic", 1, (0, 1))
+    assert (config.name, config.contenders[0][0].train.rounds, config.seeds) == ("synthetic", 1, (0, 1))
     code, out, _ = command(capsys, "check", str(tmp_path / "s" / "config.yaml"))
     assert (code, out) == (0, "4 scenarios, 2,400 rows: usable\n")
 

@@ -17,7 +17,7 @@ from msmtrec.federation.rounds import Journal
 from msmtrec.federation.stack import Job, Optimiser
 
 
-class Tunable(Protocol):
+class FineTunable(Protocol):
     """What fine-tuning needs of a runtime."""
 
     states: dict[Member, ClientState]
@@ -33,7 +33,7 @@ class Tunable(Protocol):
 
 
 @dataclass(frozen=True)
-class Tuning:
+class FineTuning:
     """At most `rounds` times the local steps; a scenario stops after `patience` without a better validation AUC."""
 
     rounds: int
@@ -42,9 +42,9 @@ class Tuning:
 
 
 def fine_tune(
-    clients: Tunable,
+    clients: FineTunable,
     members: list[Member],
-    tuning: Tuning,
+    fine_tuning: FineTuning,
     last_round: int,
     journal: Journal,
     progress: Callable[[int], None] = lambda _: None,
@@ -56,14 +56,14 @@ def fine_tune(
             betas=clients.states[member].betas,
         )
     active = list(members)
-    for number in range(last_round + 1, last_round + tuning.rounds + 1):
+    for number in range(last_round + 1, last_round + fine_tuning.rounds + 1):
         if active:
             began = perf_counter()
             jobs = [
                 Job(m, clients.states[m], clients.batches[m.scenario], clients.steps[m.scenario], "fine-tune")
                 for m in active
             ]
-            clients.run(jobs, tuning.optimiser)
+            clients.run(jobs, fine_tuning.optimiser)
             found = {m: clients.measure(m, clients.states[m], "validation") for m in active}
             for member in active:
                 clients.keep_best(member, number, found[member])
@@ -80,5 +80,5 @@ def fine_tune(
                     "diagnostics": {},
                 }
             )
-            active = [m for m in active if number - max(clients.best[m].round, last_round) < tuning.patience]
+            active = [m for m in active if number - max(clients.best[m].round, last_round) < fine_tuning.patience]
         progress(number)
