@@ -65,7 +65,10 @@ def test_stacking_does_not_change_the_numbers(finished: Run, tmp_path: Path) -> 
 def test_adding_a_scenario_or_a_seed_does_not_change_anothers_stream(tmp_path: Path) -> None:
     base = {**CONFIG, "methods": {"local": None}, "train": {**CONFIG["train"], "stack": "off"}}
     more = {**base, "data": {**CONFIG["data"], "scenarios": 4, "rows": [1500, 700, 1000, 900]}, "seeds": [1, 0, 5]}
-    one, two = (models(run(c, out=tmp_path / str(n)).folder) for n, c in enumerate((base, more)))
+    one, two = (
+        {name: content for name, content in models(run(c, out=tmp_path / str(n)).folder).items() if "models/" in name}
+        for n, c in enumerate((base, more))
+    )  # the kept server knows who else there is
     assert all(one[name] == two[name] for name in one)
     assert len(two) == 12
 
@@ -84,7 +87,9 @@ def marks(out: Path) -> set[str]:
 def test_kill_in_the_middle_of_a_round_and_resume(finished: Run, tmp_path: Path, jobs: int) -> None:
     """SIGKILL at several moments; the resumed run ends with the same parameters, byte for byte."""
     config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump({**CONFIG, "jobs": jobs, "train": {**CONFIG["train"], "threads": 1}}))
+    config.write_text(
+        yaml.safe_dump({**CONFIG, "jobs": jobs, "train": {**CONFIG["train"], "threads": 1, "checkpoint_every": 1}})
+    )
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "msmtrec", "train", str(config), "--out", str(out)]
     kills = 0

@@ -32,7 +32,15 @@ def test_the_run_directory_holds_everything(finished: Run) -> None:
     assert {p.name for p in (folder / "contenders").iterdir()} == set(CONFIG["methods"])
     for row in CONFIG["methods"]:
         names = {p.name for p in (folder / "contenders" / row).iterdir()}
-        assert names == {"metrics.jsonl", "rounds.jsonl", "validation.json", "test.json", "scores.npz", "models"}
+        assert names == {
+            "metrics.jsonl",
+            "rounds.jsonl",
+            "validation.json",
+            "test.json",
+            "scores.npz",
+            "models",
+            "server",
+        }
         assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
     assert Run.open(folder).results == finished.results
 

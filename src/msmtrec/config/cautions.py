@@ -41,7 +41,7 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
             rows, asked = len(table.splits["train"]), sizes.get(name, 0)
             if asked > rows:
                 yield f"scenario '{name}' has {rows} training rows, its batch is {asked}: each step takes all"
-    if Role.TOWER in roles:
+    if ("model", Role.TOWER) in roles:
         for scenario in data.scenarios:
             for task, has in zip(data.schema.task_names, data.schema.has_task(scenario), strict=True):
                 if not has:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
@@ -15,19 +16,23 @@ from safetensors.torch import load_file, save_file
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
+from msmtrec.base.packing import own_storage
 from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import Role
 from msmtrec.config.parse import Contender
 from msmtrec.config.train import TrainSettings
 from msmtrec.data.logs import POOLED
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, measure
 from msmtrec.federation import checkpoint as checkpoints
+from msmtrec.federation import server
 from msmtrec.federation.checkpoint import Checkpoint
+from msmtrec.federation.deck import Deck
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
-from msmtrec.federation.member import ClientState
-from msmtrec.federation.rounds import Plan, federate
-from msmtrec.federation.server import ServerState
-from msmtrec.federation.stack import Optimiser
+from msmtrec.federation.rounds import Plan, Standing, federate
+from msmtrec.federation.scenario import Site
+from msmtrec.methods.base import Method
+from msmtrec.models.base import Model
 from msmtrec.models.predict import predict
 from msmtrec.record.directory import Lines, metric_records, read_json, write_json, writing
 from msmtrec.runtime.in_process import InProcess
@@ -55,97 +60,103 @@ def _train(
     train = contender.train
     torch.set_num_threads(train.threads or threads)
     model = contender.model.build(data.layout)
-    method = contender.settings.build(model.declare())
-    dtype = torch.float32 if train.dtype == "float32" else torch.float64
+    method: Method[Any] = contender.settings.build(model.declare())
+    site = _site(contender, data, model, method)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    batches = batch_sizes(train, data)
-    steps = local_steps(train, data, batches)
-    optimiser = Optimiser(train.learning_rate, train.weight_decay, method.penalties)
-
-    first: dict[Member, Parameters] = {
-        m: model.initialise(m.seed, m.scenario, data.tables[m.scenario].private_rows, dtype) for m in members
-    }
-    leaving = [d.name for d in method.leaving()]
-    common = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in leaving} for seed in seeds}
-    saved = checkpoints.load(folder / "checkpoint")
+    first = _first_parameters(model, data, seeds, train)
+    saved = checkpoints.load(folder / "checkpoint", method.state_type)
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
-        states = {m: _with_anchors(ClientState.fresh(first[m]), method.penalties, model.roles()) for m in members}
-        servers = {seed: ServerState(method.init(common[seed])) for seed in seeds}
+        rows = {name: site.deck.sizes[name] for name in data.scenarios}
+        leaving = [d.name for d in method.leaving()]
+        memories = {m: site.begin(m, first[m]) for m in members}
+        start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in leaving} for seed in seeds}
+        standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
     else:
-        states, servers = saved.clients, saved.servers
-    clients = InProcess(
-        data,
-        model,
-        method,
-        optimiser,
-        states,
-        batches,
-        steps,
-        train.stack,
-        train.held_out_limit,
-        _device(train.device),
-        saved.best if saved else {},
-        saved.round if saved else 0,
-    )
-    journal = ContenderJournal(folder, clients, saved.journal if saved else {})
+        memories, standing = dict(saved.memories), saved.standing
+    clients = InProcess(site, memories)
+    journal = ContenderJournal(folder, clients, train, saved.journal if saved else {})
+    example = first[members[0]]
     plan = Plan(
-        seeds,
-        data.scenarios,
-        train.rounds,
-        train.participation,
-        train.max_staleness,
-        train.evaluate_before,
-        train.patience,
+        seeds=seeds,
+        scenarios=data.scenarios,
+        rounds=train.rounds,
+        participation=train.participation,
+        max_staleness=train.max_staleness,
+        evaluate_before=train.evaluate_before,
+        patience=train.patience,
+        expected={slot: {n: example[n] for n in method.network(slot)} for slot in method.leaving_slots()},
+        tables={name: example[name] for name in site.shared},
     )
     total = train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
-    federate(
-        plan,
-        method,
-        clients,
-        servers,
-        common,
-        journal,
-        clients.rounds_done + 1,
-        lambda done: progress(done, total),
-    )
+    standing = federate(plan, method, clients, standing, journal, lambda done: progress(done, total))
     if contender.fine_tune:
-        rate = contender.fine_tune.learning_rate or train.learning_rate
-        local = FineTuning(
-            contender.fine_tune.rounds, contender.fine_tune.patience, Optimiser(rate, train.weight_decay)
-        )
-        last = clients.rounds_done
+        local, last = FineTuning(contender.fine_tune.rounds, contender.fine_tune.patience), standing.round
         fine_tune(clients, members, local, last, journal, lambda done: progress(train.rounds + done - last, total))
     journal.finish()
+    for seed, kept in standing.kept.items():
+        checkpoints.save_server(server_file(folder, seed), kept)
     _save_models(clients, members, folder)
 
 
-def _with_anchors(state: ClientState, penalties: Mapping[Any, float], roles: Mapping[str, Any]) -> ClientState:
-    anchors = {name: value.clone() for name, value in state.parameters.items() if penalties.get(roles[name])}
-    return ClientState(state.parameters, state.first, state.second, anchors=anchors)
+def _site(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
+    train = contender.train
+    batches = batch_sizes(train, data)
+    return Site(
+        data=data,
+        deck=Deck(data, _dtype(train), _device(train.device)),
+        model=model,
+        method=method,
+        batches=batches,
+        steps=local_steps(train, data, batches),
+        rate=train.learning_rate,
+        decay=train.weight_decay,
+        fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,
+        stack=train.stack,
+        held_out_limit=train.held_out_limit,
+    )
+
+
+def _dtype(train: TrainSettings) -> torch.dtype:
+    return torch.float32 if train.dtype == "float32" else torch.float64
+
+
+def _first_parameters(
+    model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings
+) -> dict[Member, Parameters]:
+    """Each member's first parameters; all but the private tables are one and the same for a federation."""
+    found = {}
+    for seed in seeds:
+        common: Parameters = {}
+        for name in data.scenarios:
+            drawn = model.initialise(seed, name, data.tables[name].private_rows, _dtype(train), common)
+            common = {n: value for n, value in drawn.items() if model.roles()[n] is not Role.EMBEDDING}
+            found[Member(seed, name)] = drawn
+    return found
 
 
 class ContenderJournal:
     """Implements `rounds.Journal` in a contender's folder."""
 
-    def __init__(self, folder: Path, clients: InProcess, lengths: Mapping[str, int]) -> None:
-        self.folder, self.clients = folder, clients
+    def __init__(self, folder: Path, clients: InProcess, train: TrainSettings, lengths: Mapping[str, int]) -> None:
+        self.folder, self.clients, self.train = folder, clients, train
+        self.written = lengths.get("round", 0), perf_counter()
         self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
 
-    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]) -> None:
+    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, Iterable[Measure]]) -> None:
         for record in metric_records(round_number, stage, split, found):
             self.lines["metrics"].append(record)
 
     def round(self, record: Mapping[str, Any]) -> None:
         self.lines["rounds"].append(record)
 
-    def checkpoint(self, round_number: int, servers: Mapping[int, ServerState]) -> None:
-        lengths = {name: lines.commit() for name, lines in self.lines.items()}
-        clients = self.clients
-        checkpoints.save(
-            self.folder / "checkpoint",
-            Checkpoint(round_number, dict(servers), clients.states, clients.best, lengths),
-        )
+    def checkpoint(self, standing: Standing[Any]) -> None:
+        rounds, seconds = standing.round - self.written[0], perf_counter() - self.written[1]
+        if not self.train.checkpoint_due(rounds, seconds):
+            return
+        lengths = {name: lines.commit() for name, lines in self.lines.items()} | {"round": standing.round}
+        checkpoints.save(self.folder / "checkpoint", Checkpoint(standing, self.clients.memories, lengths))
+        self.written = standing.round, perf_counter()
 
     def finish(self) -> None:
         for lines in self.lines.values():
@@ -159,15 +170,13 @@ def _save_models(clients: InProcess, members: list[Member], folder: Path) -> Non
     models.mkdir(parents=True, exist_ok=True)
     chosen = []
     for member in members:
-        for scenario in clients.data.tables[member.scenario].parts["validation"]:
-            best = clients.best[Member(member.seed, scenario)]
+        for scenario, best in clients.memories[member].best.items():
             if math.isnan(best.score):
                 raise UserError(
                     f"{folder.name}: scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
-            tensors = {n: p.clone().contiguous() for n, p in best.parameters.items()}
-            save_file(tensors, model_file(folder, scenario, member.seed))
+            save_file(own_storage(best.parameters), model_file(folder, scenario, member.seed))
             chosen.append({"seed": member.seed, "scenario": scenario, "round": best.round, "auc": best.score})
     write_json(folder / "validation.json", chosen)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
@@ -176,6 +185,11 @@ def _save_models(clients: InProcess, members: list[Member], folder: Path) -> Non
 def model_file(folder: Path, scenario: str, seed: int) -> Path:
     """Where a scenario's chosen model is; anything but letters, digits, '-' and '_' in its name is percent-encoded."""
     return folder / "models" / f"{quote(scenario, safe='')}-seed{seed}.safetensors"
+
+
+def server_file(folder: Path, seed: int) -> Path:
+    """Where the server of the best mean validation round is."""
+    return folder / "server" / f"seed{seed}.safetensors"
 
 
 def read_test_rows(contender: Contender, data: EncodedData, folder: Path) -> None:

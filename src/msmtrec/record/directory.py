@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ class Lines:
 
 
 def metric_records(
-    round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]
+    round_number: int, stage: str, split: str, found: Mapping[Member, Iterable[Measure]]
 ) -> Iterator[dict[str, Any]]:
     """One record per scenario and task."""
     for member, measures in found.items():

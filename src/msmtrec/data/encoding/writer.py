@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.snapshot import digest_of
-from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, open_encoded
+from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, open_encoded, scenarios_of
 
 
 class _InMemory:
@@ -73,7 +73,8 @@ class TableWriter:
     """
 
     def __init__(self, folder: Path | None, layout: Layout, rows: Counts) -> None:
-        self.folder, self.layout, self.rows = folder, layout, rows
+        self.folder, self.rows = folder, rows
+        self.layout = replace(layout, scenarios=scenarios_of(rows))
         self.temporary = folder and folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
         self.starts: dict[tuple[str, str, str], int] = {}
         self.arrays: dict[str, dict[str, _Column]] = {}
