@@ -108,7 +108,7 @@ def test_loading_keeps_everything_local(synthetic: EncodedData) -> None:
 
 
 def test_the_best_round_is_kept_and_fine_tuning_starts_from_it(synthetic: EncodedData) -> None:
-    where = site(synthetic)
+    where = replace(site(synthetic), steps=dict.fromkeys(synthetic.scenarios, 40))
     member = Member(0, synthetic.scenarios[0])
     start, _ = scenario_steps(where, {member: Order(1, train="rounds")}, members(where))
     memory = replace(start[member], clocks={})
@@ -122,7 +122,7 @@ def test_the_best_round_is_kept_and_fine_tuning_starts_from_it(synthetic: Encode
     slots = {name: held for name, held in memory.slots.items() if name in ("model", "whole")}
     fresh, _ = scenario_steps(where, {member: replace(order, restart=False)}, {member: replace(memory, slots=slots)})
     assert all(torch.allclose(tuned[member].model[n], value) for n, value in fresh[member].model.items())
-    assert tuned[member].clocks == {"fine-tune": 3}
+    assert tuned[member].clocks == {"fine-tune": 40}
 
 
 def test_messages_hold_tensors_and_plain_values_only(synthetic: EncodedData) -> None:
