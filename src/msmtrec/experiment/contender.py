@@ -68,9 +68,8 @@ def _train(
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
         rows = {name: site.deck.sizes[name] for name in data.scenarios}
-        leaving = [d.name for d in method.leaving()]
         memories = {m: site.begin(m, first[m]) for m in members}
-        start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in leaving} for seed in seeds}
+        start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in method.common_names()} for seed in seeds}
         standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
     else:
         memories, standing = dict(saved.memories), saved.standing

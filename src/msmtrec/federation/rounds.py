@@ -232,7 +232,9 @@ def _aggregate(
 def _measure(plan: Plan, exchange: Exchange, standing: Standing[Any], journal: Journal, clock: Clock) -> None:
     """Load and measure what the last round gave, and nothing else."""
     orders = {
-        Member(seed, name): Order(standing.round, reply=standing.servers[seed].owed.get(name), measure=standing.round)
+        Member(seed, name): Order(
+            standing.round + 1, reply=standing.servers[seed].owed.get(name), measure=standing.round
+        )
         for seed in plan.seeds
         if seed not in standing.ended
         for name in plan.scenarios

@@ -90,7 +90,8 @@ def scenario_steps(
         assert reply is not None
         now[member] = load(now[member], reply.slots, site.deck.used[member.scenario], site.shared)
     if loaded:
-        now |= {m: memory for m, (memory, _) in _train(site, loaded, orders, now, site.method.adapt).items()}
+        adapted = _train(site, loaded, orders, now, site.method.adapt, _closed)
+        now |= {member: memory for member, (memory, _) in adapted.items()}
     for member in those(lambda order: order.measure is not None):
         found = validate(site, member, now[member])
         now[member] = keep_best(site, member, now[member], orders[member].measure or 0, found)
@@ -136,6 +137,11 @@ class Stopwatch:
         self._last = now
 
 
+def _closed(order: Order) -> int:
+    """The round that an order's reply closes."""
+    return order.round - 1
+
+
 def _restart(site: Site, member: Member, memory: Memory) -> Memory:
     """The best round's parameters with fresh moments and clocks."""
     (best,) = memory.best.values()
@@ -155,14 +161,16 @@ def _train(
     orders: Mapping[Member, Order],
     memories: Mapping[Member, Memory],
     phases: Callable[[LocalRound], tuple[Phase, ...]],
+    number: Callable[[Order], int] = lambda order: order.round,
 ) -> dict[Member, tuple[Memory, Tensor]]:
     """Phase after phase, stack by stack: member -> (memory, row numbers of all its batches)."""
     nothing = torch.empty(0, dtype=torch.int64)
     found = {member: (memories[member], nothing) for member in members}
     groups: dict[LocalRound, list[Member]] = {}
     for member in members:
-        first = not memories[member].clocks
-        groups.setdefault(LocalRound(orders[member].round, site.rate, site.decay, first), []).append(member)
+        done = frozenset(memories[member].clocks)
+        local = LocalRound(number(orders[member]), site.rate, site.decay, done)
+        groups.setdefault(local, []).append(member)
     for local, group in groups.items():
         for phase in phases(local):
             jobs = [Job(m, found[m][0], memories[m], site.batches[m.scenario], site.steps[m.scenario]) for m in group]

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msmtrec.methods.apple import AppleSettings
+from msmtrec.methods.base import MethodSettings
+from msmtrec.methods.ditto import DittoSettings
+from msmtrec.methods.fedala import FedALASettings
 from msmtrec.methods.fedavg import FedAvgSettings
+from msmtrec.methods.fedrep import FedRepSettings
 from msmtrec.methods.pf_msmtrec import PAPER, PFSettings
+from msmtrec.methods.scaffold import ScaffoldSettings
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Entry:
         about: one line for `msmtrec list methods`.
     """
 
-    settings: type[FedAvgSettings] | type[PFSettings]
+    settings: type[MethodSettings]
     about: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -39,6 +45,11 @@ METHODS: dict[str, Entry] = {
     "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)"),
     "fedavg-all": Entry(FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}),
     "pooled": Entry(FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True),
+    "scaffold": Entry(ScaffoldSettings, "control variates against drift, plain SGD (Karimireddy et al. 2020)"),
+    "ditto": Entry(DittoSettings, "FedAvg beside a personal model held near it (Li et al. 2021)"),
+    "fedrep": Entry(FedRepSettings, "gates and towers stay local, trained before the rest (Collins et al. 2021)"),
+    "fedala": Entry(FedALASettings, "towers mixed with the mean element by element, learned (Zhang et al. 2023)"),
+    "apple": Entry(AppleSettings, "own mixture of everybody's cores, learned (Luo & Wu 2022)"),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",
@@ -47,5 +58,4 @@ METHODS: dict[str, Entry] = {
     ),
 }
 
-MethodSettings = FedAvgSettings | PFSettings
 __all__ = ["METHODS", "Entry", "MethodSettings"]
