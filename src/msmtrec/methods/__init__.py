@@ -19,6 +19,7 @@ class Entry:
         defaults: options this name fixes as defaults.
         presets: preset name -> options.
         pooled: trains one model on all scenarios' rows (no privacy; a reference only).
+        reference: what a method of interest must be better than; the best of them on validation is tested against.
         template: whether experts use the parameter template unless the contender says otherwise.
         about: one line for `msmtrec list methods`.
     """
@@ -28,16 +29,22 @@ class Entry:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pooled: bool = False
+    reference: bool = False
     template: bool = False
 
 
 METHODS: dict[str, Entry] = {
-    "local": Entry(FedAvgSettings, "every scenario trains alone", {"average": "nothing"}),
+    "local": Entry(FedAvgSettings, "every scenario trains alone", {"average": "nothing"}, reference=True),
     "emb-only": Entry(
-        FedAvgSettings, "shared-field embeddings averaged by touches, nothing else", {"average": "embeddings"}
+        FedAvgSettings,
+        "shared-field embeddings averaged by touches, nothing else",
+        {"average": "embeddings"},
+        reference=True,
     ),
-    "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)"),
-    "fedavg-all": Entry(FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}),
+    "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)", reference=True),
+    "fedavg-all": Entry(
+        FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}, reference=True
+    ),
     "pooled": Entry(FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True),
     "pf-msmtrec": Entry(
         PFSettings,

@@ -1,6 +1,6 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
-config.yaml · environment.json · data.json · results.json · report.html
+config.yaml · environment.json · data.json · results.json · results.csv · report.html
 contenders/<name>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
 models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
 test.json · scores.npz
@@ -23,11 +23,12 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.evaluation.metrics import Measure
 
-CONFIG, ENVIRONMENT, DATA, RESULTS, REPORT = (
+CONFIG, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
     "config.yaml",
     "environment.json",
     "data.json",
     "results.json",
+    "results.csv",
     "report.html",
 )
 
@@ -132,7 +133,12 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, indent=1, default=str) + "\n")
+    """JSON as the standard has it.
+
+    Raises:
+        ValueError: a number is NaN or infinite, for which JSON has no word; None stands for what does not exist.
+    """
+    write_atomic(path, json.dumps(value, indent=1, default=str, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
