@@ -27,6 +27,8 @@ def test_valid_auc_is_that_of_the_chosen_round_after_aggregation_by_task(tmp_pat
         metric(2, "after", "a", "buy", None),
         metric(2, "after", "b, c", "click", 0.7),
         metric(4, "fine-tune", "b, c", "click", 0.62),
+        metric(5, "fine-tune", "a", "click", 0.55),
+        metric(5, "fine-tune", "b, c", "click", 0.55),
     ]
     (place / "metrics.jsonl").write_text("".join(lines))
     tests = [("b, c", "click", 0.52), ("a", "click", 0.51), ("a", "buy", None)]
