@@ -20,8 +20,8 @@ def test_by_hand() -> None:
         (1, 500, 500, "1 positive"),
         (9, 500, 500, "9 positives"),
         (500, 9, 500, "9 negatives"),
-        (500, 500, 1, "positives of 1 user"),
-        (500, 500, 9, "positives of 9 users"),
+        (500, 500, 1, "positives of 1 user or session"),
+        (500, 500, 9, "positives of 9 users or sessions"),
     ],
 )
 def test_ten_of_either_class_from_ten_users(positives: int, negatives: int, users: int, few: str) -> None:
@@ -31,4 +31,4 @@ def test_ten_of_either_class_from_ten_users(positives: int, negatives: int, user
 
 def test_negatives_of_few_users_count_too() -> None:
     owner = np.concatenate([np.arange(50), np.zeros(50)])
-    assert support(np.repeat([1.0, 0.0], [50, 50]), owner).few == "negatives of 1 user"
+    assert support(np.repeat([1.0, 0.0], [50, 50]), owner).few == "negatives of 1 user or session"

@@ -167,7 +167,7 @@ def test_rows_without_a_user_are_said_and_tests_count_users(tmp_path: Path) -> N
     bare = run(config, out=tmp_path / "bare").results
     assert (bare.unit, bare.users, bare.notes) == ("rows", bare.rows, ())
     run_ = run({**config, "data": {**source, "group": "u"}}, out=tmp_path / "run")
-    assert run_.results.unit == "users"
+    assert run_.results.unit == "'u' groups"
     assert 37 < run_.results.users < run_.results.rows
     (note,) = run_.results.notes
     assert " of 180 test rows have no 'u' (most in scenario 'b': 18); in tests each of them counts as a user" in note

@@ -125,7 +125,9 @@ def test_a_constant_group_column_is_one_user_and_gives_no_interval(tmp_path: Pat
     found = {n: write(tmp_path / n, s, k, BIG, groups) for n, s, k in (("local", 0.7, 1), ("ours", 3.0, 2))}
     results = summarise("t", found, ("click",))
     compared = [cell.compared for cell in results.cells["ours"]]
-    assert [c.untested for c in compared if c] == ["too few: positives of 1 user"] * 2 + ["too few: every line"]
+    assert [c.untested for c in compared if c] == ["too few: positives of 1 user or session"] * 2 + [
+        "too few: every line"
+    ]
     assert results.tests == 0
     assert results.mean_of == ""  # of all lines, untested: better than none
 

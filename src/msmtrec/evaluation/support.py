@@ -42,7 +42,7 @@ class Support:
             if count < FEWEST:
                 return f"{count} {what}{'' if count == 1 else 's'}"
             if users < FEWEST:
-                return f"{what}s of {users} user{'' if users == 1 else 's'}"
+                return f"{what}s of {users} user{'' if users == 1 else 's'} or session{'' if users == 1 else 's'}"
         return ""
 
 

@@ -111,7 +111,7 @@ def run(
                 {name: _finished(task) for name, task in chosen.items()},
                 next(iter(data.values())).schema.task_names,
                 notes,
-                "users" if logs.schema.group else "rows",
+                _unit(logs.schema.group),
             )
             directory.write_json(folder / directory.RESULTS, results.as_dict())
             directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
@@ -123,6 +123,13 @@ def _finished(task: ContenderTask) -> Finished:
     entry = task.contender.entry
     kind = POOLED if entry.pooled else REFERENCE if entry.reference else ""
     return Finished(task.folder, task.contender.candidate, kind)
+
+
+def _unit(group: str | None) -> str:
+    """What the tests count as drawn at random, in words: a group column may hold users, sessions or searches."""
+    if group is None:
+        return "rows"
+    return "users" if "user" in group.lower() else f"'{group}' groups"
 
 
 def _without_group(data: Mapping[str, EncodedData]) -> Iterator[str]:

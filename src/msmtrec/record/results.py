@@ -88,7 +88,7 @@ class Results:
         support: what each line rests on, for every line but the mean.
         counted: whether the mean counts the line. The same for all contenders.
         users, rows: different users, and rows, of the lines that the mean counts.
-        unit: what the tests count as drawn at random: "users", another word for them, or "rows".
+        unit: what the tests count as drawn at random: "users", "'search_id' groups", or "rows".
         baselines: what every contender is tested against -> contender: "reference", "best reference", "best pooled";
             the best are named on validation.
         chosen: contender -> the candidate that validation chose.
