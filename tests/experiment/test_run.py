@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 import yaml
@@ -43,6 +44,7 @@ def test_the_run_directory_holds_everything(finished: Run) -> None:
         }
         assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
     assert Run.open(folder).results == finished.results
+    assert (folder / "results.csv").read_text().count("\n") == 1 + 5 * 3 * 2 * 2
 
 
 def test_metrics_are_per_round_scenario_task_and_stage(finished: Run) -> None:
@@ -128,8 +130,6 @@ def test_changed_logs_are_not_mixed_into_a_run(finished: Run, tmp_path: Path) ->
 
 
 def test_tasks_may_differ_and_pooled_may_come_first(tmp_path: Path) -> None:
-    import polars as pl
-
     rows = pl.DataFrame({"s": ["a", "b"] * 300, "u": [n % 7 for n in range(600)]}).with_columns(
         click=pl.Series([n // 2 % 2 for n in range(600)]), buy=pl.Series([n // 4 % 2 for n in range(600)])
     )
@@ -159,3 +159,25 @@ def test_a_damaged_run_directory_is_not_continued(content: str, tmp_path: Path) 
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(UserError, match=r"config.yaml is damaged, so the run cannot be continued"):
         run({**CONFIG, "methods": ["local"]}, out=tmp_path, resume=True)
+
+
+def test_rows_without_a_user_are_said_and_tests_count_users(tmp_path: Path) -> None:
+    n = 900
+    rows = {
+        "s": ["ab"[i % 2] for i in range(n)],
+        "u": [None if i % 10 == 9 else f"u{i % 37}" for i in range(n)],
+        "click": [i * 7919 % 13 // 9 for i in range(n)],
+    }
+    pl.DataFrame(rows).write_csv(tmp_path / "logs.csv")
+    source = {"source": "tabular", "files": str(tmp_path / "logs.csv"), "scenario": "s", "features": {"u": None}}
+    source |= {"tasks": {"click": None}, "split": {"fractions": [0.6, 0.2, 0.2]}}
+    config = {"data": source, "methods": ["local", "fedavg"], "train": {"rounds": 1, "local_steps": 1}, "seeds": 2}
+    bare = run(config, out=tmp_path / "bare").results
+    assert (bare.unit, bare.users, bare.notes) == ("rows", bare.rows, ())
+    run_ = run({**config, "data": {**source, "group": "u"}}, out=tmp_path / "run")
+    assert run_.results.unit == "'u' groups"
+    assert 37 < run_.results.users < run_.results.rows
+    (note,) = run_.results.notes
+    assert " of 180 test rows have no 'u' (most in scenario 'b': 18); in tests each of them counts as a user" in note
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert data["private"]["scenarios"]["b"]["without_group"]["test"] == 18

@@ -57,7 +57,15 @@ def test_the_page_is_self_contained_and_complete(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', page)
     assert "page &lt;test&gt;" in page
-    for part in ("Test AUC", "Difference to local", "Learning curves", "Conflict:", "Listening:", "Bytes and seconds"):
+    for part in (
+        "Test AUC",
+        "Difference to local by line",
+        "The tests: mean",
+        "Learning curves",
+        "Conflict:",
+        "Listening:",
+        "Bytes and seconds",
+    ):
         assert part in page
     assert page.count("<svg") == 1 + 3 * 2 + 2  # curves; conflict and listening for three rows; two mixtures
     ids = re.findall(r'\bid="([^"]+)"', page)

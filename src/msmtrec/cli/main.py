@@ -74,17 +74,23 @@ def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resu
 @app.command()
 def show(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
-    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with both tests for every line.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with a test for every line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Every test figure, one a line: results.csv.")] = False,
 ) -> None:
     """The tables of a finished run again.
 
     Example: `msmtrec show runs/demo-kuairand --markdown`
     """
     from msmtrec.experiment.run import Run
+    from msmtrec.record.figures import figures
     from msmtrec.report.markdown import results_markdown
 
     finished = Run.open(run)
-    if markdown:
+    if markdown and as_csv:
+        raise UserError("give --markdown or --csv, not both")
+    if as_csv:
+        sys.stdout.write(figures(run, finished.results))
+    elif markdown:
         sys.stdout.write(results_markdown(finished.results))
     else:
         _print(finished)
@@ -139,13 +145,14 @@ def _rounds(config: Any) -> dict[str, int]:
 
 
 def _print(run: Any) -> None:
-    from msmtrec.report.terminal import difference_table, pair_sentence, results_table
+    from msmtrec.report.terminal import difference_table, results_table
+    from msmtrec.report.words import verdicts
 
     out.print(results_table(run.results))
     if len(run.results.cells) > 1:
         out.print(difference_table(run.results))
-    if sentence := pair_sentence(run.results):
-        out.print(sentence, soft_wrap=True, highlight=False)
+    for sentence in verdicts(run.results):
+        out.print(escape(sentence), soft_wrap=True, highlight=False)
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 

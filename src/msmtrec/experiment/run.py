@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +25,9 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.contender import read_test_rows
 from msmtrec.experiment.processes import ContenderTask, run_tasks
 from msmtrec.record import directory
-from msmtrec.record.results import Results, summarise
+from msmtrec.record.figures import figures
+from msmtrec.record.results import Results
+from msmtrec.record.summary import POOLED, REFERENCE, Finished, summarise
 from msmtrec.report.page import write_report
 
 Progress = Callable[[str, int, int], None]
@@ -91,7 +93,10 @@ def run(
             for candidates in config.contenders
             for contender in candidates
         ]
-        notes = cautions(config, {contender[0].name: data[_variant(contender[0])] for contender in config.contenders})
+        notes = (
+            *cautions(config, {contender[0].name: data[_variant(contender[0])] for contender in config.contenders}),
+            *_without_group(data),
+        )
         for note in notes:
             caution(note)
         status("training")
@@ -103,14 +108,41 @@ def run(
                 read_test_rows(task.contender, task.data, task.folder)
             results = summarise(
                 config.name,
-                {name: task.folder for name, task in chosen.items()},
+                {name: _finished(task) for name, task in chosen.items()},
                 next(iter(data.values())).schema.task_names,
-                {name: task.contender.candidate for name, task in chosen.items()},
                 notes,
+                _unit(logs.schema.group),
             )
             directory.write_json(folder / directory.RESULTS, results.as_dict())
+            directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
             write_report(folder)
     return Run(folder, results)
+
+
+def _finished(task: ContenderTask) -> Finished:
+    entry = task.contender.entry
+    kind = POOLED if entry.pooled else REFERENCE if entry.reference else ""
+    return Finished(task.folder, task.contender.candidate, kind)
+
+
+def _unit(group: str | None) -> str:
+    """What the tests count as drawn at random, in words: a group column may hold users, sessions or searches."""
+    if group is None:
+        return "rows"
+    return "users" if "user" in group.lower() else f"'{group}' groups"
+
+
+def _without_group(data: Mapping[str, EncodedData]) -> Iterator[str]:
+    """A sentence where rows lack the user that a schema promises."""
+    encoded = next((found for name, found in data.items() if name != "pooled"), next(iter(data.values())))
+    counts = {name: table.profile["without_group"]["test"] for name, table in encoded.tables.items()}
+    if missing := sum(counts.values()):
+        rows = sum(len(table.splits["test"]) for table in encoded.tables.values())
+        worst = max(counts, key=lambda name: counts[name])
+        yield (
+            f"{missing:,} of {rows:,} test rows have no '{encoded.schema.group}' (most in scenario '{worst}':"
+            f" {counts[worst]:,}); in tests each of them counts as a user of its own"
+        )
 
 
 def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
@@ -180,6 +212,7 @@ def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]
                         "rows": {split: len(rows) for split, rows in table.splits.items()},
                         "vocabulary": table.profile["vocabulary"],
                         "unknown": table.profile["unknown"],
+                        "without_group": table.profile["without_group"],
                     }
                     for name, table in encoded.tables.items()
                 },

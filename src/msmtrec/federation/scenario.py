@@ -30,6 +30,8 @@ from msmtrec.models.predict import predict
 
 STACK_RATIO = 2.0
 """Members share a stack when their batches differ by less than this factor: little is computed for nothing."""
+STACK_MEMBERS = 16
+"""More members in one computation leave the caches: slower, and more memory at once."""
 Memories = dict[Member, Memory]
 
 
@@ -40,7 +42,8 @@ class Site:
     Args:
         batches, steps: scenario -> batch rows, and optimiser steps a round.
         rate, decay: of the contender's optimiser; `fine_tune_rate` of its fine-tuning.
-        stack: which members train as one computation: `auto` by similar batch sizes; `off` one by one; `all` in one.
+        stack: which members train as one computation: `auto` by similar batch sizes, 16 at most; `off` one by one;
+            `all` in one.
         held_out_limit: rows on which mixtures are measured; None takes all validation rows.
     """
 
@@ -257,7 +260,8 @@ def stacks(jobs: list[Job], layout: str) -> list[list[Job]]:
         return [jobs] if jobs else []
     groups: list[list[Job]] = []
     for job in sorted(jobs, key=lambda job: -job.batch):
-        if groups and groups[-1][0].batch < STACK_RATIO * job.batch:
+        fits = groups and groups[-1][0].batch < STACK_RATIO * job.batch and len(groups[-1]) < STACK_MEMBERS
+        if fits:
             groups[-1].append(job)
         else:
             groups.append([job])

@@ -25,6 +25,7 @@ class Entry:
         defaults: options this name fixes as defaults.
         presets: preset name -> options.
         pooled: trains one model on all scenarios' rows (no privacy; a reference only).
+        reference: what a method of interest must be better than; the best of them on validation is tested against.
         template: whether experts use the parameter template unless the contender says otherwise.
         about: one line for `msmtrec list methods`.
     """
@@ -34,22 +35,28 @@ class Entry:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pooled: bool = False
+    reference: bool = False
     template: bool = False
 
 
 METHODS: dict[str, Entry] = {
-    "local": Entry(FedAvgSettings, "every scenario trains alone", {"average": "nothing"}),
+    "local": Entry(FedAvgSettings, "every scenario trains alone", {"average": "nothing"}, reference=True),
     "emb-only": Entry(
-        FedAvgSettings, "shared-field embeddings averaged by touches, nothing else", {"average": "embeddings"}
+        FedAvgSettings,
+        "shared-field embeddings averaged by touches, nothing else",
+        {"average": "embeddings"},
+        reference=True,
     ),
-    "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)"),
-    "fedavg-all": Entry(FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}),
+    "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)", reference=True),
+    "fedavg-all": Entry(
+        FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}, reference=True
+    ),
     "pooled": Entry(FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True),
-    "scaffold": Entry(ScaffoldSettings, "control variates against drift, plain SGD (Karimireddy et al. 2020)"),
-    "ditto": Entry(DittoSettings, "FedAvg beside a personal model held near it (Li et al. 2021)"),
-    "fedrep": Entry(FedRepSettings, "gates and towers stay local, trained before the rest (Collins et al. 2021)"),
-    "fedala": Entry(FedALASettings, "towers mixed with the mean element by element, learned (Zhang et al. 2023)"),
-    "apple": Entry(AppleSettings, "own mixture of everybody's cores, learned (Luo & Wu 2022)"),
+    "scaffold": Entry(ScaffoldSettings, "control variates, plain SGD (Karimireddy et al. 2020)", reference=True),
+    "ditto": Entry(DittoSettings, "FedAvg beside a personal model held near it (Li et al. 2021)", reference=True),
+    "fedrep": Entry(FedRepSettings, "gates and towers local, trained first (Collins et al. 2021)", reference=True),
+    "fedala": Entry(FedALASettings, "towers mixed with the mean, learned (Zhang et al. 2023)", reference=True),
+    "apple": Entry(AppleSettings, "own mixture of everybody's cores, learned (Luo & Wu 2022)", reference=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",

@@ -1,6 +1,6 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
-config.yaml · environment.json · data.json · results.json · report.html
+config.yaml · environment.json · data.json · results.json · results.csv · report.html
 contenders/<name>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
 models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
 test.json · scores.npz
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,11 +24,12 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.evaluation.metrics import Measure
 
-CONFIG, ENVIRONMENT, DATA, RESULTS, REPORT = (
+CONFIG, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
     "config.yaml",
     "environment.json",
     "data.json",
     "results.json",
+    "results.csv",
     "report.html",
 )
 
@@ -132,7 +134,12 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, indent=1, default=str) + "\n")
+    """JSON as the standard has it.
+
+    Raises:
+        ValueError: a number is NaN or infinite, for which JSON has no word; None stands for what does not exist.
+    """
+    write_atomic(path, json.dumps(value, indent=1, default=str, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -157,6 +164,15 @@ def contender_folder(run: Path, contender: str, candidate: str = "") -> Path:
     return run / "contenders" / contender / candidate if candidate else run / "contenders" / contender
 
 
+def _standard(value: Any) -> Any:
+    """With None for numbers that JSON has no word for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _standard(item) for key, item in value.items()}
+    return [_standard(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 class Lines:
     """An append-only JSON-lines file that knows its length, so that a resumed run continues it exactly."""
 
@@ -167,7 +183,7 @@ class Lines:
         self._file = path.open("a")
 
     def append(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record, default=str) + "\n")
+        self._file.write(json.dumps(_standard(record), default=str, allow_nan=False) + "\n")
 
     def commit(self) -> int:
         """Flush to disk; the length in bytes."""
