@@ -58,7 +58,8 @@ def test_a_grid_gives_every_row_the_same_candidates() -> None:
 def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
     config = load_config(built_in_config(name), ("train.rounds=3", "train.learning_rate=1e-4"))
     rows = [row[0].name for row in config.contenders]
-    assert rows == ["local", "emb-only", "fedavg", "fedavg-all", "fedavg-all+ft", "pooled", "paper", "recommended"]
+    assert rows == ["local", "emb-only", "fedavg", "fedavg-all", "pooled", "paper", "recommended"]
+    assert [row[0].name for row in config.contenders if row[0].fine_tune is None] == ["pooled"]
     assert len(config.seeds) >= 3
     assert config.contenders[0][0].train.rounds == 3
     assert config.contenders[0][0].train.learning_rate == 1e-4
@@ -89,7 +90,10 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
         ({"seeds": [1, 1]}, r"seeds must be a count or a list of different integers"),
         ({"seeds": 0}, r"seeds must be"),
         ({"jobs": 0}, r"jobs must be a count"),
-        ({"tune": {"rate": [1]}}, r"tune.rate: only train"),
+        (
+            {"tune": {"rate": [1]}},
+            r"tune.rate: a grid has keys of train, model, options and fine_tune; try train.learning_rate",
+        ),
         ({"tune": {"train.learning_rate": 0.1}}, r"must be a list of values"),
         ({"tune": {"train.learning_rate": [0.1, 0.1]}}, r"tune.train.learning_rate lists 0.1 twice"),
         ({"tune": False}, r"tune must be a group of settings, not False"),

@@ -11,8 +11,8 @@ import pytest
 import torch
 import yaml
 
-from experiment.small import CONFIG
-from msmtrec import UserError, run
+from experiment.small import COLUMNS, CONFIG
+from msmtrec import Caution, UserError, run
 from msmtrec.experiment.run import Run
 
 
@@ -24,13 +24,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_the_run_directory_holds_everything(finished: Run) -> None:
     folder = finished.folder
     resolved = yaml.safe_load((folder / "config.yaml").read_text())
-    assert resolved["methods"]["paper"][""]["options"]["penalty"] == 1e-3
+    assert resolved["methods"]["paper"]["options"]["penalty"] == 1e-3
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["packages"]["torch"] == torch.__version__
     data = json.loads((folder / "data.json").read_text())
     assert data["shared"]["scenarios"]["scenario-1"]["rows"]["train"] == 490
-    assert {p.name for p in (folder / "contenders").iterdir()} == set(CONFIG["methods"])
-    for row in CONFIG["methods"]:
+    assert {p.name for p in (folder / "contenders").iterdir()} == set(COLUMNS) == set(finished.results.cells)
+    for row in COLUMNS:
         names = {p.name for p in (folder / "contenders" / row).iterdir()}
         assert names == {"metrics.jsonl", "rounds.jsonl", "validation.json", "test.json", "scores.npz", "models"}
         assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
@@ -101,7 +101,9 @@ def test_a_directory_that_holds_something_else_is_left_alone(finished: Run, tmp_
     with pytest.raises(UserError, match=r"already holds a run; continue it with --resume"):
         run(CONFIG, out=finished.folder)
     other = {**CONFIG, "train": {**CONFIG["train"], "rounds": 4}}
-    with pytest.raises(UserError, match=r"another config \(differs in: methods.fedavg-all\+ft..train.rounds"):
+    with pytest.raises(
+        UserError, match=r"differs in: methods.fedavg-all.train.rounds(, methods.\w+.train.rounds){2} and 2 more\)"
+    ):
         run(other, out=finished.folder, resume=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to the run directory"):
@@ -130,7 +132,9 @@ def test_tasks_may_differ_and_pooled_may_come_first(tmp_path: Path) -> None:
     source |= {"tasks": {"click": None, "buy": {"scenarios": ["a"]}}, "split": {"fractions": [0.6, 0.2, 0.2]}}
     methods = {"pooled": None, "local": None, "paper": {"method": "pf-msmtrec", "preset": "paper"}}
     train = {"rounds": 2, "local_steps": 2}
-    results = run({"data": source, "methods": methods, "train": train, "seeds": 2}, out=tmp_path / "run").results
+    config = {"data": source, "methods": methods, "train": train, "seeds": 2}
+    with pytest.warns(Caution, match="scenario 'b' has no task 'buy' and gets the other scenarios' mean tower"):
+        results = run(config, out=tmp_path / "run").results
     assert results.lines == (("a", "click"), ("a", "buy"), ("b", "click"), ("mean", ""))
     assert all(len(cells) == 4 for cells in results.cells.values())
 

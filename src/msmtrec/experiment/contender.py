@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,23 +14,25 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
-from msmtrec.config.parse import Contender
+from msmtrec.config.contender import Contender
 from msmtrec.config.train import TrainSettings
 from msmtrec.data.logs import POOLED
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, measure
+from msmtrec.experiment.columns import column_folders
+from msmtrec.experiment.threads import threads_set
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.member import ClientState
-from msmtrec.federation.rounds import Plan, federate
+from msmtrec.federation.rounds import Plan, federate, taking_part
 from msmtrec.federation.server import ServerState
 from msmtrec.federation.stack import Optimiser
 from msmtrec.models.predict import predict
-from msmtrec.record.directory import Lines, metric_records, read_json, write_json, writing
+from msmtrec.record.directory import FAILED, VALIDATION, Lines, ended, metric_records, read_json, write_json, writing
 from msmtrec.runtime.in_process import InProcess
 
 Progress = Callable[[int, int], None]
@@ -39,21 +42,27 @@ Progress = Callable[[int, int], None]
 def run_contender(
     contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
 ) -> None:
-    """Train one contender and write its folder; a finished contender is left alone, an interrupted one continued.
+    """Train one contender and write its folder, and beside it that of its fine-tuned column.
 
-    `threads` are those of a contender that does not set its own. Reads training and validation rows only.
-    `validation.json` is written last and marks the contender as finished.
+    A finished contender is left alone, an interrupted one continued. `validation.json` is written last and marks a
+    folder as finished; `failed.json` stands in its place where training diverged. `threads` are those of a contender
+    that does not set its own. Reads training and validation rows only.
     """
-    if not (folder / "validation.json").exists():
-        with writing(folder):
-            _train(contender, data, seeds, folder, progress, threads)
+    places = column_folders(contender, folder).values()
+    if not all(ended(place) for place in places):
+        with writing(folder), threads_set(contender.train.threads or threads):
+            try:
+                _train(contender, data, seeds, folder, progress)
+            except Diverged as error:
+                for place in places:
+                    if not ended(place):
+                        place.mkdir(parents=True, exist_ok=True)
+                        write_json(place / FAILED, {"sentence": str(error)})
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
-def _train(
-    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
-) -> None:
+def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress) -> None:
     train = contender.train
-    torch.set_num_threads(train.threads or threads)
     model = contender.model.build(data.layout)
     method = contender.settings.build(model.declare())
     dtype = torch.float32 if train.dtype == "float32" else torch.float64
@@ -109,15 +118,53 @@ def _train(
         clients.rounds_done + 1,
         lambda done: progress(done, total),
     )
-    if contender.fine_tune:
-        rate = contender.fine_tune.learning_rate or train.learning_rate
-        local = FineTuning(
-            contender.fine_tune.rounds, contender.fine_tune.patience, Optimiser(rate, train.weight_decay)
-        )
-        last = clients.rounds_done
-        fine_tune(clients, members, local, last, journal, lambda done: progress(train.rounds + done - last, total))
     journal.finish()
-    _save_models(clients, members, folder)
+    trained = _rounds_trained(plan, clients, members)
+    _save_models(clients, members, folder, trained)
+    if contender.fine_tune:
+        _fine_tune(contender, clients, members, folder, trained, lambda done: progress(train.rounds + done, total))
+
+
+def _rounds_trained(plan: Plan, clients: InProcess, members: list[Member]) -> dict[Member, int]:
+    """Scenario -> rounds that its model trained in, up to its best one."""
+    found = {}
+    for member in members:
+        alone = replace(plan, scenarios=(member.scenario,))
+        for scenario in clients.data.tables[member.scenario].parts["validation"]:
+            key = Member(member.seed, scenario)
+            rounds = range(1, clients.best[key].round + 1)
+            found[key] = sum(len(taking_part(alone, (member.seed,), number)) for number in rounds)
+    return found
+
+
+def _fine_tune(
+    contender: Contender,
+    clients: InProcess,
+    members: list[Member],
+    folder: Path,
+    trained: Mapping[Member, int],
+    progress: Callable[[int], None],
+) -> None:
+    """The fine-tuned column's folder: local training from the best rounds, which are in `folder`."""
+    settings, train = contender.fine_tune, contender.train
+    assert settings is not None
+    optimiser = Optimiser(settings.learning_rate or train.learning_rate, train.weight_decay)
+    last, place = clients.rounds_done, column_folders(contender, folder)[contender.columns[1]]
+    journal = _continued(folder, place, clients)
+    local = FineTuning(settings.rounds, settings.patience, optimiser)
+    fine_tune(clients, members, local, last, journal, lambda done: progress(done - last))
+    journal.finish()
+    more = {key: max(0, clients.best[key].round - last) for key in trained}
+    _save_models(clients, members, place, {key: trained[key] + more[key] for key in trained})
+
+
+def _continued(folder: Path, place: Path, clients: InProcess) -> ContenderJournal:
+    """The fine-tuned column's journal, which begins with the rounds it was fine-tuned from."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    names = [path.name for path in folder.glob("*.jsonl")]
+    lengths = {Path(name).stem: shutil.copyfile(folder / name, place / name).stat().st_size for name in names}
+    return ContenderJournal(place, clients, lengths)
 
 
 def _with_anchors(state: ClientState, penalties: Mapping[Any, float], roles: Mapping[str, Any]) -> ClientState:
@@ -153,24 +200,41 @@ class ContenderJournal:
             lines.close()
 
 
-def _save_models(clients: InProcess, members: list[Member], folder: Path) -> None:
-    """Each scenario's model of its best round."""
+def _save_models(clients: InProcess, members: list[Member], folder: Path, trained: Mapping[Member, int]) -> None:
+    """Each scenario's model of its best round, and `validation.json`.
+
+    Args:
+        trained: scenario -> rounds that it trained in up to that one.
+
+    Raises:
+        Diverged: a scenario has no validation AUC.
+    """
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
     chosen = []
     for member in members:
         for scenario in clients.data.tables[member.scenario].parts["validation"]:
-            best = clients.best[Member(member.seed, scenario)]
+            key = Member(member.seed, scenario)
+            best = clients.best[key]
             if math.isnan(best.score):
-                raise UserError(
-                    f"{folder.name}: scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
+                raise Diverged(
+                    f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
             tensors = {n: p.clone().contiguous() for n, p in best.parameters.items()}
             save_file(tensors, model_file(folder, scenario, member.seed))
-            chosen.append({"seed": member.seed, "scenario": scenario, "round": best.round, "auc": best.score})
-    write_json(folder / "validation.json", chosen)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+            steps = clients.steps[member.scenario]
+            chosen.append(
+                {
+                    "seed": member.seed,
+                    "scenario": scenario,
+                    "round": best.round,
+                    "auc": best.score,
+                    "steps": steps * trained[key],
+                    "steps_per_round": steps,
+                }
+            )
+    write_json(folder / VALIDATION, chosen)
 
 
 def model_file(folder: Path, scenario: str, seed: int) -> Path:
@@ -186,7 +250,7 @@ def read_test_rows(contender: Contender, data: EncodedData, folder: Path) -> Non
     records: list[dict[str, Any]] = []
     scores: dict[str, Any] = {}
     owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
-    for chosen in read_json(folder / "validation.json"):
+    for chosen in read_json(folder / VALIDATION):
         scenario, seed = chosen["scenario"], chosen["seed"]
         table = owners[scenario]
         rows = table.splits["test"].take(table.parts["test"][scenario])

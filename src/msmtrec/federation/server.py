@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Policy
 from msmtrec.methods.base import Answer, Method, Offer, Reply, State, Upload
@@ -58,7 +58,7 @@ def accept(
     """Usable uploads and the reasons for the others.
 
     Raises:
-        UserError: none is usable.
+        Diverged: none is usable.
     """
     good, reasons = {}, []
     for name, upload in uploads.items():
@@ -68,7 +68,7 @@ def accept(
         else:
             reasons.append(reason)
     if uploads and not good:
-        raise UserError(
+        raise Diverged(
             f"round {round_number}: no scenario sent a usable update ({reasons[0]}); lower the learning rate"
             " or check that scenario's rows"
         )
