@@ -19,6 +19,7 @@ from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.contender import run_contender
+from msmtrec.record import directory
 
 Progress = Callable[[str, int, int], None]
 _GUARD = (
@@ -41,6 +42,11 @@ class ContenderTask:
         """Column of the table -> its folder."""
         return column_folders(self.contender, self.folder)
 
+    @property
+    def over(self) -> bool:
+        """Whether it was trained before, well or badly."""
+        return all(directory.ended(folder) for folder in self.folders.values())
+
 
 def run_tasks(
     tasks: list[ContenderTask],
@@ -57,12 +63,20 @@ def run_tasks(
     Raises:
         UserError: as the contender raised it; the others are stopped and can be resumed.
     """
-    if jobs == 1:
-        for task in tasks:
-            named = _named(progress, task.contender.title)
-            run_contender(task.contender, task.data, task.seeds, task.folder, named, threads)
-            ended(task)
-        return
+    here: list[ContenderTask] = []
+    elsewhere: list[ContenderTask] = []
+    for task in tasks:
+        (here if jobs == 1 or task.over else elsewhere).append(task)
+    for task in here:
+        named = _named(progress, task.contender.title)
+        run_contender(task.contender, task.data, task.seeds, task.folder, named, threads)
+        ended(task)
+    _run_in_processes(elsewhere, jobs, threads, progress, ended)
+
+
+def _run_in_processes(
+    tasks: list[ContenderTask], jobs: int, threads: int, progress: Progress, ended: Callable[[ContenderTask], None]
+) -> None:
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
     running: dict[Connection, tuple[ContenderTask, SpawnProcess]] = {}
