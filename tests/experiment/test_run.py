@@ -155,3 +155,13 @@ def test_a_damaged_run_directory_is_not_continued(content: str, tmp_path: Path) 
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(UserError, match=r"config.yaml is damaged, so the run cannot be continued"):
         run({**CONFIG, "methods": ["local"]}, out=tmp_path, resume=True)
+
+
+def test_a_caution_that_no_test_expects_is_an_error(tmp_path: Path) -> None:
+    """As pyproject.toml wants it; to a user it is a warning that names the line of the call."""
+    config = {**CONFIG, "methods": ["local"], "seeds": 1}
+    with pytest.raises(Caution, match="one seed: no spread over seeds"):
+        run(config, out=tmp_path / "a")
+    with pytest.warns(Caution, match="one seed") as found:
+        run(config, out=tmp_path / "b")
+    assert [warning.filename for warning in found] == [__file__]
