@@ -52,9 +52,8 @@ def main(scenarios: int = 1000, rows: int = 2000, rounds: int = 3) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{spent / rounds:.1f} CPU seconds a round, start and end shared out")
     print(f"{rounds * trained / spent:,.0f} training rows ({rounds * whole / spent:,.0f} rows) per CPU-second")
-    print(
-        f"peak {peak / 1e6:.2f} GB (after encoding {encoded / 1e6:.2f}); rounds.jsonl {size / rounds / 1e6:.2f} MB a round"
-    )
+    print(f"peak {peak / 1e6:.2f} GB, {encoded / 1e6:.2f} after encoding")
+    print(f"rounds.jsonl {size / rounds / 1e6:.2f} MB a round")
 
 
 if __name__ == "__main__":

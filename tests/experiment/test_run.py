@@ -12,8 +12,8 @@ import pytest
 import torch
 import yaml
 
-from experiment.small import CONFIG
-from msmtrec import UserError, run
+from experiment.small import COLUMNS, CONFIG
+from msmtrec import Caution, UserError, run
 from msmtrec.experiment.run import Run
 
 
@@ -25,13 +25,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_the_run_directory_holds_everything(finished: Run) -> None:
     folder = finished.folder
     resolved = yaml.safe_load((folder / "config.yaml").read_text())
-    assert resolved["methods"]["paper"][""]["options"]["penalty"] == 1e-3
+    assert resolved["methods"]["paper"]["options"]["penalty"] == 1e-3
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["packages"]["torch"] == torch.__version__
     data = json.loads((folder / "data.json").read_text())
     assert data["shared"]["scenarios"]["scenario-1"]["rows"]["train"] == 490
-    assert {p.name for p in (folder / "contenders").iterdir()} == set(CONFIG["methods"])
-    for row in CONFIG["methods"]:
+    assert {p.name for p in (folder / "contenders").iterdir()} == set(COLUMNS) == set(finished.results.cells)
+    for row in COLUMNS:
         names = {p.name for p in (folder / "contenders" / row).iterdir()}
         assert names == {
             "metrics.jsonl",
@@ -40,7 +40,7 @@ def test_the_run_directory_holds_everything(finished: Run) -> None:
             "test.json",
             "scores.npz",
             "models",
-            "server",
+            *([] if row.endswith("+ft") else ["server"]),
         }
         assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
     assert Run.open(folder).results == finished.results
@@ -111,7 +111,9 @@ def test_a_directory_that_holds_something_else_is_left_alone(finished: Run, tmp_
     with pytest.raises(UserError, match=r"already holds a run; continue it with --resume"):
         run(CONFIG, out=finished.folder)
     other = {**CONFIG, "train": {**CONFIG["train"], "rounds": 4}}
-    with pytest.raises(UserError, match=r"another config \(differs in: methods.fedavg-all\+ft..train.rounds"):
+    with pytest.raises(
+        UserError, match=r"differs in: methods.fedavg-all.train.rounds(, methods.\w+.train.rounds){2} and 2 more\)"
+    ):
         run(other, out=finished.folder, resume=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to the run directory"):
@@ -138,7 +140,9 @@ def test_tasks_may_differ_and_pooled_may_come_first(tmp_path: Path) -> None:
     source |= {"tasks": {"click": None, "buy": {"scenarios": ["a"]}}, "split": {"fractions": [0.6, 0.2, 0.2]}}
     methods = {"pooled": None, "local": None, "paper": {"method": "pf-msmtrec", "preset": "paper"}}
     train = {"rounds": 2, "local_steps": 2}
-    results = run({"data": source, "methods": methods, "train": train, "seeds": 2}, out=tmp_path / "run").results
+    config = {"data": source, "methods": methods, "train": train, "seeds": 2}
+    with pytest.warns(Caution, match="scenario 'b' has no task 'buy' and gets the other scenarios' mean tower"):
+        results = run(config, out=tmp_path / "run").results
     assert results.lines == (("a", "click"), ("a", "buy"), ("b", "click"), ("mean", ""))
     assert all(len(cells) == 4 for cells in results.cells.values())
 
@@ -174,10 +178,21 @@ def test_rows_without_a_user_are_said_and_tests_count_users(tmp_path: Path) -> N
     config = {"data": source, "methods": ["local", "fedavg"], "train": {"rounds": 1, "local_steps": 1}, "seeds": 2}
     bare = run(config, out=tmp_path / "bare").results
     assert (bare.unit, bare.users, bare.notes) == ("rows", bare.rows, ())
-    run_ = run({**config, "data": {**source, "group": "u"}}, out=tmp_path / "run")
+    with pytest.warns(Caution, match="test rows have no 'u'"):
+        run_ = run({**config, "data": {**source, "group": "u"}}, out=tmp_path / "run")
     assert run_.results.unit == "'u' groups"
     assert 37 < run_.results.users < run_.results.rows
     (note,) = run_.results.notes
     assert " of 180 test rows have no 'u' (most in scenario 'b': 18); in tests each of them counts as a user" in note
     data = json.loads((tmp_path / "run" / "data.json").read_text())
     assert data["private"]["scenarios"]["b"]["without_group"]["test"] == 18
+
+
+def test_a_caution_that_no_test_expects_is_an_error(tmp_path: Path) -> None:
+    """As pyproject.toml wants it; to a user it is a warning that names the line of the call."""
+    config = {**CONFIG, "methods": ["local"], "seeds": 1}
+    with pytest.raises(Caution, match="one seed: no spread over seeds"):
+        run(config, out=tmp_path / "a")
+    with pytest.warns(Caution, match="one seed") as found:
+        run(config, out=tmp_path / "b")
+    assert [warning.filename for warning in found] == [__file__]

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msmtrec.base.errors import UserError
+from msmtrec.base.version import __version__
 from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
 from msmtrec.cli.data import data_app
 from msmtrec.cli.listing import list_app
@@ -37,6 +38,21 @@ def main() -> NoReturn:
         err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(2)
     sys.exit(0)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        out.print(f"msmtrec {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 @app.command()
@@ -137,8 +153,7 @@ def _run(config: Any, folder: Path | None, resume: bool) -> None:
 
 def _rounds(config: Any) -> dict[str, int]:
     return {
-        f"{contender.name}/{contender.candidate}" if contender.candidate else contender.name: contender.train.rounds
-        + (contender.fine_tune.rounds if contender.fine_tune else 0)
+        contender.title: contender.train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
         for candidates in config.contenders
         for contender in candidates
     }

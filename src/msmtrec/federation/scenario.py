@@ -149,7 +149,7 @@ def _restart(site: Site, member: Member, memory: Memory) -> Memory:
     """The best round's parameters with fresh moments and clocks."""
     (best,) = memory.best.values()
     fresh = site.begin(member, best.parameters)
-    return replace(fresh, betas=memory.betas, best=memory.best)
+    return replace(fresh, betas=memory.betas, best=memory.best, earlier=best.steps)
 
 
 def _fine_tune(site: Site) -> Callable[[LocalRound], tuple[Phase, ...]]:
@@ -248,7 +248,7 @@ def keep_best(site: Site, member: Member, memory: Memory, round_number: int, fou
         before = best[scenario].score if scenario in best else math.nan
         if scenario not in best or score > before or (math.isnan(before) and not math.isnan(score)):
             served = memory.whole(site.method.served, site.deck.used[member.scenario])
-            best[scenario] = Best(round_number, score, own_storage(served))
+            best[scenario] = Best(round_number, score, own_storage(served), memory.steps)
     return replace(memory, best=best)
 
 
