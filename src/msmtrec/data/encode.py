@@ -18,7 +18,7 @@ from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.table import EncodedData, open_encoded
 
-ENCODING = 6
+ENCODING = 7
 """Version of the encoded form; part of the cache key."""
 
 
@@ -144,5 +144,5 @@ class _Build:
         self.writer.add(table, scenario, split, *self.coders[table].encode(rows, split, scenario))
 
     def finish(self) -> None:
-        described = {table: (coder.private_rows, coder.profile()) for table, coder in self.coders.items()}
+        described = {table: (coder.private_rows, coder.encoding()) for table, coder in self.coders.items()}
         self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described)

@@ -88,14 +88,14 @@ class ScenarioTable:
         splits: split -> rows, in log order.
         private_rows: size of its private embedding table.
         parts: split -> member scenario -> slice of the rows; one part of everything unless the table is pooled.
-        profile: vocabulary sizes, unknown shares, scalers; never leaves the scenario.
+        encoding: how its values became numbers: vocabulary sizes, unknown shares, scalers; never leaves the scenario.
     """
 
     scenario: str
     splits: Mapping[str, Rows]
     private_rows: int
     parts: Mapping[str, Mapping[str, slice]]
-    profile: Mapping[str, Any]
+    encoding: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ def cut(
                 place += counts[split]
             splits[split] = whole[split].take(slice(starts[split], starts[split] + place))
             starts[split] += place
-        private_rows, profile = described[table]
-        tables[table] = ScenarioTable(table, splits, private_rows, parts, profile)
+        private_rows, encoding = described[table]
+        tables[table] = ScenarioTable(table, splits, private_rows, parts, encoding)
     return tables
 
 
@@ -175,7 +175,7 @@ def open_encoded(
             split: Rows(**{name: np.load(folder / f"{split}-{name}.npy", mmap_mode="c") for name in ARRAYS})
             for split in SPLITS
         }
-        described = {table: (entry["private_rows"], entry["profile"]) for table, entry in index["tables"].items()}
+        described = {table: (entry["private_rows"], entry["encoding"]) for table, entry in index["tables"].items()}
         tables = cut(whole, index["rows"], described)
         with suppress(OSError):  # a cache that may only be read
             os.utime(folder / INDEX)  # last used now

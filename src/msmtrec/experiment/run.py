@@ -178,8 +178,8 @@ def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]
                 "scenarios": {
                     name: {
                         "rows": {split: len(rows) for split, rows in table.splits.items()},
-                        "vocabulary": table.profile["vocabulary"],
-                        "unknown": table.profile["unknown"],
+                        "vocabulary": table.encoding["vocabulary"],
+                        "unknown": table.encoding["unknown"],
                     }
                     for name, table in encoded.tables.items()
                 },

@@ -45,7 +45,7 @@ def _flagged(schema: Schema) -> tuple[Feature, ...]:
 
 
 class Coder:
-    """Encodes chunks of one table. The profile (vocabularies, unknown shares, scalers) never leaves the scenario."""
+    """Encodes chunks of one table. The encoding (vocabularies, unknown shares, scalers) never leaves the scenario."""
 
     def __init__(self, schema: Schema, layout: Layout, table: str, found: Survey) -> None:
         self.schema, self.layout = schema, layout
@@ -117,7 +117,7 @@ class Coder:
         hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)
         return text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
 
-    def profile(self) -> dict[str, Any]:
+    def encoding(self) -> dict[str, Any]:
         """After the last chunk."""
         return {
             "vocabulary": self.sizes,
