@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
-from msmtrec.data.encoding.scaling import values_of
+from msmtrec.data.encoding.extremes import check_sizes
+from msmtrec.data.encoding.scaling import scaled
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLITS
@@ -90,13 +91,14 @@ class Coder:
         numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
-            values = values_of(rows[feature.name].cast(pl.Float64).to_numpy(), feature)
-            scaled = self.scalers[feature.name].apply(values)
+            numbers = rows[feature.name].cast(pl.Float64).to_numpy()
+            values = scaled(numbers, feature, self.scalers[feature.name])
+            check_sizes(numbers, values, feature, scenario, split)
             if feature.missing:
-                missing = np.isnan(values)
-                scaled[missing] = 0.0
+                missing = np.isnan(numbers)
+                values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
-            numeric[:, column] = scaled
+            numeric[:, column] = values
         return ids, numeric, self._labels(rows), self._groups(rows, scenario)
 
     def _labels(self, rows: pl.DataFrame) -> NDArray[np.float32]:
