@@ -141,6 +141,26 @@ def test_degenerate_where_the_worst_mixture_vanishes_and_only_there() -> None:
     assert not coordinate(gram_matrix(updates), 0.4).degenerate
 
 
+def test_a_mixture_that_vanishes_on_the_way_does_not_end_the_search() -> None:
+    # short updates that cancel out beside long ones; at 0 the square root has no gradient, and a better V exists
+    values = [[-1, -1, 0], [-2, -2, -1], [-2, -2, 0], [2, 2, 0], [4, 4, 2], [4, 4, 0]]
+    values += [[-1000, -1000, 1000], [-1000, 0, 1000], [2000, 0, 2000], [0, -1000, 2000]]
+    found = coordinate(gram_matrix(torch.tensor(values, dtype=torch.float64)), 0.95)
+    assert not found.degenerate
+    assert found.gap < 1e-10
+
+
+def test_mixtures_that_vanish_are_found_whatever_the_rounding_errors() -> None:
+    # a thousand updates along one line and a ten-thousandth beside it, on both sides of 0
+    generator = torch.Generator().manual_seed(0)
+    along, direction, beside = (
+        torch.randn(s, dtype=torch.float64, generator=generator) for s in (1000, 30, (1000, 30))
+    )
+    gram = gram_matrix(along.unsqueeze(1) * direction + 1e-4 * beside)
+    assert coordinate(gram, 5.0).degenerate
+    assert not coordinate(gram, 0.4).degenerate
+
+
 @pytest.mark.parametrize("start", ["itself", "uniform", "wrong", "nothing", "zero"])
 def test_any_start_leads_to_the_same_update(start: str) -> None:
     updates = random_updates(60, 25, seed=8, conflict=True)

@@ -93,25 +93,40 @@ def test_no_value_of_scipys_is_lower(K: int, c: float) -> None:
     assert value(found) == pytest.approx(theirs.fun, rel=1e-5, abs=1e-5)
 
 
-def test_last_rounds_weights_save_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = 0
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the supports that were solved."""
+    sizes: list[int] = []
 
-    def counted(*args: object) -> tuple[Tensor, float]:
-        nonlocal steps
-        steps += 1
-        return affine_step(*args)  # type: ignore[arg-type]
+    def counted(gram: Tensor, linear: Tensor, c: float, point: Tensor, soft: float) -> tuple[Tensor, float]:
+        sizes.append(len(gram))
+        return affine_step(gram, linear, c, point, soft)
 
     monkeypatch.setattr(simplex, "affine_step", counted)
-    for name in ("drift", "conflict", "zero mean"):
-        updates = family(name, 200, 800)
-        last = simplex_minimum(*scaled(updates), 0.4)
-        gram, linear = scaled(updates + 0.1 * normal(200, 800, 9))
-        steps = 0
-        simplex_minimum(gram, linear, 0.4)
-        cold, steps = steps, 0
-        weights = simplex_minimum(gram, linear, 0.4, last)
-        assert steps < cold
-        assert duality_gap(gram, linear, 0.4, weights) < 1e-10
+    return sizes
+
+
+@pytest.mark.parametrize("name", ["drift", "conflict", "zero mean"])
+def test_last_rounds_weights_save_steps(name: str, steps: list[int]) -> None:
+    updates = family(name, 200, 800)
+    last = coordinate(gram_matrix(updates), 0.4).weights
+    gram = gram_matrix(updates + 0.1 * normal(200, 800, 9))
+    steps.clear()
+    coordinate(gram, 0.4)
+    cold = len(steps)
+    steps.clear()
+    assert coordinate(gram, 0.4, start=last).gap < 1e-10
+    assert len(steps) < cold
+
+
+def test_members_come_and_go_in_blocks(steps: list[int]) -> None:
+    gram = gram_matrix(family("drift", 400, 50))  # the support has few of the 400
+    found = coordinate(gram, 0.4, start=torch.ones(400))
+    assert len(steps) < 30
+    steps.clear()
+    found = coordinate(gram_matrix(family("drift", 400, 1600)), 5.0)
+    assert int((found.weights > 0).sum()) > 100
+    assert len(steps) < 30
 
 
 def test_the_closed_form_by_hand() -> None:

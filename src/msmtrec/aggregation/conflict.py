@@ -85,9 +85,10 @@ def coordinate(gram: Tensor, c: float, rescale: Rescale = "identity", start: Ten
     mean_squared, typical = float(gram.mean()), float(gram.diagonal().mean())
     if K == 1 or c == 0 or not mean_squared > NEGLIGIBLE * typical:
         return Coordination(uniform, uniform, cosine, K > 1 and c > 0, 0.0)
-    moved = (gram.diagonal() > 0).nonzero().squeeze(1)
-    linear = gram.mean(1)[moved] / mean_squared  # before the zero updates go: m is the mean over all
-    scaled = gram[moved][:, moved] / mean_squared
+    scaled = gram / mean_squared
+    moved = (scaled.diagonal() > 0).nonzero().squeeze(1)
+    linear = scaled.mean(1)[moved]  # before the zero updates go: m is the mean over all
+    scaled = scaled[moved][:, moved]
     apex = NEGLIGIBLE * typical / mean_squared
     found = simplex_minimum(scaled, linear, c, None if start is None else start[moved], apex)
     weights = torch.zeros(K, dtype=torch.float64)
