@@ -115,6 +115,15 @@ def test_moments_by_hand() -> None:
     assert consensus(values, alignment).tolist() == [0.5, 3.5]
 
 
+def test_means_that_agree_are_not_yet_equal_moments() -> None:
+    # means 1 and 1, deviations 1 and 3, common deviation 2: A = (-1, 3) for both
+    values = [torch.tensor([0.0, 2.0]), torch.tensor([-2.0, 4.0])]
+    assert consensus(values, by_moments(values)).tolist() == pytest.approx([-1.0, 3.0])
+    # deviations 1 and 1, means 1 and 3: A = (1, 3) for both
+    values = [torch.tensor([0.0, 2.0]), torch.tensor([4.0, 2.0])]
+    assert consensus(values, by_moments(values)).tolist() == pytest.approx([2.0, 2.0])
+
+
 def test_coefficients_without_a_base_are_refused() -> None:
     values = [torch.zeros(3), torch.ones(3)]
     with pytest.raises(ValueError, match="base is missing"):

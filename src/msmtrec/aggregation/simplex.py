@@ -171,10 +171,8 @@ def _leave(part: _Problem, point: Tensor, move: Tensor, limits: Tensor, reach: f
     first = float(limits.min())
     edge = (point + first * move).clamp(min=0)
     edge[limits <= first * (1 + 1e-12)] = 0
-    if math.isinf(reach):
-        steps = [4 * first, 16 * first, 2 * float(limits[limits.isfinite()].median())]
-    else:
-        steps = [1.0, 0.5, 0.25]
+    far = [4 * first, 16 * first, 2 * float(limits[limits.isfinite()].median())]
+    steps = far if math.isinf(reach) else [1.0]
     beyond = [(point + step * move).clamp(min=0) for step in steps if step > first]
     candidates = torch.stack([edge, *beyond], 1)
     candidates = candidates / candidates.sum(0)
