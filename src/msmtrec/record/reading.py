@@ -76,10 +76,25 @@ class ContenderRecord:
         table[lines, places] = kept["auc"].to_numpy()
         return rounds.astype(float), mean_carried_on(table)
 
-    def chosen_round(self, scenario: str) -> float:
-        """Median over seeds; NaN where no round was chosen."""
-        rounds = [c["round"] for c in self.chosen if c["scenario"] == scenario]
-        return float(np.median(rounds)) if rounds else float("nan")
+    def at_choice(self, scenario: str, task: str) -> tuple[float, float] | None:
+        """(median chosen round, validation AUC there), over seeds, each at its own round; None where there is none.
+
+        The AUC is that of the models that are tested. It need not lie on the mean curve: seeds choose different rounds.
+        """
+        seeds = {c["seed"]: c["round"] for c in self.chosen if c["scenario"] == scenario}
+        kept = self.metrics.filter(
+            pl.col("scenario") == scenario,
+            pl.col("task") == task,
+            pl.col("stage") != "before",
+            pl.col("auc").is_not_null(),
+            pl.any_horizontal(
+                pl.lit(value=False),
+                *((pl.col("seed") == seed) & (pl.col("round") == number) for seed, number in seeds.items()),
+            ),
+        )
+        if kept.is_empty():
+            return None
+        return float(np.median(kept["round"].to_numpy())), float(kept["auc"].to_numpy().mean())
 
     @cached_property
     def federations(self) -> list[Federation]:

@@ -63,10 +63,8 @@ def rounds_exhausted(contender: ContenderRecord) -> Iterator[str]:
     scenarios = best["scenario"].n_unique()
     share = min(1.0, max(LATE, 2 * last / planned))
     if last < planned and late >= max(min(2, scenarios), share * scenarios):
-        yield (
-            f"{late:,} of {scenarios:,} scenarios have their best round among the last {last} of {planned}:"
-            " more rounds may help"
-        )
+        among = "as the last" if last == 1 else f"among the last {last}"
+        yield f"{late:,} of {scenarios:,} scenarios have their best round {among} of {planned}: more rounds may help"
 
 
 def best_rounds(metrics: pl.DataFrame) -> pl.DataFrame:
@@ -93,15 +91,19 @@ def at_chance(run: RunRecord) -> tuple[list[str], dict[str, list[str]]]:
         for best, floor, positives, rows in [max(lines[scenario, task] for lines in found.values())]
     ]
     own = {
-        name: [
-            f"scenario {scenario}, {task}: validation AUC cannot be told from chance (best {_auc(*lines[line][:2])})"
-            for line in run.results.lines
-            if line in lines and line not in everywhere
-            for scenario, task in [line]
-        ]
+        name: list(_own(run, {line: figures for line, figures in lines.items() if line not in everywhere}))
         for name, lines in found.items()
     }
     return shared, own
+
+
+def _own(run: RunRecord, lines: Mapping[tuple[str, str], tuple[float, float, int, int]]) -> Iterator[str]:
+    first = next((line for line in run.results.lines if line in lines), None)
+    if first:
+        yield (
+            f"validation AUC cannot be told from chance for {len(lines):,} of {len(run.results.lines) - 1:,} lines of"
+            f" the table, the first: {first[0]}, {first[1]} (best {_auc(*lines[first][:2])})"
+        )
 
 
 def null_error(positives: int, negatives: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -14,14 +14,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from msmtrec.record.reading import RunRecord
-from msmtrec.report.plots import COLOURS, LINES, STYLE, colour, shown, to_svg
+from msmtrec.report.plots import LINES, STYLE, colour, shown, style, to_svg
 
 Array = NDArray[np.float64]
 STEEP = 3.0
 """First rounds are cut off below where they would make a panel so many times as high as what comes later."""
 FIRST = 2
 """So many rounds may be cut off."""
-STYLES = ("-", ":", "-.")
 CSS = {"-": "solid", ":": "dotted", "-.": "dashed"}
 
 
@@ -49,7 +48,7 @@ class Curves:
 
 
 def learning_curves(run: RunRecord) -> Curves:
-    """Validation AUC by round, a line per contender, a dot at the chosen round.
+    """Validation AUC by round, a line per contender, a dot for the chosen models.
 
     With many scenarios the largest have panels, and one more panel a task has the mean over all others.
     """
@@ -65,7 +64,7 @@ def learning_curves(run: RunRecord) -> Curves:
         wanted += [(others, task, f"mean of the {len(others):,} others · {shown(task)}") for task in run.tasks]
     with mpl.rc_context(STYLE):
         panels = [_panel(run, *panel, f"curve-{number}") for number, panel in enumerate(wanted)]
-    legend = [Legend(name, colour(n), CSS[_style(n)]) for n, name in enumerate(run.contenders)]
+    legend = [Legend(name, colour(n), CSS[style(n)]) for n, name in enumerate(run.contenders)]
     fine_tuned = any((c.metrics["stage"] == "fine-tune").any() for c in run.contenders.values())
     return Curves(panels, legend, len(names), len(run.scenarios), fine_tuned)
 
@@ -87,11 +86,7 @@ def limits(curves: list[Array], chosen: list[float]) -> tuple[float, float, bool
     return low - margin, high + margin, cut
 
 
-def _style(number: int) -> str:
-    return STYLES[number // len(COLOURS) % len(STYLES)]
-
-
-def _panel(run: RunRecord, scenarios: Collection[str], task: str, title: str, key: str) -> str:
+def _panel(run: RunRecord, scenarios: Sequence[str], task: str, title: str, key: str) -> str:
     figure = Figure(figsize=(4.9, 2.3), layout="constrained")
     axes = figure.subplots()
     found, chosen = [], []
@@ -100,12 +95,12 @@ def _panel(run: RunRecord, scenarios: Collection[str], task: str, title: str, ke
         if not len(rounds):
             continue
         found.append(values)
-        for stage, style in (("after", _style(number)), ("fine-tune", "--")):
-            axes.plot(*contender.curve(scenarios, task, (stage,)), style, color=colour(number), linewidth=1.3)
-        best = contender.chosen_round(next(iter(scenarios))) if len(scenarios) == 1 else float("nan")
-        if not np.isnan(best):
-            chosen.append(float(np.interp(best, rounds, values)))
-            axes.plot(best, chosen[-1], "o", color=colour(number), markersize=4.5, clip_on=False, zorder=3)
+        for stage, line in (("after", style(number)), ("fine-tune", "--")):
+            axes.plot(*contender.curve(scenarios, task, (stage,)), line, color=colour(number), linewidth=1.3)
+        dot = contender.at_choice(scenarios[0], task) if len(scenarios) == 1 else None
+        if dot:
+            chosen.append(dot[1])
+            axes.plot(*dot, "o", color=colour(number), markersize=4.5, clip_on=False, zorder=3)
     if found:
         _frame(axes, found, chosen, _rounds(run))
     axes.set_title(title, loc="left", fontsize=9, fontweight="bold")

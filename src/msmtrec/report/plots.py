@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 COLOURS = ("#555555", "#0072b2", "#e69f00", "#d55e00", "#a0522d", "#999933", "#56b4e9", "#009e73", "#cc79a7")
+STYLES = ("-", ":", "-.")
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a scenario may be called US$_1$
@@ -116,9 +117,14 @@ def heat_map(
         return to_svg(figure, title, key)
 
 
+def style(number: int) -> str:
+    """Of a line; when the colours begin anew it changes."""
+    return STYLES[number // len(COLOURS) % len(STYLES)]
+
+
 def _cell(columns: int) -> float:
     """Inches: room for a number where there are numbers."""
-    return 0.62 if columns <= NUMBERED else 0.26
+    return 0.62 if columns <= NUMBERED else 0.22
 
 
 def mixtures(
@@ -132,9 +138,9 @@ def mixtures(
             low, middle, high = np.nanquantile(table, (0.05, 0.5, 0.95), axis=0)
             axes.fill_between(rounds, low, high, color="#d9d9d9", linewidth=0, label=f"all {len(names):,}: 5–95 %")
             axes.plot(rounds, middle, "--", color="black", linewidth=1.3, label="their median")
-        for number, (name, values) in enumerate(zip(names, table, strict=True)):
-            if name in drawn:
-                axes.plot(rounds, values, color=colour(number), label=shown(name), linewidth=1.3)
+        lines = [(name, values) for name, values in zip(names, table, strict=True) if name in drawn]
+        for number, (name, values) in enumerate(lines):
+            axes.plot(rounds, values, style(number), color=colour(number), label=shown(name), linewidth=1.3)
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel("round")
         axes.set_ylabel(symbol)

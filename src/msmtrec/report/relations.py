@@ -29,19 +29,19 @@ def _figures(run: RunRecord, contender: ContenderRecord, key: str) -> list[Figur
     cosine, matrix = conflicts(contender, drawn), listening(contender, drawn)
     if cosine is None or matrix is None or len(run.scenarios) < 2:
         return []
-    of = len(run.scenarios)
+    of, name = len(run.scenarios), contender.name
     some = f" The {len(drawn)} largest of {of:,} scenarios." if len(drawn) < of else ""
-    high = max(1.0, float(np.nanmax(matrix)))
-    name = contender.name
+    high, note = max(1.0, float(np.nanmax(matrix))), ""
+    if some:  # each of many gives little: beside a scenario's own update it could not be seen
+        others = matrix[~np.eye(len(drawn), dtype=bool)]
+        high = float(np.nanmax(others, initial=0.0)) or high
+        own = float(np.nanmean(np.diag(matrix)))
+        note = f" Colours end at the most that one takes of another; of its own it keeps {own:.2f}."
+    conflict = heat_map(cosine, drawn, f"{name} conflict", -1, 1, "RdBu", key=f"{key}-conflict")
+    heard = heat_map(matrix, drawn, f"{name} listening", 0, high, "Blues", key=f"{key}-listening")
     found = [
-        Figure(
-            heat_map(cosine, drawn, f"{name} conflict", -1, 1, "RdBu", key=f"{key}-conflict"),
-            _conflict(contender, some),
-        ),
-        Figure(
-            heat_map(matrix, drawn, f"{name} listening", 0, high, "Blues", key=f"{key}-listening"),
-            f"Listening: row takes from column.{some}",
-        ),
+        Figure(conflict, _conflict(contender, some)),
+        Figure(heard, f"Listening: row takes from column.{some}{note}"),
     ]
     mixed = personalisation(contender, run.scenarios)
     if mixed:
