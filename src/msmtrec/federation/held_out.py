@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -45,7 +46,9 @@ def answer_offer(
     scale = _HeldOut(model, current, held_out, tasks)
     used, own, mixed, checked = {}, {}, {}, {}
     memory = dict(betas)
-    for part in offer.parts:
+    device = next(iter(parameters.values())).device
+    for offered in offer.parts:
+        part = replace(offered, parameters={n: c.to(device) for n, c in offered.parameters.items()})
         choices = _choose(scale, current, part, offer, memory.get(part.label), tasks)
         memory[part.label] = tuple(choice.memory for choice in choices)
         used[part.label] = tuple(choice.beta for choice in choices)

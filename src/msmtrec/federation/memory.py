@@ -71,7 +71,7 @@ class Memory:
         held = self.slots[slot]
         tables = self.slots.get(WHOLE, {})
         overlaid = {
-            name: table.index_copy(0, used, held[name]) if slot in self.apart else table
+            name: table.index_copy(0, used.to(table.device), held[name]) if slot in self.apart else table
             for name, table in tables.items()
             if name in held
         }

@@ -23,7 +23,7 @@ from msmtrec.federation.memory import Best, Memory, begin, load
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
-from msmtrec.methods.base import Method, TableRows, Upload
+from msmtrec.methods.base import Method, Reply, TableRows, Upload
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
 from msmtrec.models.base import Model
 from msmtrec.models.predict import predict
@@ -88,10 +88,10 @@ def scenario_steps(
     for member in those(lambda order: order.restart):
         now[member] = _restart(site, member, now[member])
     loaded = those(lambda order: order.reply is not None)
+    there: dict[int, Tensor] = {}
     for member in loaded:
-        reply = orders[member].reply
-        assert reply is not None
-        now[member] = load(now[member], reply.slots, site.deck.used[member.scenario], site.shared)
+        slots = _on_device(orders[member].reply, site.deck.device, there)
+        now[member] = load(now[member], slots, site.deck.used[member.scenario], site.shared)
     if loaded:
         adapted = _train(site, loaded, orders, now, site.method.adapt, _closed)
         now |= {member: memory for member, (memory, _) in adapted.items()}
@@ -123,6 +123,15 @@ def scenario_steps(
         best = {name: (found.round, found.score) for name, found in now[member].best.items()}
         reports[member] = replace(reports[member], best=best, seconds=clock.shares.get(member, {}))
     return now, reports
+
+
+def _on_device(reply: Reply | None, device: torch.device, there: dict[int, Tensor]) -> Mapping[str, Parameters]:
+    """A reply's tensors where the training runs; what several scenarios get alike goes there once (`there`)."""
+    assert reply is not None
+    return {
+        slot: {name: there.setdefault(id(value), value.to(device)) for name, value in tensors.items()}
+        for slot, tensors in reply.slots.items()
+    }
 
 
 class Stopwatch:
