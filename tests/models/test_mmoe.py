@@ -60,7 +60,7 @@ def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int
 
 
 def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
-    settings = MMoESettings(embedding_dim=3, experts=3, expert_layers=(6, 5))
+    settings = MMoESettings(template=True, embedding_dim=3, experts=3, expert_layers=(6, 5))
     model, params = scrambled(settings)
     assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS}
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}
@@ -73,7 +73,7 @@ def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
 
 
 def test_predictions_do_not_depend_on_the_batch() -> None:
-    model, params = scrambled(MMoESettings(embedding_dim=3))
+    model, params = scrambled(MMoESettings(template=True, embedding_dim=3))
     data = rows(30)
     whole = predict(model, params, data)
     for i in range(30):
@@ -82,7 +82,7 @@ def test_predictions_do_not_depend_on_the_batch() -> None:
 
 
 def test_common_parts_start_equal_and_private_tables_do_not() -> None:
-    model = MMoESettings(embedding_dim=3).build(LAYOUT)
+    model = MMoESettings(template=True, embedding_dim=3).build(LAYOUT)
     a, b = (model.initialise(0, name, PRIVATE_ROWS, torch.float32) for name in ("a", "b"))
     for name, role in model.roles().items():
         assert torch.equal(a[name], b[name]) == (role is not Role.EMBEDDING), name
@@ -90,7 +90,9 @@ def test_common_parts_start_equal_and_private_tables_do_not() -> None:
 
 
 def test_the_gate_is_a_softmax_over_experts() -> None:
-    model, params = scrambled(MMoESettings(embedding_dim=3, experts=3, expert_layers=(4,), tower_layers=()))
+    model, params = scrambled(
+        MMoESettings(template=True, embedding_dim=3, experts=3, expert_layers=(4,), tower_layers=())
+    )
     same = dict(params)
     # when all experts are equal, the gate cannot matter
     for name in params:
@@ -101,7 +103,7 @@ def test_the_gate_is_a_softmax_over_experts() -> None:
 
 
 def test_attention_starts_near_the_mean_and_can_pick_one_value() -> None:
-    model, params = scrambled(MMoESettings(embedding_dim=3))
+    model, params = scrambled(MMoESettings(template=True, embedding_dim=3))
     data = rows(20)
     start = model.initialise(0, "a", PRIVATE_ROWS, torch.float64)
     batch = single_batch(model, data, start["gate"])

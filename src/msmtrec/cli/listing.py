@@ -32,11 +32,12 @@ def list_models() -> None:
 
     Example: `msmtrec list models`
     """
-    from msmtrec.config.parse import MODELS
+    from msmtrec.models import MODELS
 
-    table = table_of("model", "what")
+    table = table_of("model", "keys", "what")
     for name, settings in MODELS.items():
-        table.add_row(name, (sys.modules[settings.__module__].__doc__ or "").strip())
+        keys = ", ".join(key for key in settings.model_fields if key != "name")
+        table.add_row(name, keys, (sys.modules[settings.__module__].__doc__ or "").strip())
     out.print(table)
 
 
@@ -61,21 +62,23 @@ def list_settings() -> None:
     Example: `msmtrec list settings`
     """
     from msmtrec.base.explain import explain
+    from msmtrec.base.settings import Settings
     from msmtrec.config.train import FineTune, TrainSettings
     from msmtrec.logs.sources.tabular_settings import Column
     from msmtrec.methods.fedavg import FedAvgSettings
     from msmtrec.methods.pf_msmtrec import PFSettings
-    from msmtrec.models.mmoe import MMoESettings
+    from msmtrec.models import MODELS
 
     table = table_of("key", "default", "what")
-    for key, kind in (
+    places: list[tuple[str, type[Settings]]] = [
         ("train.{}", TrainSettings),
-        ("model.{}", MMoESettings),
+        *((f"model.{{}} ({name})", settings) for name, settings in MODELS.items()),
         ("fine_tune.{}", FineTune),
         ("options.{} (pf-msmtrec)", PFSettings),
         ("options.{} (fedavg)", FedAvgSettings),
         ("data.features.NAME.{}", Column),
-    ):
+    ]
+    for key, kind in places:
         for setting in explain(kind):
             table.add_row(key.format(setting.name), escape(setting.default), escape(setting.meaning))
         table.add_section()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from msmtrec.base.errors import UserError
 from msmtrec.base.roles import Role
 from msmtrec.config.parse import Config, Contender
 from msmtrec.data.table import EncodedData
@@ -14,6 +15,9 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
 
     Args:
         data: contender name -> the rows it trains on.
+
+    Raises:
+        UserError: a contender's method cannot work with its network.
     """
     found: dict[str, list[str]] = {}
     for candidates in config.contenders:
@@ -32,7 +36,10 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
-    roles = contender.settings.build(contender.model.build(data.layout).declare()).policies()
+    try:
+        roles = contender.settings.build(contender.model.build(data.layout).declare()).policies()
+    except UserError as error:
+        raise UserError(f"methods.{contender.name}: {error}") from error
     if roles and len(data.scenarios) == 1:
         yield "with one scenario there is nobody to learn from; this is local training"
     sizes = contender.train.batch_size

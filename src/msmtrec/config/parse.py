@@ -25,7 +25,8 @@ from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.logs.sources.tabular import OwnLogs, Tabular
 from msmtrec.logs.sources.tenrec import Tenrec
 from msmtrec.methods import METHODS, Entry, MethodSettings
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models import MODELS
+from msmtrec.models.base import ModelSettings
 
 Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {
@@ -39,7 +40,6 @@ SOURCES: dict[str, type[Source]] = {
     "tabular": Tabular,
     "tenrec": Tenrec,
 }
-MODELS: dict[str, type[MMoESettings]] = {"mmoe": MMoESettings}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Contender:
     method: str
     preset: str | None
     settings: MethodSettings
-    model: MMoESettings
+    model: ModelSettings
     train: TrainSettings
     fine_tune: FineTune | None
 
@@ -239,9 +239,6 @@ def _parse_contender(name: str, raw: dict[str, Any], whole: Mapping[str, Any], c
         **optional_group(raw.get("options"), f"{place}.options"),
     }
     settings: MethodSettings = build(entry.settings, options, f"{place}.options")
-    model_keys = {"template": entry.template} | optional_group(whole.get("model"), "model")
-    model_keys |= optional_group(raw.get("model"), f"{place}.model")
-    model_name = one_of(model_keys.get("name", "mmoe"), MODELS, "model.name")
     train = optional_group(whole.get("train"), "train")
     own = optional_group(raw.get("train"), f"{place}.train")
     if "local_steps" in own or "local_epochs" in own:
@@ -252,10 +249,24 @@ def _parse_contender(name: str, raw: dict[str, Any], whole: Mapping[str, Any], c
         method,
         preset,
         settings,
-        build(MODELS[model_name], model_keys, "model"),
+        _parse_model(whole.get("model"), raw.get("model"), place).for_method(template=entry.template),
         build(TrainSettings, {**train, **own}, "train"),
         _parse_fine_tune(raw.get("fine_tune"), f"{place}.fine_tune"),
     )
+
+
+def _parse_model(common: Any, own: Any, place: str) -> ModelSettings:
+    """The network's settings: the common group's, then the contender's own.
+
+    A contender that names another network than the common group takes from that group what its network has too.
+    """
+    shared, mine = optional_group(common, "model"), optional_group(own, f"{place}.model")
+    usual = one_of(shared.get("name", "mmoe"), MODELS, "model.name")
+    build(MODELS[usual], shared, "model")
+    name = one_of(mine.get("name", usual), MODELS, f"{place}.model.name")
+    if name != usual:
+        shared = {key: value for key, value in shared.items() if key in MODELS[name].model_fields}
+    return build(MODELS[name], {**shared, **mine, "name": name}, f"{place}.model" if mine else "model")
 
 
 def _parse_fine_tune(raw: Any, place: str) -> FineTune | None:

@@ -14,19 +14,29 @@ from msmtrec.aggregation.normalization import literal, moments
 from msmtrec.base.parameters import Declaration, Parameters
 
 
+def units_of(group: tuple[Declaration, ...], like: Mapping[str, Tensor]) -> list[tuple[int, int]]:
+    """(level, number in it) of every expert or task, level by level: experts of two levels have nothing in common."""
+    sizes = {d.level: len(like[d.name]) for d in group}
+    return [(level, number) for level, size in sizes.items() for number in range(size)]
+
+
 def stack_units(group: tuple[Declaration, ...], parameters: Mapping[str, Tensor], unit: int) -> Tensor:
-    """All tensors of one expert (or of one task's tower) as one float64 vector [P]."""
-    return torch.cat([parameters[d.name][unit].double().flatten() for d in group])
+    """All tensors of one expert (or of one task's tower) as one float64 vector [P]; `unit` counts in `units_of`."""
+    level, number = units_of(group, parameters)[unit]
+    return torch.cat([parameters[d.name][number].double().flatten() for d in group if d.level == level])
 
 
 def split_units(group: tuple[Declaration, ...], vectors: list[Tensor], like: Mapping[str, Tensor]) -> Parameters:
-    """Undo `stack_units` for all units: vectors U × [P] -> name -> [U, ...]."""
-    table, start, parameters = torch.stack(vectors), 0, {}
-    for d in group:
-        size = like[d.name][0].numel()
-        piece = table[:, start : start + size]
-        parameters[d.name] = piece.reshape(like[d.name].shape).to(like[d.name].dtype)
-        start += size
+    """Undo `stack_units` for all units: vectors U × [P] -> name -> [units of its level, ...]."""
+    units, parameters = units_of(group, like), {}
+    for level in dict.fromkeys(level for level, _ in units):
+        table = torch.stack([vector for (own, _), vector in zip(units, vectors, strict=True) if own == level])
+        start = 0
+        for d in (d for d in group if d.level == level):
+            size = like[d.name][0].numel()
+            piece = table[:, start : start + size]
+            parameters[d.name] = piece.reshape(like[d.name].shape).to(like[d.name].dtype)
+            start += size
     return parameters
 
 
@@ -65,7 +75,7 @@ def expert_consensus(
     normalised = _normalise(group, sent, normalization)
     vectors, updates = [], {}
     cosines, weights, shares, negative, degenerate, gaps = [], [], [], [], 0, []
-    for unit in range(len(first[group[0].name])):
+    for unit in range(len(units_of(group, first))):
         own = torch.stack([stack_units(group, params, unit) for params in sent.values()])  # [K, P]
         last = torch.stack([stack_units(group, held[name], unit) for name in sent])
         delta = own - last
