@@ -1,49 +1,13 @@
-import numpy as np
 import pytest
 import torch
 
+from models.small import LAYOUT, PRIVATE_ROWS, rows, scrambled
 from msmtrec.base.roles import Role
-from msmtrec.data.table import EncodedData, Field, Layout, Rows
+from msmtrec.data.table import EncodedData
 from msmtrec.models.base import Pass
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import predict, single_batch, with_member_axis
 from msmtrec.models.reference import reference_forward
-
-LAYOUT = Layout(
-    (
-        Field("user", 0, 1, False),
-        Field("tags", 1, 3, False),
-        Field("bought", 4, 2, False, attends="user"),
-        Field("item", 6, 1, True),
-        Field("seen", 7, 3, True, attends="item"),
-        Field("liked", 10, 2, True, attends="item"),
-    ),
-    4,
-    11,
-    ("click", "like"),
-)
-PRIVATE_ROWS = 17
-
-
-def rows(N: int, seed: int = 0) -> Rows:
-    random = np.random.default_rng(seed)
-    ids = random.integers(0, 11, size=(N, 12)).astype(np.int32)
-    ids[::2, 3] = ids[::2, 9] = -1
-    ids[::3, 2:4] = ids[::3, 8:10] = ids[1::3, 11] = ids[::5, 5] = -1
-    return Rows(
-        ids,
-        random.normal(size=(N, 4)).astype(np.float32),
-        random.integers(0, 2, size=(N, 2)).astype(np.float32),
-        np.arange(N),
-    )
-
-
-def scrambled(settings: MMoESettings):  # type: ignore[no-untyped-def]
-    """A model and parameters with no ones or zeros left, so that every factor matters."""
-    model = settings.build(LAYOUT)
-    params = model.initialise(0, "a", PRIVATE_ROWS, torch.float64)
-    generator = torch.Generator().manual_seed(1)
-    return model, {n: p + 0.3 * torch.randn(p.shape, dtype=p.dtype, generator=generator) for n, p in params.items()}
 
 
 @pytest.mark.parametrize("template", [True, False])
