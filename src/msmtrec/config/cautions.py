@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.roles import Role
 from msmtrec.config.parse import Config, Contender
 from msmtrec.data.table import EncodedData
+from msmtrec.methods.base import Method
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
@@ -37,9 +39,17 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
     try:
-        roles = contender.settings.build(contender.model.build(data.layout).declare()).policies()
+        method: Method[Any] = contender.settings.build(contender.model.build(data.layout).declare())
     except UserError as error:
         raise UserError(f"methods.{contender.name}: {error}") from error
+    roles = method.policies()
+    owned = [d for d in method.leaving() if d.owners]
+    if owned:
+        moments = ", its inputs' means and variances among them" if not all(d.trained for d in owned) else ""
+        yield (
+            f"what {contender.model.name} has for each scenario apart ({len(owned)} tensors{moments}) travels: every"
+            " scenario receives all others', though it uses its own only"
+        )
     if roles and len(data.scenarios) == 1:
         yield "with one scenario there is nobody to learn from; this is local training"
     sizes = contender.train.batch_size
