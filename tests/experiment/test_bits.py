@@ -14,7 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from experiment.small import CONFIG
+from experiment.small import COLUMNS, CONFIG
 from msmtrec import run
 from msmtrec.experiment.run import Run
 
@@ -31,8 +31,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_one_seed_twice_gives_the_same_bytes(finished: Run, tmp_path: Path) -> None:
     again = run(CONFIG, out=tmp_path / "again")
     assert models(again.folder) == models(finished.folder)
-    for method in CONFIG["methods"]:
-        for name in ("metrics.jsonl", "test.json"):
+    for method in COLUMNS:
+        for name in ("metrics.jsonl", "validation.json", "test.json"):
             assert (again.folder / "contenders" / method / name).read_bytes() == (
                 finished.folder / "contenders" / method / name
             ).read_bytes()
@@ -40,10 +40,8 @@ def test_one_seed_twice_gives_the_same_bytes(finished: Run, tmp_path: Path) -> N
 
 def test_another_thread_count_gives_the_same_metrics(finished: Run, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
-    try:
-        other = run({**CONFIG, "train": {**CONFIG["train"], "threads": 2}}, out=tmp_path / "two")
-    finally:
-        torch.set_num_threads(threads)
+    other = run({**CONFIG, "train": {**CONFIG["train"], "threads": 2}}, out=tmp_path / "two")
+    assert torch.get_num_threads() == threads  # a contender's own number does not leak
     for name, cells in other.results.cells.items():
         for one, two in zip(cells, finished.results.cells[name], strict=True):
             assert one.auc == pytest.approx(two.auc, abs=1e-4)
@@ -118,8 +116,8 @@ def test_kill_in_the_middle_of_a_round_and_resume(finished: Run, tmp_path: Path,
         process.stderr.close()
     assert kills >= 2
     assert models(out) == models(finished.folder)
-    for method in CONFIG["methods"]:
-        for name in ("metrics.jsonl", "test.json"):
+    for method in COLUMNS:
+        for name in ("metrics.jsonl", "validation.json", "test.json"):
             assert (out / "contenders" / method / name).read_bytes() == (
                 finished.folder / "contenders" / method / name
             ).read_bytes()

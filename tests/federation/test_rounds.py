@@ -93,7 +93,9 @@ def test_fine_tuning_is_counted_on_from_the_last_round_that_was_run(
     contender = parse_config({"data": {"source": "synthetic"}, "methods": methods, **raw}).contenders[0][0]
     done = run(contender, synthetic, tmp_path / "one", monkeypatch, Rehearsed)
     lines = read_lines(tmp_path / "one" / "rounds.jsonl")
-    assert [line["round"] for line in lines] == [1, 2, 3, 4, 5, 6]  # best in 2, patience 2, two of fine-tuning
+    assert [line["round"] for line in lines] == [1, 2, 3, 4]  # best in 2, patience 2
+    lines = read_lines(tmp_path / "fedavg+ft" / "rounds.jsonl")
+    assert [line["round"] for line in lines] == [1, 2, 3, 4, 5, 6]  # and two of fine-tuning
     assert done == sorted(done)
     assert done[-1] == 11  # the bar: nine rounds and two
 

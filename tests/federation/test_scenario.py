@@ -14,7 +14,8 @@ from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.scenario import Site, scenario_steps
+from msmtrec.federation.packed import Job
+from msmtrec.federation.scenario import Site, scenario_steps, stacks
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Reply
 from msmtrec.models.mmoe import MMoESettings
@@ -123,6 +124,15 @@ def test_the_best_round_is_kept_and_fine_tuning_starts_from_it(synthetic: Encode
     fresh, _ = scenario_steps(where, {member: replace(order, restart=False)}, {member: replace(memory, slots=slots)})
     assert all(torch.allclose(tuned[member].model[n], value) for n, value in fresh[member].model.items())
     assert tuned[member].clocks == {"fine-tune": 40}
+
+
+def test_stacks_are_small_and_of_like_batches(synthetic: EncodedData) -> None:
+    where = site(synthetic)
+    memory = next(iter(members(where).values()))
+    jobs = [Job(Member(n, "a"), memory, memory, 64 if n < 40 else 20, 1) for n in range(45)]
+    assert [len(stack) for stack in stacks(jobs, "auto")] == [16, 16, 8, 5]
+    assert [len(stack) for stack in stacks(jobs, "all")] == [45]
+    assert [len(stack) for stack in stacks(jobs, "off")] == [1] * 45
 
 
 def test_messages_hold_tensors_and_plain_values_only(synthetic: EncodedData) -> None:

@@ -38,7 +38,7 @@ def method(name: str, preset: str | None = None, **options: Any) -> Method[Any]:
 
 
 def start(m: Method[Any], rows: Mapping[str, int] | None = None) -> Any:
-    return m.init({d.name: COMMON[d.name] for d in m.leaving()}, rows or {"a": 1, "b": 1, "c": 1})
+    return m.init({name: COMMON[name] for name in m.common_names()}, rows or {"a": 1, "b": 1, "c": 1})
 
 
 def upload(

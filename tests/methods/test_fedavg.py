@@ -2,8 +2,21 @@ import pytest
 import torch
 
 from methods.helpers import COMMON, aggregate, method, start, upload
+from methods.suite import ALL, Case
 from msmtrec.base.roles import Role
 from msmtrec.federation.gather import gather
+
+CASES = (
+    Case("fedavg-all", {}, {"average": "network", "clip": 0.5}),
+    Case("emb-only", {}, {"average": "nothing"}, {"clip": 0.5}),
+    Case("local", {}, {"average": "everything"}, {"clip": 0.5}),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("check", ALL)
+def test_properties(check, case: Case) -> None:  # type: ignore[no-untyped-def]
+    check(case)
 
 
 def roles_that_leave(m) -> set[Role]:  # type: ignore[no-untyped-def]

@@ -2,12 +2,59 @@ import pytest
 import torch
 
 from methods.helpers import COMMON, aggregate, method, settle, start, upload
+from methods.suite import ALL, Case
 from msmtrec.aggregation.normalization import moments
 from msmtrec.aggregation.personalization import mixture
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
 from msmtrec.methods.base import Answer
 from msmtrec.methods.consensus import expert_consensus
+from msmtrec.methods.pf_msmtrec import PAPER
+
+RECOMMENDED = Case(
+    "pf-msmtrec",
+    {"beta_start": None, "tolerance": 0.0},
+    {
+        "embeddings": "local",
+        "normalization": "tensor",
+        "coordination": None,
+        "rescale": "none",
+        "personalization": "uniform",
+        "towers": None,
+        "penalty": 1.0,
+        "beta_start": 0.3,
+        "beta_keep": 0.1,
+        "tolerance": 5.0,
+        "clip": 0.5,
+    },
+    {"alpha": 0.5},
+)
+HYPER = Case(
+    "pf-msmtrec",
+    {**PAPER, "penalty": 0.1},
+    {
+        "embeddings": "shared",
+        "normalization": "off",
+        "coordination": 0.9,
+        "rescale": "fedhca2",
+        "personalization": "uniform",
+        "towers": "uniform",
+        "penalty": 1.0,
+        "alpha": 0.5,
+        "clip": 0.5,
+    },
+    {"beta_start": 0.5, "beta_keep": 0.1, "tolerance": 1.0},
+    identity=False,
+    tolerance=1e-4,
+)
+"""The penalty of dead units is rounding alone, and Adam takes whole steps on it: see Ditto's case."""
+
+
+@pytest.mark.parametrize("case", [RECOMMENDED, HYPER], ids=["held-out", "hyper"])
+@pytest.mark.parametrize("check", ALL)
+def test_properties(check, case: Case) -> None:  # type: ignore[no-untyped-def]
+    check(case)
+
 
 A = torch.tensor([[1.0, 0.0], [2.0, 2.0]])
 B = torch.tensor([[0.0, 1.0], [2.0, 2.0]])

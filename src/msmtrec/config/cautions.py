@@ -7,7 +7,8 @@ from typing import Any
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.roles import Role
-from msmtrec.config.parse import Config, Contender
+from msmtrec.config.contender import Contender
+from msmtrec.config.parse import Config
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
 
@@ -16,23 +17,34 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
     """Sentences, in which contenders that share one are named together.
 
     Args:
-        data: contender name -> the rows it trains on.
+        data: contender's title -> the rows it trains on.
 
     Raises:
         UserError: a contender's method cannot work with its network.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for candidates in config.contenders:
-        contender = candidates[0]
-        for sentence in _of_contender(contender, data[contender.name]):
-            found.setdefault(sentence, []).append(contender.name)
+        for contender in candidates:
+            for sentence in _of_contender(contender, data[contender.title]):
+                found.setdefault(sentence, {})[contender.name] = None
     sentences = [
         *config.data.cautions(),
         *(f"{', '.join(contenders)}: {sentence}" for sentence, contenders in found.items()),
     ]
+    sentences += _unequal(config)
     if len(config.seeds) == 1:
         sentences.append("one seed: no spread over seeds and no test; set seeds to 3 or more")
     return tuple(sentences)
+
+
+def _unequal(config: Config) -> Iterator[str]:
+    """Who tries more candidates has more chances to look good on validation rows."""
+    counts: dict[int, list[str]] = {}
+    for candidates in config.contenders:
+        counts.setdefault(len(candidates), []).append(candidates[0].name)
+    if len(counts) > 1:
+        parts = [f"{number} for {', '.join(names)}" for number, names in sorted(counts.items(), reverse=True)]
+        yield f"unequal numbers of candidates: {'; '.join(parts)}; more candidates have more chances on validation rows"
 
 
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:

@@ -18,7 +18,7 @@ from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.table import EncodedData, open_encoded
 
-ENCODING = 6
+ENCODING = 7
 """Version of the encoded form; part of the cache key."""
 
 

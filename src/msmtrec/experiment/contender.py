@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
@@ -14,19 +13,21 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
 from msmtrec.base.packing import own_storage
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
-from msmtrec.config.parse import Contender
+from msmtrec.config.contender import Contender
 from msmtrec.config.train import TrainSettings
 from msmtrec.data.logs import POOLED
 from msmtrec.data.table import EncodedData
-from msmtrec.evaluation.metrics import Measure, measure
+from msmtrec.evaluation.metrics import measure
+from msmtrec.experiment.columns import column_folders
+from msmtrec.experiment.journal import ContenderJournal
+from msmtrec.experiment.threads import threads_set
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
-from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.rounds import Plan, Standing, federate
@@ -34,7 +35,7 @@ from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Method
 from msmtrec.models.base import Model
 from msmtrec.models.predict import predict
-from msmtrec.record.directory import Lines, metric_records, read_json, write_json, writing
+from msmtrec.record.directory import FAILED, VALIDATION, ended, read_json, write_json, writing
 from msmtrec.runtime.in_process import InProcess
 
 Progress = Callable[[int, int], None]
@@ -44,21 +45,27 @@ Progress = Callable[[int, int], None]
 def run_contender(
     contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
 ) -> None:
-    """Train one contender and write its folder; a finished contender is left alone, an interrupted one continued.
+    """Train one contender and write its folder, and beside it that of its fine-tuned column.
 
-    `threads` are those of a contender that does not set its own. Reads training and validation rows only.
-    `validation.json` is written last and marks the contender as finished.
+    A finished contender is left alone, an interrupted one continued. `validation.json` is written last and marks a
+    folder as finished; `failed.json` stands in its place where training diverged. `threads` are those of a contender
+    that does not set its own. Reads training and validation rows only.
     """
-    if not (folder / "validation.json").exists():
-        with writing(folder):
-            _train(contender, data, seeds, folder, progress, threads)
+    places = column_folders(contender, folder).values()
+    if not all(ended(place) for place in places):
+        with writing(folder), threads_set(contender.train.threads or threads):
+            try:
+                _train(contender, data, seeds, folder, progress)
+            except Diverged as error:
+                for place in places:
+                    if not ended(place):
+                        place.mkdir(parents=True, exist_ok=True)
+                        write_json(place / FAILED, {"sentence": str(error)})
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
-def _train(
-    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
-) -> None:
+def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress) -> None:
     train = contender.train
-    torch.set_num_threads(train.threads or threads)
     model = contender.model.build(data.layout)
     method: Method[Any] = contender.settings.build(model.declare())
     site = _site(contender, data, model, method)
@@ -68,9 +75,8 @@ def _train(
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
         rows = {name: site.deck.sizes[name] for name in data.scenarios}
-        leaving = [d.name for d in method.leaving()]
         memories = {m: site.begin(m, first[m]) for m in members}
-        start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in leaving} for seed in seeds}
+        start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in method.common_names()} for seed in seeds}
         standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
     else:
         memories, standing = dict(saved.memories), saved.standing
@@ -90,13 +96,36 @@ def _train(
     )
     total = train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
     standing = federate(plan, method, clients, standing, journal, lambda done: progress(done, total))
-    if contender.fine_tune:
-        local, last = FineTuning(contender.fine_tune.rounds, contender.fine_tune.patience), standing.round
-        fine_tune(clients, members, local, last, journal, lambda done: progress(train.rounds + done - last, total))
     journal.finish()
     for seed, kept in standing.kept.items():
         checkpoints.save_server(server_file(folder, seed), kept)
     _save_models(clients, members, folder)
+    if contender.fine_tune:
+        done = standing.round
+        _fine_tune(contender, clients, members, folder, done, lambda more: progress(train.rounds + more, total))
+
+
+def _fine_tune(
+    contender: Contender,
+    clients: InProcess,
+    members: list[Member],
+    folder: Path,
+    last: int,
+    progress: Callable[[int], None],
+) -> None:
+    """The fine-tuned column's folder: local training from the best rounds, which are in `folder`."""
+    settings = contender.fine_tune
+    assert settings is not None
+    place = column_folders(contender, folder)[contender.columns[1]]
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    names = [path.name for path in folder.glob("*.jsonl")]  # its lines begin with the rounds it is fine-tuned from
+    lengths = {Path(name).stem: shutil.copyfile(folder / name, place / name).stat().st_size for name in names}
+    journal = ContenderJournal(place, clients, contender.train, lengths)
+    local = FineTuning(settings.rounds, settings.patience)
+    fine_tune(clients, members, local, last, journal, lambda done: progress(done - last))
+    journal.finish()
+    _save_models(clients, members, place)
 
 
 def _site(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
@@ -135,51 +164,34 @@ def _first_parameters(
     return found
 
 
-class ContenderJournal:
-    """Implements `rounds.Journal` in a contender's folder."""
-
-    def __init__(self, folder: Path, clients: InProcess, train: TrainSettings, lengths: Mapping[str, int]) -> None:
-        self.folder, self.clients, self.train = folder, clients, train
-        self.written = lengths.get("round", 0), perf_counter()
-        self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
-
-    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, Iterable[Measure]]) -> None:
-        for record in metric_records(round_number, stage, split, found):
-            self.lines["metrics"].append(record)
-
-    def round(self, record: Mapping[str, Any]) -> None:
-        self.lines["rounds"].append(record)
-
-    def checkpoint(self, standing: Standing[Any]) -> None:
-        rounds, seconds = standing.round - self.written[0], perf_counter() - self.written[1]
-        if not self.train.checkpoint_due(rounds, seconds):
-            return
-        lengths = {name: lines.commit() for name, lines in self.lines.items()} | {"round": standing.round}
-        checkpoints.save(self.folder / "checkpoint", Checkpoint(standing, self.clients.memories, lengths))
-        self.written = standing.round, perf_counter()
-
-    def finish(self) -> None:
-        for lines in self.lines.values():
-            lines.commit()
-            lines.close()
-
-
 def _save_models(clients: InProcess, members: list[Member], folder: Path) -> None:
-    """Each scenario's model of its best round."""
+    """Each scenario's model of its best round, and `validation.json`.
+
+    Raises:
+        Diverged: a scenario has no validation AUC.
+    """
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
     chosen = []
     for member in members:
         for scenario, best in clients.memories[member].best.items():
             if math.isnan(best.score):
-                raise UserError(
-                    f"{folder.name}: scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
+                raise Diverged(
+                    f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
             save_file(own_storage(best.parameters), model_file(folder, scenario, member.seed))
-            chosen.append({"seed": member.seed, "scenario": scenario, "round": best.round, "auc": best.score})
-    write_json(folder / "validation.json", chosen)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+            chosen.append(
+                {
+                    "seed": member.seed,
+                    "scenario": scenario,
+                    "round": best.round,
+                    "auc": best.score,
+                    "steps": best.steps,
+                    "steps_per_round": clients.site.steps[member.scenario],
+                }
+            )
+    write_json(folder / VALIDATION, chosen)
 
 
 def model_file(folder: Path, scenario: str, seed: int) -> Path:
@@ -200,7 +212,7 @@ def read_test_rows(contender: Contender, data: EncodedData, folder: Path) -> Non
     records: list[dict[str, Any]] = []
     scores: dict[str, Any] = {}
     owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
-    for chosen in read_json(folder / "validation.json"):
+    for chosen in read_json(folder / VALIDATION):
         scenario, seed = chosen["scenario"], chosen["seed"]
         table = owners[scenario]
         rows = table.splits["test"].take(table.parts["test"][scenario])

@@ -17,11 +17,16 @@ WHOLE = "whole"
 
 @dataclass(frozen=True)
 class Best:
-    """A scenario's best round on its own validation rows: what is served, with whole tables."""
+    """A scenario's best round on its own validation rows: what is served, with whole tables.
+
+    Args:
+        steps: optimiser steps behind it, those before a fine-tuning included.
+    """
 
     round: int
     score: float
     parameters: Parameters
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Memory:
         apart: slots whose rows of shared tables are no longer those of `whole`.
         betas: remembered mixtures of the second exchange.
         best: scenario -> its best round (a pooled member has several scenarios).
+        earlier: steps behind the round that it was restarted from.
     """
 
     slots: Mapping[str, Parameters]
@@ -41,6 +47,7 @@ class Memory:
     apart: frozenset[str] = frozenset()
     betas: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     best: Mapping[str, Best] = field(default_factory=dict)
+    earlier: int = 0
 
     @property
     def model(self) -> Parameters:
@@ -49,7 +56,7 @@ class Memory:
     @property
     def steps(self) -> int:
         """Optimiser steps taken, all phases together."""
-        return sum(self.clocks.values())
+        return self.earlier + sum(self.clocks.values())
 
     def put(self, slots: Mapping[str, Mapping[str, Tensor]]) -> Memory:
         """With these tensors in place; all others stay."""

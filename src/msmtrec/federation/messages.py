@@ -18,7 +18,7 @@ class Order:
     """What a scenario is asked to do, in this sequence; what is None or False is left out.
 
     Args:
-        round: the number of the round that the local training belongs to.
+        round: the number of the round that the local training belongs to; a reply is the result of the one before.
         restart: begin again from the best round, with fresh moments.
         reply: parameters to put in place.
         measure: validation metrics after that; the round they belong to, which competes for the best.

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.streams import numpy_stream
@@ -103,7 +103,7 @@ def federate(
     them, measure it, train and upload; the server aggregates. One more exchange ends the federation.
 
     Raises:
-        UserError: no scenario of a federation sent a usable update.
+        Diverged: no scenario of a federation sent a usable update.
     """
     writing = 0.0
     while standing.round < plan.rounds:
@@ -222,7 +222,7 @@ def _aggregate(
     refused = [report.refused for report in sent.values() if report.refused is not None]
     step = server.aggregate(method, state, uploads, refused, plan.expected, plan.tables, number, plan.max_staleness)
     if step.gathered is None and not step.diagnostics["stale"]:
-        raise UserError(
+        raise Diverged(
             f"round {number}: no scenario sent a usable update ({step.diagnostics['rejected'][0]}); lower the learning"
             " rate or check that scenario's rows"
         )
@@ -232,7 +232,9 @@ def _aggregate(
 def _measure(plan: Plan, exchange: Exchange, standing: Standing[Any], journal: Journal, clock: Clock) -> None:
     """Load and measure what the last round gave, and nothing else."""
     orders = {
-        Member(seed, name): Order(standing.round, reply=standing.servers[seed].owed.get(name), measure=standing.round)
+        Member(seed, name): Order(
+            standing.round + 1, reply=standing.servers[seed].owed.get(name), measure=standing.round
+        )
         for seed in plan.seeds
         if seed not in standing.ended
         for name in plan.scenarios

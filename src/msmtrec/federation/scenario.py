@@ -30,6 +30,8 @@ from msmtrec.models.predict import predict
 
 STACK_RATIO = 2.0
 """Members share a stack when their batches differ by less than this factor: little is computed for nothing."""
+STACK_MEMBERS = 16
+"""More members in one computation leave the caches: slower, and more memory at once."""
 Memories = dict[Member, Memory]
 
 
@@ -40,7 +42,8 @@ class Site:
     Args:
         batches, steps: scenario -> batch rows, and optimiser steps a round.
         rate, decay: of the contender's optimiser; `fine_tune_rate` of its fine-tuning.
-        stack: which members train as one computation: `auto` by similar batch sizes; `off` one by one; `all` in one.
+        stack: which members train as one computation: `auto` by similar batch sizes, 16 at most; `off` one by one;
+            `all` in one.
         held_out_limit: rows on which mixtures are measured; None takes all validation rows.
     """
 
@@ -90,7 +93,8 @@ def scenario_steps(
         assert reply is not None
         now[member] = load(now[member], reply.slots, site.deck.used[member.scenario], site.shared)
     if loaded:
-        now |= {m: memory for m, (memory, _) in _train(site, loaded, orders, now, site.method.adapt).items()}
+        adapted = _train(site, loaded, orders, now, site.method.adapt, _closed)
+        now |= {member: memory for member, (memory, _) in adapted.items()}
     for member in those(lambda order: order.measure is not None):
         found = validate(site, member, now[member])
         now[member] = keep_best(site, member, now[member], orders[member].measure or 0, found)
@@ -136,11 +140,16 @@ class Stopwatch:
         self._last = now
 
 
+def _closed(order: Order) -> int:
+    """The round that an order's reply closes."""
+    return order.round - 1
+
+
 def _restart(site: Site, member: Member, memory: Memory) -> Memory:
     """The best round's parameters with fresh moments and clocks."""
     (best,) = memory.best.values()
     fresh = site.begin(member, best.parameters)
-    return replace(fresh, betas=memory.betas, best=memory.best)
+    return replace(fresh, betas=memory.betas, best=memory.best, earlier=best.steps)
 
 
 def _fine_tune(site: Site) -> Callable[[LocalRound], tuple[Phase, ...]]:
@@ -155,14 +164,16 @@ def _train(
     orders: Mapping[Member, Order],
     memories: Mapping[Member, Memory],
     phases: Callable[[LocalRound], tuple[Phase, ...]],
+    number: Callable[[Order], int] = lambda order: order.round,
 ) -> dict[Member, tuple[Memory, Tensor]]:
     """Phase after phase, stack by stack: member -> (memory, row numbers of all its batches)."""
     nothing = torch.empty(0, dtype=torch.int64)
     found = {member: (memories[member], nothing) for member in members}
     groups: dict[LocalRound, list[Member]] = {}
     for member in members:
-        first = not memories[member].clocks
-        groups.setdefault(LocalRound(orders[member].round, site.rate, site.decay, first), []).append(member)
+        done = frozenset(memories[member].clocks)
+        local = LocalRound(number(orders[member]), site.rate, site.decay, done)
+        groups.setdefault(local, []).append(member)
     for local, group in groups.items():
         for phase in phases(local):
             jobs = [Job(m, found[m][0], memories[m], site.batches[m.scenario], site.steps[m.scenario]) for m in group]
@@ -237,7 +248,7 @@ def keep_best(site: Site, member: Member, memory: Memory, round_number: int, fou
         before = best[scenario].score if scenario in best else math.nan
         if scenario not in best or score > before or (math.isnan(before) and not math.isnan(score)):
             served = memory.whole(site.method.served, site.deck.used[member.scenario])
-            best[scenario] = Best(round_number, score, own_storage(served))
+            best[scenario] = Best(round_number, score, own_storage(served), memory.steps)
     return replace(memory, best=best)
 
 
@@ -249,7 +260,8 @@ def stacks(jobs: list[Job], layout: str) -> list[list[Job]]:
         return [jobs] if jobs else []
     groups: list[list[Job]] = []
     for job in sorted(jobs, key=lambda job: -job.batch):
-        if groups and groups[-1][0].batch < STACK_RATIO * job.batch:
+        fits = groups and groups[-1][0].batch < STACK_RATIO * job.batch and len(groups[-1]) < STACK_MEMBERS
+        if fits:
             groups[-1].append(job)
         else:
             groups.append([job])

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import SINGLE, Policy
 from msmtrec.federation.gather import gather
@@ -99,7 +99,7 @@ def aggregate(
         tables: shared tables, for their shapes.
 
     Raises:
-        UserError: a sum over scenarios is no finite number.
+        Diverged: a sum over scenarios is no finite number.
     """
     reasons = {name: check_upload(method, upload, expected) for name, upload in uploads.items()}
     good = {name: upload for name, upload in uploads.items() if reasons[name] is None}
@@ -128,7 +128,7 @@ def _check_sums(gathered: Gathered, round_number: int) -> None:
     for sums in gathered.sums.values():
         for name, found in sums.items():
             if not bool(torch.isfinite(found.total).all()):
-                raise UserError(
+                raise Diverged(
                     f"round {round_number}: the scenarios' sum of '{name}' is no finite number, though each has found"
                     " its own to be; do all of them run the same version?"
                 )

@@ -60,7 +60,7 @@ def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str]) -> Memory:
     if phase.start is not None:
         slots[phase.slot] = dict(slots[phase.start])
         apart = apart | {phase.slot} if phase.start in apart else apart - {phase.slot}
-    if isinstance(phase.rule, Adam):
+    if isinstance(phase.rule, Adam) and phase.steps != 0:
         for slot in (phase.slot, *phase.also):
             for kind in ("m", "v"):
                 if phase.start is not None or f"{slot}.{kind}" not in slots:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import TABLES, Policy, Role
+from msmtrec.base.settings import Settings
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
 
 S = TypeVar("S")
@@ -163,6 +164,35 @@ class Outcome(Generic[S]):
     offers: Mapping[str, Offer] = field(default_factory=dict)
 
 
+class MethodSettings(Settings):
+    """A method's options; `build` makes the method for a network's parameters."""
+
+    @property
+    def shares_embeddings(self) -> bool:
+        """Whether tables of shared fields travel."""
+        return False
+
+    def build(self, declarations: tuple[Declaration, ...]) -> Method[Any]:
+        raise NotImplementedError
+
+
+class SharingSettings(MethodSettings):
+    """Options of a method that treats shared tables as FedAvg does.
+
+    Args:
+        embeddings: `shared` averages the tables of shared fields by touches; the server then sees which ids moved.
+    """
+
+    embeddings: Literal["local", "shared"] = "local"
+
+    @property
+    def shares_embeddings(self) -> bool:
+        return self.embeddings == "shared"
+
+    def table_policies(self) -> Mapping[tuple[str, Role], Policy]:
+        return {(MODEL, Role.SHARED_EMBEDDING): Policy.AVERAGE_BY_TOUCHES} if self.shares_embeddings else {}
+
+
 class Method(ABC, Generic[S]):
     """A federated algorithm. Everything is a pure function of state and arguments.
 
@@ -189,7 +219,7 @@ class Method(ABC, Generic[S]):
         """State before the first round.
 
         Args:
-            common: the common first parameters of the model's roles that leave.
+            common: the common first values of everything that leaves.
             rows: training rows of every scenario of the federation, in table order.
         """
 
@@ -241,6 +271,10 @@ class Method(ABC, Generic[S]):
     def leaving_slots(self) -> tuple[str, ...]:
         """Slots of which anything leaves, in the order of the policies."""
         return tuple(dict.fromkeys(slot for (slot, _), policy in self.policies().items() if policy is not Policy.LOCAL))
+
+    def common_names(self) -> tuple[str, ...]:
+        """Parameters that leave in any slot: those of which the server knows the common first values."""
+        return tuple(dict.fromkeys(d.name for slot in self.leaving_slots() for d in self.leaving(slot)))
 
     def network(self, slot: str = MODEL) -> tuple[str, ...]:
         """Names of what leaves of a slot, tables apart."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,12 +10,11 @@ from pydantic import Field
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import BODY_AND_HEAD, Policy, Role
-from msmtrec.base.settings import Settings
-from msmtrec.methods.base import Gathered, Method, Outcome, Reply
+from msmtrec.methods.base import Gathered, Method, MethodSettings, Outcome, Reply
 from msmtrec.methods.phases import MODEL
 
 
-class FedAvgSettings(Settings):
+class FedAvgSettings(MethodSettings):
     """FedAvg and its neighbours.
 
     Args:
@@ -26,6 +25,10 @@ class FedAvgSettings(Settings):
 
     average: Literal["nothing", "embeddings", "network", "everything"] = "network"
     clip: float | None = Field(None, gt=0)
+
+    def cautions(self) -> Iterator[str]:
+        if self.clip is not None and self.average in ("nothing", "embeddings"):
+            yield f"clip has no effect: average {self.average} sends no network"
 
     @property
     def shares_embeddings(self) -> bool:
@@ -42,10 +45,34 @@ class Means:
     parameters: Parameters
 
 
-class FedAvg(Method[Means]):
-    """w <- sum over n of (rows_n / rows) w_n for the roles that travel; shared tables row by row, by touches."""
+class Averaging(Method[Means]):
+    """The server's half of methods that average some roles of the model and are otherwise local."""
 
     state_type = Means
+
+    def init(self, common: Parameters, rows: Mapping[str, int]) -> Means:
+        return Means(dict(common))
+
+    def aggregate(self, state: Means, gathered: Gathered) -> Outcome[Means]:
+        new = new_means(state.parameters, gathered)
+        return Outcome(Means(new), dict.fromkeys(gathered.scenarios, self.reply(new)))
+
+    def reply(self, means: Parameters) -> Reply:
+        """How the means go out."""
+        return Reply({MODEL: means})
+
+    def refresh(self, state: Means) -> Reply:
+        return self.reply(state.parameters)
+
+    def welcome(self, state: Means, scenario: str) -> tuple[Means, Reply]:
+        return state, self.reply(state.parameters)
+
+    def last(self, state: Means, scenario: str) -> Parameters:
+        return state.parameters
+
+
+class FedAvg(Averaging):
+    """w <- sum over n of (rows_n / rows) w_n for the roles that travel; shared tables row by row, by touches."""
 
     def __init__(self, declarations: tuple[Declaration, ...], settings: FedAvgSettings) -> None:
         self.declarations, self.settings, self.clip = declarations, settings, settings.clip
@@ -57,22 +84,6 @@ class FedAvg(Method[Means]):
         if self.settings.shares_embeddings:
             table[MODEL, Role.SHARED_EMBEDDING] = Policy.AVERAGE_BY_TOUCHES
         return table
-
-    def init(self, common: Parameters, rows: Mapping[str, int]) -> Means:
-        return Means(dict(common))
-
-    def aggregate(self, state: Means, gathered: Gathered) -> Outcome[Means]:
-        new = new_means(state.parameters, gathered)
-        return Outcome(Means(new), dict.fromkeys(gathered.scenarios, Reply({MODEL: new})))
-
-    def refresh(self, state: Means) -> Reply:
-        return Reply({MODEL: state.parameters})
-
-    def welcome(self, state: Means, scenario: str) -> tuple[Means, Reply]:
-        return state, Reply({MODEL: state.parameters})
-
-    def last(self, state: Means, scenario: str) -> Parameters:
-        return state.parameters
 
 
 def new_means(last: Parameters, gathered: Gathered, slot: str = MODEL) -> Parameters:

@@ -15,8 +15,7 @@ from msmtrec.aggregation.personalization import mixture
 from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Policy, Role
-from msmtrec.base.settings import Settings
-from msmtrec.methods.base import Answer, Gathered, Method, Offer, OfferPart, Outcome, Reply
+from msmtrec.methods.base import Answer, Gathered, Method, MethodSettings, Offer, OfferPart, Outcome, Reply
 from msmtrec.methods.consensus import expert_consensus, units_of
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.hyper import Alphas, mean_updates, move_and_add, task_means
@@ -28,7 +27,7 @@ ANCHOR = "anchor"
 """The slot with the consensus that the local penalty refers to."""
 
 
-class PFSettings(Settings):
+class PFSettings(MethodSettings):
     """Modules of PF-MSMTrec; the defaults are the `recommended` preset.
 
     Args:
@@ -67,12 +66,27 @@ class PFSettings(Settings):
     def cautions(self) -> Iterator[str]:
         if self.coordination == 0:
             yield "coordination 0 is plain averaging; null says so"
+        yield from self._unused()
         if self.normalization == "literal":
             yield "normalization literal averages to zero and wipes the experts; it is for ablations"
         if self.normalization in ("tensor", "channel") and self.personalization == "hyper" and not self.penalty:
             yield "normalization reaches nobody: in hyper only the penalty refers to the consensus; set penalty above 0"
         if "held-out" in (self.personalization, self.towers) and self.beta_keep == 1 and self.beta_start is not None:
             yield f"beta_keep 1 keeps the mixture at beta_start {self.beta_start:g} or at 0, whatever is measured"
+
+    def _unused(self) -> Iterator[str]:
+        """Options that were set and that nothing reads."""
+        families = (self.personalization, self.towers)
+        readers = {
+            "alpha": ("hyper" in families, "personalization or towers: hyper"),
+            "beta_start": ("held-out" in families, "personalization or towers: held-out"),
+            "beta_keep": ("held-out" in families, "personalization or towers: held-out"),
+            "tolerance": ("held-out" in families, "personalization or towers: held-out"),
+            "rescale": (bool(self.coordination), "coordination above 0"),
+        }
+        for option, (read, need) in readers.items():
+            if not read and getattr(self, option) != type(self).model_fields[option].default:
+                yield f"{option} has no effect: it needs {need}"
 
     def build(self, declarations: tuple[Declaration, ...]) -> PFMSMTrec:
         return PFMSMTrec(declarations, self)

@@ -132,13 +132,13 @@ class LocalRound:
     Args:
         number: of the round.
         rate, decay: of the contender's optimiser.
-        first: whether it trains for the first time.
+        done: phases that it has run before, by name.
     """
 
     number: int
     rate: float
     decay: float = 0.0
-    first: bool = False
+    done: frozenset[str] = frozenset()
 
     @property
     def adam(self) -> Adam:

@@ -73,6 +73,7 @@ class Coder:
             field.name: {split: [0, 0] for split in SPLITS} for field in layout.fields
         }
         self.seen: dict[str, int] = {}
+        self.without_group = dict.fromkeys(SPLITS, 0)
 
     def encode(
         self, rows: pl.DataFrame, split: str, scenario: str
@@ -97,7 +98,7 @@ class Coder:
                 scaled[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
             numeric[:, column] = scaled
-        return ids, numeric, self._labels(rows), self._groups(rows, scenario)
+        return ids, numeric, self._labels(rows), self._groups(rows, split, scenario)
 
     def _labels(self, rows: pl.DataFrame) -> NDArray[np.float32]:
         labels = np.full((rows.height, len(self.schema.tasks)), np.nan, np.float32)
@@ -106,16 +107,21 @@ class Coder:
                 labels[:, column] = rows[task.label].cast(pl.Float32).to_numpy()
         return labels
 
-    def _groups(self, rows: pl.DataFrame, scenario: str) -> NDArray[np.int64]:
+    def _groups(self, rows: pl.DataFrame, split: str, scenario: str) -> NDArray[np.int64]:
+        """Hash of each row's user; a row without one is a user of its own, as all rows are without a group column."""
+        # numbered by scenario and place: the same whether the table is pooled or not
+        start = self.seen.get(scenario, int(stable_hash([scenario])[0] >> np.uint64(2)))
+        self.seen[scenario] = start + rows.height
+        own = np.arange(start, start + rows.height)
         if self.schema.group is None:
-            # every row its own group, by scenario and place: the same whether the table is pooled or not
-            start = self.seen.get(scenario, int(stable_hash([scenario])[0] >> np.uint64(2)))
-            self.seen[scenario] = start + rows.height
-            return np.arange(start, start + rows.height)
+            return own
         text = rows[self.schema.group].cast(pl.String).fill_null("")
         unique = text.unique().to_list()
         hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)
-        return text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
+        groups = text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
+        nobody = (text == "").to_numpy()
+        self.without_group[split] += int(nobody.sum())
+        return np.where(nobody, own, groups)
 
     def profile(self) -> dict[str, Any]:
         """After the last chunk."""
@@ -126,6 +132,7 @@ class Coder:
                 for name, splits in self.unknown.items()
             },
             "scaler": {name: scaler.as_dict() for name, scaler in self.scalers.items()},
+            "without_group": self.without_group,
             "values": {name: self.spaces[name] for name in self.sizes if isinstance(self.spaces[name], pl.Series)},
         }
 
