@@ -54,7 +54,7 @@ def test_every_contender_is_measured(finished: Run) -> None:
 
 def test_each_network_has_its_own_keys_and_takes_the_common_ones_it_has(finished: Run) -> None:
     resolved = yaml.safe_load((finished.folder / "config.yaml").read_text())["methods"]
-    ple, star = (resolved[name][""]["model"] for name in ("pf-ple", "pf-star"))
+    ple, star = (resolved[name]["model"] for name in ("pf-ple", "pf-star"))
     assert ple.keys() == MODELS["ple"].model_fields.keys()
     assert star.keys() == MODELS["star"].model_fields.keys()
     assert (ple["embedding_dim"], ple["expert_layers"], star["embedding_dim"]) == (4, [8, 6], 4)
