@@ -163,5 +163,5 @@ def test_rows_without_a_user_are_users_of_their_own_pooled_or_not_and_are_counte
     pooled = encode(logs(frame).pooled(), share=False)
     assert pooled.tables[POOLED].splits["test"].group.tolist() == [*a[4:], *b[4:]]
     counts = {"train": 0, "validation": 2, "test": 1}
-    assert data.tables["a"].profile["without_group"] == counts
-    assert pooled.tables[POOLED].profile["without_group"] == {split: 2 * n for split, n in counts.items()}
+    assert data.tables["a"].encoding["without_group"] == counts
+    assert pooled.tables[POOLED].encoding["without_group"] == {split: 2 * n for split, n in counts.items()}

@@ -44,7 +44,7 @@ def test_the_run_directory_holds_everything(finished: Run) -> None:
         }
         assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
     assert Run.open(folder).results == finished.results
-    assert (folder / "results.csv").read_text().count("\n") == 1 + 5 * 3 * 2 * 2
+    assert (folder / "results.csv").read_text().count("\n") == 1 + 6 * 3 * 2 * 2
 
 
 def test_metrics_are_per_round_scenario_task_and_stage(finished: Run) -> None:

@@ -8,17 +8,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.checks import check
 from msmtrec.data.encoding.coder import Coder, make_layout
+from msmtrec.data.encoding.extremes import as_plain, odd_values
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.table import EncodedData, open_encoded
 
-ENCODING = 7
+ENCODING = 8
 """Version of the encoded form; part of the cache key."""
 
 
@@ -115,6 +118,7 @@ class _Build:
 
     writer: TableWriter
     coders: dict[str, Coder]
+    odd: dict[str, list[dict[str, Any]]]
     result: EncodedData
 
     def __init__(self, logs: Logs, share: bool, cache: Path | None) -> None:
@@ -135,6 +139,7 @@ class _Build:
 
     def start(self, surveys: Mapping[str, Survey], writers: ExitStack) -> None:
         layout = make_layout(self.logs.schema, share=self.share)
+        self.odd = {table: _odd(self.logs.schema, known) for table, known in surveys.items()}
         self.coders = {table: Coder(self.logs.schema, layout, table, known) for table, known in surveys.items()}
         rows = {table: known.rows for table, known in surveys.items()}
         self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))
@@ -144,5 +149,13 @@ class _Build:
         self.writer.add(table, scenario, split, *self.coders[table].encode(rows, split, scenario))
 
     def finish(self) -> None:
-        described = {table: (coder.private_rows, coder.profile()) for table, coder in self.coders.items()}
+        described = {
+            table: (coder.private_rows, coder.encoding() | {"odd": self.odd[table]})
+            for table, coder in self.coders.items()
+        }
         self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described)
+
+
+def _odd(schema: Schema, survey: Survey) -> list[dict[str, Any]]:
+    columns = ((feature, survey.numeric[feature.name]) for feature in schema.numeric)
+    return as_plain([odd for f, column in columns for odd in odd_values(f, column.fit.scaler(), column.ends)])

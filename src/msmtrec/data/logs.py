@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
 import polars as pl
 
@@ -17,6 +18,9 @@ SPLIT = "__split"
 POOLED = "pooled"
 """Name of the one scenario that holds everybody's rows."""
 SCENARIO_FIELD = "__scenario"
+GROUP_FIELD = "__group"
+"""Columns that a pooled table has beside those of its scenarios: where a row is from, and its group as it was."""
+_SEPARATOR = "\x1f"
 CHUNK = 131_072
 """Rows that are in memory at a time. Sums depend on it in the last bit, so it is the same everywhere."""
 
@@ -38,7 +42,9 @@ class Logs:
         notes: decisions a reader should know (rows dropped, values cut).
         allow_one_class: accept splits in which a task has one class only (its AUC is then missing).
         files: the source files as they were when the fingerprint was taken.
-        parts: the scenarios whose rows a pooled table holds; empty where every scenario has its own table.
+        parts: the scenarios whose rows a pooled table holds, in table order (its rows are by name); empty where every
+            scenario has its own table.
+        places: scenario -> its own files, for error messages, where it has any.
         time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
     """
 
@@ -51,6 +57,7 @@ class Logs:
     files: Snapshot = field(default_factory=Snapshot)
     parts: tuple[str, ...] = ()
     time: str | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.schema.scenarios:
@@ -60,31 +67,77 @@ class Logs:
         """Table -> the scenarios whose rows it holds, in order."""
         return {POOLED: self.parts} if self.parts else {name: (name,) for name in self.schema.scenarios}
 
+    def where(self, scenario: str) -> str:
+        """What to name in a message about its rows."""
+        return self.places.get(scenario, self.origin)
+
     def frame(self, scenario: str) -> pl.DataFrame:
         """All rows of one scenario, in memory."""
         return pl.concat([rows for name, rows in self.stream() if name == scenario], how="vertical_relaxed")
 
     def pooled(self) -> Logs:
-        """All rows as one scenario, with the scenario's name as a feature: what the privacy constraint costs."""
+        """All rows as one scenario, with the scenario's name as a feature: what the privacy constraint costs.
+
+        Whoever may see all rows still cannot tell which private ids mean the same: user 7 of one scenario is not user 7
+        of another. Private fields therefore keep their values apart, and a hashed one has all scenarios' buckets.
+        Fields in a common id space have one vocabulary, and numerics one scaler, of all training rows.
+        """
         schema, mark = self.schema, self.marker()
+        names = tuple(schema.scenarios)
 
         def stream() -> Iterator[Chunk]:
             for name, rows in self.stream():
                 yield name, mark(name, rows)
 
-        features = (*schema.features, Feature(SCENARIO_FIELD))
-        pooled = replace(schema, features=features, scenarios={POOLED: schema.task_names})
-        return replace(self, schema=pooled, stream=stream, parts=tuple(schema.scenarios))
+        apart = _apart(schema)
+        features = [
+            replace(f, hash=f.hash * len(names)) if f.hash is not None and f in apart else f for f in schema.features
+        ]
+        pooled = replace(
+            schema,
+            features=(*features, Feature(SCENARIO_FIELD)),
+            scenarios={POOLED: schema.task_names},
+            group=schema.group and GROUP_FIELD,
+        )
+        return replace(self, schema=pooled, stream=stream, parts=names)
 
     def marker(self) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
-        """What makes a scenario's rows rows of the pooled table: its name, and empty labels of tasks it lacks."""
-        tasks = self.schema.tasks
+        """What makes a scenario's rows rows of the pooled table.
+
+        Its name is added, and empty labels of tasks it lacks; values of private fields are marked with it. The group
+        stays as it is, in a column of its own: it tells the same user in every contender's scores.
+        """
+        schema, apart = self.schema, _apart(self.schema)
         added = {
             name: [pl.lit(name).alias(SCENARIO_FIELD)]
-            + [pl.lit(None, dtype=pl.Int8).alias(task.label) for task in tasks if task.name not in held]
-            for name, held in self.schema.scenarios.items()
+            + [pl.lit(None, dtype=pl.Int8).alias(task.label) for task in schema.tasks if task.name not in held]
+            for name, held in schema.scenarios.items()
         }
-        return lambda name, rows: rows.with_columns(added[name])
+
+        def mark(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+            own = [_marked(name, f) for f in apart if f.name in rows.columns and _fits(f, rows.schema[f.name])]
+            group = [pl.col(schema.group).alias(GROUP_FIELD)] if schema.group in rows.columns and schema.group else []
+            return rows.with_columns(*added[name], *own, *group)
+
+        return mark
+
+
+def _apart(schema: Schema) -> tuple[Feature, ...]:
+    """Fields whose ids mean something in their own scenario only."""
+    return tuple(feature for feature in schema.categorical if schema.owner(feature).shared is None)
+
+
+def _fits(feature: Feature, kind: pl.DataType) -> bool:
+    """Whether a column holds lists where it should; one that does not is refused by name later."""
+    return feature.has_lists == isinstance(kind, pl.List)
+
+
+def _marked(scenario: str, feature: Feature) -> pl.Expr:
+    """A private field's values, each of which names its scenario, in which no separator is left."""
+    prefix = quote(scenario, safe="") + _SEPARATOR
+    if feature.has_lists:
+        return pl.col(feature.name).list.eval(prefix + pl.element().cast(pl.String))
+    return (prefix + pl.col(feature.name).cast(pl.String)).alias(feature.name)
 
 
 def in_memory(frames: Mapping[str, pl.DataFrame]) -> Stream:

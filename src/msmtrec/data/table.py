@@ -92,15 +92,16 @@ class ScenarioTable:
         scenario: its name.
         splits: split -> rows, in log order.
         private_rows: size of its private embedding table.
-        parts: split -> member scenario -> slice of the rows; one part of everything unless the table is pooled.
-        profile: vocabulary sizes, unknown shares, scalers; never leaves the scenario.
+        parts: split -> member scenario, in table order -> slice of the rows, which are in the order of the scenarios'
+            names; one part of everything unless the table is pooled.
+        encoding: how its values became numbers: vocabulary sizes, unknown shares, scalers; never leaves the scenario.
     """
 
     scenario: str
     splits: Mapping[str, Rows]
     private_rows: int
     parts: Mapping[str, Mapping[str, slice]]
-    profile: Mapping[str, Any]
+    encoding: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -155,15 +156,16 @@ def cut(
         splits: dict[str, Rows] = {}
         parts: dict[str, dict[str, slice]] = {}
         for split in SPLITS:
-            place, parts[split] = 0, {}
-            for part, counts in counted.items():
-                parts[split][part] = slice(place, place + counts[split])
-                place += counts[split]
+            place, found = 0, {}
+            for part in sorted(counted):  # so that a pooled table is the same in whatever order scenarios are listed
+                found[part] = slice(place, place + counted[part][split])
+                place += counted[part][split]
+            parts[split] = {part: found[part] for part in counted}
             own = whole[split].take(slice(starts[split], starts[split] + place))
             splits[split] = replace(own, scenario=_numbers(parts[split], numbers))
             starts[split] += place
-        private_rows, profile = described[table]
-        tables[table] = ScenarioTable(table, splits, private_rows, parts, profile)
+        private_rows, encoding = described[table]
+        tables[table] = ScenarioTable(table, splits, private_rows, parts, encoding)
     return tables
 
 
@@ -174,7 +176,8 @@ def scenarios_of(rows: Counts) -> tuple[str, ...]:
 
 def _numbers(parts: Mapping[str, slice], numbers: Mapping[str, int]) -> NDArray[np.int64]:
     """[N] scenario numbers of a table's rows; one number takes no memory."""
-    found = [np.broadcast_to(np.int64(numbers[name]), part.stop - part.start) for name, part in parts.items()]
+    inside = sorted(parts.items(), key=lambda entry: entry[1].start)
+    found = [np.broadcast_to(np.int64(numbers[name]), part.stop - part.start) for name, part in inside]
     return found[0] if len(found) == 1 else np.concatenate(found)
 
 
@@ -194,7 +197,7 @@ def open_encoded(
             split: Rows(**{name: np.load(folder / f"{split}-{name}.npy", mmap_mode="c") for name in ARRAYS})
             for split in SPLITS
         }
-        described = {table: (entry["private_rows"], entry["profile"]) for table, entry in index["tables"].items()}
+        described = {table: (entry["private_rows"], entry["encoding"]) for table, entry in index["tables"].items()}
         tables = cut(whole, index["rows"], described)
         with suppress(OSError):  # a cache that may only be read
             os.utime(folder / INDEX)  # last used now

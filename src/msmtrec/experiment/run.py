@@ -146,7 +146,7 @@ def _unit(group: str | None) -> str:
 def _without_group(data: Mapping[str, EncodedData]) -> Iterator[str]:
     """A sentence where rows lack the user that a schema promises."""
     encoded = next((found for name, found in data.items() if name != "pooled"), next(iter(data.values())))
-    counts = {name: table.profile["without_group"]["test"] for name, table in encoded.tables.items()}
+    counts = {name: table.encoding["without_group"]["test"] for name, table in encoded.tables.items()}
     if missing := sum(counts.values()):
         rows = sum(len(table.splits["test"]) for table in encoded.tables.values())
         worst = max(counts, key=lambda name: counts[name])
@@ -204,9 +204,9 @@ def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]
                 "scenarios": {
                     name: {
                         "rows": {split: len(rows) for split, rows in table.splits.items()},
-                        "vocabulary": table.profile["vocabulary"],
-                        "unknown": table.profile["unknown"],
-                        "without_group": table.profile["without_group"],
+                        "vocabulary": table.encoding["vocabulary"],
+                        "unknown": table.encoding["unknown"],
+                        "without_group": table.encoding["without_group"],
                     }
                     for name, table in encoded.tables.items()
                 },

@@ -41,7 +41,7 @@ class Deck:
         numbers, ends, start = [], [], 0
         for name, table in data.tables.items():
             self.starts[name], self.sizes[name] = start, len(table.splits["train"])
-            for scenario, part in table.parts["train"].items():
+            for scenario, part in sorted(table.parts["train"].items(), key=lambda entry: entry[1].start):
                 numbers.append(data.layout.scenarios.index(scenario))
                 ends.append(start + part.stop)
             start += self.sizes[name]

@@ -50,13 +50,13 @@ def _profile(data: EncodedData, table: ScenarioTable) -> ScenarioProfile:
     labels = np.concatenate([table.splits[split].labels for split in SPLITS])
     groups = np.concatenate([table.splits[split].group for split in SPLITS])
     present = data.schema.has_task(table.scenario)
-    unknown = [shares["test"] for shares in table.profile["unknown"].values()]
+    unknown = [shares["test"] for shares in table.encoding["unknown"].values()]
     return ScenarioProfile(
         table.scenario,
         {split: len(table.splits[split]) for split in SPLITS},
         {task: float(np.nanmean(labels[:, t])) for t, task in enumerate(data.schema.task_names) if present[t]},
         len(np.unique(groups)),
-        sum(table.profile["vocabulary"].values()),
+        sum(table.encoding["vocabulary"].values()),
         float(np.mean(unknown)) if unknown else 0.0,
     )
 
@@ -66,7 +66,7 @@ def shared_unknown(data: EncodedData) -> dict[str, dict[str, float]]:
     names = [field.name for field in data.layout.fields if field.shared]
     found = {}
     for scenario, table in data.tables.items():
-        shares = {name: table.profile["unknown"][name]["test"] for name in names}
+        shares = {name: table.encoding["unknown"][name]["test"] for name in names}
         found[scenario] = dict(sorted(shares.items(), key=lambda share: -share[1]))
     return found
 

@@ -58,7 +58,7 @@ def test_hashed_fields_have_the_stated_size_and_no_vocabulary(tmp_path: Path) ->
     ids = table.splits["train"].ids
     assert ids[:, 0].min() >= FIRST_ID
     assert ids[:, 0].max() < FIRST_ID + 5
-    assert "values" not in table.profile or not table.profile["values"]
+    assert "values" not in table.encoding or not table.encoding["values"]
     raw = pl.read_csv(tmp_path / "log.csv").filter(pl.col("part") == "train")
     found = {}
     for country, held in data.tables.items():  # the same value has the same id everywhere
@@ -75,8 +75,8 @@ def test_rare_values_are_unknown_also_in_training_rows(tmp_path: Path) -> None:
     assert raw["item"].to_list().count("rare") == 1
     whole = first(encoded(path, "{item: }"))
     cut = first(encoded(path, "{item: {min_count: 2}}"))
-    assert whole.profile["vocabulary"] == {"item": 4}
-    assert cut.profile["vocabulary"] == {"item": 3}
+    assert whole.encoding["vocabulary"] == {"item": 4}
+    assert cut.encoding["vocabulary"] == {"item": 3}
     place = raw["item"].to_list().index("rare")
     assert cut.splits["train"].ids[place, 0] == UNKNOWN_ID
     assert cut.splits["train"].ids[place - 1, 0] >= FIRST_ID
@@ -93,9 +93,9 @@ def test_rows_are_counted_not_occurrences_and_what_is_cut_is_no_value(tmp_path: 
     country = frame["country"][0]
     lists = '{kind: multi, separator: "|", max_values: 3'
     once = encoded(tmp_path / "log.csv", f"{{seen: {lists}}}}}").tables[country]
-    assert once.profile["vocabulary"] == {"seen": 2}  # a, often
+    assert once.encoding["vocabulary"] == {"seen": 2}  # a, often
     twice = encoded(tmp_path / "log.csv", f"{{seen: {lists}, min_count: 2}}}}").tables[country]
-    assert twice.profile["vocabulary"] == {"seen": 1}  # three times, but in one row
+    assert twice.encoding["vocabulary"] == {"seen": 1}  # three times, but in one row
 
 
 def test_missing_texts_are_missing_in_lists_too(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_missing_texts_are_missing_in_lists_too(tmp_path: Path) -> None:
     frame.write_csv(tmp_path / "log.csv")
     features = safe_load('{seen: {kind: sequence, separator: "|"}}')
     config = source(tmp_path / "log.csv", features=features, split={"column": "part"}, group="user", missing=["NA"])
-    assert first(encode(config.load(), share=False)).profile["vocabulary"] == {"seen": 1}
+    assert first(encode(config.load(), share=False)).encoding["vocabulary"] == {"seen": 1}
 
 
 def test_whole_numbers_that_a_tool_made_floats_are_the_same_ids(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_cross_is_one_value_for_every_pair(tmp_path: Path) -> None:
     data = encoded(path, "{item: , item_hour: {cross: [item, hour]}, hashed: {cross: [item, hour, user], hash: 64}}")
     raw = pl.read_csv(path).filter((pl.col("country") == "FR") & (pl.col("part") == "train"))
     table = first(data)
-    assert table.profile["vocabulary"]["item_hour"] == raw.select("item", "hour").unique().height
+    assert table.encoding["vocabulary"]["item_hour"] == raw.select("item", "hour").unique().height
     pairs = dict(zip(raw.select("item", "hour").rows(), table.splits["train"].ids[:, 1], strict=True))
     assert len(set(pairs.values())) == len(pairs)
     shared = encoded(path, "{pair: {cross: [item, user], shared: {hash: 100}}}", share=True)
@@ -148,7 +148,7 @@ def test_quantile_scaling_is_of_the_training_rows(tmp_path: Path) -> None:
     train = table.splits["train"].numeric[:, 0]
     assert abs(np.median(train)) < 0.3
     assert np.abs(train).max() < 3.3
-    assert table.profile["scaler"]["price"]["knots"][0] == pytest.approx(1.0)
+    assert table.encoding["scaler"]["price"]["knots"][0] == pytest.approx(1.0)
 
 
 def test_a_sequence_has_the_ids_of_its_feature_and_keeps_the_newest(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_sequence_of_a_shared_field_is_shared_with_it(tmp_path: Path) -> None:
 
 def test_a_sequence_may_have_ids_of_its_own(tmp_path: Path) -> None:
     table = first(encoded(write(tmp_path), '{item: , seen: {kind: sequence, separator: "|"}}'))
-    assert table.profile["vocabulary"] == {"item": 4, "seen": 3}
+    assert table.encoding["vocabulary"] == {"item": 4, "seen": 3}
     assert table.splits["train"].ids.shape[1] == 1 + 8
 
 
@@ -212,7 +212,7 @@ def test_every_option_at_once_trains_from_yaml(pooling: str, longest: int, tmp_p
     user: {{hash: 16}}
     item: {{shared: {{hash: 64}}, min_count: 2}}
     item_hour: {{cross: [item, hour], min_count: 2}}
-    price: {{kind: numeric, scale: quantile}}
+    price: {{kind: numeric, scale: quantile, clip: 3}}
     seen: {{kind: sequence, of: item, separator: "|", max_values: {longest}, pooling: {pooling}}}
     """
     run = msmtrec.run(
@@ -240,6 +240,8 @@ def test_every_option_at_once_trains_from_yaml(pooling: str, longest: int, tmp_p
         ("{item: {hash: 5, min_count: 2}}", r"data.features.item: min_count needs a vocabulary, which 'hash' replaces"),
         ("{price: {kind: numeric, hash: 5}}", r"data.features.price: hash needs ids of its own; remove hash"),
         ("{item: {scale: log}}", r"data.features.item: scale needs kind 'numeric'; remove scale"),
+        ("{item: {clip: 5}}", r"data.features.item: clip needs kind 'numeric'; remove clip"),
+        ("{price: {kind: numeric, clip: 0}}", r"data.features.price.clip: .*greater than 0"),
         ("{price: {kind: numeric, log: true}}", r"unknown config key 'data.features.price.log'"),
         ("{price: {kind: numeric, scale: rank}}", r"data.features.price.scale: .*'standard', 'log' or 'quantile'"),
         ("{item: {max_values: 3}}", r"data.features.item: max_values needs kind 'multi' or 'sequence'"),

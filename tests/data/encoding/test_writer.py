@@ -64,8 +64,8 @@ def test_the_rows_do_not_depend_on_the_chunks(size: int, pooled: bool, tmp_path:
         for split, rows in table.splits.items():
             assert same(rows, parts.tables[name].splits[split])
         assert table.parts == parts.tables[name].parts
-        assert table.profile["scaler"]["price"] == pytest.approx(parts.tables[name].profile["scaler"]["price"])
-        assert table.profile["unknown"] == parts.tables[name].profile["unknown"]
+        assert table.encoding["scaler"]["price"] == pytest.approx(parts.tables[name].encoding["scaler"]["price"])
+        assert table.encoding["unknown"] == parts.tables[name].encoding["unknown"]
 
 
 def test_several_variants_take_the_two_passes_of_one(tmp_path: Path) -> None:

@@ -52,10 +52,10 @@ def test_encoding(kuairand_logs: Logs) -> None:
         ids = np.concatenate([rows.ids for rows in table.splits.values()])
         assert ids.max() < shared.layout.shared_rows
         # user and video ids are agreed on: no value is unknown anywhere
-        assert table.profile["unknown"]["user_id"]["test"] == 0
+        assert table.encoding["unknown"]["user_id"]["test"] == 0
     private = encode(kuairand_logs, share=False)
     assert not any(field.shared for field in private.layout.fields)
-    assert private.tables["2"].profile["unknown"]["user_id"]["test"] > 0.1
+    assert private.tables["2"].encoding["unknown"]["user_id"]["test"] > 0.1
 
 
 def test_dates_missing_codes_and_tags(tmp_path) -> None:  # type: ignore[no-untyped-def]

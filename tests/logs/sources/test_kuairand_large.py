@@ -178,7 +178,7 @@ def test_the_merged_form_of_scenario_wise_rec_is_a_table_of_ones_own() -> None:
     }
     data = encode(build(Tabular, raw, "data").load(), share=True)
     assert sum(len(rows) for rows in data.tables["1"].splits.values()) == 200
-    assert data.tables["1"].profile["unknown"]["user_id"] == {"train": 0, "validation": 0, "test": 0}
+    assert data.tables["1"].encoding["unknown"]["user_id"] == {"train": 0, "validation": 0, "test": 0}
 
 
 @pytest.mark.parametrize("name", ["pure", "1k"])

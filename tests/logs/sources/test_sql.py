@@ -159,7 +159,7 @@ def test_types_of_the_database(cache: Path) -> None:
         "validation": 2,
         "test": 3,
     }
-    assert data.tables["NL"].profile["vocabulary"]["user"] == 5
+    assert data.tables["NL"].encoding["vocabulary"]["user"] == 5
     assert pl.read_parquet(staged(cache)[0])["ts"][0] == datetime(2026, 1, 1, 10, tzinfo=UTC)
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
-from msmtrec.data.encoding.scaling import values_of
+from msmtrec.data.encoding.extremes import check_sizes
+from msmtrec.data.encoding.scaling import scaled
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLITS
@@ -45,7 +46,7 @@ def _flagged(schema: Schema) -> tuple[Feature, ...]:
 
 
 class Coder:
-    """Encodes chunks of one table. The profile (vocabularies, unknown shares, scalers) never leaves the scenario."""
+    """Encodes chunks of one table. The encoding (vocabularies, unknown shares, scalers) never leaves the scenario."""
 
     def __init__(self, schema: Schema, layout: Layout, table: str, found: Survey) -> None:
         self.schema, self.layout = schema, layout
@@ -91,13 +92,14 @@ class Coder:
         numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
-            values = values_of(rows[feature.name].cast(pl.Float64).to_numpy(), feature)
-            scaled = self.scalers[feature.name].apply(values)
+            numbers = rows[feature.name].cast(pl.Float64).to_numpy()
+            values = scaled(numbers, feature, self.scalers[feature.name])
+            check_sizes(numbers, values, feature, scenario, split)
             if feature.missing:
-                missing = np.isnan(values)
-                scaled[missing] = 0.0
+                missing = np.isnan(numbers)
+                values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
-            numeric[:, column] = scaled
+            numeric[:, column] = values
         return ids, numeric, self._labels(rows), self._groups(rows, split, scenario)
 
     def _labels(self, rows: pl.DataFrame) -> NDArray[np.float32]:
@@ -123,7 +125,7 @@ class Coder:
         self.without_group[split] += int(nobody.sum())
         return np.where(nobody, own, groups)
 
-    def profile(self) -> dict[str, Any]:
+    def encoding(self) -> dict[str, Any]:
         """After the last chunk."""
         return {
             "vocabulary": self.sizes,

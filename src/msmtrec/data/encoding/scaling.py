@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +25,36 @@ def values_of(numbers: NDArray[np.float64], feature: Feature) -> NDArray[np.floa
     return np.log1p(numbers) if feature.scale == "log" else numbers
 
 
+def scaled(numbers: NDArray[np.float64], feature: Feature, scaler: Scaler) -> NDArray[np.float64]:
+    """A numeric column as the network sees it; NaN where it is missing."""
+    values = scaler.apply(values_of(numbers, feature))
+    return values if feature.clip is None else values.clip(-feature.clip, feature.clip)
+
+
+SMALLEST = 1e-150
+"""Of deviations: the square of a smaller one is no number."""
+
+
 @dataclass(frozen=True)
 class Standard:
-    """(x - mean) / deviation."""
+    """(x - mean) / deviation.
+
+    Args:
+        constant: all training values are the mean, or there are none; the deviation is then 1.
+    """
 
     mean: float
     deviation: float
+    constant: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether 64 bits were enough for mean and deviation."""
+        return math.isfinite(self.mean) and SMALLEST <= self.deviation < math.inf
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (values - self.mean) / self.deviation
+        with np.errstate(over="ignore"):  # infinitely far
+            return (values - self.mean) / self.deviation
 
     def as_dict(self) -> dict[str, Any]:
         return {"mean": self.mean, "deviation": self.deviation}
@@ -50,6 +72,11 @@ class Quantile:
     knots: NDArray[np.float64]
     scores: NDArray[np.float64]
 
+    @property
+    def usable(self) -> bool:
+        """Whether 64 bits are enough for what lies between two knots."""
+        return math.isfinite(float(self.knots[-1]) - float(self.knots[0]))
+
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.interp(values, self.knots, self.scores)
 
@@ -62,7 +89,9 @@ class Quantile:
         if not len(values):
             return cls(np.zeros(1), np.zeros(1))
         ranks = np.linspace(0, 1, min(KNOTS, max(len(values), 2)))
-        knots, first, times = np.unique(np.quantile(values, ranks), return_index=True, return_counts=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            quantiles = np.quantile(values, ranks)
+        knots, first, times = np.unique(quantiles, return_index=True, return_counts=True)
         middle = (ranks[first] + ranks[first + times - 1]) / 2
         edge = 0.5 / len(ranks)  # the ends are scored as ranks of half a step, not as infinity
         return cls(knots, ndtri(middle.clip(edge, 1 - edge)))
@@ -78,19 +107,47 @@ class Moments:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
         self.lowest, self.highest = math.inf, -math.inf
 
-    def add(self, values: NDArray[np.float64], _rows: NDArray[np.int64]) -> None:
+    def add(self, values: NDArray[np.float64]) -> None:
         if not len(values):
             return
-        mean, count = float(values.mean()), self.count + len(values)
-        step = mean - self.mean
-        self.squares += float(((values - mean) ** 2).sum()) + step * step * self.count * len(values) / count
-        self.mean += step * len(values) / count
+        batch = Moments()
+        with np.errstate(over="ignore", invalid="ignore"):  # the scaler is then not usable
+            batch.count, batch.mean = len(values), float(values.mean())
+            batch.squares = float(((values - batch.mean) ** 2).sum())
+        batch.lowest, batch.highest = float(values.min()), float(values.max())
+        self.merge(batch)
+
+    def merge(self, other: Moments) -> None:
+        if not other.count:
+            return
+        step, count = other.mean - self.mean, self.count + other.count
+        self.squares += other.squares + step * step * self.count * other.count / count
+        self.mean += step * other.count / count
         self.count = count
-        self.lowest, self.highest = min(self.lowest, float(values.min())), max(self.highest, float(values.max()))
+        self.lowest, self.highest = min(self.lowest, other.lowest), max(self.highest, other.highest)
 
     def scaler(self) -> Standard:
         """Deviation 1 where the values do not differ, of which rounding could make another one."""
-        return Standard(self.mean, math.sqrt(self.squares / self.count) if self.lowest < self.highest else 1.0)
+        if self.lowest < self.highest:
+            return Standard(self.mean, math.sqrt(self.squares / self.count))
+        return Standard(self.mean, 1.0, constant=True)
+
+
+class PartMoments:
+    """Moments of every part of a table, merged in the order of their names: the same in whatever order they came."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Moments] = {}
+
+    def add(self, values: NDArray[np.float64], _rows: NDArray[np.int64], part: str) -> None:
+        self.parts.setdefault(part, Moments()).add(values)
+
+    def scaler(self) -> Standard:
+        first, *others = [self.parts[part] for part in sorted(self.parts)] or [Moments()]
+        whole = copy(first)
+        for other in others:
+            whole.merge(other)
+        return whole.scaler()
 
 
 class Sample:
@@ -100,8 +157,8 @@ class Sample:
         self.hashes = np.empty(0, np.uint64)
         self.values = np.empty(0)
 
-    def add(self, values: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
-        """Values and the numbers of their rows."""
+    def add(self, values: NDArray[np.float64], rows: NDArray[np.int64], _part: str) -> None:
+        """Values and the numbers of their rows, which no two parts of a table have in common."""
         hashes = mixed(rows.astype(np.uint64))
         if len(self.hashes) == SAMPLE:
             near = hashes < self.hashes.max()

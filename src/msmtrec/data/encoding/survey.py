@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature, Schema
-from msmtrec.data.encoding.scaling import Moments, Sample, values_of
+from msmtrec.data.encoding.extremes import Ends
+from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
+from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 
 
@@ -32,15 +35,25 @@ class Labels:
 
 @dataclass
 class Numeric:
-    """A numeric column: what scales it, and the first row that is no finite number."""
+    """A numeric column: what scales it, how far its values reach, and the first row that is no finite number.
 
-    fit: Moments | Sample
-    lowest: float = math.inf
+    Args:
+        ends: (scenario, split) -> lowest and highest values.
+        part: the scenario of that row.
+    """
+
+    fit: PartMoments | Sample
+    ends: dict[tuple[str, str], Ends] = field(default_factory=dict)
     bad: int = 0
     example: float = math.nan
     first_row: int = 0
+    part: str = ""
     text: str | None = None
     missing: int = 0
+
+    @property
+    def lowest(self) -> float:
+        return min((value for found in self.ends.values() for value in found.outermost), default=math.inf)
 
 
 _MERGED, _FRAMES = 100_000, 64
@@ -91,6 +104,7 @@ class Survey:
         labels: task -> split -> counts.
         numeric: feature -> what scales it.
         tallies: private categorical feature -> distinct training values.
+        seen: part -> its rows so far.
         missing: a declared column that the rows do not have, with the columns they do have.
     """
 
@@ -100,7 +114,7 @@ class Survey:
     tallies: dict[str, Tally]
     odd_kind: str | None = None
     missing: tuple[str, list[str]] | None = None
-    seen: int = field(default=0)
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 class Surveyor:
@@ -122,7 +136,7 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
     return Survey(
         {part: dict.fromkeys(SPLITS, 0) for part in parts},
         {name: {split: Labels() for split in SPLITS} for name in schema.scenarios[table]},
-        {f.name: Numeric(Sample() if f.scale == "quantile" else Moments()) for f in schema.numeric},
+        {f.name: Numeric(Sample() if f.scale == "quantile" else PartMoments()) for f in schema.numeric},
         {
             f.name: Tally(f.min_count)
             for f in schema.categorical
@@ -144,16 +158,37 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
         for task in present:
             parent = next((t.label for t in present if t.name == task.within), None)
             _add_labels(s.labels[task.name][str(split)], part, task.label, parent)
+    in_split = {split: (rows[SPLIT] == split).to_numpy() for split in SPLITS}
     in_training = rows[SPLIT] == "train"
+    before = s.seen.get(scenario, 0)
+    place = Place(scenario, before, before + _first_number(s, scenario))
     for feature in schema.numeric:
-        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_training.to_numpy(), s.seen)
+        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_split, place)
     for feature in schema.categorical:
         if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
             s.odd_kind = s.odd_kind or feature.name
         elif (tally := s.tallies.get(feature.of or feature.name)) is not None:
             values = rows[feature.name].filter(in_training)
             tally.add(_of_rows(kept(values, feature), tally) if feature.has_lists else values)
-    s.seen += rows.height
+    s.seen[scenario] = before + rows.height
+
+
+class Place(NamedTuple):
+    """Where a chunk stands.
+
+    Args:
+        part: its scenario.
+        before: rows of that scenario before it.
+        number: of its first row; no two rows of a table have the same, in whatever order its parts come.
+    """
+
+    part: str
+    before: int
+    number: int
+
+
+def _first_number(s: Survey, part: str) -> int:
+    return int(stable_hash([part])[0] >> np.uint64(2)) if len(s.rows) > 1 else 0
 
 
 def _add_labels(found: Labels, rows: pl.DataFrame, label: str, parent: str | None) -> None:
@@ -175,7 +210,7 @@ def _add_labels(found: Labels, rows: pl.DataFrame, label: str, parent: str | Non
 
 
 def _add_numeric(
-    found: Numeric, feature: Feature, column: pl.Series, in_training: NDArray[np.bool_], before: int
+    found: Numeric, feature: Feature, column: pl.Series, in_split: Mapping[str, NDArray[np.bool_]], place: Place
 ) -> None:
     if not column.dtype.is_numeric() and column.dtype not in (pl.Boolean, pl.Null):
         odd = column.drop_nulls().head(1).to_list()
@@ -188,14 +223,16 @@ def _add_numeric(
     if bad.any():
         if not found.bad:
             at = int(bad.argmax())
-            found.example, found.first_row = float(numbers[at]), before + at + 1
+            found.example, found.first_row, found.part = float(numbers[at]), place.before + at + 1, place.part
         found.bad += int(bad.sum())
         return
-    found.lowest = min(found.lowest, float(np.fmin.reduce(numbers, initial=math.inf)))
+    for split, within in in_split.items():
+        (rows,) = np.nonzero(within & known)
+        found.ends.setdefault((place.part, split), Ends()).add(numbers[rows], place.before + rows)
     if feature.scale == "log" and found.lowest < 0:
         return
-    (rows,) = np.nonzero(in_training & known)
-    found.fit.add(values_of(numbers[rows], feature), before + rows)
+    (rows,) = np.nonzero(in_split["train"] & known)
+    found.fit.add(values_of(numbers[rows], feature), place.number + rows, place.part)
 
 
 def kept(lists: pl.Series, feature: Feature) -> pl.Series:

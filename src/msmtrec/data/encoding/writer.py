@@ -96,9 +96,9 @@ class TableWriter:
         for split in SPLITS:
             total = 0
             for table, parts in self.rows.items():
-                for part, counts in parts.items():
+                for part in sorted(parts):
                     self.starts[table, part, split] = total
-                    total += counts[split]
+                    total += parts[part][split]
             self.arrays[split] = {name: self._array(split, name, total) for name in ARRAYS}
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +133,7 @@ class TableWriter:
         """The finished tables.
 
         Args:
-            described: table -> (rows of its private embedding table, profile).
+            described: table -> (rows of its private embedding table, encoding).
 
         Raises:
             UserError: the logs changed between the two passes, or the folder cannot be written.
@@ -147,14 +147,14 @@ class TableWriter:
         with self._explained():
             index: dict[str, Any] = {"name": schema.name, "origin": origin, "layout": asdict(self.layout)}
             index |= {"rows": self.rows, "tables": {}}
-            for number, (table, (private_rows, profile)) in enumerate(described.items()):
-                values = profile.pop("values")
+            for number, (table, (private_rows, encoding)) in enumerate(described.items()):
+                values = encoding.pop("values")
                 listed = [
                     v.to_frame("value").select(pl.lit(name).alias("field"), "value") for name, v in values.items()
                 ]
                 frame = pl.concat(listed) if listed else pl.DataFrame({"field": [], "value": []})
                 frame.write_parquet(self.temporary / f"vocabulary-{number}.parquet")
-                index["tables"][table] = {"private_rows": private_rows, "profile": profile}
+                index["tables"][table] = {"private_rows": private_rows, "encoding": encoding}
             self._close()
             index["digests"] = {path.name: digest_of(path) for path in sorted(self.temporary.iterdir())}
             (self.temporary / INDEX).write_text(json.dumps(index))
