@@ -13,7 +13,7 @@ from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.logs.sources.tabular_settings import Column
 from msmtrec.methods.fedavg import FedAvgSettings
 from msmtrec.methods.pf_msmtrec import PFSettings
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models import MODELS
 
 SMALL = ["--set", "train.rounds=1", "--set", "train.local_steps=2", "--set", "seeds=2", "--set", "jobs=1"]
 SMALL += [
@@ -178,7 +178,7 @@ def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.Capture
     found = {key: (default, meaning) for key, default, meaning in rows if key}
     for place, kind in (
         ("train.{}", TrainSettings),
-        ("model.{}", MMoESettings),
+        *((f"model.{{}} ({name})", settings) for name, settings in MODELS.items()),
         ("fine_tune.{}", FineTune),
         ("options.{} (pf-msmtrec)", PFSettings),
         ("options.{} (fedavg)", FedAvgSettings),
@@ -230,7 +230,10 @@ def test_resuming_what_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path
 
 def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert "pf-msmtrec" in call(capsys, "list", "methods")[1]
-    assert "mmoe" in call(capsys, "list", "models")[1]
+    models = call(capsys, "list", "models")[1]
+    for name, settings in MODELS.items():
+        assert name in models
+        assert all(key in models for key in settings.model_fields if key != "name")
     assert "tabular" in call(capsys, "list", "datasets")[1]
     assert "movielens-1m" in call(capsys, "data", "list")[1]
 

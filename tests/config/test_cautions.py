@@ -48,6 +48,17 @@ def test_a_degenerate_setting_is_said(row: Any, config: dict[str, Any], sentence
     assert [s for s in found(synthetic, row, **config) if s.startswith(sentence)]
 
 
+def test_what_belongs_to_one_scenario_and_travels_is_said(synthetic: EncodedData) -> None:
+    methods = {name: {"method": name, "model": {"name": "star"}} for name in ("fedavg", "pf-msmtrec", "local")}
+    assert found(synthetic, methods=methods) == (
+        "fedavg: what star has for each scenario apart (9 tensors, its inputs' means and variances among them) travels:"
+        " every scenario receives all others', though it uses its own only",
+    )
+    assert found(synthetic, {"method": "local", "model": {"name": "star", "momentum": 0}}) == (
+        "row: with momentum 0 predictions use means 0 and variances 1, whatever the rows",
+    )
+
+
 def test_sound_settings_are_silent(synthetic: EncodedData) -> None:
     methods = {"local": None, "fedavg": None, "paper": {**PF, "preset": "paper"}, "recommended": PF}
     assert found(synthetic, methods=methods) == ()

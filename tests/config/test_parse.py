@@ -10,6 +10,9 @@ from msmtrec.base.yaml import dump_yaml
 from msmtrec.cli.demo import built_in_config
 from msmtrec.config.parse import load_config, parse_config
 from msmtrec.methods.pf_msmtrec import PFSettings
+from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.ple import PLESettings
+from msmtrec.models.star import STARSettings
 
 INFINITE, NAN = float("inf"), float("nan")
 TABULAR = {
@@ -45,6 +48,24 @@ def test_defaults_presets_and_overrides_resolve() -> None:
     assert isinstance(mine.settings, PFSettings)
     assert (mine.settings.penalty, mine.settings.personalization) == (0.5, "hyper")
     assert mine.fine_tune is not None
+
+
+def test_a_network_has_its_own_keys_and_defaults() -> None:
+    """Nothing is injected; a contender's other network takes of the common group what it has."""
+    methods = {
+        "mine": {"method": "pf-msmtrec"},
+        "plain": {"method": "pf-msmtrec", "model": {"template": False}},
+        "ple": {"method": "pf-msmtrec", "model": {"name": "ple", "task_experts": 3}},
+        "star": {"method": "pooled", "model": {"name": "star"}},
+    }
+    config = parse_config({**BASE, "methods": methods, "model": {"embedding_dim": 5, "experts": 7}})
+    mine, plain, ple, star = (contender[0].model for contender in config.contenders)
+    assert mine == MMoESettings(embedding_dim=5, experts=7, template=True)
+    assert plain == MMoESettings(embedding_dim=5, experts=7, template=False)
+    assert ple == PLESettings(embedding_dim=5, task_experts=3)
+    assert star == STARSettings(embedding_dim=5)
+    (common,) = parse_config({**BASE, "model": {"name": "star", "layers": [4]}}).contenders
+    assert common[0].model == STARSettings(layers=(4,))
 
 
 def test_a_grid_gives_every_row_the_same_candidates() -> None:
@@ -87,6 +108,16 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
         ({"train": {"local_steps": 3, "local_epochs": 1}}, r"train: give either local_steps or local_epochs"),
         ({"train": {"local_steps": 3, "rounds": 0}}, r"train.rounds: .* \(given: 0\)"),
         ({"train": {"local_steps": 3, "batch_size": 0}}, r"train.batch_size: must be at least 1, not 0"),
+        ({"model": {"name": "ple", "experts": 2}}, r"unknown config key 'model.experts'"),
+        ({"model": {"name": "ple", "template": True}}, r"unknown config key 'model.template'"),
+        (
+            {"methods": {"a": {"method": "local", "model": {"name": "star"}}}, "model": {"experst": 2}},
+            r"unknown config key 'model.experst'; did you mean 'experts'\?",
+        ),
+        (
+            {"methods": {"a": {"method": "local", "model": {"name": "star", "experts": 2}}}},
+            r"unknown config key 'methods.a.model.experts'",
+        ),
         ({"model": {"name": "mmoo"}}, r"model.name is 'mmoo'; did you mean 'mmoe'\?"),
         ({"seeds": [1, 1]}, r"seeds must be a count or a list of different integers"),
         ({"seeds": 0}, r"seeds must be"),

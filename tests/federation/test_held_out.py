@@ -15,7 +15,7 @@ from msmtrec.models.predict import predict
 
 
 def state_and_consensus(data: EncodedData, name: str):  # type: ignore[no-untyped-def]
-    model = MMoESettings(embedding_dim=4, expert_layers=(8, 6), tower_layers=()).build(data.layout)
+    model = MMoESettings(template=True, embedding_dim=4, expert_layers=(8, 6), tower_layers=()).build(data.layout)
     params = model.initialise(0, name, data.tables[name].private_rows, torch.float64)
     generator = torch.Generator().manual_seed(3)
     other = {n: p + 0.5 * torch.randn(p.shape, generator=generator, dtype=p.dtype) for n, p in params.items()}

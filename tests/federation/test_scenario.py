@@ -22,7 +22,7 @@ from msmtrec.models.mmoe import MMoESettings
 
 
 def site(data: EncodedData, name: str = "fedavg-all", **options: Any) -> Site:
-    model = MMoESettings(embedding_dim=4, expert_layers=(8,), tower_layers=()).build(data.layout)
+    model = MMoESettings(template=True, embedding_dim=4, expert_layers=(8,), tower_layers=()).build(data.layout)
     entry = METHODS[name]
     method = entry.settings(**{**entry.defaults, **options}).build(model.declare())
     deck = Deck(data, torch.float64, torch.device("cpu"))

@@ -22,7 +22,7 @@ from msmtrec.models.predict import single_batch, with_member_axis
 
 CPU = torch.device("cpu")
 SHARED = frozenset({"shared_embedding"})
-SMALL = MMoESettings(embedding_dim=2, experts=2, expert_layers=(3,), tower_layers=())
+SMALL = MMoESettings(template=True, embedding_dim=2, experts=2, expert_layers=(3,), tower_layers=())
 Leaves = dict[str, torch.Tensor]
 
 
@@ -61,7 +61,7 @@ def deck(synthetic: EncodedData) -> Deck:
     return Deck(synthetic, torch.float64, CPU)
 
 
-@pytest.mark.parametrize("settings", [MMoESettings(), MMoESettings(template=False, dropout=0.3)])
+@pytest.mark.parametrize("settings", [MMoESettings(template=True), MMoESettings(template=False, dropout=0.3)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
 def test_a_stack_equals_separate_runs(
     synthetic: EncodedData, settings: MMoESettings, dtype: torch.dtype, tolerance: float
@@ -83,7 +83,7 @@ def test_very_unequal_scenarios_equal_separate_runs() -> None:
     """KuaiRand's smallest tab beside its largest: 6,909 and 173,008 rows."""
     logs = Synthetic(scenarios=2, rows=(6909, 173_008), users=50, items=50).load()
     data = encode(logs, share=False)
-    model = MMoESettings(expert_layers=(8,), experts=2, tower_layers=()).build(data.layout)
+    model = MMoESettings(template=True, expert_layers=(8,), experts=2, tower_layers=()).build(data.layout)
     rows = {n: len(t.splits["train"]) for n, t in data.tables.items()}
     batch = {"scenario-0": 96, "scenario-1": 2048}
     deck = Deck(data, torch.float64, CPU)
@@ -158,7 +158,7 @@ def test_decay_draws_the_templates_factors_to_one_and_all_else_to_zero(
 
 
 def test_a_scenario_trains_the_rows_of_shared_tables_that_it_uses(synthetic: EncodedData) -> None:
-    model = MMoESettings().build(synthetic.layout)
+    model = MMoESettings(template=True).build(synthetic.layout)
     decks = [Deck(synthetic, torch.float64, CPU, in_memory=size) for size in (1 << 20, 0)]
     small, whole = decks
     assert all(len(small.used[n]) < len(whole.used[n]) == synthetic.layout.shared_rows for n in synthetic.scenarios)
@@ -206,7 +206,7 @@ def test_an_epoch_is_a_permutation_and_streams_do_not_depend_on_others() -> None
 
 def test_an_extra_loss_is_its_gradient(synthetic: EncodedData, deck: Deck) -> None:
     """One step from zero moments moves by sign(gradient): a huge penalty turns every W_scen towards its anchor."""
-    model = MMoESettings().build(synthetic.layout)
+    model = MMoESettings(template=True).build(synthetic.layout)
     job = even(synthetic, model, deck, 1, 32)[0]
     names = [n for n, role in model.roles().items() if role is Role.EXPERT_SCENARIO]
     memory = job.memory.put({"anchor": {n: job.memory.model[n] + 1 for n in names}})
@@ -222,7 +222,7 @@ def test_an_extra_loss_is_its_gradient(synthetic: EncodedData, deck: Deck) -> No
 
 
 def test_a_missing_task_does_not_train(synthetic: EncodedData) -> None:
-    model = MMoESettings().build(synthetic.layout)
+    model = MMoESettings(template=True).build(synthetic.layout)
     split = synthetic.whole["train"]
     labels, first = np.array(split.labels), len(synthetic.tables["scenario-0"].splits["train"])
     labels[first : first + len(synthetic.tables["scenario-1"].splits["train"]), 1] = np.nan
@@ -246,7 +246,7 @@ def test_scenarios_have_shuffles_and_dropout_of_their_own(synthetic: EncodedData
             masks.append(forward.drop(torch.ones(len(x), 1, 8, x.shape[1], dtype=x.dtype), "expert.0") > 0)
             return super().body(parameters, x, forward)
 
-    model = Watched(synthetic.layout, MMoESettings(dropout=0.5))
+    model = Watched(synthetic.layout, MMoESettings(template=True, dropout=0.5))
     train(model, even(synthetic, model, deck, 2, 32), deck, 1e-3)
     one, two = masks
     assert not torch.equal(one[0], one[1])  # another scenario, the same step
@@ -255,7 +255,7 @@ def test_scenarios_have_shuffles_and_dropout_of_their_own(synthetic: EncodedData
 
 def test_a_phase_goes_on_where_its_clock_stands(synthetic: EncodedData, deck: Deck) -> None:
     """Two orders of three steps are one of six: rows, dropout and Adam's counters."""
-    model = MMoESettings(dropout=0.3).build(synthetic.layout)
+    model = MMoESettings(template=True, dropout=0.3).build(synthetic.layout)
     work = even(synthetic, model, deck, 6)
     at_once = train(model, work, deck, 1e-2)
     first = train(model, [replace(job, steps=3) for job in work], deck, 1e-2)
@@ -266,7 +266,7 @@ def test_a_phase_goes_on_where_its_clock_stands(synthetic: EncodedData, deck: De
 
 
 def test_only_the_phases_roles_move(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings().build(synthetic.layout)
+    model = MMoESettings(template=True).build(synthetic.layout)
     work = even(synthetic, model, deck, 2)
     head = frozenset({Role.TOWER, Role.GATE})
     for member, trained in train(model, work, deck, 1e-2, roles=head).items():
@@ -276,7 +276,7 @@ def test_only_the_phases_roles_move(synthetic: EncodedData, deck: Deck) -> None:
 
 
 def test_a_phase_may_start_from_another_slot_and_leave_that_alone(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings().build(synthetic.layout)
+    model = MMoESettings(template=True).build(synthetic.layout)
     job = even(synthetic, model, deck, 2)[0]
     ahead = train(model, [job], deck, 1e-2, slot="ahead", start="model")[job.member].memory
     plain = train(model, [job], deck, 1e-2)[job.member].memory
@@ -286,7 +286,7 @@ def test_a_phase_may_start_from_another_slot_and_leave_that_alone(synthetic: Enc
 
 
 def test_shares_passes_repeats_and_ends(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings().build(synthetic.layout)
+    model = MMoESettings(template=True).build(synthetic.layout)
     job = even(synthetic, model, deck, 99)[0]
     rows = deck.sizes["scenario-0"]
     found = train(model, [job], deck, 1e-3, share=0.5, passes=1)[job.member]
@@ -308,7 +308,7 @@ def test_shares_passes_repeats_and_ends(synthetic: EncodedData, deck: Deck) -> N
 
 
 def test_rates_by_role_and_slot(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings().build(synthetic.layout)
+    model = MMoESettings(template=True).build(synthetic.layout)
     job = even(synthetic, model, deck, 1)[0]
     moved = train(model, [job], deck, 0, rule=Adam(1e-2, rates={Role.TOWER: 1e-4}))[job.member].memory.model
     for n, role in model.roles().items():
@@ -319,7 +319,7 @@ def test_rates_by_role_and_slot(synthetic: EncodedData, deck: Deck) -> None:
 
 
 def test_a_gradient_rule_may_weigh_tasks(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings().build(synthetic.layout)
+    model = MMoESettings(template=True).build(synthetic.layout)
     job = even(synthetic, model, deck, 2)[0]
 
     def first_task_only(losses: torch.Tensor, leaves: list[torch.Tensor]) -> list[torch.Tensor]:

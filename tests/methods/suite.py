@@ -29,6 +29,7 @@ from msmtrec.federation.scenario import Site
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Answer, Method
+from msmtrec.models.base import ModelSettings
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.runtime.in_process import InProcess
 
@@ -85,15 +86,24 @@ def data() -> EncodedData:
     return _DATA[0]
 
 
+MMOE = MMoESettings(template=True, embedding_dim=3, experts=2, expert_layers=(5,), tower_layers=(4,))
+
+
 class Federation:
     """A small federation of one seed."""
 
     def __init__(
-        self, case: Case, rounds: int, participation: float = 1.0, order: tuple[int, ...] = (0, 1, 2), **changed: Any
+        self,
+        case: Case,
+        rounds: int,
+        participation: float = 1.0,
+        order: tuple[int, ...] = (0, 1, 2),
+        network: ModelSettings | None = None,
+        **changed: Any,
     ) -> None:
         encoded = data()
         names = tuple(encoded.scenarios[place] for place in order)
-        model = MMoESettings(embedding_dim=3, experts=2, expert_layers=(5,), tower_layers=(4,)).build(encoded.layout)
+        model = (network or MMOE).build(encoded.layout)
         self.method = case.build(model.declare(), **changed)
         deck = Deck(encoded, torch.float64, torch.device("cpu"))
         batches, steps = dict.fromkeys(names, 32), dict.fromkeys(names, 4)

@@ -1,49 +1,13 @@
-import numpy as np
 import pytest
 import torch
 
+from models.small import LAYOUT, PRIVATE_ROWS, rows, scrambled
 from msmtrec.base.roles import Role
-from msmtrec.data.table import EncodedData, Field, Layout, Rows
+from msmtrec.data.table import EncodedData
 from msmtrec.models.base import Pass
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import predict, single_batch, with_member_axis
 from msmtrec.models.reference import reference_forward
-
-LAYOUT = Layout(
-    (
-        Field("user", 0, 1, False),
-        Field("tags", 1, 3, False),
-        Field("bought", 4, 2, False, attends="user"),
-        Field("item", 6, 1, True),
-        Field("seen", 7, 3, True, attends="item"),
-        Field("liked", 10, 2, True, attends="item"),
-    ),
-    4,
-    11,
-    ("click", "like"),
-)
-PRIVATE_ROWS = 17
-
-
-def rows(N: int, seed: int = 0) -> Rows:
-    random = np.random.default_rng(seed)
-    ids = random.integers(0, 11, size=(N, 12)).astype(np.int32)
-    ids[::2, 3] = ids[::2, 9] = -1
-    ids[::3, 2:4] = ids[::3, 8:10] = ids[1::3, 11] = ids[::5, 5] = -1
-    return Rows(
-        ids,
-        random.normal(size=(N, 4)).astype(np.float32),
-        random.integers(0, 2, size=(N, 2)).astype(np.float32),
-        np.arange(N),
-    )
-
-
-def scrambled(settings: MMoESettings):  # type: ignore[no-untyped-def]
-    """A model and parameters with no ones or zeros left, so that every factor matters."""
-    model = settings.build(LAYOUT)
-    params = model.initialise(0, "a", PRIVATE_ROWS, torch.float64)
-    generator = torch.Generator().manual_seed(1)
-    return model, {n: p + 0.3 * torch.randn(p.shape, dtype=p.dtype, generator=generator) for n, p in params.items()}
 
 
 @pytest.mark.parametrize("template", [True, False])
@@ -60,7 +24,7 @@ def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int
 
 
 def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
-    settings = MMoESettings(embedding_dim=3, experts=3, expert_layers=(6, 5))
+    settings = MMoESettings(template=True, embedding_dim=3, experts=3, expert_layers=(6, 5))
     model, params = scrambled(settings)
     assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS}
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}
@@ -73,7 +37,7 @@ def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
 
 
 def test_predictions_do_not_depend_on_the_batch() -> None:
-    model, params = scrambled(MMoESettings(embedding_dim=3))
+    model, params = scrambled(MMoESettings(template=True, embedding_dim=3))
     data = rows(30)
     whole = predict(model, params, data)
     for i in range(30):
@@ -82,7 +46,7 @@ def test_predictions_do_not_depend_on_the_batch() -> None:
 
 
 def test_common_parts_start_equal_and_private_tables_do_not() -> None:
-    model = MMoESettings(embedding_dim=3).build(LAYOUT)
+    model = MMoESettings(template=True, embedding_dim=3).build(LAYOUT)
     a, b = (model.initialise(0, name, PRIVATE_ROWS, torch.float32) for name in ("a", "b"))
     for name, role in model.roles().items():
         assert torch.equal(a[name], b[name]) == (role is not Role.EMBEDDING), name
@@ -90,7 +54,9 @@ def test_common_parts_start_equal_and_private_tables_do_not() -> None:
 
 
 def test_the_gate_is_a_softmax_over_experts() -> None:
-    model, params = scrambled(MMoESettings(embedding_dim=3, experts=3, expert_layers=(4,), tower_layers=()))
+    model, params = scrambled(
+        MMoESettings(template=True, embedding_dim=3, experts=3, expert_layers=(4,), tower_layers=())
+    )
     same = dict(params)
     # when all experts are equal, the gate cannot matter
     for name in params:
@@ -101,7 +67,7 @@ def test_the_gate_is_a_softmax_over_experts() -> None:
 
 
 def test_attention_starts_near_the_mean_and_can_pick_one_value() -> None:
-    model, params = scrambled(MMoESettings(embedding_dim=3))
+    model, params = scrambled(MMoESettings(template=True, embedding_dim=3))
     data = rows(20)
     start = model.initialise(0, "a", PRIVATE_ROWS, torch.float64)
     batch = single_batch(model, data, start["gate"])

@@ -1,4 +1,4 @@
-"""A parameter: its tensor, and what a model declares of it."""
+"""A parameter or buffer: its tensor, and what a model declares of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Literal
 
 from torch import Tensor
 
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import BUFFERS, Role
 
 Parameters = dict[str, Tensor]
 """name -> tensor, without the member axis in a scenario's own state, with it in a stack."""
+Init = Literal["embedding", "kaiming", "uniform", "ones", "zeros", "identity"]
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """One parameter of one member.
+    """One parameter or buffer of one member.
 
     Args:
         name, role: as everywhere.
@@ -24,10 +25,21 @@ class Declaration:
             `ones`; `zeros`; `identity` in the last two axes.
         unit_axis: the axis that counts experts (W_scen) or tasks (towers, W_task), where a method may treat each
             unit by itself.
+        level: units of one number belong together within a level only (expert 0 of level 0 is another one than
+            expert 0 of level 1).
+        owners: the scenario that each slice of the first axis belongs to; in a mean over scenarios only its owner's
+            upload counts. Empty where no slice belongs to anybody.
     """
 
     name: str
     role: Role
     shape: tuple[int | None, ...]
-    init: Literal["embedding", "kaiming", "uniform", "ones", "zeros", "identity"]
+    init: Init
     unit_axis: Literal["expert", "task"] | None = None
+    level: int = 0
+    owners: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> bool:
+        """Whether it gets gradients and optimiser steps; a buffer is set by the network's forward pass instead."""
+        return self.role not in BUFFERS

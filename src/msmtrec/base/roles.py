@@ -18,10 +18,10 @@ class Role(StrEnum):
     EXPERT_TASK = "expert.task"  # W_task
     EXPERT_SCENARIO = "expert.scenario"  # W_scen; without the template: the whole expert
     ATTENTION = "attention"  # what weighs the values of a sequence
-    GATE = "gate"
+    GATE = "gate"  # what steers: mixes experts, or shifts logits by the scenario
     TOWER = "tower"
     NORM_AFFINE = "norm.affine"
-    NORM_STATISTICS = "norm.statistics"
+    NORM_STATISTICS = "norm.statistics"  # running means and variances: buffers
 
 
 class Policy(StrEnum):
@@ -43,5 +43,7 @@ EXPERTS = (Role.EXPERT_LOCAL, Role.EXPERT_TASK, Role.EXPERT_SCENARIO)
 """All parts of an expert."""
 BODY_AND_HEAD = (*EXPERTS, Role.ATTENTION, Role.GATE, Role.TOWER, Role.NORM_AFFINE, Role.NORM_STATISTICS)
 """Everything but the embeddings."""
+BUFFERS = (Role.NORM_STATISTICS,)
+"""Set by the network while it trains: no gradient, no optimiser step, no counters; they travel like parameters."""
 TABLES = (Role.EMBEDDING, Role.SHARED_EMBEDDING)
 """Looked up by id: members' tables are concatenated, not stacked."""

@@ -32,11 +32,12 @@ def list_models() -> None:
 
     Example: `msmtrec list models`
     """
-    from msmtrec.config.parse import MODELS
+    from msmtrec.models import MODELS
 
-    table = table_of("model", "what")
+    table = table_of("model", "keys", "what")
     for name, settings in MODELS.items():
-        table.add_row(name, (sys.modules[settings.__module__].__doc__ or "").strip())
+        keys = ", ".join(key for key in settings.model_fields if key != "name")
+        table.add_row(name, keys, (sys.modules[settings.__module__].__doc__ or "").strip())
     out.print(table)
 
 
@@ -66,14 +67,14 @@ def list_settings() -> None:
     from msmtrec.logs.sources.tabular_settings import Column
     from msmtrec.methods.fedavg import FedAvgSettings
     from msmtrec.methods.pf_msmtrec import PFSettings
-    from msmtrec.models.mmoe import MMoESettings
+    from msmtrec.models import MODELS
 
     table = table_of("key", "default", "what")
     for key, settings in (
         ("{}", TOP),
         ("methods.NAME.{}", CONTENDER),
         ("train.{}", explain(TrainSettings)),
-        ("model.{}", explain(MMoESettings)),
+        *((f"model.{{}} ({name})", explain(kind)) for name, kind in MODELS.items()),
         ("fine_tune.{}", explain(FineTune)),
         ("options.{} (pf-msmtrec)", explain(PFSettings)),
         ("options.{} (fedavg)", explain(FedAvgSettings)),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+from msmtrec.base.errors import UserError
 from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
 from msmtrec.data.encoding.extremes import oddities
 from msmtrec.data.table import EncodedData
+from msmtrec.methods.base import Method
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
@@ -16,6 +19,9 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
 
     Args:
         data: contender's title -> the rows it trains on.
+
+    Raises:
+        UserError: a contender's method cannot work with its network.
     """
     found: dict[str, dict[str, None]] = {}
     for candidates in config.contenders:
@@ -46,7 +52,18 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
     yield from oddities(data)
-    roles = contender.settings.build(contender.model.build(data.layout).declare()).policies()
+    try:
+        method: Method[Any] = contender.settings.build(contender.model.build(data.layout).declare())
+    except UserError as error:
+        raise UserError(f"methods.{contender.name}: {error}") from error
+    roles = method.policies()
+    owned = [d for d in method.leaving() if d.owners]
+    if owned:
+        moments = ", its inputs' means and variances among them" if not all(d.trained for d in owned) else ""
+        yield (
+            f"what {contender.model.name} has for each scenario apart ({len(owned)} tensors{moments}) travels: every"
+            " scenario receives all others', though it uses its own only"
+        )
     if roles and len(data.scenarios) == 1:
         yield "with one scenario there is nobody to learn from; this is local training"
     sizes = contender.train.batch_size

@@ -13,10 +13,8 @@ from msmtrec.config.keys import CONTENDER
 from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.config.tune import Grid, candidates, clashes, joined, parse_grid, paths, size, without
 from msmtrec.methods import METHODS, Entry, MethodSettings
-from msmtrec.models.mmoe import MMoESettings
-
-MODELS: dict[str, type[MMoESettings]] = {"mmoe": MMoESettings}
-
+from msmtrec.models import MODELS
+from msmtrec.models.base import ModelSettings
 
 FINE_TUNED = "+ft"
 """Ends the name of a column whose models were fine-tuned after the rounds."""
@@ -39,7 +37,7 @@ class Contender:
     method: str
     preset: str | None
     settings: MethodSettings
-    model: MMoESettings
+    model: ModelSettings
     train: TrainSettings
     fine_tune: FineTune | None
     grid: Grid
@@ -154,9 +152,6 @@ def _candidate(
         **optional_group(raw.get("options"), f"{place}.options"),
     }
     settings: MethodSettings = build(entry.settings, options, f"{place}.options")
-    model_keys = {"template": entry.template} | optional_group(whole.get("model"), "model")
-    model_keys |= optional_group(raw.get("model"), f"{place}.model")
-    model_name = one_of(model_keys.get("name", "mmoe"), MODELS, "model.name")
     train = optional_group(whole.get("train"), "train")
     own = optional_group(raw.get("train"), f"{place}.train")
     if "local_steps" in own or "local_epochs" in own:
@@ -167,11 +162,25 @@ def _candidate(
         method=method,
         preset=preset,
         settings=settings,
-        model=build(MODELS[model_name], model_keys, "model"),
+        model=_parse_model(whole.get("model"), raw.get("model"), place).for_method(template=entry.template),
         train=build(TrainSettings, {**train, **own}, "train"),
         fine_tune=None if raw["fine_tune"] is None else build(FineTune, raw["fine_tune"], f"{place}.fine_tune"),
         grid=grid,
     )
+
+
+def _parse_model(common: Any, own: Any, place: str) -> ModelSettings:
+    """The network's settings: the common group's, then the contender's own.
+
+    A contender that names another network than the common group takes from that group what its network has too.
+    """
+    shared, mine = optional_group(common, "model"), optional_group(own, f"{place}.model")
+    usual = one_of(shared.get("name", "mmoe"), MODELS, "model.name")
+    build(MODELS[usual], shared, "model")
+    name = one_of(mine.get("name", usual), MODELS, f"{place}.model.name")
+    if name != usual:
+        shared = {key: value for key, value in shared.items() if key in MODELS[name].model_fields}
+    return build(MODELS[name], {**shared, **mine, "name": name}, f"{place}.model" if mine else "model")
 
 
 def _fine_tune_group(common: Any, own: Any, entry: Entry, place: str) -> dict[str, Any] | None:

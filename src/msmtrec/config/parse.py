@@ -11,7 +11,7 @@ from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.sentences import build, group, known, one_of, optional_group, shown
 from msmtrec.base.settings import by_name
 from msmtrec.base.yaml import apply_override, read_yaml
-from msmtrec.config.contender import MODELS, Contender, parse_contender
+from msmtrec.config.contender import Contender, parse_contender
 from msmtrec.config.keys import JOBS, SEEDS, TOP
 from msmtrec.config.tune import parse_grid, size
 from msmtrec.logs.sources.aliccp import AliCCP
@@ -24,7 +24,7 @@ from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.logs.sources.tabular import OwnLogs, Tabular
 from msmtrec.logs.sources.tenrec import Tenrec
 
-__all__ = ["MODELS", "SOURCES", "Config", "Contender", "Source", "load_config", "parse_config", "unknown_batches"]
+__all__ = ["SOURCES", "Config", "Contender", "Source", "load_config", "parse_config", "unknown_batches"]
 
 Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from msmtrec.aggregation.robust import clip_factors
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import SINGLE, Policy
+from msmtrec.base.roles import SINGLE, TABLES, Policy
 from msmtrec.methods.base import Gathered, Method, Sum, Upload
 from msmtrec.methods.phases import MODEL
 
@@ -52,7 +52,7 @@ def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: P
 
 
 def weighted_sum(declaration: Declaration, slot: str, policy: Policy, uploads: Iterable[Upload]) -> Sum:
-    """Σ w·x and Σ w of one parameter; per task over the scenarios that have the task."""
+    """Σ w·x and Σ w of one parameter; a task's over the scenarios that have it, an owned slice's from its owner."""
     total: Tensor | None = None
     weight: Tensor | None = None
     for upload in uploads:
@@ -61,6 +61,9 @@ def weighted_sum(declaration: Declaration, slot: str, policy: Policy, uploads: I
         if declaration.unit_axis == "task":
             has = torch.tensor(upload.tasks, dtype=torch.float64)
             own = (own * has).view(-1, *[1] * (value.dim() - 1))  # [T, 1, ...]
+        if declaration.owners:
+            mine = torch.tensor([owner == upload.scenario for owner in declaration.owners], dtype=torch.float64)
+            own = own * mine.view(-1, *[1] * (value.dim() - 1))  # [S, 1, ...]
         total = own * value if total is None else total.add_(own * value)
         weight = own.clone() if weight is None else weight + own
     assert total is not None
@@ -82,7 +85,7 @@ def sum_of_rows(table: Tensor, name: str, uploads: Iterable[Upload]) -> Sum:
 
 def _clipped(method: Method[S], state: S, uploads: Mapping[str, Upload]) -> Mapping[str, Upload]:
     """Network updates no longer than `method.clip` times the median norm."""
-    names = method.network()
+    names = [d.name for d in method.leaving() if d.trained and d.role not in TABLES]
     if method.clip is None or not names:
         return uploads
     norms = torch.tensor([upload.norm for upload in uploads.values()], dtype=torch.float64)

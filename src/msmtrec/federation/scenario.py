@@ -215,7 +215,7 @@ def _upload(
                 value = tables[d.name].rows
             else:
                 slots[slot][d.name] = value.cpu()
-                if slot == MODEL:
+                if slot == MODEL and d.trained:
                     squared += float((value.double() - before.model[d.name].double()).square().sum())
             if not bool(torch.isfinite(value).all()):
                 return None, f"scenario '{name}' sent '{d.name}' with NaN or infinite values"

@@ -37,7 +37,8 @@ class Trained:
 
 def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_number: int = 1) -> dict[Member, Trained]:
     """Run every job to the end of the phase."""
-    jobs = [replace(job, memory=_prepared(phase, job.memory)) for job in jobs]
+    buffers = frozenset(d.name for d in model.declare() if not d.trained)
+    jobs = [replace(job, memory=_prepared(phase, job.memory, buffers)) for job in jobs]
     found = {job.member: Trained(job.memory, torch.empty(0, dtype=torch.int64), float("nan")) for job in jobs}
     losses: dict[Member, list[float]] = {job.member: [] for job in jobs}
     going = jobs
@@ -52,7 +53,7 @@ def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_num
     return found
 
 
-def _prepared(phase: Phase, memory: Memory) -> Memory:
+def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str]) -> Memory:
     """With the slot that the phase starts from, and moments where it needs them."""
     slots = dict(memory.slots)
     apart = memory.apart
@@ -63,7 +64,7 @@ def _prepared(phase: Phase, memory: Memory) -> Memory:
         for slot in (phase.slot, *phase.also):
             for kind in ("m", "v"):
                 if phase.start is not None or f"{slot}.{kind}" not in slots:
-                    slots[f"{slot}.{kind}"] = zeros_like(slots[slot])
+                    slots[f"{slot}.{kind}"] = zeros_like({n: v for n, v in slots[slot].items() if n not in buffers})
     return replace(memory, slots=slots, apart=apart)
 
 
@@ -104,7 +105,8 @@ class _Stack:
         return plan
 
     def trained_names(self, slot: str) -> list[str]:
-        names = list(self.now.slot(slot))
+        """The slot's parameters that this phase trains: never buffers."""
+        names = [name for name in self.now.slot(slot) if name not in self.declared or self.declared[name].trained]
         if slot == self.phase.slot and self.phase.roles is not None:
             return [name for name in names if self.roles[name] in self.phase.roles]
         return names

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import BODY_AND_HEAD, TABLES, Policy, Role
+from msmtrec.base.roles import BODY_AND_HEAD, BUFFERS, TABLES, Policy, Role
 from msmtrec.methods.base import Gathered, Method, Outcome, Reply, SharingSettings
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.phases import MODEL, Adam, Leaves, LocalRound, Phase, Work
 
 CORE, CORES, MIXING, ROSTER = "core", "cores", "mixing", "roster"
+CORE_ROLES = tuple(role for role in BODY_AND_HEAD if role not in BUFFERS)
+"""Running moments stay with the scenario: they are those of its mixture, and weights of any sign make no variance."""
 
 
 class AppleSettings(SharingSettings):
@@ -63,10 +65,10 @@ class Apple(Method[AppleState]):
 
     def __init__(self, declarations: tuple[Declaration, ...], settings: AppleSettings) -> None:
         self.declarations, self.settings = declarations, settings
-        self.names = tuple(d.name for d in declarations if d.role in BODY_AND_HEAD)
+        self.names = tuple(d.name for d in declarations if d.role in CORE_ROLES)
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
-        return {(CORE, role): Policy.COLLECT for role in BODY_AND_HEAD} | dict(self.settings.table_policies())
+        return {(CORE, role): Policy.COLLECT for role in CORE_ROLES} | dict(self.settings.table_policies())
 
     # the scenario's half
 

@@ -19,6 +19,13 @@ Group = tuple[Declaration, ...]
 """Parameters whose first axis counts units: experts, or tasks."""
 
 
+def units_of(group: Group, like: Mapping[str, Tensor]) -> list[tuple[Group, int]]:
+    """Every expert or task, level by level: its parameters and its number. Experts of two levels share nothing."""
+    levels = dict.fromkeys(d.level for d in group)
+    parts = [tuple(d for d in group if d.level == level) for level in levels]
+    return [(part, number) for part in parts for number in range(len(like[part[0].name]))]
+
+
 @dataclass(frozen=True)
 class Consensus:
     """Args:
@@ -57,13 +64,13 @@ def expert_consensus(
         c: of the conflict problem; None leaves U = m.
         dual: of the round before.
     """
-    experts, solved = len(next(iter(sent.values()))[group[0].name]), list[Coordination]()
+    experts, solved = units_of(group, next(iter(sent.values()))), list[Coordination]()
     pieces: dict[str, list[Tensor]] = {d.name: [] for d in group}
     updates: dict[int, Parameters] = {}
-    for unit in range(experts):
-        values = {d.name: units(sent, d.name, unit) for d in group}
-        base = {d.name: units({name: held[name] for name in sent}, d.name, unit) for d in group}
-        gram = torch.stack([chunks.gram(values[d.name], base[d.name]) for d in group]).sum(0)
+    for unit, (part, number) in enumerate(experts):
+        values = {d.name: units(sent, d.name, number) for d in part}
+        base = {d.name: units({name: held[name] for name in sent}, d.name, number) for d in part}
+        gram = torch.stack([chunks.gram(values[d.name], base[d.name]) for d in part]).sum(0)
         found = coordinate(gram, c or 0.0, rescale, start=_start(dual, list(sent), unit))
         solved.append(found)
         updates[unit] = {}
@@ -84,7 +91,7 @@ def expert_consensus(
                 list(sent),
                 [rows[name] for name in sent],
             ),
-            "negative_pairs": sum(found.negative_pairs for found in solved) / experts,
+            "negative_pairs": sum(found.negative_pairs for found in solved) / len(experts),
             "degenerate": sum(found.degenerate for found in solved),
             "duality_gap": max(found.gap for found in solved),
         },

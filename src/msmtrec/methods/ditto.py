@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import BODY_AND_HEAD, Policy, Role
+from msmtrec.base.roles import BODY_AND_HEAD, TABLES, Policy, Role
 from msmtrec.methods.base import SharingSettings
 from msmtrec.methods.fedavg import Averaging
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, squared_distance
@@ -41,6 +41,7 @@ class Ditto(Averaging):
 
     def __init__(self, declarations: tuple[Declaration, ...], settings: DittoSettings) -> None:
         self.declarations, self.settings = declarations, settings
+        self.near = [d.name for d in self.leaving() if d.trained and d.role not in TABLES]
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
         return {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD} | dict(self.settings.table_policies())
@@ -53,5 +54,5 @@ class Ditto(Averaging):
         return Phase(rule=round.adam), personal
 
     def _nearness(self, leaves: Leaves, work: Work) -> Tensor:
-        distance = squared_distance(leaves[PERSONAL], work.received[MODEL], self.network())
+        distance = squared_distance(leaves[PERSONAL], work.received[MODEL], self.near)
         return self.settings.penalty / 2 * distance

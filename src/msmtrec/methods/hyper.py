@@ -11,7 +11,7 @@ from torch import Tensor
 from msmtrec.aggregation import chunks
 from msmtrec.aggregation.personalization import HyperStep
 from msmtrec.base.parameters import Parameters
-from msmtrec.methods.consensus import Group, units
+from msmtrec.methods.consensus import Group, units, units_of
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,15 @@ def move_and_add(
     """
     alpha, velocity, step = list(before.alpha), list(before.velocity), HyperStep()
     mixed = {d.name: sent[d.name].clone() for d in group}
-    for unit in range(len(alpha)):
+    for unit, (part, number) in enumerate(units_of(group, sent)):
         if unit in before.given:
-            moved = torch.cat([(sent[d.name][unit].double() - last[d.name][unit].double()).flatten() for d in group])
-            common = torch.cat([before.given[unit][d.name].flatten() for d in group])
-            alpha[unit], velocity[unit] = step(alpha[unit], velocity[unit], moved, common)
-        for d in group if unit in updates else ():
-            total = sent[d.name][unit].double() + alpha[unit] * updates[unit][d.name].double()
-            mixed[d.name][unit] = total.to(mixed[d.name].dtype)
+            moved = [sent[d.name][number].double() - last[d.name][number].double() for d in part]
+            given = [before.given[unit][d.name] for d in part]
+            update, common = (torch.cat([value.flatten() for value in values]) for values in (moved, given))
+            alpha[unit], velocity[unit] = step(alpha[unit], velocity[unit], update, common)
+        for d in part if unit in updates else ():
+            total = sent[d.name][number].double() + alpha[unit] * updates[unit][d.name].double()
+            mixed[d.name][number] = total.to(mixed[d.name].dtype)
     return mixed, Alphas(tuple(alpha), tuple(velocity), dict(updates))
 
 

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from msmtrec.aggregation.conflict import Rescale
 from msmtrec.aggregation.personalization import mixture
+from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Policy, Role
 from msmtrec.methods.base import Answer, Gathered, Method, MethodSettings, Offer, OfferPart, Outcome, Reply
-from msmtrec.methods.consensus import expert_consensus
+from msmtrec.methods.consensus import expert_consensus, units_of
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.hyper import Alphas, mean_updates, move_and_add, task_means
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, squared_distance
@@ -137,6 +138,11 @@ class PFMSMTrec(Method[PFState]):
     def __init__(self, declarations: tuple[Declaration, ...], settings: PFSettings) -> None:
         self.declarations, self.settings, self.clip = declarations, settings, settings.clip
         self.experts = tuple(d for d in declarations if d.role is Role.EXPERT_SCENARIO)
+        if not self.experts:
+            raise UserError(
+                "pf-msmtrec coordinates experts of the role expert.scenario, and the network declares none; choose"
+                " another network (msmtrec list models) or another method"
+            )
         self.towers = tuple(d for d in declarations if d.role is Role.TOWER) if settings.towers else ()
         self.groups = {EXPERTS: self.experts, TOWERS: self.towers}
 
@@ -232,7 +238,7 @@ class PFMSMTrec(Method[PFState]):
             for unit in updates
             if (sum(has[unit] for has in gathered.tasks.values()) if label == TOWERS else len(last)) > 1
         ]  # elsewhere there is nobody to listen to
-        start = before or Alphas.start(self.settings.alpha, len(last[name][group[0].name]))
+        start = before or Alphas.start(self.settings.alpha, len(units_of(group, last[name])))
         added = {unit: updates[unit] for unit in sharing}
         return move_and_add(group, start, gathered.own()[name], last[name], added)
 

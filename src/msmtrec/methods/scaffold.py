@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import BODY_AND_HEAD, Policy, Role
+from msmtrec.base.roles import BODY_AND_HEAD, BUFFERS, Policy, Role
 from msmtrec.methods.base import Gathered, Method, Outcome, Reply, SharingSettings
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, inner_product
@@ -56,12 +56,13 @@ class Scaffold(Method[ScaffoldState]):
 
     def __init__(self, declarations: tuple[Declaration, ...], settings: ScaffoldSettings) -> None:
         self.declarations, self.settings = declarations, settings
-        trained = set(BODY_AND_HEAD) - {Role.NORM_STATISTICS}
+        trained = set(BODY_AND_HEAD) - set(BUFFERS)
         self.controlled = tuple(d.name for d in declarations if d.role in trained)
+        self.owned = frozenset(d.name for d in declarations if d.owners)
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
         average = {(MODEL, role): Policy.AVERAGE_ALIKE for role in BODY_AND_HEAD}
-        change = {(CHANGE, role): Policy.SUM for role in BODY_AND_HEAD if role is not Role.NORM_STATISTICS}
+        change = {(CHANGE, role): Policy.SUM for role in BODY_AND_HEAD if role not in BUFFERS}
         return average | change | dict(self.settings.table_policies())
 
     # the scenario's half
@@ -85,7 +86,8 @@ class Scaffold(Method[ScaffoldState]):
             w, y = work.received[MODEL][name], work.slots[MODEL][name]
             length = (work.steps.to(y) * work.rate).view(-1, *[1] * (y.dim() - 1))  # S eta
             old = work.slots[CONTROL][name]
-            new[name] = old - work.slots[SERVER][name] + (w - y) / length
+            own = name in self.owned  # nobody else trains the slice: there is no drift, and c would undo its gradient
+            new[name] = old if own else old - work.slots[SERVER][name] + (w - y) / length
             change[name] = new[name] - old
         return {CONTROL: new, CHANGE: change}
 
@@ -96,7 +98,7 @@ class Scaffold(Method[ScaffoldState]):
 
     def aggregate(self, state: ScaffoldState, gathered: Gathered) -> Outcome[ScaffoldState]:
         means = new_means(state.parameters, gathered)
-        for name in self.network():
+        for name in self.controlled:  # running moments are the mean, not beyond it
             means[name] = torch.lerp(state.parameters[name], means[name], self.settings.global_rate)
         control = {
             name: value + (gathered.sums[CHANGE][name].total / state.scenarios).to(value.dtype)

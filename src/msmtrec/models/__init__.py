@@ -1,1 +1,11 @@
 """Client networks: pure functions of a mapping name -> tensor, with a leading axis K of members trained together."""
+
+from __future__ import annotations
+
+from msmtrec.models.base import ModelSettings
+from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.ple import PLESettings
+from msmtrec.models.star import STARSettings
+
+MODELS: dict[str, type[ModelSettings]] = {"mmoe": MMoESettings, "ple": PLESettings, "star": STARSettings}
+"""Names that a config's `model.name` may have."""

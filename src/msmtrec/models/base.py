@@ -6,12 +6,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Self
 
 import torch
+from pydantic import Field as Constrained
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Role
+from msmtrec.base.settings import Settings
 from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import Layout
 
@@ -66,14 +69,20 @@ class Pass:
 
 
 class Model(ABC):
-    """A network family. Holds no tensors: `forward` is a pure function."""
+    """A network family. Holds no tensors: `forward` is a pure function.
+
+    Attributes:
+        dropout: rate at every site that `Pass.drop` is called from.
+        reads_scenario: whether logits depend on the number of the row's scenario.
+    """
 
     layout: Layout
     dropout: float = 0.0
+    reads_scenario: bool = False
 
     @abstractmethod
     def declare(self) -> tuple[Declaration, ...]:
-        """Every parameter of one member, in a fixed order."""
+        """Every parameter and buffer of one member, in a fixed order."""
 
     @abstractmethod
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
@@ -85,7 +94,7 @@ class Model(ABC):
 
     @abstractmethod
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
-        """[K, T, H, B] -> [K, B, T] logits; reads towers only."""
+        """[K, T, H, B] -> [K, B, T] logits; reads towers only, and no other part of the network reads them."""
 
     def forward(self, parameters: Mapping[str, Tensor], forward: Pass) -> Tensor:
         """[K, B, T] logits."""
@@ -115,6 +124,28 @@ class Model(ABC):
             shape = tuple(private_rows if size is None else size for size in d.shape)
             parameters[d.name] = draw(d.init, shape, torch_stream(seed, "initialise", d.name, owner)).to(dtype)
         return {d.name: parameters[d.name] for d in self.declare()}
+
+
+Width = Annotated[int, Constrained(ge=1)]
+"""Of a hidden layer."""
+
+
+class ModelSettings(Settings, ABC):
+    """The base of every network's settings: its own keys with its own defaults, and `name` as configs have it."""
+
+    name: str
+
+    def for_method(self, *, template: bool) -> Self:
+        """With what a method decides where the config does not: here nothing.
+
+        Args:
+            template: whether the method works on PF-MSMTrec's parameter template, where the network has one.
+        """
+        return self
+
+    @abstractmethod
+    def build(self, layout: Layout) -> Model:
+        """The network for rows of this layout."""
 
 
 def draw(init: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

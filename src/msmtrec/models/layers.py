@@ -92,6 +92,43 @@ def gate_weights(x: Tensor, weight: Tensor) -> Tensor:
     return torch.bmm(wide, x.transpose(1, 2)).view(K, T, J, -1).softmax(2)
 
 
+def own_gate_weights(h: Tensor, weight: Tensor) -> Tensor:
+    """As `gate_weights`, each gate with an input of its own. h [K, Q, I, B], weight [K, Q, I, J] -> [K, Q, J, B]"""
+    return torch.matmul(weight.transpose(2, 3), h).softmax(2)
+
+
 def mix(gates: Tensor, outputs: Tensor) -> Tensor:
     """z_t = sum over j of g_t,j f_t,j. gates [K, T, J, B], outputs [K, T or 1, J, H, B] -> [K, T, H, B]"""
     return (gates.unsqueeze(3) * outputs).sum(2)
+
+
+def batch_norm(
+    x: Tensor, counted: Tensor, mean: Tensor, variance: Tensor, training: bool, momentum: float = 0.1, eps: float = 1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Batch normalisation (Ioffe & Szegedy 2015) without its scale and shift; arithmetic as torch.nn.BatchNorm1d.
+
+    Whatever stands in the leading axes (members, scenarios, units) has moments of its own, over its counted rows only.
+    Evaluated, the running moments are used, so that a row's result does not depend on the other rows. The same holds
+    in training where fewer than two rows count: one row has no variance.
+
+    Args:
+        x: [..., D, R], rows last.
+        counted: [..., R] bool, rows that are there.
+        mean, variance: [..., D] running moments.
+
+    Returns:
+        [..., D, R] normalised; the running mean and (unbiased) variance after this batch, without gradients.
+    """
+    if not training:
+        return (x - mean.unsqueeze(-1)) * (variance + eps).rsqrt().unsqueeze(-1), mean, variance
+    weight = counted.to(x.dtype).unsqueeze(-2)  # [..., 1, R]
+    rows = weight.sum(-1)  # [..., 1]
+    enough = rows >= 2
+    centre = (x * weight).sum(-1) / rows.clamp(min=1)  # [..., D]
+    square = ((x - centre.unsqueeze(-1)).square() * weight).sum(-1)  # [..., D]
+    used = torch.where(enough, centre, mean).unsqueeze(-1)
+    spread = torch.where(enough, square / rows.clamp(min=1), variance).unsqueeze(-1)
+    with torch.no_grad():
+        new_mean = torch.where(enough, mean.lerp(centre, momentum), mean)
+        new_variance = torch.where(enough, variance.lerp(square / (rows - 1).clamp(min=1), momentum), variance)
+    return (x - used) * (spread + eps).rsqrt(), new_mean, new_variance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field as Constrained
@@ -11,15 +11,13 @@ from torch import Tensor
 
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
-from msmtrec.base.settings import Settings
 from msmtrec.data.table import Layout
-from msmtrec.models.base import Batch, Model, Pass
-from msmtrec.models.layers import embed, first_layer, gate_weights, mix, next_layer
+from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
+from msmtrec.models.layers import first_layer, gate_weights, mix, next_layer
+from msmtrec.models.parts import Inputs, declare_towers, towers
 
-_Width = Annotated[int, Constrained(ge=1)]
 
-
-class MMoESettings(Settings):
+class MMoESettings(ModelSettings):
     """Shape of the network.
 
     Args:
@@ -36,14 +34,17 @@ class MMoESettings(Settings):
     name: Literal["mmoe"] = "mmoe"
     embedding_dim: int = Constrained(8, ge=1)
     experts: int = Constrained(4, ge=1)
-    expert_layers: tuple[_Width, ...] = Constrained((32, 16), min_length=1)
-    tower_layers: tuple[_Width, ...] = (16,)
+    expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
+    tower_layers: tuple[Width, ...] = (16,)
     dropout: float = Constrained(0.0, ge=0, lt=1)
-    template: bool = True
+    template: bool | None = None
 
     def cautions(self) -> Iterator[str]:
         if self.experts == 1:
             yield "with one expert the gates do nothing"
+
+    def for_method(self, *, template: bool) -> MMoESettings:
+        return self if self.template is not None else self.model_copy(update={"template": template})
 
     def build(self, layout: Layout) -> MMoE:
         return MMoE(layout, self)
@@ -60,23 +61,12 @@ class MMoE(Model):
     def __init__(self, layout: Layout, settings: MMoESettings) -> None:
         self.layout, self.settings = layout, settings
         self.tasks, self.dropout = len(layout.tasks), settings.dropout
-        self.input_width = len(layout.fields) * settings.embedding_dim + layout.numeric
-        self.private = tuple(field for field in layout.fields if not field.shared)
-        self.shared = tuple(field for field in layout.fields if field.shared)
-        self.attending = tuple(field.name for field in layout.fields if field.attends)
+        self.input = Inputs(layout, settings.embedding_dim)
 
     def declare(self) -> tuple[Declaration, ...]:
         s, J, T = self.settings, self.settings.experts, self.tasks
-        found: list[Declaration] = []
-        if self.private:
-            found.append(Declaration("embedding", Role.EMBEDDING, (None, s.embedding_dim), "embedding"))
-        if self.shared:
-            shape = (self.layout.shared_rows, s.embedding_dim)
-            found.append(Declaration("shared_embedding", Role.SHARED_EMBEDDING, shape, "embedding"))
-        if self.attending:
-            square = (len(self.attending), s.embedding_dim, s.embedding_dim)
-            found.append(Declaration("attention", Role.ATTENTION, square, "identity"))
-        width = self.input_width
+        found = self.input.declare()
+        width = self.input.width
         for n, out in enumerate(s.expert_layers):
             for kind in ("weight", "bias"):
                 name = f"expert.{n}.{kind}"
@@ -94,13 +84,8 @@ class MMoE(Model):
                     )
                 )
             width = out
-        found.append(Declaration("gate", Role.GATE, (T, self.input_width, J), "uniform", "task"))
-        for n, out in enumerate((*s.tower_layers, 1)):
-            last = n == len(s.tower_layers)
-            weight: Literal["uniform", "kaiming"] = "uniform" if last else "kaiming"
-            found.append(Declaration(f"tower.{n}.weight", Role.TOWER, (T, width, out), weight, "task"))
-            found.append(Declaration(f"tower.{n}.bias", Role.TOWER, (T, out), "zeros", "task"))
-            width = out
+        found.append(Declaration("gate", Role.GATE, (T, self.input.width, J), "uniform", "task"))
+        found += declare_towers(T, width, s.tower_layers)
         return tuple(found)
 
     def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
@@ -118,11 +103,10 @@ class MMoE(Model):
         return mix(gate_weights(x, parameters["gate"]), experts)  # [K, T, H, B]
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
-        depth = len(self.settings.tower_layers)
-        for n in range(depth + 1):
-            z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"])
-            z = torch.relu_(z) if n < depth else z
-        return z.squeeze(2).transpose(1, 2)  # [K, T, 1, B] -> [K, B, T]
+        return towers(parameters, z, self.settings.tower_layers)
+
+    def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        return self.input.read(parameters, batch)
 
     def compose(self, parameters: Mapping[str, Tensor], name: str) -> Tensor:
         """[K, Q, ...] the experts' weights or biases, from three factors where the template is on."""
@@ -132,14 +116,3 @@ class MMoE(Model):
         local, task = parameters[f"{name}.local"], parameters[f"{name}.task"]  # [K, ...], [K, T, ...]
         outer = (local.unsqueeze(1) * task).unsqueeze(2) * scenario.unsqueeze(1)  # [K, T, J, ...]
         return outer.flatten(1, 2)
-
-    def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        weights = parameters["attention"].unbind(1) if self.attending else ()  # each [K, d, d]
-        attention = dict(zip(self.attending, weights, strict=True))
-        pieces = []
-        if self.private:
-            pieces += embed(parameters["embedding"], batch.private_ids, self.private, 0, attention)
-        if self.shared:
-            first = self.layout.private_columns
-            pieces += embed(parameters["shared_embedding"], batch.shared_ids, self.shared, first, attention)
-        return torch.cat([*pieces, batch.numeric], -1)

@@ -29,7 +29,13 @@ def predict(model: Model, parameters: Mapping[str, Tensor], rows: Rows, block: i
 
 
 def single_batch(model: Model, rows: Rows, like: Tensor) -> Batch:
-    """Rows of one member as a batch with K = 1."""
+    """Rows of one member as a batch with K = 1.
+
+    Raises:
+        ValueError: the network reads the rows' scenarios, and they have none.
+    """
+    if rows.scenario is None and model.reads_scenario and len(model.layout.scenarios) > 1:
+        raise ValueError("this network reads each row's scenario; these rows have none")
     ids = torch.from_numpy(np.ascontiguousarray(rows.ids)).unsqueeze(0).to(like.device)
     split = model.layout.private_columns
     numeric = torch.from_numpy(np.ascontiguousarray(rows.numeric)).unsqueeze(0).to(like.device, like.dtype)

@@ -30,6 +30,28 @@ def reference_forward(
 
 
 def _logit(layout: Layout, s: MMoESettings, p: Mapping[str, Tensor], ids: Tensor, numeric: Tensor, t: int) -> Tensor:
+    x = reference_input(layout, p, ids, numeric)
+    gate = torch.softmax(x @ p["gate"][t], 0)
+    z = torch.zeros(s.expert_layers[-1], dtype=x.dtype)
+    for j in range(s.experts):
+        h = x
+        for n in range(len(s.expert_layers)):
+            weight, bias = (_factor(s, p, f"expert.{n}.{kind}", t, j) for kind in ("weight", "bias"))
+            h = torch.relu(h @ weight + bias)
+        z = z + gate[j] * h
+    return reference_tower(s.tower_layers, p, z, t)
+
+
+def reference_tower(layers: tuple[int, ...], p: Mapping[str, Tensor], z: Tensor, t: int) -> Tensor:
+    """One task's logit from what its tower reads."""
+    for n in range(len(layers)):
+        z = torch.relu(z @ p[f"tower.{n}.weight"][t] + p[f"tower.{n}.bias"][t])
+    last = len(layers)
+    return (z @ p[f"tower.{last}.weight"][t] + p[f"tower.{last}.bias"][t])[0]
+
+
+def reference_input(layout: Layout, p: Mapping[str, Tensor], ids: Tensor, numeric: Tensor) -> Tensor:
+    """[D] what the network reads of one row: ids [C], numeric [M]."""
     pieces = []
     for field in layout.fields:
         table = p["shared_embedding"] if field.shared else p["embedding"]
@@ -42,19 +64,7 @@ def _logit(layout: Layout, s: MMoESettings, p: Mapping[str, Tensor], ids: Tensor
         pieces.append(
             sum((share * v for share, v in zip(shares, values, strict=True)), start=torch.zeros_like(table[0]))
         )
-    x = torch.cat([*pieces, numeric])
-    gate = torch.softmax(x @ p["gate"][t], 0)
-    z = torch.zeros(s.expert_layers[-1], dtype=x.dtype)
-    for j in range(s.experts):
-        h = x
-        for n in range(len(s.expert_layers)):
-            weight, bias = (_factor(s, p, f"expert.{n}.{kind}", t, j) for kind in ("weight", "bias"))
-            h = torch.relu(h @ weight + bias)
-        z = z + gate[j] * h
-    for n in range(len(s.tower_layers)):
-        z = torch.relu(z @ p[f"tower.{n}.weight"][t] + p[f"tower.{n}.bias"][t])
-    last = len(s.tower_layers)
-    return (z @ p[f"tower.{last}.weight"][t] + p[f"tower.{last}.bias"][t])[0]
+    return torch.cat([*pieces, numeric])
 
 
 def _factor(s: MMoESettings, p: Mapping[str, Tensor], name: str, t: int, j: int) -> Tensor:

@@ -1,0 +1,71 @@
+"""What networks have in common: the input they read, and a tower per task. Declarations beside the tensors' use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from msmtrec.base.parameters import Declaration, Init
+from msmtrec.base.roles import Role
+from msmtrec.data.table import Layout
+from msmtrec.models.base import Batch
+from msmtrec.models.layers import embed, next_layer
+
+
+class Inputs:
+    """The fields' embeddings and the numerics, side by side: [K, B, `width`].
+
+    Tables are `embedding` (a scenario's own ids) and `shared_embedding` (ids that scenarios agreed on); `attention`
+    has a matrix per field whose values are weighed by another field.
+    """
+
+    def __init__(self, layout: Layout, embedding_dim: int) -> None:
+        self.layout, self.embedding_dim = layout, embedding_dim
+        self.width = len(layout.fields) * embedding_dim + layout.numeric
+        self.private = tuple(field for field in layout.fields if not field.shared)
+        self.shared = tuple(field for field in layout.fields if field.shared)
+        self.attending = tuple(field.name for field in layout.fields if field.attends)
+
+    def declare(self) -> list[Declaration]:
+        d, found = self.embedding_dim, []
+        if self.private:
+            found.append(Declaration("embedding", Role.EMBEDDING, (None, d), "embedding"))
+        if self.shared:
+            shape = (self.layout.shared_rows, d)
+            found.append(Declaration("shared_embedding", Role.SHARED_EMBEDDING, shape, "embedding"))
+        if self.attending:
+            found.append(Declaration("attention", Role.ATTENTION, (len(self.attending), d, d), "identity"))
+        return found
+
+    def read(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """[K, B, width]"""
+        weights = parameters["attention"].unbind(1) if self.attending else ()  # each [K, d, d]
+        attention = dict(zip(self.attending, weights, strict=True))
+        pieces = []
+        if self.private:
+            pieces += embed(parameters["embedding"], batch.private_ids, self.private, 0, attention)
+        if self.shared:
+            first = self.layout.private_columns
+            pieces += embed(parameters["shared_embedding"], batch.shared_ids, self.shared, first, attention)
+        return torch.cat([*pieces, batch.numeric], -1)
+
+
+def declare_towers(tasks: int, width: int, layers: tuple[int, ...]) -> list[Declaration]:
+    """A tower per task on `width` numbers: hidden `layers`, then one logit."""
+    found = []
+    for n, out in enumerate((*layers, 1)):
+        init: Init = "uniform" if n == len(layers) else "kaiming"
+        found.append(Declaration(f"tower.{n}.weight", Role.TOWER, (tasks, width, out), init, "task"))
+        found.append(Declaration(f"tower.{n}.bias", Role.TOWER, (tasks, out), "zeros", "task"))
+        width = out
+    return found
+
+
+def towers(parameters: Mapping[str, Tensor], z: Tensor, layers: tuple[int, ...]) -> Tensor:
+    """[K, T, H, B] -> [K, B, T] logits, ReLU after each hidden layer."""
+    for n in range(len(layers) + 1):
+        z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"])
+        z = torch.relu_(z) if n < len(layers) else z
+    return z.squeeze(2).transpose(1, 2)  # [K, T, 1, B] -> [K, B, T]

@@ -1,0 +1,133 @@
+"""Progressive Layered Extraction (Tang et al., RecSys 2020): stacked levels of shared and task-specific experts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field as Constrained
+from torch import Tensor
+
+from msmtrec.base.parameters import Declaration, Init
+from msmtrec.base.roles import Role
+from msmtrec.data.table import Layout
+from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
+from msmtrec.models.layers import first_layer, mix, next_layer, own_gate_weights
+from msmtrec.models.parts import Inputs, declare_towers, towers
+
+
+class PLESettings(ModelSettings):
+    """Shape of the network.
+
+    Args:
+        name: which network; `msmtrec list models`.
+        embedding_dim: width of every embedding.
+        levels: of extraction; one level is CGC.
+        shared_experts: that all tasks read, in every level.
+        task_experts: of each task, in every level.
+        expert_layers: hidden widths of an expert, ReLU after each, in every level.
+        tower_layers: hidden widths of a task tower; one logit follows.
+        dropout: after each expert layer, while training; never in a gate.
+    """
+
+    name: Literal["ple"] = "ple"
+    embedding_dim: int = Constrained(8, ge=1)
+    levels: int = Constrained(2, ge=1)
+    shared_experts: int = Constrained(2, ge=1)
+    task_experts: int = Constrained(2, ge=1)
+    expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
+    tower_layers: tuple[Width, ...] = (16,)
+    dropout: float = Constrained(0.0, ge=0, lt=1)
+
+    def build(self, layout: Layout) -> PLE:
+        return PLE(layout, self)
+
+
+class PLE(Model):
+    """In each level task t mixes its own and the shared experts, z_t = Σ_e softmax(G_t h_t)_e f_e, and the shared path
+    mixes all experts, which the next level's shared experts read. The last level has no shared gate. A gate is a
+    softmax over the experts it mixes, at least two, and nothing else.
+
+    Roles: shared experts are `expert.scenario`, as plain MMoE's experts: what scenarios learn together, coordinated by
+    pf-msmtrec. Task experts are `expert.task`: averaged by fedavg over the scenarios that have the task, kept by
+    pf-msmtrec as it keeps W_task. So PLE separates by experts what the template separates by factors, and has no
+    template. A task that a scenario lacks still has experts there, which move through the shared gates below the last
+    level; they enter no mean.
+
+    Units belong to their level: expert j of one level is coordinated with expert j of the same level only.
+    """
+
+    def __init__(self, layout: Layout, settings: PLESettings) -> None:
+        self.layout, self.settings = layout, settings
+        self.tasks, self.dropout = len(layout.tasks), settings.dropout
+        self.input = Inputs(layout, settings.embedding_dim)
+
+    def declare(self) -> tuple[Declaration, ...]:
+        s, T = self.settings, self.tasks
+        found, width = self.input.declare(), self.input.width
+        groups: tuple[tuple[str, Role, tuple[int, ...], Literal["expert", "task"]], ...] = (
+            ("shared", Role.EXPERT_SCENARIO, (s.shared_experts,), "expert"),
+            ("task", Role.EXPERT_TASK, (T, s.task_experts), "task"),
+        )
+        for level in range(s.levels):
+            incoming = width
+            for n, out in enumerate(s.expert_layers):
+                for kind in ("weight", "bias"):
+                    size = (width, out) if kind == "weight" else (out,)
+                    init: Init = "kaiming" if kind == "weight" else "zeros"
+                    for group, role, units, axis in groups:
+                        name, shape = f"level.{level}.{group}.{n}.{kind}", (*units, *size)
+                        found.append(Declaration(name, role, shape, init, axis, level))
+                width = out
+            mixed = s.task_experts + s.shared_experts
+            found.append(Declaration(f"level.{level}.gate", Role.GATE, (T, incoming, mixed), "uniform", "task", level))
+            if level < s.levels - 1:
+                mixed = T * s.task_experts + s.shared_experts
+                gate = (incoming, mixed)
+                found.append(Declaration(f"level.{level}.shared_gate", Role.GATE, gate, "uniform", level=level))
+        return (*found, *declare_towers(T, width, s.tower_layers))
+
+    def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        return self.input.read(parameters, batch)
+
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
+        s, T = self.settings, self.tasks
+        own = shared = x.transpose(1, 2).unsqueeze(1)  # [K, 1, D, B]; one input for all below the first level
+        for level in range(s.levels):
+            e = self._experts(parameters, level, x if level == 0 else None, own, shared, forward)  # [K, Q, H, B]
+            split = T * s.task_experts
+            each = e[:, :split].view(len(e), T, s.task_experts, *e.shape[2:])  # [K, T, Jt, H, B]
+            common = e[:, split:].unsqueeze(1)  # [K, 1, Js, H, B]
+            gates = own_gate_weights(own, parameters[f"level.{level}.gate"])  # [K, T, Jt + Js, B]
+            mine = mix(gates[:, :, : s.task_experts], each) + mix(gates[:, :, s.task_experts :], common)
+            if level < s.levels - 1:
+                gate = own_gate_weights(shared, parameters[f"level.{level}.shared_gate"].unsqueeze(1))
+                shared = mix(gate, e.unsqueeze(1))  # [K, 1, H, B]
+            own = mine  # [K, T, H, B]
+        return own
+
+    def _experts(
+        self, parameters: Mapping[str, Tensor], level: int, x: Tensor | None, own: Tensor, shared: Tensor, forward: Pass
+    ) -> Tensor:
+        """[K, T·Jt + Js, H, B] outputs of a level: the tasks' experts, task by task, then the shared ones."""
+        s, h = self.settings, own
+        if x is None:
+            h = torch.cat([own.repeat_interleave(s.task_experts, 1), shared.expand(-1, s.shared_experts, -1, -1)], 1)
+        for n in range(len(s.expert_layers)):
+            weight, bias = (
+                torch.cat(
+                    [
+                        parameters[f"level.{level}.task.{n}.{part}"].flatten(1, 2),
+                        parameters[f"level.{level}.shared.{n}.{part}"],
+                    ],
+                    1,
+                )
+                for part in ("weight", "bias")
+            )  # [K, Q, in, out], [K, Q, out]
+            h = first_layer(x, weight, bias) if x is not None and n == 0 else next_layer(h, weight, bias)
+            h = forward.drop(torch.relu_(h), f"level.{level}.{n}")  # [K, Q, out, B]
+        return h
+
+    def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
+        return towers(parameters, z, self.settings.tower_layers)
