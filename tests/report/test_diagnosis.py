@@ -85,6 +85,18 @@ def test_an_auc_at_chance(tmp_path: Path) -> None:
     assert one == []
 
 
+def test_what_the_rounds_show_is_said_once_not_of_the_fine_tuned_column_again(tmp_path: Path) -> None:
+    names = ("one", "one+ft")
+    settings = {"": {"train": {"rounds": 10, "patience": None}}}
+    for name in names:
+        journal(
+            tmp_path / "contenders" / name, SCENARIOS, ["click"], 10, rising(dict.fromkeys(SCENARIOS, 10)), lambda _: {}
+        )
+    frame(tmp_path, dict.fromkeys(SCENARIOS, 9), ["click"], dict.fromkeys(names, settings))
+    (sentence,) = diagnose(read_run(tmp_path))
+    assert sentence.startswith("one: 4 of 4 scenarios have their best round")
+
+
 def test_one_contender_at_chance_is_named(tmp_path: Path) -> None:
     journal(tmp_path / "contenders/good", SCENARIOS, ["click"], 3, lambda *_: 0.7)
     journal(tmp_path / "contenders/bad", SCENARIOS, ["click"], 3, lambda s, *_: 0.7 if s == "a" else 0.5)

@@ -15,9 +15,8 @@ from msmtrec.config.tune import Grid, candidates, clashes, joined, parse_grid, p
 from msmtrec.methods import METHODS, Entry, MethodSettings
 from msmtrec.models import MODELS
 from msmtrec.models.base import ModelSettings
+from msmtrec.record.directory import FINE_TUNED
 
-FINE_TUNED = "+ft"
-"""Ends the name of a column whose models were fine-tuned after the rounds."""
 _KEYS = tuple(setting.name for setting in CONTENDER)
 
 

@@ -35,6 +35,8 @@ CONFIG, CANDIDATES, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
 )
 VALIDATION, FAILED = "validation.json", "failed.json"
 """Either is written last in a contender's folder."""
+FINE_TUNED = "+ft"
+"""Ends the name of a column whose models were fine-tuned after the rounds."""
 _SHOWN = 3
 """Differing settings that a sentence names."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from msmtrec.evaluation.compare import holm
+from msmtrec.record.directory import FINE_TUNED
 from msmtrec.record.reading import ContenderRecord, RunRecord
 from msmtrec.record.relations import personalisation, plain_means
 from msmtrec.record.results import SIGNIFICANT
@@ -35,18 +36,28 @@ def diagnose(run: RunRecord) -> list[str]:
             for contender in run.contenders.values()
             for kind in (
                 _below_reference(run, contender),
-                _hurt_by_aggregation(contender),
-                _degenerate(run, contender),
-                _norms(run, contender),
-                _left_out(contender),
-                _plain_means(contender),
+                *(_of_rounds(run, contender) if _federates(run, contender) else ()),
                 grid_edge(contender),
-                rounds_exhausted(contender),
                 chance[contender.name],
             )
             for sentence in _first(kind)
         ),
     ]
+
+
+def _federates(run: RunRecord, contender: ContenderRecord) -> bool:
+    """Whether the rounds are its own: a fine-tuned column repeats those of the one it comes from."""
+    return contender.name.removesuffix(FINE_TUNED) not in run.contenders or not contender.name.endswith(FINE_TUNED)
+
+
+def _of_rounds(run: RunRecord, contender: ContenderRecord) -> Iterator[Iterable[str]]:
+    """What the federation's rounds show, kind by kind."""
+    yield _hurt_by_aggregation(contender)
+    yield _degenerate(run, contender)
+    yield _norms(run, contender)
+    yield _left_out(contender)
+    yield _plain_means(contender)
+    yield rounds_exhausted(contender)
 
 
 def _first(sentences: Iterable[str]) -> Iterator[str]:
