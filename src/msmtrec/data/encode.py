@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from msmtrec.data.encoding.checks import check
-from msmtrec.data.encoding.coder import Coder, make_layout
+from msmtrec.data.encoding.counting import Counting
+from msmtrec.data.encoding.encoder import Encoder, make_layout
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
@@ -114,7 +115,7 @@ class _Build:
     """One variant, from the survey to the finished tables."""
 
     writer: TableWriter
-    coders: dict[str, Coder]
+    tables: dict[str, Counting]
     result: EncodedData
 
     def __init__(self, logs: Logs, share: bool, cache: Path | None) -> None:
@@ -135,14 +136,19 @@ class _Build:
 
     def start(self, surveys: Mapping[str, Survey], writers: ExitStack) -> None:
         layout = make_layout(self.logs.schema, share=self.share)
-        self.coders = {table: Coder(self.logs.schema, layout, table, known) for table, known in surveys.items()}
+        schema = self.logs.schema
+        self.tables = {
+            table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint))
+            for table, known in surveys.items()
+        }
         rows = {table: known.rows for table, known in surveys.items()}
         self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))
 
     def add(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
         table = self.owner[scenario]
-        self.writer.add(table, scenario, split, *self.coders[table].encode(rows, split, scenario))
+        self.writer.add(table, scenario, split, self.tables[table].encode(rows, split, scenario))
 
     def finish(self) -> None:
-        described = {table: (coder.private_rows, coder.encoding()) for table, coder in self.coders.items()}
-        self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described)
+        described = {table: (own.encoder.private_rows, own.encoding()) for table, own in self.tables.items()}
+        encoders = {table: own.encoder for table, own in self.tables.items()}
+        self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described, encoders)

@@ -80,11 +80,15 @@ class Logs:
         """What makes a scenario's rows rows of the pooled table: its name, and empty labels of tasks it lacks."""
         tasks = self.schema.tasks
         added = {
-            name: [pl.lit(name).alias(SCENARIO_FIELD)]
-            + [pl.lit(None, dtype=pl.Int8).alias(task.label) for task in tasks if task.name not in held]
+            name: [pl.lit(None, dtype=pl.Int8).alias(task.label) for task in tasks if task.name not in held]
             for name, held in self.schema.scenarios.items()
         }
-        return lambda name, rows: rows.with_columns(added[name])
+        return lambda name, rows: of_scenario(rows, name).with_columns(added[name])
+
+
+def of_scenario(rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
+    """Rows as the pooled table's features see them: they know their scenario."""
+    return rows.with_columns(pl.lit(scenario).alias(SCENARIO_FIELD))
 
 
 def in_memory(frames: Mapping[str, pl.DataFrame]) -> Stream:

@@ -1,0 +1,22 @@
+"""Values as the text that vocabularies and hashes know them by."""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def text_of(values: pl.Series) -> pl.Series:
+    """[N] values of a field with ids, as text; missing ones stay missing.
+
+    Whole numbers that a tool has made floats of are the text of the whole numbers, as the sources read them.
+    """
+    if values.dtype.is_float():
+        return values.to_frame("").select(floats_as_text("")).to_series()
+    return values.cast(pl.String)
+
+
+def floats_as_text(name: str) -> pl.Expr:
+    """What a column of floats is as text: whole numbers without a point, which many tools turn into floats."""
+    value = pl.col(name).fill_nan(None)
+    whole = value.cast(pl.Int64, strict=False)
+    return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String)).alias(name)
