@@ -44,7 +44,9 @@ def own_logs(folder: Path) -> Logs:
         price_again="price",
         tags="seen",
         code=pl.when(pl.col("hour") != 3).then("hour"),
-        item=pl.when(pl.col("hour") != 4).then("item"),
+        item=pl.when((pl.col("hour") % 7 == 5) & (pl.col("part") == "test"))
+        .then(pl.lit("new"))
+        .otherwise(pl.when(pl.col("hour") != 4).then("item")),
     )
     frame.write_csv(path)
     config = source(path, features=safe_load(FEATURES), split={"column": "part"}, group="user")
