@@ -213,11 +213,6 @@ class Schema:
         """[T] whether the scenario has each task."""
         return [name in self.scenarios[scenario] for name in self.task_names]
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The raw columns that the features are made of."""
-        return tuple(dict.fromkeys(column for feature in self.features for column in feature.columns))
-
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON and for the fingerprint."""
         return asdict(self)

@@ -77,18 +77,16 @@ class Logs:
         return replace(self, schema=pooled, stream=stream, parts=tuple(schema.scenarios))
 
     def marker(self) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
-        """What makes a scenario's rows rows of the pooled table: its name, and empty labels of tasks it lacks."""
+        """What makes a scenario's rows rows of the pooled table: empty labels of tasks it lacks.
+
+        What features are made of it, its name among them, is added when rows are encoded (`encoding.derived`).
+        """
         tasks = self.schema.tasks
         added = {
             name: [pl.lit(None, dtype=pl.Int8).alias(task.label) for task in tasks if task.name not in held]
             for name, held in self.schema.scenarios.items()
         }
-        return lambda name, rows: of_scenario(rows, name).with_columns(added[name])
-
-
-def of_scenario(rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
-    """Rows as the pooled table's features see them: they know their scenario."""
-    return rows.with_columns(pl.lit(scenario).alias(SCENARIO_FIELD))
+        return lambda name, rows: rows.with_columns(added[name])
 
 
 def in_memory(frames: Mapping[str, pl.DataFrame]) -> Stream:

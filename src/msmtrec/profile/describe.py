@@ -118,7 +118,7 @@ def _samples(logs: Logs) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
             room = most - sum(frame.height for frame in frames)
             frames.append(rows.filter(pl.col(SPLIT) == split).head(room))
     return {
-        name: (derive(logs.schema, pl.concat(train)), derive(logs.schema, pl.concat(held)))
+        name: (derive(logs.schema, pl.concat(train), name), derive(logs.schema, pl.concat(held), name))
         for name, (train, held) in kept.items()
     }
 

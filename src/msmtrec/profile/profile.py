@@ -127,7 +127,7 @@ def profile(logs: Logs, progress: Progress = lambda step, rows: None) -> Profile
 def _counted(logs: Logs, step: str, progress: Progress) -> Iterator[Chunk]:
     done = 0
     for scenario, rows in logs.stream():
-        yield scenario, derive(logs.schema, rows)
+        yield scenario, derive(logs.schema, rows, scenario)
         done += rows.height
         progress(step, done)
 

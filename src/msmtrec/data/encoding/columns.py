@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Feature, Schema
+from msmtrec.data.encoding.derived import raw_columns
 
 _ALIKE = {"text", "numbers"}
 """Kinds that stand for each other: an id is the same whether a reader took it for a number or for text."""
@@ -45,16 +46,16 @@ def check_columns(schema: Schema, kinds: Mapping[str, str], rows: pl.DataFrame, 
         UserError: a column is missing, unknown, or holds something else.
     """
     there = rows.schema
-    for column in schema.columns:
+    for column in raw_columns(schema):
         if column not in there:
             raise UserError(f"{where} have no column '{column}'; {nearest(column, there)}")
-    known = {*schema.columns, *(task.label for task in schema.tasks), *([schema.group] if schema.group else [])}
+    known = {*raw_columns(schema), *(task.label for task in schema.tasks), *([schema.group] if schema.group else [])}
     for column in there:
         if column not in known:
             raise UserError(f"{where} have a column '{column}', which is no feature, label or group; leave it out")
     lists = {feature.name for feature in schema.features if feature.has_lists}
     numeric = {feature.name for feature in schema.numeric}
-    for column in schema.columns:
+    for column in raw_columns(schema):
         found, expected = kind_of(there[column]), kinds.get(column, "")
         if isinstance(there[column], pl.List) != (column in lists) and there[column] != pl.Null:
             what = f"{found}, and must hold lists" if column in lists else "lists, and must hold single values"

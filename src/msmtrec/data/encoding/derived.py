@@ -10,14 +10,24 @@ import polars as pl
 
 from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.texts import text_of
+from msmtrec.data.logs import SCENARIO_FIELD
 
 _BETWEEN = "\x1f"
 """Between the values of a cross: the unit separator, which no log holds."""
 
 
-def derive(schema: Schema, rows: pl.DataFrame) -> pl.DataFrame:
-    """Raw rows with the derived columns beside them."""
-    return rows.with_columns(_crossed(feature, rows) for feature in schema.features if feature.cross)
+def raw_columns(schema: Schema) -> tuple[str, ...]:
+    """What rows must have: the columns that the features are made of."""
+    made = [feature.columns for feature in schema.features if feature.name != SCENARIO_FIELD]
+    return tuple(dict.fromkeys(column for columns in made for column in columns))
+
+
+def derive(schema: Schema, rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
+    """A scenario's raw rows with the derived columns beside them."""
+    rows = rows.with_columns(_crossed(feature, rows) for feature in schema.features if feature.cross)
+    if any(feature.name == SCENARIO_FIELD for feature in schema.features):  # in the pooled table a row names its origin
+        rows = rows.with_columns(pl.lit(scenario).alias(SCENARIO_FIELD))
+    return rows
 
 
 def _crossed(feature: Feature, rows: pl.DataFrame) -> pl.Series:

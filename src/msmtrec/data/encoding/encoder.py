@@ -15,12 +15,12 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
 from msmtrec.data.encoding import encoder_files
 from msmtrec.data.encoding.columns import check_columns, labels_of, numbers_of
-from msmtrec.data.encoding.derived import derive
+from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.scaling import Scaler, values_of
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.hashing import stable_hash
-from msmtrec.data.logs import SCENARIO_FIELD, of_scenario
+from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.data.table import EncodedData, Field, Layout, Rows, encoder_folder
 
 
@@ -143,7 +143,7 @@ class Encoder:
     @property
     def columns(self) -> tuple[str, ...]:
         """The raw columns that rows must have."""
-        return tuple(column for column in self.schema.columns if column != SCENARIO_FIELD)
+        return raw_columns(self.schema)
 
     def encode(self, frame: pl.DataFrame, scenario: str | None = None, *, first: int = 0) -> Rows:
         """Raw rows as the network's input.
@@ -159,10 +159,10 @@ class Encoder:
             UserError: a column is missing, unknown or of another kind, a number is not finite, a label not 0 or 1; the
                 scenario is another one.
         """
-        where = f"the rows to encode for scenario '{scenario or self.table}'"
-        frame = self._of_scenario(frame, scenario)
+        scenario = self._known(scenario)
+        where = f"the rows to encode for scenario '{scenario}'"
         check_columns(self.schema, self.kinds, frame, where)
-        rows = derive(self.schema, frame)
+        rows = derive(self.schema, frame, scenario)
         ids = np.empty((rows.height, self.layout.columns), np.int32)
         for field in self.layout.fields:
             encoded = _encode_field(rows[field.name], self.features[field.name], self.spaces[field.name])
@@ -179,18 +179,18 @@ class Encoder:
                 scaled[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
             numeric[:, column] = scaled
-        return Rows(ids, numeric, self._labels(rows, where), self._groups(rows, scenario or self.table, first))
+        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first))
 
-    def _of_scenario(self, frame: pl.DataFrame, scenario: str | None) -> pl.DataFrame:
-        """Rows that know their scenario, where the network is told."""
+    def _known(self, scenario: str | None) -> str:
+        """Whose rows they are."""
         if SCENARIO_FIELD not in self.features:
             if scenario not in (None, self.table):
                 raise UserError(f"this encoder is scenario '{self.table}''s; rows of '{scenario}' need their own")
-            return frame
+            return self.table
         known = self.vocabularies[SCENARIO_FIELD].to_list()
         if scenario is None or scenario not in known:
             raise UserError(f"the pooled encoder needs the scenario of the rows, not {scenario!r}; one of {known}")
-        return of_scenario(frame, scenario)
+        return scenario
 
     def _labels(self, rows: pl.DataFrame, where: str) -> NDArray[np.float32]:
         labels = np.full((rows.height, len(self.schema.tasks)), np.nan, np.float32)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.columns import kind_of
-from msmtrec.data.encoding.derived import derive
+from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.scaling import Moments, Sample, values_of
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
@@ -139,13 +139,13 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
 def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFrame) -> None:
     present = [task for task in schema.tasks if task.name in schema.scenarios[table]]
     group = [schema.group] if schema.group else []
-    for column in [*schema.columns, *(t.label for t in present), *group]:
+    for column in [*raw_columns(schema), *(t.label for t in present), *group]:
         if column not in rows.columns:
             s.missing = s.missing or (column, rows.columns)
             return
-    for column in schema.columns:
+    for column in raw_columns(schema):
         s.kinds[column] = s.kinds.get(column) or kind_of(rows.schema[column])
-    rows = derive(schema, rows)
+    rows = derive(schema, rows, scenario)
     labelled = rows.select(SPLIT, *dict.fromkeys(task.label for task in present))
     for (split,), part in labelled.partition_by(SPLIT, as_dict=True).items():
         s.rows[scenario][str(split)] += part.height
