@@ -20,7 +20,7 @@ from msmtrec.experiment.run import Run
 
 
 def models(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.safetensors"))}
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("models/*.safetensors"))}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_stacking_does_not_change_the_numbers(finished: Run, tmp_path: Path) -> 
     def trained(stack: str) -> dict[str, dict[str, torch.Tensor]]:
         train = {**CONFIG["train"], "dtype": "float64", "stack": stack}
         folder = run({**CONFIG, "train": train}, out=tmp_path / stack).folder
-        return {str(p.relative_to(folder)): load_file(p) for p in sorted(folder.rglob("*.safetensors"))}
+        return {str(p.relative_to(folder)): load_file(p) for p in sorted(folder.rglob("models/*.safetensors"))}
 
     one, two = trained("off"), trained("all")
     assert one.keys() == two.keys()

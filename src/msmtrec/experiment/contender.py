@@ -7,11 +7,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
@@ -21,6 +19,8 @@ from msmtrec.config.train import TrainSettings
 from msmtrec.data.logs import POOLED
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, measure
+from msmtrec.experiment.encoders import variant
+from msmtrec.experiment.scoring import THREADS, computed_with, logits_of
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
@@ -28,8 +28,8 @@ from msmtrec.federation.member import ClientState
 from msmtrec.federation.rounds import Plan, federate
 from msmtrec.federation.server import ServerState
 from msmtrec.federation.stack import Optimiser
-from msmtrec.models.predict import predict
-from msmtrec.record.directory import Lines, metric_records, read_json, write_json, writing
+from msmtrec.record.directory import Lines, metric_records, model_file, read_json, write_json, writing
+from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
 
 Progress = Callable[[int, int], None]
@@ -117,7 +117,7 @@ def _train(
         last = clients.rounds_done
         fine_tune(clients, members, local, last, journal, lambda done: progress(train.rounds + done - last, total))
     journal.finish()
-    _save_models(clients, members, folder)
+    _save_models(contender, clients, members, folder)
 
 
 def _with_anchors(state: ClientState, penalties: Mapping[Any, float], roles: Mapping[str, Any]) -> ClientState:
@@ -153,7 +153,7 @@ class ContenderJournal:
             lines.close()
 
 
-def _save_models(clients: InProcess, members: list[Member], folder: Path) -> None:
+def _save_models(contender: Contender, clients: InProcess, members: list[Member], folder: Path) -> None:
     """Each scenario's model of its best round."""
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
@@ -167,30 +167,43 @@ def _save_models(clients: InProcess, members: list[Member], folder: Path) -> Non
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
             tensors = {n: p.clone().contiguous() for n, p in best.parameters.items()}
-            save_file(tensors, model_file(folder, scenario, member.seed))
+            card = _card(contender, clients, member, scenario, best.round)
+            save_model(model_file(folder, scenario, member.seed), tensors, card)
             chosen.append({"seed": member.seed, "scenario": scenario, "round": best.round, "auc": best.score})
     write_json(folder / "validation.json", chosen)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
-def model_file(folder: Path, scenario: str, seed: int) -> Path:
-    """Where a scenario's chosen model is; anything but letters, digits, '-' and '_' in its name is percent-encoded."""
-    return folder / "models" / f"{quote(scenario, safe='')}-seed{seed}.safetensors"
+def _card(contender: Contender, clients: InProcess, member: Member, scenario: str, round_number: int) -> ModelCard:
+    return ModelCard(
+        contender=contender.name,
+        candidate=contender.candidate,
+        method=contender.method,
+        scenario=scenario,
+        seed=member.seed,
+        round=round_number,
+        network=contender.model.model_dump(mode="json"),
+        variant=variant(contender),
+        table=member.scenario,
+        fingerprint=clients.data.fingerprint,
+        tasks=clients.data.layout.tasks,
+        roles={name: str(role) for name, role in clients.model.roles().items()},
+    )
 
 
-def read_test_rows(contender: Contender, data: EncodedData, folder: Path) -> None:
+def read_test_rows(data: EncodedData, folder: Path) -> None:
     """The only place that touches test rows: metrics and scores of the chosen models, once."""
     if (folder / "test.json").exists():
         return
-    model = contender.model.build(data.layout)
     records: list[dict[str, Any]] = []
-    scores: dict[str, Any] = {}
+    scores: dict[str, Any] = {THREADS: computed_with()}
     owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
     for chosen in read_json(folder / "validation.json"):
         scenario, seed = chosen["scenario"], chosen["seed"]
         table = owners[scenario]
         rows = table.splits["test"].take(table.parts["test"][scenario])
-        logits = predict(model, load_file(model_file(folder, scenario, seed)), rows).double().numpy()
+        parameters, card = load_model(model_file(folder, scenario, seed))
+        logits = logits_of(card, parameters, data.layout, rows)
         found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
         records += [{"seed": seed, "round": chosen["round"], **m.as_dict()} for m in found]
         scores[f"{scenario}/{seed}"] = logits.astype(np.float32)

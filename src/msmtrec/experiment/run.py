@@ -18,11 +18,13 @@ import torch
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import cache_directory
 from msmtrec.config.cautions import cautions
-from msmtrec.config.parse import Config, Contender, load_config, parse_config
+from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.contender import read_test_rows
+from msmtrec.experiment.encoders import keep_encoders
+from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.processes import ContenderTask, run_tasks
 from msmtrec.record import directory
 from msmtrec.record.results import Results, summarise
@@ -79,6 +81,7 @@ def run(
         logs = config.data.load()
         data = _encode_all(config, logs)
         _describe(folder, data, logs.notes)
+        keep_encoders(folder, data)
         threads = _threads(folder, config)
         directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads))
         tasks = [
@@ -100,7 +103,7 @@ def run(
         chosen = choose(tasks)
         with directory.writing(folder):
             for task in chosen.values():
-                read_test_rows(task.contender, task.data, task.folder)
+                read_test_rows(task.data, task.folder)
             results = summarise(
                 config.name,
                 {name: task.folder for name, task in chosen.items()},
@@ -128,13 +131,6 @@ def choose(tasks: list[ContenderTask]) -> dict[str, ContenderTask]:
         if task.contender.name not in best or score > best[task.contender.name][0]:
             best[task.contender.name] = score, task
     return {name: task for name, (_, task) in best.items()}
-
-
-def _variant(contender: Contender) -> str:
-    """How a contender sees the data: pooled, with shared id spaces, or all private."""
-    if contender.entry.pooled:
-        return "pooled"
-    return "shared" if contender.settings.shares_embeddings else "private"
 
 
 def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
