@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from yaml import safe_load
 
 from cli.test_main import call
@@ -22,8 +23,10 @@ from msmtrec import UserError, run
 from msmtrec.config.parse import parse_config
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLIT
+from msmtrec.experiment import scoring
 from msmtrec.experiment.run import Run
 from msmtrec.experiment.scoring import score
+from msmtrec.models.predict import predict
 from msmtrec.record.models import load_model
 
 TRAIN = {"rounds": 2, "local_steps": 4, "batch_size": 32}
@@ -131,6 +134,24 @@ def test_one_row_by_itself_has_the_score_it_has_among_others(synthetic_run: Run)
     for place in (0, 17, frame.height - 1):
         alone = score(synthetic_run.folder, "recommended", "scenario-1", 0, frame[place])
         assert alone[0] == pytest.approx(whole[place], abs=1e-6)
+
+
+def test_as_many_threads_compute_as_computed_the_test_rows(synthetic_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spied(*arguments: Any) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return predict(*arguments)
+
+    monkeypatch.setattr(scoring, "predict", spied)
+    frame = raw_test_rows(SYNTHETIC, synthetic_run)["scenario-1"]
+    torch.set_num_threads(2)
+    try:
+        score(synthetic_run.folder, "local", "scenario-1", 0, frame)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [1]
 
 
 def test_a_cleared_cache_takes_nothing_that_a_finished_run_needs(

@@ -73,6 +73,9 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     save_file(PARAMETERS, path, metadata={"msmtrec": json.dumps({**asdict(CARD), "more": 1, "version": "9"})})
     with pytest.raises(UserError, match=r"model was written by msmtrec 9, which this version cannot read"):
         load_model(path)
+    save_file({"gate": PARAMETERS["gate"]}, path, metadata={"msmtrec": json.dumps(asdict(CARD))})
+    with pytest.raises(UserError, match=r"which this version cannot read"):
+        load_model(path)
     save_model(path, PARAMETERS, CARD)
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(UserError, match=r"model is missing or damaged"):

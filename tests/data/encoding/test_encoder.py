@@ -110,6 +110,16 @@ def test_float_lists_have_the_vocabulary_of_whole_numbers() -> None:
     assert encoder_of(encode(logs(lists), share=True), "a").vocabularies["tags"].to_list() == ["1", "2"]
 
 
+def test_the_parts_of_a_cross_may_be_floats_too() -> None:
+    schema = replace(SCHEMA, features=(*SCHEMA.features, Feature("pair", cross=("item", "hour"))))
+    frame = FRAME.with_columns(hour=pl.Series([1, 2, 3, 4, None, 6]))
+    encoder = encoder_of(encode(replace(logs(frame), schema=schema), share=True), "a")
+    rows = frame.select(encoder.columns)
+    floats = encoder.encode(rows.with_columns(pl.col("item", "hour").cast(pl.Float64)))
+    assert np.array_equal(floats.ids, encoder.encode(rows).ids)
+    assert encoder.vocabularies["pair"].to_list() == ["0\x1f1", "4\x1f2"]
+
+
 def test_labels_and_group_may_be_absent() -> None:
     schema = replace(SCHEMA, group="session")
     frame = FRAME.with_columns(session=pl.lit("s"))

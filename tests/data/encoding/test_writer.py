@@ -68,6 +68,14 @@ def test_the_rows_do_not_depend_on_the_chunks(size: int, pooled: bool, tmp_path:
         assert table.encoding["unknown"] == parts.tables[name].encoding["unknown"]
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_without_a_group_column_rows_of_all_chunks_are_groups_of_their_own(pooled: bool) -> None:
+    raw = replace(logs(100), schema=replace(SCHEMA, group=None))
+    data = encode(raw.pooled() if pooled else raw, share=False)
+    groups = np.concatenate([rows.group for rows in data.whole.values()])
+    assert len(set(groups)) == len(groups) == 2 * N
+
+
 def test_several_variants_take_the_two_passes_of_one(tmp_path: Path) -> None:
     passes = []
     shared = replace(SCHEMA, features=(replace(SCHEMA.features[0], shared=IdSpace("hash", 50)), *SCHEMA.features[1:]))
