@@ -17,6 +17,7 @@ SPLIT = "__split"
 POOLED = "pooled"
 """Name of the one scenario that holds everybody's rows."""
 SCENARIO_FIELD = "__scenario"
+"""Column that a pooled table has beside those of its scenarios: where a row is from."""
 CHUNK = 131_072
 """Rows that are in memory at a time. Sums depend on it in the last bit, so it is the same everywhere."""
 
@@ -38,7 +39,8 @@ class Logs:
         notes: decisions a reader should know (rows dropped, values cut).
         allow_one_class: accept splits in which a task has one class only (its AUC is then missing).
         files: the source files as they were when the fingerprint was taken.
-        parts: the scenarios whose rows a pooled table holds; empty where every scenario has its own table.
+        parts: the scenarios whose rows a pooled table holds, in table order (its rows are by name); empty where every
+            scenario has its own table.
         time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
     """
 
@@ -65,21 +67,30 @@ class Logs:
         return pl.concat([rows for name, rows in self.stream() if name == scenario], how="vertical_relaxed")
 
     def pooled(self) -> Logs:
-        """All rows as one scenario, with the scenario's name as a feature: what the privacy constraint costs."""
+        """All rows as one scenario, with the scenario's name as a feature: what the privacy constraint costs.
+
+        Whoever may see all rows still cannot tell which private ids mean the same: user 7 of one scenario is not user 7
+        of another. Private fields therefore keep their values apart, and a hashed one has all scenarios' buckets.
+        Fields in a common id space have one vocabulary, and numerics one scaler, of all training rows.
+        """
         schema, mark = self.schema, self.marker()
+        names = tuple(schema.scenarios)
 
         def stream() -> Iterator[Chunk]:
             for name, rows in self.stream():
                 yield name, mark(name, rows)
 
-        features = (*schema.features, Feature(SCENARIO_FIELD))
-        pooled = replace(schema, features=features, scenarios={POOLED: schema.task_names})
-        return replace(self, schema=pooled, stream=stream, parts=tuple(schema.scenarios))
+        features = [
+            replace(f, hash=f.hash * len(names)) if f.hash is not None and f.shared is None else f
+            for f in schema.features
+        ]
+        pooled = replace(schema, features=(*features, Feature(SCENARIO_FIELD)), scenarios={POOLED: schema.task_names})
+        return replace(self, schema=pooled, stream=stream, parts=names)
 
     def marker(self) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
         """What makes a scenario's rows rows of the pooled table: empty labels of tasks it lacks.
 
-        What features are made of it, its name among them, is added when rows are encoded (`encoding.derived`).
+        Its name, and private values marked with it, are made when rows are encoded (`encoding.derived`).
         """
         tasks = self.schema.tasks
         added = {

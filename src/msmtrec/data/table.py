@@ -96,7 +96,8 @@ class ScenarioTable:
         scenario: its name.
         splits: split -> rows, in log order.
         private_rows: size of its private embedding table.
-        parts: split -> member scenario -> slice of the rows; one part of everything unless the table is pooled.
+        parts: split -> member scenario, in table order -> slice of the rows, which are in the order of the scenarios'
+            names; one part of everything unless the table is pooled.
         encoding: how its values became numbers: vocabulary sizes, unknown shares, scalers; never leaves the scenario.
     """
 
@@ -168,10 +169,11 @@ def cut(
         splits: dict[str, Rows] = {}
         parts: dict[str, dict[str, slice]] = {}
         for split in SPLITS:
-            place, parts[split] = 0, {}
-            for part, counts in counted.items():
-                parts[split][part] = slice(place, place + counts[split])
-                place += counts[split]
+            place, found = 0, {}
+            for part in sorted(counted):  # so that a pooled table is the same in whatever order scenarios are listed
+                found[part] = slice(place, place + counted[part][split])
+                place += counted[part][split]
+            parts[split] = {part: found[part] for part in counted}
             splits[split] = whole[split].take(slice(starts[split], starts[split] + place))
             starts[split] += place
         private_rows, encoding = described[table]

@@ -15,12 +15,11 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.config.parse import Contender
-from msmtrec.config.train import TrainSettings
-from msmtrec.data.logs import POOLED
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, measure
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.scoring import THREADS, computed_with, logits_of
+from msmtrec.experiment.steps import batch_sizes, local_steps
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
@@ -210,40 +209,6 @@ def read_test_rows(data: EncodedData, folder: Path) -> None:
         scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
     np.savez(folder / "scores.npz", **scores)
     write_json(folder / "test.json", records)
-
-
-def batch_sizes(train: TrainSettings, data: EncodedData) -> dict[str, int]:
-    """Rows a step, per scenario; pooled rows are trained in batches as large as all scenarios' together.
-
-    Raises:
-        UserError: the config lists other scenarios.
-    """
-    size = train.batch_size
-    parts = [list(table.parts["train"]) for table in data.tables.values()]
-    names = [name for group in parts for name in group]
-    if isinstance(size, dict):
-        missing = [name for name in names if name not in size]
-        if missing:
-            raise UserError(
-                f"train.batch_size has no number for scenario '{missing[0]}'; scenarios: {', '.join(names)}"
-            )
-        each = {name: size[name] for name in names}
-    else:
-        each = dict.fromkeys(names, size)
-    if data.scenarios == (POOLED,):
-        each = {POOLED: sum(each.values())}
-    return {n: min(each[n], len(data.tables[n].splits["train"])) for n in data.scenarios}
-
-
-def local_steps(train: TrainSettings, data: EncodedData, batches: Mapping[str, int]) -> dict[str, int]:
-    """Optimiser steps a round, per scenario."""
-    if train.local_steps is not None:
-        return dict.fromkeys(data.scenarios, train.local_steps)
-    epochs = float(train.local_epochs or 1)
-    return {
-        name: max(1, round(epochs * -(-len(data.tables[name].splits["train"]) // batches[name])))
-        for name in data.scenarios
-    }
 
 
 def _device(name: str) -> torch.device:

@@ -14,11 +14,11 @@ from msmtrec.data.encoding.scaling import Moments, Quantile, Sample, values_of
 def test_standard_by_hand() -> None:
     moments = Moments()
     for part in ([1.0, 2.0], [], [6.0]):
-        moments.add(np.array(part), np.arange(len(part)))
+        moments.add(np.array(part))
     assert moments.scaler().as_dict() == pytest.approx({"mean": 3, "deviation": np.sqrt(14 / 3)})
     constant = Moments()
     for _ in range(4):
-        constant.add(np.full(3, 0.1), np.arange(3))  # whose mean, rounded, is another number
+        constant.add(np.full(3, 0.1))  # whose mean, rounded, is another number
     assert constant.scaler().apply(np.array([0.1, 1.1])).tolist() == pytest.approx([0.0, 1.0])
 
 
@@ -41,7 +41,7 @@ def test_quantiles_of_nothing_and_of_one_value_are_zero() -> None:
 def test_a_skewed_column_becomes_normal_and_keeps_its_order() -> None:
     values = np.random.default_rng(0).lognormal(0, 3, 5000)
     sample = Sample()
-    sample.add(values, np.arange(5000))
+    sample.add(values, np.arange(5000), "")
     scores = sample.scaler().apply(values)
     assert abs(scores.mean()) < 0.01
     assert abs(scores.std() - 1) < 0.02
@@ -53,9 +53,9 @@ def test_the_sample_does_not_depend_on_the_chunks(size: int, monkeypatch: pytest
     monkeypatch.setattr(scaling, "SAMPLE", 50)
     values = np.random.default_rng(1).normal(size=400)
     whole, parts = Sample(), Sample()
-    whole.add(values, np.arange(400))
+    whole.add(values, np.arange(400), "")
     for start in range(0, 400, size):
-        parts.add(values[start : start + size], np.arange(start, min(start + size, 400)))
+        parts.add(values[start : start + size], np.arange(start, min(start + size, 400)), "")
     assert sorted(whole.values) == sorted(parts.values)
     assert len(whole.values) == 50
     # uniform: no stretch of rows is preferred

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,19 +79,44 @@ class Moments:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
         self.lowest, self.highest = math.inf, -math.inf
 
-    def add(self, values: NDArray[np.float64], _rows: NDArray[np.int64]) -> None:
+    def add(self, values: NDArray[np.float64]) -> None:
         if not len(values):
             return
-        mean, count = float(values.mean()), self.count + len(values)
-        step = mean - self.mean
-        self.squares += float(((values - mean) ** 2).sum()) + step * step * self.count * len(values) / count
-        self.mean += step * len(values) / count
+        batch = Moments()
+        batch.count, batch.mean = len(values), float(values.mean())
+        batch.squares = float(((values - batch.mean) ** 2).sum())
+        batch.lowest, batch.highest = float(values.min()), float(values.max())
+        self.merge(batch)
+
+    def merge(self, other: Moments) -> None:
+        if not other.count:
+            return
+        step, count = other.mean - self.mean, self.count + other.count
+        self.squares += other.squares + step * step * self.count * other.count / count
+        self.mean += step * other.count / count
         self.count = count
-        self.lowest, self.highest = min(self.lowest, float(values.min())), max(self.highest, float(values.max()))
+        self.lowest, self.highest = min(self.lowest, other.lowest), max(self.highest, other.highest)
 
     def scaler(self) -> Standard:
         """Deviation 1 where the values do not differ, of which rounding could make another one."""
         return Standard(self.mean, math.sqrt(self.squares / self.count) if self.lowest < self.highest else 1.0)
+
+
+class PartMoments:
+    """Moments of every part of a table, merged in the order of their names: the same in whatever order they came."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Moments] = {}
+
+    def add(self, values: NDArray[np.float64], _rows: NDArray[np.int64], part: str) -> None:
+        self.parts.setdefault(part, Moments()).add(values)
+
+    def scaler(self) -> Standard:
+        first, *others = [self.parts[part] for part in sorted(self.parts)] or [Moments()]
+        whole = copy(first)
+        for other in others:
+            whole.merge(other)
+        return whole.scaler()
 
 
 class Sample:
@@ -100,8 +126,8 @@ class Sample:
         self.hashes = np.empty(0, np.uint64)
         self.values = np.empty(0)
 
-    def add(self, values: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
-        """Values and the numbers of their rows."""
+    def add(self, values: NDArray[np.float64], rows: NDArray[np.int64], _part: str) -> None:
+        """Values and the numbers of their rows, which no two parts of a table have in common."""
         hashes = mixed(rows.astype(np.uint64))
         if len(self.hashes) == SAMPLE:
             near = hashes < self.hashes.max()

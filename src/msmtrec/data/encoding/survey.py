@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.columns import kind_of
 from msmtrec.data.encoding.derived import derive, raw_columns
-from msmtrec.data.encoding.scaling import Moments, Sample, values_of
+from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
 from msmtrec.data.encoding.texts import text_of
+from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 
 
@@ -37,7 +38,7 @@ class Labels:
 class Numeric:
     """A numeric column: what scales it, and the first row that is no finite number."""
 
-    fit: Moments | Sample
+    fit: PartMoments | Sample
     lowest: float = math.inf
     bad: int = 0
     example: float = math.nan
@@ -95,6 +96,7 @@ class Survey:
         numeric: feature -> what scales it.
         tallies: private categorical feature -> distinct training values.
         kinds: raw column -> kind of its values, which later rows are held to.
+        seen: part -> its rows so far.
         missing: a declared column that the rows do not have, with the columns they do have.
     """
 
@@ -105,7 +107,7 @@ class Survey:
     kinds: dict[str, str] = field(default_factory=dict)
     odd_kind: str | None = None
     missing: tuple[str, list[str]] | None = None
-    seen: int = field(default=0)
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 class Surveyor:
@@ -127,7 +129,7 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
     return Survey(
         {part: dict.fromkeys(SPLITS, 0) for part in parts},
         {name: {split: Labels() for split in SPLITS} for name in schema.scenarios[table]},
-        {f.name: Numeric(Sample() if f.scale == "quantile" else Moments()) for f in schema.numeric},
+        {f.name: Numeric(Sample() if f.scale == "quantile" else PartMoments()) for f in schema.numeric},
         {
             f.name: Tally(f.min_count)
             for f in schema.categorical
@@ -153,15 +155,35 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
             parent = next((t.label for t in present if t.name == task.within), None)
             _add_labels(s.labels[task.name][str(split)], part, task.label, parent)
     in_training = rows[SPLIT] == "train"
+    before = s.seen.get(scenario, 0)
+    place = Place(scenario, before, before + _first_number(s, scenario))
     for feature in schema.numeric:
-        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_training.to_numpy(), s.seen)
+        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_training.to_numpy(), place)
     for feature in schema.categorical:
         if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
             s.odd_kind = s.odd_kind or feature.name
         elif (tally := s.tallies.get(feature.of or feature.name)) is not None:
             values = rows[feature.name].filter(in_training)
             tally.add(_of_rows(kept(values, feature), tally) if feature.has_lists else values)
-    s.seen += rows.height
+    s.seen[scenario] = before + rows.height
+
+
+class Place(NamedTuple):
+    """Where a chunk stands.
+
+    Args:
+        part: its scenario.
+        before: rows of that scenario before it.
+        number: of its first row; no two rows of a table have the same, in whatever order its parts come.
+    """
+
+    part: str
+    before: int
+    number: int
+
+
+def _first_number(s: Survey, part: str) -> int:
+    return int(stable_hash([part])[0] >> np.uint64(2)) if len(s.rows) > 1 else 0
 
 
 def _add_labels(found: Labels, rows: pl.DataFrame, label: str, parent: str | None) -> None:
@@ -183,7 +205,7 @@ def _add_labels(found: Labels, rows: pl.DataFrame, label: str, parent: str | Non
 
 
 def _add_numeric(
-    found: Numeric, feature: Feature, column: pl.Series, in_training: NDArray[np.bool_], before: int
+    found: Numeric, feature: Feature, column: pl.Series, in_training: NDArray[np.bool_], place: Place
 ) -> None:
     if not column.dtype.is_numeric() and column.dtype not in (pl.Boolean, pl.Null):
         odd = column.drop_nulls().head(1).to_list()
@@ -196,14 +218,14 @@ def _add_numeric(
     if bad.any():
         if not found.bad:
             at = int(bad.argmax())
-            found.example, found.first_row = float(numbers[at]), before + at + 1
+            found.example, found.first_row = float(numbers[at]), place.before + at + 1
         found.bad += int(bad.sum())
         return
     found.lowest = min(found.lowest, float(np.fmin.reduce(numbers, initial=math.inf)))
     if feature.scale == "log" and found.lowest < 0:
         return
     (rows,) = np.nonzero(in_training & known)
-    found.fit.add(values_of(numbers[rows], feature), before + rows)
+    found.fit.add(values_of(numbers[rows], feature), place.number + rows, place.part)
 
 
 def kept(lists: pl.Series, feature: Feature) -> pl.Series:

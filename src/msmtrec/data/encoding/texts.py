@@ -11,12 +11,19 @@ def text_of(values: pl.Series) -> pl.Series:
     Whole numbers that a tool has made floats of are the text of the whole numbers, as the sources read them.
     """
     if values.dtype.is_float():
-        return values.to_frame("").select(floats_as_text("")).to_series()
+        return values.to_frame("").select(floats_as_text(pl.col(""))).to_series()
     return values.cast(pl.String)
 
 
-def floats_as_text(name: str) -> pl.Expr:
+def texts_of(lists: pl.Series) -> pl.Series:
+    """[N] lists of such values, as lists of text."""
+    inner = pl.Series(dtype=lists.dtype.inner).dtype  # type: ignore[attr-defined]
+    element = pl.element()
+    return lists.list.eval(floats_as_text(element) if inner.is_float() else element.cast(pl.String))
+
+
+def floats_as_text(column: pl.Expr) -> pl.Expr:
     """What a column of floats is as text: whole numbers without a point, which many tools turn into floats."""
-    value = pl.col(name).fill_nan(None)
+    value = column.fill_nan(None)
     whole = value.cast(pl.Int64, strict=False)
-    return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String)).alias(name)
+    return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String))

@@ -95,9 +95,9 @@ class TableWriter:
         for split in SPLITS:
             total = 0
             for table, parts in self.rows.items():
-                for part, counts in parts.items():
+                for part in sorted(parts):
                     self.starts[table, part, split] = total
-                    total += counts[split]
+                    total += parts[part][split]
             self.arrays[split] = {name: self._array(split, name, total) for name in ARRAYS}
 
     def __exit__(self, *_: object) -> None:

@@ -55,7 +55,7 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
     frame = frame.select(*columns)
     if is_parquet(path):
         floats = [name for name, kind in frame.collect_schema().items() if kind.is_float() and columns[name] == "text"]
-        frame = frame.with_columns(floats_as_text(name) for name in floats)
+        frame = frame.with_columns(floats_as_text(pl.col(name)).alias(name) for name in floats)
         if missing:
             blank = pl.when(~pl.col(pl.String).is_in(list(missing))).then(pl.col(pl.String))
             frame = frame.with_columns(blank)

@@ -1,0 +1,104 @@
+"""How much is trained in a round: rows a step, and optimiser steps, of every table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import ceil
+
+from msmtrec.base.errors import UserError
+from msmtrec.config.train import TrainSettings
+from msmtrec.data.logs import POOLED
+from msmtrec.data.table import EncodedData
+
+
+@dataclass(frozen=True)
+class TrainingSize:
+    """What one table trains in a round.
+
+    Args:
+        rows: its training rows.
+        batch: rows of a step.
+        steps: optimiser steps of a round.
+    """
+
+    rows: int
+    batch: int
+    steps: int
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def training_size(train: TrainSettings, data: EncodedData) -> dict[str, TrainingSize]:
+    """Table -> what it trains in a round; errors as `batch_sizes`.
+
+    Pooled rows are trained as long as those of the scenario that takes most steps, on as many rows as all scenarios
+    together: with `local_steps` a batch is all scenarios' batches, with `local_epochs` it is what makes the rows of
+    those steps `local_epochs` times the pooled rows (rounded up to whole rows).
+    """
+    batches = batch_sizes(train, data)
+    steps = local_steps(train, data, batches)
+    return {name: TrainingSize(_rows(data)[name], batches[name], steps[name]) for name in data.scenarios}
+
+
+def batch_sizes(train: TrainSettings, data: EncodedData) -> dict[str, int]:
+    """Rows a step, per table; never more than it has.
+
+    Raises:
+        UserError: the config lists other scenarios.
+    """
+    parts, rows = _part_rows(data), _rows(data)
+    each = _part_batches(train, parts)
+    if not _is_pooled(data):
+        return each
+    if train.local_steps is not None:
+        return {POOLED: sum(each.values())}
+    epochs, steps = _epochs(train), local_steps(train, data, each)[POOLED]
+    return {POOLED: min(ceil(epochs * rows[POOLED] / steps), rows[POOLED])}
+
+
+def local_steps(train: TrainSettings, data: EncodedData, batches: Mapping[str, int]) -> dict[str, int]:
+    """Optimiser steps a round, per table, for batches of these sizes."""
+    if train.local_steps is not None:
+        return dict.fromkeys(data.scenarios, train.local_steps)
+    if not _is_pooled(data):
+        return _part_steps(train, _rows(data), batches)
+    parts = _part_rows(data)
+    return {POOLED: max(_part_steps(train, parts, _part_batches(train, parts)).values())}
+
+
+def _epochs(train: TrainSettings) -> float:
+    return float(train.local_epochs or 1)
+
+
+def _is_pooled(data: EncodedData) -> bool:
+    """Whether one table holds several scenarios' rows; a scenario may be called what that table is."""
+    return data.scenarios == (POOLED,) and tuple(data.tables[POOLED].parts["train"]) != (POOLED,)
+
+
+def _rows(data: EncodedData) -> dict[str, int]:
+    """Table -> its training rows."""
+    return {name: len(table.splits["train"]) for name, table in data.tables.items()}
+
+
+def _part_rows(data: EncodedData) -> dict[str, int]:
+    """Scenario -> its training rows, also where the table is pooled."""
+    return {
+        name: part.stop - part.start for table in data.tables.values() for name, part in table.parts["train"].items()
+    }
+
+
+def _part_batches(train: TrainSettings, rows: Mapping[str, int]) -> dict[str, int]:
+    """Scenario -> rows of a step when it trains alone."""
+    size = train.batch_size
+    if isinstance(size, dict):
+        missing = [name for name in rows if name not in size]
+        if missing:
+            raise UserError(f"train.batch_size has no number for scenario '{missing[0]}'; scenarios: {', '.join(rows)}")
+    return {name: min(size[name] if isinstance(size, dict) else size, held) for name, held in rows.items()}
+
+
+def _part_steps(train: TrainSettings, rows: Mapping[str, int], batches: Mapping[str, int]) -> dict[str, int]:
+    """Scenario -> steps of its epochs when it trains alone."""
+    return {name: max(1, round(_epochs(train) * ceil(held / batches[name]))) for name, held in rows.items()}
