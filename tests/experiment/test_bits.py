@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 
 from experiment.small import CONFIG
 from msmtrec import run
@@ -65,8 +65,11 @@ def test_stacking_does_not_change_the_numbers(finished: Run, tmp_path: Path) -> 
 def test_adding_a_scenario_or_a_seed_does_not_change_anothers_stream(tmp_path: Path) -> None:
     base = {**CONFIG, "methods": {"local": None}, "train": {**CONFIG["train"], "stack": "off"}}
     more = {**base, "data": {**CONFIG["data"], "scenarios": 4, "rows": [1500, 700, 1000, 900]}, "seeds": [1, 0, 5]}
-    one, two = (models(run(c, out=tmp_path / str(n)).folder) for n, c in enumerate((base, more)))
-    assert all(one[name] == two[name] for name in one)
+    folders = [run(c, out=tmp_path / str(n)).folder for n, c in enumerate((base, more))]
+    one, two = ({name: load(content) for name, content in models(folder).items()} for folder in folders)
+    for name, parameters in one.items():
+        assert parameters.keys() == two[name].keys()
+        assert all(torch.equal(value, two[name][key]) for key, value in parameters.items())
     assert len(two) == 12
 
 

@@ -19,7 +19,7 @@ from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.table import EncodedData, open_encoded
 
-ENCODING = 7
+ENCODING = 8
 """Version of the encoded form; part of the cache key."""
 
 
