@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any, Literal
 
 from msmtrec.base.errors import UserError
@@ -69,6 +70,7 @@ class Feature:
         min_count: training rows that a value of a private vocabulary needs; rarer ones are unknown values.
         scale: numeric: `standard` deviations from the mean; `log`: of log(1 + x) (negative values are refused);
             `quantile`: the normal score of the value's rank among the training rows.
+        clip: numeric: standard deviations, after scaling, at which values are cut off on either side; None cuts none.
         max_values: multi and sequence: how many values of a row are kept, the first ones or the newest ones.
         newest: sequence: at which end of the list the newest value stands, `last` or `first`.
         of: sequence: the categorical feature whose ids and embeddings the values have, as items seen and item shown.
@@ -84,6 +86,7 @@ class Feature:
     hash: int | None = None
     min_count: int = 1
     scale: Literal["standard", "log", "quantile"] = "standard"
+    clip: float | None = None
     max_values: int = 1
     newest: Literal["last", "first"] = "last"
     of: str | None = None
@@ -98,6 +101,7 @@ class Feature:
             ("hash", self.hash is not None, has_ids and self.of is None, "ids of its own"),
             ("min_count", self.min_count != 1, has_ids and self.of is None, "ids of its own"),
             ("scale", self.scale != "standard", not has_ids, "kind 'numeric'"),
+            ("clip", self.clip is not None, not has_ids, "kind 'numeric'"),
             ("missing", not self.missing, not has_ids, "kind 'numeric'"),
             ("cross", bool(self.cross), self.kind == "categorical", "kind 'categorical'"),
             ("max_values", self.max_values != 1, self.has_lists, "kind 'multi' or 'sequence'"),
@@ -111,6 +115,9 @@ class Feature:
         for option in ("hash", "min_count", "max_values"):
             if (value := getattr(self, option)) is not None and value < 1:
                 raise UserError(f"feature '{self.name}': {option} must be at least 1, not {value}")
+
+        if self.clip is not None and not 0 < self.clip < inf:
+            raise UserError(f"feature '{self.name}': clip must be a positive number, not {self.clip}")
 
     @property
     def columns(self) -> tuple[str, ...]:

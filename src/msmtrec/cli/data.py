@@ -184,6 +184,7 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     Example: `msmtrec data check configs/own-data.yaml`
     """
     from msmtrec.config.parse import load_config, unknown_batches
+    from msmtrec.data.encoding.extremes import oddities
     from msmtrec.profile.describe import leaks, outside
 
     loaded = load_config(config_path(config), tuple(set_ or ()))
@@ -192,6 +193,7 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     found = [f"[bold yellow]leakage?[/] {escape(sentence)}" for sentence in leaks(logs)]
     warnings = [
         *loaded.data.cautions(),
+        *oddities(encoded),
         *(outside(shared) if shared else ()),
         *unknown_batches(chain(*loaded.contenders), encoded.scenarios),
     ]

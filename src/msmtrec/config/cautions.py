@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msmtrec.base.roles import Role
 from msmtrec.config.parse import Config, Contender
+from msmtrec.data.encoding.extremes import oddities
 from msmtrec.data.table import EncodedData
 
 
@@ -32,6 +33,7 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
+    yield from oddities(data)
     roles = contender.settings.build(contender.model.build(data.layout).declare()).policies()
     if roles and len(data.scenarios) == 1:
         yield "with one scenario there is nobody to learn from; this is local training"

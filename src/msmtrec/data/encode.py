@@ -8,12 +8,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.checks import check
 from msmtrec.data.encoding.counting import Counting
 from msmtrec.data.encoding.encoder import Encoder, make_layout
+from msmtrec.data.encoding.extremes import as_plain, odd_values
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
@@ -116,6 +119,7 @@ class _Build:
 
     writer: TableWriter
     tables: dict[str, Counting]
+    odd: dict[str, list[dict[str, Any]]]
     result: EncodedData
 
     def __init__(self, logs: Logs, share: bool, cache: Path | None) -> None:
@@ -137,6 +141,7 @@ class _Build:
     def start(self, surveys: Mapping[str, Survey], writers: ExitStack) -> None:
         layout = make_layout(self.logs.schema, share=self.share)
         schema = self.logs.schema
+        self.odd = {table: _odd(schema, known) for table, known in surveys.items()}
         self.tables = {
             table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint))
             for table, known in surveys.items()
@@ -149,6 +154,14 @@ class _Build:
         self.writer.add(table, scenario, split, self.tables[table].encode(rows, split, scenario))
 
     def finish(self) -> None:
-        described = {table: (own.encoder.private_rows, own.encoding()) for table, own in self.tables.items()}
+        described = {
+            table: (own.encoder.private_rows, own.encoding() | {"odd": self.odd[table]})
+            for table, own in self.tables.items()
+        }
         encoders = {table: own.encoder for table, own in self.tables.items()}
         self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described, encoders)
+
+
+def _odd(schema: Schema, survey: Survey) -> list[dict[str, Any]]:
+    columns = ((feature, survey.numeric[feature.name]) for feature in schema.numeric)
+    return as_plain([odd for f, column in columns for odd in odd_values(f, column.fit.scaler(), column.ends)])

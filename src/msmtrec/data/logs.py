@@ -41,6 +41,7 @@ class Logs:
         files: the source files as they were when the fingerprint was taken.
         parts: the scenarios whose rows a pooled table holds, in table order (its rows are by name); empty where every
             scenario has its own table.
+        places: scenario -> its own files, for error messages, where it has any.
         time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
     """
 
@@ -53,6 +54,7 @@ class Logs:
     files: Snapshot = field(default_factory=Snapshot)
     parts: tuple[str, ...] = ()
     time: str | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.schema.scenarios:
@@ -61,6 +63,10 @@ class Logs:
     def tables(self) -> dict[str, tuple[str, ...]]:
         """Table -> the scenarios whose rows it holds, in order."""
         return {POOLED: self.parts} if self.parts else {name: (name,) for name in self.schema.scenarios}
+
+    def where(self, scenario: str) -> str:
+        """What to name in a message about its rows."""
+        return self.places.get(scenario, self.origin)
 
     def frame(self, scenario: str) -> pl.DataFrame:
         """All rows of one scenario, in memory."""

@@ -29,6 +29,7 @@ item_hour: {cross: [item, hour], min_count: 2}
 item_user: {cross: [item, user], shared: {hash: 32}}
 price: {kind: numeric, scale: quantile}
 price_again: {kind: numeric, scale: log, missing: false}
+price_cut: {kind: numeric, clip: 0.5}
 seen: {kind: sequence, of: item, separator: "|", max_values: 3, pooling: attention}
 tags: {kind: multi, separator: "|", shared: {values: [a, b]}}
 code: {shared: {ids: 20}}
@@ -42,6 +43,7 @@ def own_logs(folder: Path) -> Logs:
     frame = pl.read_csv(path).with_columns(
         price=pl.when(pl.col("hour") % 5 == 1).then(None).otherwise("price"),
         price_again="price",
+        price_cut="price",
         tags="seen",
         code=pl.when(pl.col("hour") != 3).then("hour"),
         item=pl.when((pl.col("hour") % 7 == 5) & (pl.col("part") == "test"))
@@ -213,6 +215,13 @@ def test_a_damaged_or_foreign_folder_is_refused(tmp_path: Path) -> None:
     pl.read_parquet(folder / "vocabularies.parquet").head(3).write_parquet(folder / "vocabularies.parquet")
     with pytest.raises(UserError, match=r"vocabularies.parquet is damaged; bring it back, or train again"):
         Encoder.load(folder)
+
+
+def test_a_value_that_no_network_can_use_is_refused_in_later_rows_too() -> None:
+    features = (*SCHEMA.features[:-1], Feature("price", "numeric"))
+    encoder = encoder_of(encode(replace(logs(), schema=replace(SCHEMA, features=features)), share=True), "a")
+    with pytest.raises(UserError, match=r"for scenario 'a': numeric column 'price' holds 1e\+60 \(row 1"):
+        encoder.encode(FRAME.select(encoder.columns).with_columns(price=1e60))
 
 
 def test_a_schema_survives_json() -> None:

@@ -213,7 +213,7 @@ def test_every_option_at_once_trains_from_yaml(pooling: str, longest: int, tmp_p
     user: {{hash: 16}}
     item: {{shared: {{hash: 64}}, min_count: 2}}
     item_hour: {{cross: [item, hour], min_count: 2}}
-    price: {{kind: numeric, scale: quantile}}
+    price: {{kind: numeric, scale: quantile, clip: 3}}
     seen: {{kind: sequence, of: item, separator: "|", max_values: {longest}, pooling: {pooling}}}
     """
     run = msmtrec.run(
@@ -241,6 +241,8 @@ def test_every_option_at_once_trains_from_yaml(pooling: str, longest: int, tmp_p
         ("{item: {hash: 5, min_count: 2}}", r"data.features.item: min_count needs a vocabulary, which 'hash' replaces"),
         ("{price: {kind: numeric, hash: 5}}", r"data.features.price: hash needs ids of its own; remove hash"),
         ("{item: {scale: log}}", r"data.features.item: scale needs kind 'numeric'; remove scale"),
+        ("{item: {clip: 5}}", r"data.features.item: clip needs kind 'numeric'; remove clip"),
+        ("{price: {kind: numeric, clip: 0}}", r"data.features.price.clip: .*greater than 0"),
         ("{price: {kind: numeric, log: true}}", r"unknown config key 'data.features.price.log'"),
         ("{price: {kind: numeric, scale: rank}}", r"data.features.price.scale: .*'standard', 'log' or 'quantile'"),
         ("{item: {max_values: 3}}", r"data.features.item: max_values needs kind 'multi' or 'sequence'"),

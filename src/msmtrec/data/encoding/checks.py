@@ -5,7 +5,9 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.data.encoding.survey import Survey
+from msmtrec.base.schema import Feature
+from msmtrec.data.encoding.extremes import LARGEST, farthest, too_far
+from msmtrec.data.encoding.survey import Numeric, Survey
 from msmtrec.data.logs import SPLITS, Logs
 
 _LONGEST_NAME = 200
@@ -26,17 +28,17 @@ def check(logs: Logs, table: str, found: Survey) -> None:
 def _check_rows(logs: Logs, table: str, found: Survey) -> None:
     if found.missing is not None:
         column, columns = found.missing
-        raise UserError(f"{logs.origin}: scenario '{table}' has no column '{column}'; {nearest(column, columns)}")
+        raise UserError(f"{logs.where(table)}: scenario '{table}' has no column '{column}'; {nearest(column, columns)}")
     for part, rows in found.rows.items():
+        origin = logs.where(part)
         if len(quote(part, safe="")) > _LONGEST_NAME:
-            raise UserError(f"{logs.origin}: scenario '{part[:40]}…' has a name too long for a file; shorten it")
+            raise UserError(f"{origin}: scenario '{part[:40]}…' has a name too long for a file; shorten it")
         if not any(rows.values()):
-            raise UserError(f"{logs.origin}: scenario '{part}' has no rows; leave it out or check its filter")
+            raise UserError(f"{origin}: scenario '{part}' has no rows; leave it out or check its filter")
         for split in SPLITS:
             if not rows[split]:
                 raise UserError(
-                    f"{logs.origin}: scenario '{part}' has no {split} rows;"
-                    " move the split bounds or leave the scenario out"
+                    f"{origin}: scenario '{part}' has no {split} rows; move the split bounds or leave the scenario out"
                 )
 
 
@@ -45,7 +47,7 @@ def _check_labels(logs: Logs, table: str, found: Survey) -> None:
     tasks = {task.name: task for task in logs.schema.tasks}
     for name, splits in found.labels.items():
         task = tasks[name]
-        where = f"{logs.origin}: label '{task.label}' of scenario '{table}'"
+        where = f"{logs.where(table)}: label '{task.label}' of scenario '{table}'"
         for split, labels in splits.items():
             if isinstance(labels.example, str):
                 raise UserError(f"{where} holds text ({labels.example!r}); write 0, 1 or nothing")
@@ -66,8 +68,8 @@ def _check_labels(logs: Logs, table: str, found: Survey) -> None:
                 )
     if not any(splits["validation"].classes == 2 for splits in found.labels.values()):
         raise UserError(
-            f"{logs.origin}: scenario '{table}' has no task with both classes among its validation rows, so no round"
-            " can be chosen for it; move the split or leave the scenario out"
+            f"{logs.where(table)}: scenario '{table}' has no task with both classes among its validation rows, so no"
+            " round can be chosen for it; move the split or leave the scenario out"
         )
 
 
@@ -75,7 +77,8 @@ def _check_features(logs: Logs, table: str, found: Survey) -> None:
     """Numerics are finite numbers or missing; multi-valued columns are lists."""
     for feature in logs.schema.numeric:
         column = found.numeric[feature.name]
-        where = f"{logs.origin}: numeric column '{feature.name}' of scenario '{table}'"
+        place = column.part or table
+        where = f"{logs.where(place)}: numeric column '{feature.name}' of scenario '{place}'"
         if column.text is not None:
             raise UserError(f"{where} holds text ({column.text}); declare it categorical or clean it")
         if column.bad:
@@ -87,7 +90,24 @@ def _check_features(logs: Logs, table: str, found: Survey) -> None:
             raise UserError(f"{where} is missing in {column.missing} rows but declared complete; set missing: true")
         if feature.scale == "log" and column.lowest < 0:
             raise UserError(f"{where} has scale: log but holds {column.lowest!r}; remove scale or clean it")
+        _check_extremes(logs, table, feature, column)
     if found.odd_kind is not None:
         raise UserError(
-            f"{logs.origin}: column '{found.odd_kind}' of scenario '{table}' holds no lists, as multi and sequence do"
+            f"{logs.where(table)}: column '{found.odd_kind}' of scenario '{table}' holds no lists, as multi and"
+            " sequence do"
         )
+
+
+def _check_extremes(logs: Logs, table: str, feature: Feature, column: Numeric) -> None:
+    """Every value is a number that 32 bits and a network can hold once it is scaled; what is clipped always is."""
+    scaler = column.fit.scaler()
+    if not scaler.usable:
+        ends = [value for key, found in column.ends.items() if key[1] == "train" for value in found.outermost]
+        raise UserError(
+            f"{logs.where(table)}: numeric column '{feature.name}' of scenario '{table}' holds training values from"
+            f" {min(ends)!r} to {max(ends)!r}, whose standard deviation 64-bit numbers cannot hold; correct them, or"
+            " write them in another unit"
+        )
+    for far in farthest(feature, scaler, column.ends):
+        if far.size > LARGEST and feature.clip is None:
+            raise UserError(f"{logs.where(far.scenario)}: {too_far(far)}")

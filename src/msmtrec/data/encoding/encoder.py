@@ -16,7 +16,8 @@ from msmtrec.base.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN
 from msmtrec.data.encoding import encoder_files
 from msmtrec.data.encoding.columns import check_columns, labels_of, numbers_of
 from msmtrec.data.encoding.derived import derive, raw_columns
-from msmtrec.data.encoding.scaling import Scaler, values_of
+from msmtrec.data.encoding.extremes import check_sizes
+from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.hashing import stable_hash
@@ -172,13 +173,14 @@ class Encoder:
         numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
-            values = values_of(numbers_of(rows[feature.name], feature, where), feature)
-            scaled = self.scalers[feature.name].apply(values)
+            numbers = numbers_of(rows[feature.name], feature, where)
+            values = scaled(numbers, feature, self.scalers[feature.name])
+            check_sizes(numbers, values, feature, where)
             if feature.missing:
-                missing = np.isnan(values)
-                scaled[missing] = 0.0
+                missing = np.isnan(numbers)
+                values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
-            numeric[:, column] = scaled
+            numeric[:, column] = values
         return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first))
 
     def _known(self, scenario: str | None) -> str:

@@ -85,11 +85,12 @@ def load(folder: Path) -> dict[str, Any]:
 
 def _arrays(scaler: Scaler) -> dict[str, NDArray[np.float64]]:
     if isinstance(scaler, Standard):
-        return {"mean": np.array([scaler.mean]), "deviation": np.array([scaler.deviation])}
+        return {"standard": np.array([scaler.mean, scaler.deviation, scaler.constant])}
     return {"knots": scaler.knots, "scores": scaler.scores}
 
 
 def _scaler(name: str, scale: str, arrays: Mapping[str, NDArray[np.float64]]) -> Scaler:
     if scale == "quantile":
         return Quantile(arrays[f"{name}/knots"], arrays[f"{name}/scores"])
-    return Standard(float(arrays[f"{name}/mean"][0]), float(arrays[f"{name}/deviation"][0]))
+    mean, deviation, constant = arrays[f"{name}/standard"].tolist()
+    return Standard(mean, deviation, bool(constant))

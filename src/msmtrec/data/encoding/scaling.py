@@ -25,15 +25,36 @@ def values_of(numbers: NDArray[np.float64], feature: Feature) -> NDArray[np.floa
     return np.log1p(numbers) if feature.scale == "log" else numbers
 
 
+def scaled(numbers: NDArray[np.float64], feature: Feature, scaler: Scaler) -> NDArray[np.float64]:
+    """A numeric column as the network sees it; NaN where it is missing."""
+    values = scaler.apply(values_of(numbers, feature))
+    return values if feature.clip is None else values.clip(-feature.clip, feature.clip)
+
+
+SMALLEST = 1e-150
+"""Of deviations: the square of a smaller one is no number."""
+
+
 @dataclass(frozen=True)
 class Standard:
-    """(x - mean) / deviation."""
+    """(x - mean) / deviation.
+
+    Args:
+        constant: all training values are the mean, or there are none; the deviation is then 1.
+    """
 
     mean: float
     deviation: float
+    constant: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether 64 bits were enough for mean and deviation."""
+        return math.isfinite(self.mean) and SMALLEST <= self.deviation < math.inf
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (values - self.mean) / self.deviation
+        with np.errstate(over="ignore"):  # infinitely far
+            return (values - self.mean) / self.deviation
 
     def as_dict(self) -> dict[str, Any]:
         return {"mean": self.mean, "deviation": self.deviation}
@@ -51,6 +72,11 @@ class Quantile:
     knots: NDArray[np.float64]
     scores: NDArray[np.float64]
 
+    @property
+    def usable(self) -> bool:
+        """Whether 64 bits are enough for what lies between two knots."""
+        return math.isfinite(float(self.knots[-1]) - float(self.knots[0]))
+
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.interp(values, self.knots, self.scores)
 
@@ -63,7 +89,9 @@ class Quantile:
         if not len(values):
             return cls(np.zeros(1), np.zeros(1))
         ranks = np.linspace(0, 1, min(KNOTS, max(len(values), 2)))
-        knots, first, times = np.unique(np.quantile(values, ranks), return_index=True, return_counts=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            quantiles = np.quantile(values, ranks)
+        knots, first, times = np.unique(quantiles, return_index=True, return_counts=True)
         middle = (ranks[first] + ranks[first + times - 1]) / 2
         edge = 0.5 / len(ranks)  # the ends are scored as ranks of half a step, not as infinity
         return cls(knots, ndtri(middle.clip(edge, 1 - edge)))
@@ -83,8 +111,9 @@ class Moments:
         if not len(values):
             return
         batch = Moments()
-        batch.count, batch.mean = len(values), float(values.mean())
-        batch.squares = float(((values - batch.mean) ** 2).sum())
+        with np.errstate(over="ignore", invalid="ignore"):  # the scaler is then not usable
+            batch.count, batch.mean = len(values), float(values.mean())
+            batch.squares = float(((values - batch.mean) ** 2).sum())
         batch.lowest, batch.highest = float(values.min()), float(values.max())
         self.merge(batch)
 
@@ -99,7 +128,9 @@ class Moments:
 
     def scaler(self) -> Standard:
         """Deviation 1 where the values do not differ, of which rounding could make another one."""
-        return Standard(self.mean, math.sqrt(self.squares / self.count) if self.lowest < self.highest else 1.0)
+        if self.lowest < self.highest:
+            return Standard(self.mean, math.sqrt(self.squares / self.count))
+        return Standard(self.mean, 1.0, constant=True)
 
 
 class PartMoments:

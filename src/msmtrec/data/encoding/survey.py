@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.columns import kind_of
 from msmtrec.data.encoding.derived import derive, raw_columns
+from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.hashing import stable_hash
@@ -36,15 +38,25 @@ class Labels:
 
 @dataclass
 class Numeric:
-    """A numeric column: what scales it, and the first row that is no finite number."""
+    """A numeric column: what scales it, how far its values reach, and the first row that is no finite number.
+
+    Args:
+        ends: (scenario, split) -> lowest and highest values.
+        part: the scenario of that row.
+    """
 
     fit: PartMoments | Sample
-    lowest: float = math.inf
+    ends: dict[tuple[str, str], Ends] = field(default_factory=dict)
     bad: int = 0
     example: float = math.nan
     first_row: int = 0
+    part: str = ""
     text: str | None = None
     missing: int = 0
+
+    @property
+    def lowest(self) -> float:
+        return min((value for found in self.ends.values() for value in found.outermost), default=math.inf)
 
 
 _MERGED, _FRAMES = 100_000, 64
@@ -154,11 +166,12 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
         for task in present:
             parent = next((t.label for t in present if t.name == task.within), None)
             _add_labels(s.labels[task.name][str(split)], part, task.label, parent)
+    in_split = {split: (rows[SPLIT] == split).to_numpy() for split in SPLITS}
     in_training = rows[SPLIT] == "train"
     before = s.seen.get(scenario, 0)
     place = Place(scenario, before, before + _first_number(s, scenario))
     for feature in schema.numeric:
-        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_training.to_numpy(), place)
+        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_split, place)
     for feature in schema.categorical:
         if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
             s.odd_kind = s.odd_kind or feature.name
@@ -205,7 +218,7 @@ def _add_labels(found: Labels, rows: pl.DataFrame, label: str, parent: str | Non
 
 
 def _add_numeric(
-    found: Numeric, feature: Feature, column: pl.Series, in_training: NDArray[np.bool_], place: Place
+    found: Numeric, feature: Feature, column: pl.Series, in_split: Mapping[str, NDArray[np.bool_]], place: Place
 ) -> None:
     if not column.dtype.is_numeric() and column.dtype not in (pl.Boolean, pl.Null):
         odd = column.drop_nulls().head(1).to_list()
@@ -218,13 +231,15 @@ def _add_numeric(
     if bad.any():
         if not found.bad:
             at = int(bad.argmax())
-            found.example, found.first_row = float(numbers[at]), place.before + at + 1
+            found.example, found.first_row, found.part = float(numbers[at]), place.before + at + 1, place.part
         found.bad += int(bad.sum())
         return
-    found.lowest = min(found.lowest, float(np.fmin.reduce(numbers, initial=math.inf)))
+    for split, within in in_split.items():
+        (rows,) = np.nonzero(within & known)
+        found.ends.setdefault((place.part, split), Ends()).add(numbers[rows], place.before + rows)
     if feature.scale == "log" and found.lowest < 0:
         return
-    (rows,) = np.nonzero(in_training & known)
+    (rows,) = np.nonzero(in_split["train"] & known)
     found.fit.add(values_of(numbers[rows], feature), place.number + rows, place.part)
 
 

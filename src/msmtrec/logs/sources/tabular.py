@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -134,10 +134,11 @@ class OwnLogs(Settings):
             schema,
             stream,
             fingerprint=files.digest + settings + (_TIMES if self.split.time else ""),
-            origin=", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else ""),
+            origin=_listed(paths),
             allow_one_class=self.allow_one_class,
             files=files,
             time=TIME if self.split.time else None,
+            places={part.scenarios[0]: _listed(part.paths) for part in parts} if self.scenario is None else {},
         )
 
     def _together(self, paths: tuple[Path, ...]) -> Part:
@@ -236,6 +237,10 @@ class OwnLogs(Settings):
                 continue
             for (name,), own in labelled.partition_by(self.scenario, as_dict=True, maintain_order=True).items():
                 yield str(name), own
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(str(path) for path in paths[:3]) + (" …" if len(paths) > 3 else "")
 
 
 class Tabular(OwnLogs):

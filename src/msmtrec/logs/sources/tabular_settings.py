@@ -54,6 +54,7 @@ class Column(Settings):
         min_count: private field: training rows that a value needs; rarer ones are unknown values.
         cross: categorical: the columns whose values together are this feature's value; missing where any is.
         scale: numeric: standard, log (of 1 + x) or quantile (normal score of the rank).
+        clip: numeric: standard deviations, after scaling, at which values are cut off on either side.
         separator: multi, sequence: between the values of a text column (Parquet lists need none); default ",".
         max_values: multi, sequence: how many values of a row are kept; default 8.
         newest: sequence: at which end the newest value stands, last or first.
@@ -68,6 +69,7 @@ class Column(Settings):
     min_count: int = Field(default=1, ge=1)
     cross: tuple[str, ...] | None = Field(default=None, min_length=2)
     scale: Literal["standard", "log", "quantile"] = "standard"
+    clip: float | None = Field(default=None, gt=0)
     separator: str | None = Field(default=None, min_length=1)
     max_values: int | None = Field(default=None, ge=1)
     newest: Literal["last", "first"] = "last"
@@ -109,6 +111,7 @@ class Column(Settings):
             hash=self.hash,
             min_count=self.min_count,
             scale=self.scale,
+            clip=self.clip,
             max_values=self.max_values or (8 if self.has_lists else 1),
             newest=self.newest,
             of=self.of,
