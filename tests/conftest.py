@@ -20,7 +20,7 @@ from places import ROOT
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests never see or fill the user's cache; nor do the runs that a whole module shares."""
+    """Tests, and fixtures of any scope, never see or fill the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MSMTREC_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         yield

@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {
         "local": None,
         "emb-only": None,
         "fedavg": None,
-        "fedavg-all+ft": {"method": "fedavg-all", "fine_tune": {"rounds": 2, "patience": 2}},
+        "fedavg-all": {"fine_tune": {"rounds": 2, "patience": 2}},
         "paper": {"method": "pf-msmtrec", "preset": "paper"},
         "recommended": {"method": "pf-msmtrec"},
         "pooled": None,

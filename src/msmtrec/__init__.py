@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Caution, UserError
 from msmtrec.base.version import __version__
 
 if TYPE_CHECKING:
     from msmtrec.config.parse import Config, load_config
     from msmtrec.experiment.run import Run, run
 
-__all__ = ["Config", "Run", "UserError", "__version__", "load_config", "run"]
+__all__ = ["Caution", "Config", "Run", "UserError", "__version__", "load_config", "run"]
 
 
 def __getattr__(name: str) -> Any:

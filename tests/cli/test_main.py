@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from msmtrec.base.version import __version__
 from msmtrec.cli.main import app, main
 from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.logs.sources.tabular_settings import Column
@@ -15,7 +16,14 @@ from msmtrec.methods.pf_msmtrec import PFSettings
 from msmtrec.models.mmoe import MMoESettings
 
 SMALL = ["--set", "train.rounds=1", "--set", "train.local_steps=2", "--set", "seeds=2", "--set", "jobs=1"]
-SMALL += ["--set", "data.rows=600", "--set", "methods={local: null, paper: {method: pf-msmtrec, preset: paper}}"]
+SMALL += [
+    "--set",
+    "fine_tune=false",
+    "--set",
+    "data.rows=600",
+    "--set",
+    "methods={local: null, paper: {method: pf-msmtrec, preset: paper}}",
+]
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -29,12 +37,16 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = call(capsys, "train", "synthetic", *SMALL, "--out", str(tmp_path / "run"))
     assert code == 0
-    for word in ("scenario-0", "conversion", "paper", "±", "Difference to local", str(tmp_path / "run")):
+    for word in ("scenario-0", "conversion", "paper", "±", "Row − column", str(tmp_path / "run")):
         assert word in out
     assert call(capsys, "show", str(tmp_path / "run"))[1] == out
     lines = call(capsys, "show", str(tmp_path / "run"), "--markdown")[1].splitlines()
     assert lines[0] == "| scenario | task | local | paper |"
-    assert {line.count("|") for line in lines} == {5, 0, 4}
+    assert {line.count("|") for line in lines} == {5, 0, 4, 3}
+    code, out, _ = call(capsys, "show", str(tmp_path / "run"), "--csv")
+    assert (code, out) == (0, (tmp_path / "run" / "results.csv").read_text())
+    assert len(out.splitlines()) == 1 + 2 * 4 * 2 * 2  # contenders, scenarios, tasks, seeds
+    assert "not both" in call(capsys, "show", str(tmp_path / "run"), "--csv", "--markdown")[2]
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"name": "t", "lines": [], "cells": {}}'])
@@ -147,7 +159,7 @@ def test_check_warns_of_values_outside_a_shared_id_space(
     code, out, _ = call(capsys, "data", "check", own_data(tmp_path, shared))
     assert code == 0
     assert warning in out
-    assert ("1 warnings" in out) == bool(warning)
+    assert out.endswith("1 scenario, 200 rows: usable, 1 warning\n" if warning else "1 scenario, 200 rows: usable\n")
     code, out, _ = call(capsys, "data", "describe", own_data(tmp_path, shared))
     assert code == 0
     assert ("100.0% outside item" in out) == bool(warning)
@@ -176,9 +188,44 @@ def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.Capture
             default, meaning = found.pop(place.format(name))
             assert default
             assert len(meaning) > 5, name
-    assert not found
+    assert {key for key in found if not key.startswith("methods.NAME.")} == {
+        "name",
+        "data",
+        "model",
+        "train",
+        "fine_tune",
+        "methods",
+        "tune",
+        "tune_candidates",
+        "seeds",
+        "jobs",
+    }
+    assert {key.removeprefix("methods.NAME.") for key in found if key.startswith("methods.NAME.")} == {
+        "method",
+        "preset",
+        "options",
+        "model",
+        "train",
+        "fine_tune",
+        "tune",
+    }
     assert "model.expert_layers" in out
     assert "[32, 16]" in out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "--version") == (0, f"msmtrec {__version__}\n", "")
+
+
+def test_resuming_what_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["train", "synthetic", *SMALL]
+    assert call(capsys, *arguments, "--out", str(tmp_path / "first"))[0] == 0
+    code, out, err = call(capsys, *arguments, "--out", str(tmp_path / "frist"), "--resume")
+    assert (code, out) == (2, "")
+    assert err.endswith(f"there is no run in {tmp_path / 'frist'} to resume; did you mean {tmp_path / 'first'}?\n")
+    code, _, err = call(capsys, *arguments, "--out", str(tmp_path / "quite" / "other"), "--resume")
+    assert (code, err.count("start it without --resume")) == (2, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
 
 
 def test_lists(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from msmtrec.logs.sources.synthetic import Synthetic
 def found(data: EncodedData, row: Any = None, **config: Any) -> tuple[str, ...]:
     raw = {"data": {"source": "synthetic"}, "train": {"local_steps": 1}, "methods": {"row": row}, "seeds": 3, **config}
     parsed = parse_config(raw)
-    return cautions(parsed, {candidates[0].name: data for candidates in parsed.contenders})
+    return cautions(parsed, {c.title: data for candidates in parsed.contenders for c in candidates})
 
 
 PF = {"method": "pf-msmtrec"}
@@ -58,3 +58,18 @@ def test_one_scenario_has_nobody_to_learn_from_but_local_training_has_not_either
     assert found(data, methods=["local", "fedavg", "emb-only"]) == (
         "fedavg, emb-only: with one scenario there is nobody to learn from; this is local training",
     )
+
+
+def test_unequal_numbers_of_candidates_are_said(synthetic: EncodedData) -> None:
+    own = {"fedavg": {"tune": {"options.clip": [1.0, 2.0]}}, "local": None, "emb-only": None}
+    grid = {"train.learning_rate": [0.1, 0.2]}
+    assert found(synthetic, methods=own, tune=grid, tune_candidates=4) == (
+        "unequal numbers of candidates: 4 for fedavg; 2 for local, emb-only; more candidates have more chances on"
+        " validation rows",
+    )
+    assert found(synthetic, methods=["fedavg", "local"], tune=grid) == ()
+
+
+def test_every_candidate_is_looked_at_and_a_contender_named_once(synthetic: EncodedData) -> None:
+    grid = {"model.experts": [2, 1], "train.learning_rate": [0.1, 0.2]}
+    assert found(synthetic, methods=["local"], tune=grid) == ("local: with one expert the gates do nothing",)

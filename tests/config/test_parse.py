@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from msmtrec.base.errors import UserError
+from msmtrec.base.yaml import dump_yaml
 from msmtrec.cli.demo import built_in_config
 from msmtrec.config.parse import load_config, parse_config
 from msmtrec.methods.pf_msmtrec import PFSettings
@@ -58,7 +59,8 @@ def test_a_grid_gives_every_row_the_same_candidates() -> None:
 def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
     config = load_config(built_in_config(name), ("train.rounds=3", "train.learning_rate=1e-4"))
     rows = [row[0].name for row in config.contenders]
-    assert rows == ["local", "emb-only", "fedavg", "fedavg-all", "fedavg-all+ft", "pooled", "paper", "recommended"]
+    assert rows == ["local", "emb-only", "fedavg", "fedavg-all", "pooled", "paper", "recommended"]
+    assert [row[0].name for row in config.contenders if row[0].fine_tune is None] == ["pooled"]
     assert len(config.seeds) >= 3
     assert config.contenders[0][0].train.rounds == 3
     assert config.contenders[0][0].train.learning_rate == 1e-4
@@ -89,7 +91,10 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
         ({"seeds": [1, 1]}, r"seeds must be a count or a list of different integers"),
         ({"seeds": 0}, r"seeds must be"),
         ({"jobs": 0}, r"jobs must be a count"),
-        ({"tune": {"rate": [1]}}, r"tune.rate: only train"),
+        (
+            {"tune": {"rate": [1]}},
+            r"tune.rate: a grid has keys of train, model, options and fine_tune; try train.learning_rate",
+        ),
         ({"tune": {"train.learning_rate": 0.1}}, r"must be a list of values"),
         ({"tune": {"train.learning_rate": [0.1, 0.1]}}, r"tune.train.learning_rate lists 0.1 twice"),
         ({"tune": False}, r"tune must be a group of settings, not False"),
@@ -263,3 +268,70 @@ def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
     assert config.data.rows == 6000  # type: ignore[union-attr]
     assert config.contenders[0][0].train.learning_rate == 0.001
     assert config.name == "x1e3"
+
+
+ODD = {
+    "name": "12e4",
+    "train": {"rounds": 2, "local_epochs": 0.5, "batch_size": 8, "learning_rate": 1e-5},
+    "fine_tune": {"learning_rate": 0.1},
+    "methods": {
+        "local": {"fine_tune": False},
+        "5e910274": {"method": "fedavg", "tune": {"options.clip": [2, None]}},
+        "paper": {"method": "pf-msmtrec", "preset": "paper", "tune": {"options.penalty": [0.1, 1e-4, 0]}},
+        "pooled": {"model": {"expert_layers": [8], "template": True}},
+    },
+    "tune": {"train": [{"local_steps": 5}, {"local_epochs": 2}], "model.tower_layers": [[8], [4, 4]]},
+    "tune_candidates": 12,
+    "seeds": [3, 1],
+    "jobs": 2,
+}
+"""Names that YAML reads as numbers, grids of every kind."""
+PLACES: list[dict[str, object]] = [
+    {"source": "ali-ccp"},
+    {"source": "aliexpress"},
+    {"source": "kuairand", "tabs": [0, 1]},
+    {"source": "movielens-1m", "scenarios": "age-domain"},
+    {"source": "movielens-100k"},
+    {"source": "synthetic", "rows": [5, 6, 7, 8]},
+    {"source": "tenrec"},
+    {**TABULAR, "files": {"1e3": "a.csv", "no": "b.csv", 7: "c.csv"}, "scenario": None},
+    {
+        **TABULAR,
+        "scenarios": ["1e3", "12e4"],
+        "tasks": {"click": {"column": "is_click"}, "buy": {"within": "click", "scenarios": ["1e3"]}},
+        "features": {
+            "item": {"shared": {"values": ["5e910274", "no", "0x1f"]}},
+            "price": {"kind": "numeric", "scale": "log"},
+            "tags": {"kind": "multi", "separator": "|"},
+        },
+        "split": {"fractions": [0.8, 0.1, 0.1], "time": "t"},
+    },
+    {**{k: v for k, v in TABULAR.items() if k != "files"}, "source": "sql", "engine": "duckdb", "query": "SELECT 1"},
+]
+
+
+@pytest.mark.parametrize("data", PLACES, ids=lambda data: str(data["source"]))
+def test_a_resolved_config_is_a_config(data: dict[str, object], tmp_path: Path) -> None:
+    config = parse_config({**ODD, "data": data})
+    (tmp_path / "c.yaml").write_text(dump_yaml(json.loads(json.dumps(config.as_dict()))))
+    assert load_config(tmp_path / "c.yaml") == config
+
+
+@pytest.mark.parametrize("name", ["kuairand", "movielens-1m", "synthetic"])
+def test_the_built_in_configs_come_back_too(name: str, tmp_path: Path) -> None:
+    config = load_config(built_in_config(name))
+    (tmp_path / "c.yaml").write_text(dump_yaml(config.as_dict()))
+    assert load_config(tmp_path / "c.yaml") == config
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "..", ".hidden", "", " a", "a\nb", "x" * 101, "a\\b", True, [1], {}]
+)
+def test_a_runs_name_is_a_folder_name(name: object) -> None:
+    with pytest.raises(UserError, match=r"^name is .*, but it names the run's folder in runs/; give a text without"):
+        parse_config({**BASE, "name": name})
+    assert [parse_config({**BASE, "name": n}, "file").name for n in (None, 12, "größe 2 (b)")] == [
+        "file",
+        "12",
+        "größe 2 (b)",
+    ]

@@ -152,3 +152,16 @@ def test_without_a_group_column_every_row_is_its_own_group_pooled_or_not() -> No
     apart = [single.tables[n].splits["test"].group.tolist() for n in ("a", "b")]
     assert pooled.tables[POOLED].splits["test"].group.tolist() == apart[0] + apart[1]
     assert len(set(apart[0] + apart[1])) == 4
+
+
+def test_rows_without_a_user_are_users_of_their_own_pooled_or_not_and_are_counted() -> None:
+    frame = FRAME.with_columns(user=pl.Series(["x", "y", None, "", "x", None]))
+    data = encode(logs(frame), share=True)
+    a, b = (np.concatenate([data.tables[n].splits[s].group for s in ("train", "validation", "test")]) for n in "ab")
+    assert a[0] == a[4] == b[0] == b[4]
+    assert len({*a[[2, 3, 5]], *b[[2, 3, 5]], a[0], a[1]}) == 8
+    pooled = encode(logs(frame).pooled(), share=False)
+    assert pooled.tables[POOLED].splits["test"].group.tolist() == [*a[4:], *b[4:]]
+    counts = {"train": 0, "validation": 2, "test": 1}
+    assert data.tables["a"].encoding["without_group"] == counts
+    assert pooled.tables[POOLED].encoding["without_group"] == {split: 2 * n for split, n in counts.items()}

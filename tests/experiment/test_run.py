@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 import yaml
 
-from experiment.small import CONFIG
-from msmtrec import UserError, run
+from experiment.small import COLUMNS, CONFIG
+from msmtrec import Caution, UserError, run
 from msmtrec.experiment.run import Run
 
 
@@ -24,17 +25,26 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_the_run_directory_holds_everything(finished: Run) -> None:
     folder = finished.folder
     resolved = yaml.safe_load((folder / "config.yaml").read_text())
-    assert resolved["methods"]["paper"][""]["options"]["penalty"] == 1e-3
+    assert resolved["methods"]["paper"]["options"]["penalty"] == 1e-3
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["packages"]["torch"] == torch.__version__
     data = json.loads((folder / "data.json").read_text())
     assert data["shared"]["scenarios"]["scenario-1"]["rows"]["train"] == 490
-    assert {p.name for p in (folder / "contenders").iterdir()} == set(CONFIG["methods"])
-    for row in CONFIG["methods"]:
+    assert {p.name for p in (folder / "contenders").iterdir()} == set(COLUMNS) == set(finished.results.cells)
+    for row in COLUMNS:
         names = {p.name for p in (folder / "contenders" / row).iterdir()}
-        assert names == {"metrics.jsonl", "rounds.jsonl", "validation.json", "test.json", "scores.npz", "models"}
+        assert names == {
+            "metrics.jsonl",
+            "rounds.jsonl",
+            "validation.json",
+            "test.json",
+            "scores.npz",
+            "models",
+            *([] if row.endswith("+ft") else ["server"]),
+        }
         assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
     assert Run.open(folder).results == finished.results
+    assert (folder / "results.csv").read_text().count("\n") == 1 + 6 * 3 * 2 * 2
 
 
 def test_metrics_are_per_round_scenario_task_and_stage(finished: Run) -> None:
@@ -101,7 +111,9 @@ def test_a_directory_that_holds_something_else_is_left_alone(finished: Run, tmp_
     with pytest.raises(UserError, match=r"already holds a run; continue it with --resume"):
         run(CONFIG, out=finished.folder)
     other = {**CONFIG, "train": {**CONFIG["train"], "rounds": 4}}
-    with pytest.raises(UserError, match=r"another config \(differs in: methods.fedavg-all\+ft..train.rounds"):
+    with pytest.raises(
+        UserError, match=r"differs in: methods.fedavg-all.train.rounds(, methods.\w+.train.rounds){2} and 2 more\)"
+    ):
         run(other, out=finished.folder, resume=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to the run directory"):
@@ -120,8 +132,6 @@ def test_changed_logs_are_not_mixed_into_a_run(finished: Run, tmp_path: Path) ->
 
 
 def test_tasks_may_differ_and_pooled_may_come_first(tmp_path: Path) -> None:
-    import polars as pl
-
     rows = pl.DataFrame({"s": ["a", "b"] * 300, "u": [n % 7 for n in range(600)]}).with_columns(
         click=pl.Series([n // 2 % 2 for n in range(600)]), buy=pl.Series([n // 4 % 2 for n in range(600)])
     )
@@ -130,7 +140,9 @@ def test_tasks_may_differ_and_pooled_may_come_first(tmp_path: Path) -> None:
     source |= {"tasks": {"click": None, "buy": {"scenarios": ["a"]}}, "split": {"fractions": [0.6, 0.2, 0.2]}}
     methods = {"pooled": None, "local": None, "paper": {"method": "pf-msmtrec", "preset": "paper"}}
     train = {"rounds": 2, "local_steps": 2}
-    results = run({"data": source, "methods": methods, "train": train, "seeds": 2}, out=tmp_path / "run").results
+    config = {"data": source, "methods": methods, "train": train, "seeds": 2}
+    with pytest.warns(Caution, match="scenario 'b' has no task 'buy' and gets the other scenarios' mean tower"):
+        results = run(config, out=tmp_path / "run").results
     assert results.lines == (("a", "click"), ("a", "buy"), ("b", "click"), ("mean", ""))
     assert all(len(cells) == 4 for cells in results.cells.values())
 
@@ -151,3 +163,36 @@ def test_a_damaged_run_directory_is_not_continued(content: str, tmp_path: Path) 
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(UserError, match=r"config.yaml is damaged, so the run cannot be continued"):
         run({**CONFIG, "methods": ["local"]}, out=tmp_path, resume=True)
+
+
+def test_rows_without_a_user_are_said_and_tests_count_users(tmp_path: Path) -> None:
+    n = 900
+    rows = {
+        "s": ["ab"[i % 2] for i in range(n)],
+        "u": [None if i % 10 == 9 else f"u{i % 37}" for i in range(n)],
+        "click": [i * 7919 % 13 // 9 for i in range(n)],
+    }
+    pl.DataFrame(rows).write_csv(tmp_path / "logs.csv")
+    source = {"source": "tabular", "files": str(tmp_path / "logs.csv"), "scenario": "s", "features": {"u": None}}
+    source |= {"tasks": {"click": None}, "split": {"fractions": [0.6, 0.2, 0.2]}}
+    config = {"data": source, "methods": ["local", "fedavg"], "train": {"rounds": 1, "local_steps": 1}, "seeds": 2}
+    bare = run(config, out=tmp_path / "bare").results
+    assert (bare.unit, bare.users, bare.notes) == ("rows", bare.rows, ())
+    with pytest.warns(Caution, match="test rows have no 'u'"):
+        run_ = run({**config, "data": {**source, "group": "u"}}, out=tmp_path / "run")
+    assert run_.results.unit == "'u' groups"
+    assert 37 < run_.results.users < run_.results.rows
+    (note,) = run_.results.notes
+    assert " of 180 test rows have no 'u' (most in scenario 'b': 18); in tests each of them counts as a user" in note
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert data["private"]["scenarios"]["b"]["without_group"]["test"] == 18
+
+
+def test_a_caution_that_no_test_expects_is_an_error(tmp_path: Path) -> None:
+    """As pyproject.toml wants it; to a user it is a warning that names the line of the call."""
+    config = {**CONFIG, "methods": ["local"], "seeds": 1}
+    with pytest.raises(Caution, match="one seed: no spread over seeds"):
+        run(config, out=tmp_path / "a")
+    with pytest.warns(Caution, match="one seed") as found:
+        run(config, out=tmp_path / "b")
+    assert [warning.filename for warning in found] == [__file__]

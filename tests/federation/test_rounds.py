@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -14,9 +16,11 @@ from msmtrec.config.parse import Contender, parse_config
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.experiment import contender as contender_module
-from msmtrec.federation.member import ClientState
-from msmtrec.federation.rounds import Plan, still_learning, taking_part
-from msmtrec.methods.base import Upload
+from msmtrec.federation import scenario as scenario_module
+from msmtrec.federation.memory import Memory, load
+from msmtrec.federation.messages import Order, Report
+from msmtrec.federation.rounds import Plan, Standing, _over, taking_part
+from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.record.directory import read_json, read_lines
 from msmtrec.runtime.in_process import InProcess
 
@@ -49,9 +53,14 @@ class Rehearsed(InProcess):
 
     script: Mapping[int, float] = {}
 
-    def measure(self, member: Member, state: ClientState, split: str) -> list[Measure]:
-        auc = self.script.get(self.rounds_done, 0.5) - 0.01 * member.seed * self.rounds_done
-        return [Measure(member.scenario, "click", auc, 0.7, 10, 5)]
+    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        def validate(_site: object, member: Member, _memory: Memory) -> list[Measure]:
+            number = orders[member].measure or orders[member].round
+            auc = self.script.get(number, 0.5) - 0.01 * member.seed * number
+            return [Measure(member.scenario, "click", auc, 0.7, 10, 5)]
+
+        with patch.object(scenario_module, "validate", validate):
+            return super().__call__(orders)
 
 
 @pytest.mark.parametrize("patience, seed_0, seed_1", [(2, 5, 3), (4, 7, 5), (None, 9, 9)])
@@ -84,7 +93,9 @@ def test_fine_tuning_is_counted_on_from_the_last_round_that_was_run(
     contender = parse_config({"data": {"source": "synthetic"}, "methods": methods, **raw}).contenders[0][0]
     done = run(contender, synthetic, tmp_path / "one", monkeypatch, Rehearsed)
     lines = read_lines(tmp_path / "one" / "rounds.jsonl")
-    assert [line["round"] for line in lines] == [1, 2, 3, 4, 5, 6]  # best in 2, patience 2, two of fine-tuning
+    assert [line["round"] for line in lines] == [1, 2, 3, 4]  # best in 2, patience 2
+    lines = read_lines(tmp_path / "fedavg+ft" / "rounds.jsonl")
+    assert [line["round"] for line in lines] == [1, 2, 3, 4, 5, 6]  # and two of fine-tuning
     assert done == sorted(done)
     assert done[-1] == 11  # the bar: nine rounds and two
 
@@ -98,43 +109,75 @@ def test_a_round_without_an_auc_is_beaten_by_any_round_with_one(
 
 
 def test_patience_looks_at_the_latest_best_round_of_any_scenario() -> None:
-    class Known:
-        def best_rounds(self, seed: int) -> list[int]:
-            return {0: [2, 7], 1: [1, 3]}[seed]
-
     plan = Plan((0, 1), ("a", "b"), rounds=20, patience=3)
-    assert still_learning(plan, Known(), 3) == (0, 1)  # type: ignore[arg-type]
-    assert still_learning(plan, Known(), 6) == (0, 1)  # type: ignore[arg-type]
-    assert still_learning(plan, Known(), 7) == (0,)  # type: ignore[arg-type]
-    assert still_learning(plan, Known(), 10) == (0,)  # type: ignore[arg-type]
-    assert still_learning(plan, Known(), 11) == ()  # type: ignore[arg-type]
+    best = {0: {"a": 2, "b": 7}, 1: {"a": 1, "b": 3}}
+    for after, over in ((2, []), (5, []), (6, [1]), (9, [1]), (10, [0, 1])):
+        standing: Standing[Any] = Standing({}, round=after, best=best)
+        assert [seed for seed in plan.seeds if _over(plan, standing, seed)] == over
+
+
+class Counted(Rehearsed):
+    """Remembers which orders were sent."""
+
+    orders: ClassVar[list[dict[Member, Order]]] = []
+
+    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        Counted.orders.append(dict(orders))
+        return super().__call__(orders)
+
+
+@pytest.mark.parametrize("method, exchanges", [("fedavg", 1), ("pf-msmtrec", 2)])
+def test_a_round_takes_as_few_exchanges_as_its_method_allows(
+    method: str, exchanges: int, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counted, "orders", [])
+    run(one_contender(method, rounds=4), synthetic, tmp_path / "one", monkeypatch, Counted)
+    assert len(Counted.orders) == 4 * exchanges + 1
+    last = Counted.orders[-1].values()
+    assert all(order.train is None and order.measure == 4 for order in last)
+
+
+def test_no_round_is_trained_for_nothing(
+    synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counted, "orders", [])
+    monkeypatch.setattr(Counted, "script", {1: 0.6})
+    run(one_contender("fedavg", rounds=9, patience=2), synthetic, tmp_path / "one", monkeypatch, Counted)
+    trained = {order.round for orders in Counted.orders for order in orders.values() if order.train}
+    assert trained == {1, 2, 3}
 
 
 class Poisoned(InProcess):
     """The second scenario's training explodes in round 2."""
 
-    snapshots: ClassVar[list[tuple[ClientState, ClientState]]] = []
+    before: ClassVar[dict[Member, Memory]] = {}
+    after: ClassVar[dict[Member, Memory]] = {}
 
-    def run(self, jobs: Any, optimiser: Any) -> dict[Member, torch.Tensor]:
-        used = super().run(jobs, optimiser)
-        if self.rounds_done == 1:
-            for member in [m for m in self.states if m.scenario == "scenario-1"]:
-                state = self.states[member]
-                for name in state.parameters:
-                    state.parameters[name] = torch.full_like(state.parameters[name], torch.nan)
-                    state.second[name] = torch.full_like(state.second[name], torch.inf)
-        return used
+    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        poisoned = {m for m, o in orders.items() if m.scenario == "scenario-1" and o.train and o.round == 2}
 
-    def restore(self, members: list[Member]) -> None:
-        super().restore(members)
-        Poisoned.snapshots += [(self.before[m], self.states[m]) for m in members]
+        def explode(*arguments: Any) -> dict[Member, Trained]:
+            found = run_phase(*arguments)
+            for job in arguments[2]:
+                if job.member in poisoned:
+                    Poisoned.before[job.member] = job.memory
+                    nan = {n: torch.full_like(v, torch.nan) for n, v in found[job.member].memory.model.items()}
+                    spoiled = found[job.member].memory.put({"model": nan, "model.v": nan})
+                    found[job.member] = replace(found[job.member], memory=spoiled)
+            return found
+
+        with patch.object(scenario_module, "run_phase", explode):
+            reports = super().__call__(orders)
+        Poisoned.after |= {member: self.memories[member] for member in poisoned}
+        return reports
 
 
 @pytest.mark.parametrize("method", ["fedavg-all", "pf-msmtrec"])
 def test_a_refused_upload_costs_one_round_and_nothing_else(
     method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Poisoned, "snapshots", [])
+    monkeypatch.setattr(Poisoned, "before", {})
+    monkeypatch.setattr(Poisoned, "after", {})
     run(one_contender(method), synthetic, tmp_path / "one", monkeypatch, Poisoned)
     rounds = read_lines(tmp_path / "one" / "rounds.jsonl")
     refused = {line["round"]: line["diagnostics"]["0"]["rejected"] for line in rounds}
@@ -143,10 +186,10 @@ def test_a_refused_upload_costs_one_round_and_nothing_else(
     assert "NaN" in refused[2][0]
     assert set(rounds[2]["diagnostics"]["0"]["update_norms"]) == set(synthetic.scenarios)  # it counts again
     assert rounds[2]["diagnostics"]["0"]["staleness"]["scenario-1"] == (1 if method == "pf-msmtrec" else 0)
-    assert len(Poisoned.snapshots) == 2
-    for before, after in Poisoned.snapshots:
-        assert all(torch.equal(value, after.parameters[name]) for name, value in before.parameters.items())
-        assert all(torch.equal(value, after.second[name]) for name, value in before.second.items())
+    assert len(Poisoned.after) == 2
+    for member, before in Poisoned.before.items():
+        assert same_tensors(before, Poisoned.after[member])
+        assert Poisoned.after[member].steps == before.steps + 3  # the next round takes the rows after these
     metrics = read_lines(tmp_path / "one" / "metrics.jsonl")
     found = [m for m in metrics if m["scenario"] == "scenario-1" and m["stage"] == "after"]
     assert all(m["auc"] is not None for m in found)
@@ -171,24 +214,29 @@ def test_an_absent_scenario_sends_nothing_and_its_age_is_written_down(
     assert absent > 0
 
 
-class Watched(InProcess):
-    """Remembers what absent scenarios hold when a round begins, and looks again when it ends."""
+def same_tensors(one: Memory, two: Memory) -> bool:
+    return one.slots.keys() == two.slots.keys() and all(
+        torch.equal(value, two.slots[slot][name]) for slot, held in one.slots.items() for name, value in held.items()
+    )
 
-    absent: ClassVar[dict[Member, ClientState]] = {}
+
+class Watched(InProcess):
+    """Looks at scenarios that do not train: they load what they were sent, and nothing else changes."""
+
     compared: ClassVar[list[bool]] = []
 
-    def train(self, members: list[Member]) -> dict[Member, Upload]:
-        Watched.absent.clear()
-        Watched.absent.update({m: s for m, s in self.states.items() if m not in members})
-        return super().train(members)
-
-    def evaluate(self, members: list[Member], stage: str) -> dict[Member, list[Measure]]:
-        for member, before in Watched.absent.items():
-            now = self.states[member]
-            groups = ((before.parameters, now.parameters), (before.first, now.first), (before.second, now.second))
-            same = all(torch.equal(one[name], two[name]) for one, two in groups for name in one)
-            Watched.compared.append(same and (before.step, before.betas) == (now.step, now.betas))
-        return super().evaluate(members, stage)
+    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        before = dict(self.memories)
+        reports = super().__call__(orders)
+        for member, was in before.items():
+            order, now = orders.get(member), self.memories[member]
+            if order is not None and (order.train or order.offer):
+                continue
+            if order is not None and order.reply is not None:
+                used = self.site.deck.used[member.scenario]
+                was = load(was, order.reply.slots, used, self.site.shared)
+            Watched.compared.append(same_tensors(was, now) and (was.clocks, was.betas) == (now.clocks, now.betas))
+        return reports
 
 
 @pytest.mark.parametrize("method", ["fedavg-all", "pf-msmtrec"])
@@ -199,3 +247,36 @@ def test_an_absent_scenario_does_not_change_at_all(
     run(one_contender(method, rounds=5, participation=0.5), synthetic, tmp_path / "one", monkeypatch, Watched)
     assert len(Watched.compared) > 5
     assert all(Watched.compared)
+
+
+def test_only_rows_that_the_batches_used_leave(
+    synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adam's momentum moves rows of earlier rounds too; they would show which ids those rounds had."""
+    seen: list[tuple[int, int, int]] = []
+
+    class Listening(InProcess):
+        def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+            plans: dict[Member, torch.Tensor] = {}
+
+            def remember(*arguments: Any) -> dict[Member, Trained]:
+                found = run_phase(*arguments)
+                plans.update({member: trained.rows for member, trained in found.items()})
+                return found
+
+            with patch.object(scenario_module, "run_phase", remember):
+                reports = super().__call__(orders)
+            for member, report in reports.items():
+                if report.upload is not None:
+                    rows = synthetic.tables[member.scenario].splits["train"]
+                    shared = rows.ids[plans[member].numpy()][:, synthetic.layout.private_columns :]
+                    sent = report.upload.tables["shared_embedding"]
+                    assert sent.ids.tolist() == sorted(set(shared.flatten().tolist()))
+                    assert int(sent.touches.sum()) == shared.size
+                    used = len(self.site.deck.used[member.scenario])
+                    seen.append((orders[member].round, len(sent.ids), used))
+            return reports
+
+    run(one_contender("fedavg-all", rounds=3, local_steps=1), synthetic, tmp_path / "one", monkeypatch, Listening)
+    assert len(seen) == 3 * 2 * 3
+    assert any(sent < used for _, sent, used in seen)

@@ -1,101 +1,127 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
 from methods.helpers import COMMON, method, start, upload
 from msmtrec.base.errors import UserError
-from msmtrec.federation.server import ServerState, aggregate, catch_up
-from msmtrec.methods.base import Upload
+from msmtrec.federation.gather import gather
+from msmtrec.federation.server import ServerState, aggregate, begin, catch_up
+from msmtrec.methods.base import Reply, Upload
 
 FEDAVG = method("fedavg")
-EXPECTED = {d.name: COMMON[d.name] for d in FEDAVG.leaving()}
+EXPECTED = {"model": {name: COMMON[name] for name in FEDAVG.network()}}
 
 
-def step(uploads: dict[str, Upload], state: ServerState | None = None, round_number: int = 1, max_staleness: int = 2):  # type: ignore[no-untyped-def]
-    return aggregate(FEDAVG, state or ServerState(start(FEDAVG)), uploads, EXPECTED, round_number, max_staleness)
+def step(uploads, state=None, round_number=1, max_staleness=2, m=FEDAVG, refused=()):  # type: ignore[no-untyped-def]
+    start_ = state or ServerState(start(m))
+    expected = {"model": {name: COMMON[name] for name in m.network()}}
+    return aggregate(m, start_, uploads, list(refused), expected, COMMON, round_number, max_staleness)
 
 
 def tower(value: float) -> torch.Tensor:
     return torch.full((2, 2), value)
 
 
-@pytest.mark.parametrize(
-    ("broken", "reason"),
-    [
-        (torch.full((2, 2), float("nan")), r"scenario 'b' sent 'tower' with NaN or infinite values"),
-        (torch.full((2, 2), float("inf")), r"NaN or infinite"),
-        (torch.zeros(3, 2), r"scenario 'b' sent 'tower' of shape \(3, 2\), not \(2, 2\)"),
-    ],
-)
-def test_a_broken_upload_is_left_out_by_name_and_the_round_goes_on(broken: torch.Tensor, reason: str) -> None:
-    found, taken = step({"a": upload(FEDAVG, "a", tower=tower(3.0)), "b": upload(FEDAVG, "b", tower=broken)})
-    assert list(taken) == ["a"]
-    assert found.replies["a"].parameters["tower"].tolist() == tower(3.0).tolist()
-    import re
+@pytest.mark.parametrize("m", [FEDAVG, method("pf-msmtrec", personalization="uniform", towers="uniform")])
+def test_a_wrongly_shaped_upload_is_left_out_by_name_and_the_round_goes_on(m: Any) -> None:
+    uploads = {"a": upload(m, "a", tower=tower(3.0)), "b": upload(m, "b", tower=tower(3.0))}
+    uploads["b"] = replace(uploads["b"], slots={"model": {**uploads["b"].slots["model"], "tower": torch.zeros(3, 2)}})
+    found = step(uploads, m=m)
+    assert list(found.gathered.rows) == ["a"]
+    assert found.state.owed["a"].model["tower"].tolist() == tower(3.0).tolist()
+    assert found.diagnostics["rejected"] == ["scenario 'b' sent 'tower' of shape (3, 2), not (2, 2)"]
+    assert "b" not in found.state.owed
 
-    assert re.search(reason, found.diagnostics["rejected"][0])
-    assert "b" not in found.replies
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_none_never_enter_a_result(value: float) -> None:
+    m = method("pf-msmtrec")  # towers are seen one by one: the one is left out
+    found = step({"a": upload(m, "a", tower=tower(3.0)), "b": upload(m, "b", tower=tower(value))}, m=m)
+    assert list(found.gathered.rows) == ["a"]
+    assert found.diagnostics["rejected"] == ["scenario 'b' sent 'tower' with NaN or infinite values"]
+    with pytest.raises(UserError, match=r"round 1: the scenarios' sum of 'tower' is no finite number"):
+        step({"a": upload(FEDAVG, "a", tower=tower(3.0)), "b": upload(FEDAVG, "b", tower=tower(value))})
 
 
 def test_a_missing_tensor_is_named() -> None:
-    found, _ = step({"a": upload(FEDAVG, "a"), "b": Upload("b", 1, (True, True), {})})
+    found = step({"a": upload(FEDAVG, "a"), "b": Upload("b", 1, (True, True), {})})
     assert found.diagnostics["rejected"] == ["scenario 'b' sent no 'expert.local'"]
+    everything = method("fedavg-all")
+    sent = {"a": upload(everything, "a"), "b": replace(upload(everything, "b"), tables={})}
+    assert step(sent, m=everything).diagnostics["rejected"] == ["scenario 'b' sent no 'shared_embedding'"]
 
 
-def test_none_left_is_a_clear_failure() -> None:
-    with pytest.raises(UserError, match=r"round 1: no scenario sent a usable update \(scenario 'a' sent 'tower'"):
-        step({"a": upload(FEDAVG, "a", tower=tower(float("nan")))})
+def test_what_scenarios_hold_back_is_written_down() -> None:
+    found = step({"a": upload(FEDAVG, "a")}, refused=["scenario 'b' sent 'tower' with NaN or infinite values"])
+    assert found.diagnostics["rejected"] == ["scenario 'b' sent 'tower' with NaN or infinite values"]
+    nobody = step({}, refused=["x"])
+    assert nobody.gathered is None
 
 
 def test_too_old_updates_do_not_count_and_get_a_fresh_start() -> None:
     state = ServerState(start(FEDAVG), {"a": 7, "b": 4})
     uploads = {"a": upload(FEDAVG, "a", tower=tower(2.0)), "b": upload(FEDAVG, "b", tower=tower(100.0))}
-    found, taken = step(uploads, state, round_number=8)
-    assert list(taken) == ["a"]
+    found = step(uploads, state, round_number=8)
+    assert list(found.gathered.rows) == ["a"]
     assert found.diagnostics["stale"] == ["b"]
     assert found.diagnostics["staleness"] == {"a": 0, "b": 3}
-    assert found.replies["b"].parameters["tower"].tolist() == tower(2.0).tolist()
+    assert found.state.owed["b"].model["tower"].tolist() == tower(2.0).tolist()
     assert found.state.held == {"a": 8, "b": 8}
 
 
-def test_a_method_that_shares_nothing_has_nothing_to_aggregate() -> None:
-    local = method("local")
-    found, taken = aggregate(local, ServerState(start(local)), {"a": Upload("a", 1, (True,), {})}, {}, 50, 2)
-    assert (dict(found.replies), taken, dict(found.diagnostics)) == ({}, {}, {})
-
-
 def test_a_scenario_that_missed_a_round_fetches_the_averages_before_it_trains() -> None:
-    state = ServerState(start(FEDAVG), {"a": 3})
-    state, reply = catch_up(FEDAVG, state, "a", 6)
-    assert reply is not None
-    assert reply.parameters.keys() == EXPECTED.keys()
+    state = catch_up(FEDAVG, ServerState(start(FEDAVG), {"a": 3}), "a", 6)
+    assert state.owed["a"].model.keys() == EXPECTED["model"].keys()
     assert state.held == {"a": 5}  # its update will be fresh
-    assert catch_up(FEDAVG, state, "a", 6)[1] is None
+    assert catch_up(FEDAVG, state, "a", 6) is state
     paper = method("pf-msmtrec")
-    aged, reply = catch_up(paper, ServerState(start(paper), {"a": 3}), "a", 6)
-    assert reply is not None
-    assert set(reply.parameters) == {"shared_embedding"}  # personal parameters stay and age
+    aged = catch_up(paper, ServerState(start(paper), {"a": 3}), "a", 6)
+    assert set(aged.owed["a"].model) == {"shared_embedding"}  # personal parameters stay and age
     assert aged.held == {"a": 3}
+
+
+def test_what_was_owed_before_is_not_lost_to_a_refresh() -> None:
+    m = method("fedavg-all")
+    mine = Reply({"model": {"tower": tower(7.0)}, "control": {"tower": tower(1.0)}})
+    state = catch_up(m, ServerState(start(m), {"a": 3}, {"a": mine}), "a", 6)
+    assert state.owed["a"].slots["control"]["tower"].tolist() == tower(1.0).tolist()
+    assert state.owed["a"].model["tower"].tolist() == COMMON["tower"].tolist()  # the newer mean
+    assert state.handed_out("a").owed == {}
 
 
 def test_a_new_scenario_starts_from_the_consensus_and_does_not_drag_it_back() -> None:
     paper = method("pf-msmtrec")
-    state = ServerState(start(paper))
+    state = begin(paper, {d.name: COMMON[d.name] for d in paper.leaving()}, {"a": 1, "b": 1})
+    assert state.owed == {}
     five = torch.full((2, 2), 5.0)
     for number in (1, 2, 3):
         sent = {name: upload(paper, name, expert__scenario=five, tower=five) for name in ("a", "b")}
-        found, _ = aggregate(paper, state, sent, {}, number, 10)
-        state = found.state
-    state, reply = catch_up(paper, state, "late", 4)
-    assert reply is not None
-    assert set(reply.parameters) == {"expert.scenario", "tower", "shared_embedding"}
-    assert reply.parameters["tower"].tolist() == five.tolist()
+        state = step(sent, state, number, 10, paper).state
+    state = catch_up(paper, state, "late", 4)
+    reply = state.owed["late"].model
+    assert set(reply) == {"expert.scenario", "tower", "shared_embedding"}
+    assert reply["tower"].tolist() == five.tolist()
     assert state.held["late"] == 3
-    consensus = reply.parameters["expert.scenario"]
+    consensus = reply["expert.scenario"]
     assert consensus.mean() > 2.5
     sent = {
         "a": upload(paper, "a", expert__scenario=five, tower=five),
         "late": upload(paper, "late", expert__scenario=consensus, tower=five),
     }
-    found, _ = aggregate(paper, state, sent, {}, 4, 10)
-    assert found.state.method.tensors["consensus/expert.scenario"].min() >= consensus.min()
+    found = step(sent, state, 4, 10, paper)
+    assert found.state.method.consensus["expert.scenario"].min() >= consensus.min()
     assert found.diagnostics["staleness"] == {"a": 0, "late": 0}
+
+
+def test_sums_are_all_that_the_server_sees_of_means() -> None:
+    m = method("pf-msmtrec", personalization="uniform")
+    sent = {name: upload(m, name, rows=3, touches=(2, 0, 1)) for name in ("a", "b")}
+    found = gather(m, start(m), sent, COMMON)
+    assert all(set(slots["model"]) == {"expert.scenario", "tower"} for slots in found.singles.values())
+    assert set(found.sums["model"]) == {"shared_embedding"}
+    assert found.sums["model"]["shared_embedding"].weight.flatten().tolist() == [4, 0, 2]
+    everything = gather(FEDAVG, start(FEDAVG), {n: upload(FEDAVG, n, rows=3) for n in "ab"}, COMMON)
+    assert all(not slots["model"] for slots in everything.singles.values())
+    assert float(everything.sums["model"]["gate"].weight.flatten()[0]) == 6

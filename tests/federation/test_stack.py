@@ -1,4 +1,6 @@
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,35 +10,55 @@ from msmtrec.base.member import Member
 from msmtrec.base.roles import Role
 from msmtrec.data.encode import encode
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.federation.deck import Deck, batch_rows
-from msmtrec.federation.member import ClientState
-from msmtrec.federation.stack import Job, Optimiser, train_stack
+from msmtrec.federation.deck import Deck, batch_rows, sample
+from msmtrec.federation.memory import Memory, begin
+from msmtrec.federation.packed import Job
+from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.logs.sources.synthetic import Synthetic
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.methods.phases import SGD, Adam, Phase, squared_distance
+from msmtrec.models.base import Pass
+from msmtrec.models.mmoe import MMoE, MMoESettings
 from msmtrec.models.predict import single_batch, with_member_axis
 
 CPU = torch.device("cpu")
+SHARED = frozenset({"shared_embedding"})
+SMALL = MMoESettings(embedding_dim=2, experts=2, expert_layers=(3,), tower_layers=())
+Leaves = dict[str, torch.Tensor]
 
 
-def jobs(data: EncodedData, model, dtype: torch.dtype, steps: dict[str, int], batch: dict[str, int], seeds=(0,)):  # type: ignore[no-untyped-def]
-    return [
-        Job(
-            Member(seed, name),
-            ClientState.fresh(model.initialise(seed, name, data.tables[name].private_rows, dtype)),
-            batch[name],
-            steps[name],
-        )
-        for seed in seeds
-        for name in data.scenarios
-    ]
+def jobs(
+    data: EncodedData, model: MMoE, deck: Deck, steps: dict[str, int], batch: dict[str, int], seeds: Any = (0,)
+) -> list[Job]:
+    found = []
+    for seed in seeds:
+        for name in data.scenarios:
+            parameters = model.initialise(seed, name, data.tables[name].private_rows, deck.dtype)
+            memory = begin(parameters, deck.used[name], SHARED)
+            found.append(Job(Member(seed, name), memory, memory, batch[name], steps[name]))
+    return found
 
 
-def difference(a: ClientState, b: ClientState) -> float:
+def even(data: EncodedData, model: MMoE, deck: Deck, steps: int, batch: int = 64) -> list[Job]:
+    """Every scenario takes as many steps of as many rows."""
+    return jobs(data, model, deck, dict.fromkeys(data.scenarios, steps), dict.fromkeys(data.scenarios, batch))
+
+
+def train(model: MMoE, work: list[Job], deck: Deck, rate: float, **phase: Any) -> Mapping[Member, Trained]:
+    return run_phase(model, Phase(**{"rule": Adam(rate), **phase}), work, deck)
+
+
+def difference(a: Memory, b: Memory) -> float:
+    assert a.slots.keys() == b.slots.keys()
     return max(
-        float((x - y).abs().max())
-        for one, two in ((a.parameters, b.parameters), (a.first, b.first), (a.second, b.second))
-        for x, y in zip(one.values(), two.values(), strict=True)
+        float((value - b.slots[slot][name]).abs().max()) if value.numel() else 0.0
+        for slot, held in a.slots.items()
+        for name, value in held.items()
     )
+
+
+@pytest.fixture
+def deck(synthetic: EncodedData) -> Deck:
+    return Deck(synthetic, torch.float64, CPU)
 
 
 @pytest.mark.parametrize("settings", [MMoESettings(), MMoESettings(template=False, dropout=0.3)])
@@ -44,18 +66,17 @@ def difference(a: ClientState, b: ClientState) -> float:
 def test_a_stack_equals_separate_runs(
     synthetic: EncodedData, settings: MMoESettings, dtype: torch.dtype, tolerance: float
 ) -> None:
+    """In float32 for these few steps: rounding grows with every one of them (docs/method.md)."""
     model = settings.build(synthetic.layout)
-    steps, batch = (
-        dict(zip(synthetic.scenarios, (25, 7, 13), strict=True)),
-        dict(zip(synthetic.scenarios, (64, 50, 37), strict=True)),
-    )
-    work = jobs(synthetic, model, dtype, steps, batch, seeds=(0, 1))
-    deck, adam = Deck(synthetic, dtype, CPU), Optimiser(3e-3)
-    together, used = train_stack(model, work, deck, adam)
+    steps = dict(zip(synthetic.scenarios, (25, 7, 13), strict=True))
+    batch = dict(zip(synthetic.scenarios, (64, 50, 37), strict=True))
+    deck = Deck(synthetic, dtype, CPU)
+    work = jobs(synthetic, model, deck, steps, batch, seeds=(0, 1))
+    together = train(model, work, deck, 3e-3)
     for job in work:
-        alone, rows = train_stack(model, [job], deck, adam)
-        assert difference(together[job.member], alone[job.member]) < tolerance
-        assert torch.equal(used[job.member], rows[job.member])
+        alone = train(model, [job], deck, 3e-3)[job.member]
+        assert difference(together[job.member].memory, alone.memory) < tolerance
+        assert torch.equal(together[job.member].rows, alone.rows)
 
 
 def test_very_unequal_scenarios_equal_separate_runs() -> None:
@@ -65,58 +86,94 @@ def test_very_unequal_scenarios_equal_separate_runs() -> None:
     model = MMoESettings(expert_layers=(8,), experts=2, tower_layers=()).build(data.layout)
     rows = {n: len(t.splits["train"]) for n, t in data.tables.items()}
     batch = {"scenario-0": 96, "scenario-1": 2048}
-    steps = {n: -(-rows[n] // batch[n]) for n in rows}  # one epoch each
-    work = jobs(data, model, torch.float64, steps, batch)
     deck = Deck(data, torch.float64, CPU)
-    together, used = train_stack(model, work, deck, Optimiser(1e-3))
+    work = jobs(data, model, deck, {n: -(-rows[n] // batch[n]) for n in rows}, batch)  # one epoch each
+    together = train(model, work, deck, 1e-3)
     for job in work:
-        name = job.member.scenario
-        assert sorted(used[job.member].tolist()) == list(range(rows[name]))  # every row once, none cut, none twice
-        alone, _ = train_stack(model, [job], deck, Optimiser(1e-3))
-        assert difference(together[job.member], alone[job.member]) < 1e-10
+        every = list(range(rows[job.member.scenario]))
+        assert sorted(together[job.member].rows.tolist()) == every  # every row once, none cut, none twice
+        alone = train(model, [job], deck, 1e-3)[job.member]
+        assert difference(together[job.member].memory, alone.memory) < 1e-10
 
 
-@pytest.mark.parametrize("decay", [0.0, 1e-3])
-def test_five_steps_equal_torchs_own_adam(synthetic: EncodedData, decay: float) -> None:
-    model = MMoESettings(embedding_dim=2, experts=2, expert_layers=(3,), tower_layers=()).build(synthetic.layout)
-    name = synthetic.scenarios[0]
-    job = jobs(
-        synthetic, model, torch.float64, dict.fromkeys(synthetic.scenarios, 5), dict.fromkeys(synthetic.scenarios, 32)
-    )[0]
-    deck = Deck(synthetic, torch.float64, CPU, decay=decay > 0)
-    ours = train_stack(model, [job], deck, Optimiser(1e-2, weight_decay=decay))[0][job.member]
-
-    leaves = {n: p.clone().requires_grad_() for n, p in job.state.parameters.items()}
-    optimiser = torch.optim.Adam(leaves.values(), lr=1e-2, weight_decay=decay, fused=False)
-    table = synthetic.tables[name].splits["train"]
-    for rows in batch_rows(job.member, "rounds", len(table), 32, 0, 5):
-        optimiser.zero_grad()
+def plain_training(
+    data: EncodedData, model: MMoE, job: Job, deck: Deck, optimiser: Callable[[Leaves], torch.optim.Optimizer]
+) -> Leaves:
+    """The same steps by autograd and an optimiser of torch's, one member, whole tables."""
+    name = job.member.scenario
+    leaves = {n: p.clone().requires_grad_() for n, p in job.memory.whole("model", deck.used[name]).items()}
+    stepper = optimiser(leaves)
+    table = data.tables[name].splits["train"]
+    for rows in batch_rows(job.member, "rounds", len(table), job.batch, 0, job.steps):
+        stepper.zero_grad()
         part = Rows(*(getattr(table, k)[rows.numpy()] for k in ("ids", "numeric", "labels", "group")))
-        logits = model.forward(with_member_axis(model, leaves), single_batch(model, part, leaves["gate"]))[0]
+        forward = Pass(single_batch(model, part, leaves["gate"]))
+        logits = model.forward(with_member_axis(model, leaves), forward)[0]
         target = torch.from_numpy(part.labels).double()
-        sum(
-            torch.nn.functional.binary_cross_entropy_with_logits(logits[:, t], target[:, t]) for t in range(2)
-        ).backward()
-        optimiser.step()
-    for n, leaf in leaves.items():
-        assert torch.allclose(ours.parameters[n], leaf.detach(), atol=1e-12), n
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        losses.mean(0).sum().backward()
+        stepper.step()
+    return {n: leaf.detach() for n, leaf in leaves.items()}
+
+
+def torchs(kind: type[Adam] | type[SGD]) -> Any:
+    return torch.optim.Adam if kind is Adam else torch.optim.SGD
+
+
+@pytest.mark.parametrize("kind", [Adam, SGD])
+def test_five_steps_equal_torchs_own_optimiser(
+    synthetic: EncodedData, deck: Deck, kind: type[Adam] | type[SGD]
+) -> None:
+    model = SMALL.build(synthetic.layout)
+    job = even(synthetic, model, deck, 5, 32)[0]
+    ours = train(model, [job], deck, 1e-2, rule=kind(1e-2))[job.member].memory.whole("model", deck.used["scenario-0"])
+    wanted = plain_training(synthetic, model, job, deck, lambda leaves: torchs(kind)(leaves.values(), lr=1e-2))
+    for n, value in wanted.items():
+        assert torch.allclose(ours[n], value, atol=1e-12), n
+
+
+@pytest.mark.parametrize("kind", [Adam, SGD])
+def test_decay_draws_the_templates_factors_to_one_and_all_else_to_zero(
+    synthetic: EncodedData, deck: Deck, kind: type[Adam] | type[SGD]
+) -> None:
+    model = SMALL.build(synthetic.layout)
+    job = even(synthetic, model, deck, 5, 32)[0]
+    ours = train(model, [job], deck, 1e-2, rule=kind(1e-2, decay=0.1))[job.member].memory
+    factors = {n for n, role in model.roles().items() if role in (Role.EXPERT_LOCAL, Role.EXPERT_TASK)}
+    assert factors
+
+    def optimiser(leaves: Leaves) -> Any:
+        class Decayed(torchs(kind)):  # type: ignore[misc]
+            def step(self) -> None:  # L2, added to the gradient by hand
+                for n, leaf in leaves.items():
+                    leaf.grad = leaf.grad + 0.1 * (leaf.detach() - (1.0 if n in factors else 0.0))
+                super().step()
+
+        return Decayed(leaves.values(), lr=1e-2)
+
+    wanted = plain_training(synthetic, model, job, deck, optimiser)
+    for n, value in ours.model.items():
+        expected = wanted[n][deck.used["scenario-0"]] if n in SHARED else wanted[n]
+        assert torch.allclose(value, expected, atol=1e-12), n
 
 
 def test_a_scenario_trains_the_rows_of_shared_tables_that_it_uses(synthetic: EncodedData) -> None:
     model = MMoESettings().build(synthetic.layout)
-    steps, batch = dict.fromkeys(synthetic.scenarios, 4), dict.fromkeys(synthetic.scenarios, 64)
-    work = jobs(synthetic, model, torch.float64, steps, batch)
-    small, whole = (Deck(synthetic, torch.float64, CPU, in_memory=size) for size in (1 << 20, 0))
+    decks = [Deck(synthetic, torch.float64, CPU, in_memory=size) for size in (1 << 20, 0)]
+    small, whole = decks
     assert all(len(small.used[n]) < len(whole.used[n]) == synthetic.layout.shared_rows for n in synthetic.scenarios)
-    one, other = (train_stack(model, work, deck, Optimiser(1e-2))[0] for deck in (small, whole))
-    for job in work:
-        assert difference(one[job.member], other[job.member]) < 1e-12
+    found = [train(model, even(synthetic, model, deck, 4), deck, 1e-2) for deck in decks]
+    for job in even(synthetic, model, small, 4):
+        name = job.member.scenario
+        mine, theirs = (
+            each[job.member].memory.whole("model", deck.used[name]) for each, deck in zip(found, decks, strict=True)
+        )
+        assert all((value - theirs[n]).abs().max() < 1e-12 for n, value in mine.items())
         unused = torch.ones(synthetic.layout.shared_rows, dtype=torch.bool)
-        unused[small.used[job.member.scenario]] = False
-        before, after = (s.parameters["shared_embedding"][unused] for s in (job.state, one[job.member]))
-        assert torch.equal(before, after)
-    with pytest.raises(ValueError, match="weight decay"):
-        train_stack(model, work, small, Optimiser(1e-2, weight_decay=1e-3))
+        unused[small.used[name]] = False
+        before = job.memory.whole("model", small.used[name])["shared_embedding"]
+        assert torch.equal(before[unused], mine["shared_embedding"][unused])
+        assert not torch.equal(before[~unused], mine["shared_embedding"][~unused])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -136,25 +193,6 @@ def test_packed_rows_are_the_tables_rows(synthetic: EncodedData, dtype: torch.dt
     assert torch.equal(used[one[0][0, :, split:].long()], two[0][0, :, split:].long())
 
 
-def test_the_penalty_is_its_gradient(synthetic: EncodedData) -> None:
-    """One step from zero moments moves by sign(gradient): a huge penalty turns every W_scen towards its anchor."""
-    model = MMoESettings().build(synthetic.layout)
-    job = jobs(
-        synthetic, model, torch.float64, dict.fromkeys(synthetic.scenarios, 1), dict.fromkeys(synthetic.scenarios, 32)
-    )[0]
-    anchors = {n: p + 1 for n, p in job.state.parameters.items() if model.roles()[n] is Role.EXPERT_SCENARIO}
-    state = ClientState(job.state.parameters, job.state.first, job.state.second, 0, anchors)
-    deck = Deck(synthetic, torch.float64, CPU)
-    moved = train_stack(
-        model,
-        [Job(job.member, state, 32, 1)],
-        deck,
-        Optimiser(1e-3, penalties={Role.EXPERT_SCENARIO: 1e6}),
-    )[0][job.member]
-    for n in anchors:
-        assert torch.allclose(moved.parameters[n] - state.parameters[n], torch.full_like(anchors[n], 1e-3), rtol=1e-5)
-
-
 def test_an_epoch_is_a_permutation_and_streams_do_not_depend_on_others() -> None:
     rows = torch.cat(batch_rows(Member(0, "a"), "rounds", 10, 4, 0, 3))
     assert sorted(rows.tolist()) == list(range(10))
@@ -166,19 +204,128 @@ def test_an_epoch_is_a_permutation_and_streams_do_not_depend_on_others() -> None
     assert batch_rows(Member(1, "a"), "rounds", 10, 4, 0, 1)[0].tolist() != whole[0].tolist()
 
 
+def test_an_extra_loss_is_its_gradient(synthetic: EncodedData, deck: Deck) -> None:
+    """One step from zero moments moves by sign(gradient): a huge penalty turns every W_scen towards its anchor."""
+    model = MMoESettings().build(synthetic.layout)
+    job = even(synthetic, model, deck, 1, 32)[0]
+    names = [n for n, role in model.roles().items() if role is Role.EXPERT_SCENARIO]
+    memory = job.memory.put({"anchor": {n: job.memory.model[n] + 1 for n in names}})
+    job = replace(job, memory=memory, received=memory)
+
+    def extra(leaves: Any, work: Any) -> torch.Tensor:
+        return 1e6 * squared_distance(leaves["model"], work.slots["anchor"], names)
+
+    moved = train(model, [job], deck, 1e-3, extra=extra)[job.member].memory
+    for n in names:
+        step = moved.model[n] - memory.model[n]
+        assert torch.allclose(step, torch.full_like(step, 1e-3), rtol=1e-5)
+
+
 def test_a_missing_task_does_not_train(synthetic: EncodedData) -> None:
     model = MMoESettings().build(synthetic.layout)
-    work = jobs(
-        synthetic, model, torch.float64, dict.fromkeys(synthetic.scenarios, 3), dict.fromkeys(synthetic.scenarios, 64)
-    )
-    train = synthetic.whole["train"]
-    labels, first = np.array(train.labels), len(synthetic.tables["scenario-0"].splits["train"])
+    split = synthetic.whole["train"]
+    labels, first = np.array(split.labels), len(synthetic.tables["scenario-0"].splits["train"])
     labels[first : first + len(synthetic.tables["scenario-1"].splits["train"]), 1] = np.nan
-    deck = Deck(replace(synthetic, whole={"train": replace(train, labels=labels)}), torch.float64, CPU)
-    states, _ = train_stack(model, work, deck, Optimiser(1e-2))
-    before, after = work[1].state.parameters, states[work[1].member].parameters
+    deck = Deck(replace(synthetic, whole={"train": replace(split, labels=labels)}), torch.float64, CPU)
+    work = even(synthetic, model, deck, 3)
+    found = train(model, work, deck, 1e-2)
+    before, after = work[1].memory.model, found[work[1].member].memory.model
     assert torch.equal(before["tower.0.weight"][1], after["tower.0.weight"][1])
     assert not torch.equal(before["tower.0.weight"][0], after["tower.0.weight"][0])
-    assert not torch.equal(
-        work[0].state.parameters["tower.0.weight"][1], states[work[0].member].parameters["tower.0.weight"][1]
-    )
+    other = found[work[0].member].memory.model["tower.0.weight"]
+    assert not torch.equal(work[0].memory.model["tower.0.weight"][1], other[1])
+
+
+def test_scenarios_have_shuffles_and_dropout_of_their_own(synthetic: EncodedData, deck: Deck) -> None:
+    orders = [torch.cat(batch_rows(Member(0, name), "rounds", 100, 16, 0, 5)).tolist() for name in ("a", "b")]
+    assert orders[0] != orders[1]
+    masks: list[torch.Tensor] = []
+
+    class Watched(MMoE):
+        def body(self, parameters: Any, x: torch.Tensor, forward: Pass) -> torch.Tensor:
+            masks.append(forward.drop(torch.ones(len(x), 1, 8, x.shape[1], dtype=x.dtype), "expert.0") > 0)
+            return super().body(parameters, x, forward)
+
+    model = Watched(synthetic.layout, MMoESettings(dropout=0.5))
+    train(model, even(synthetic, model, deck, 2, 32), deck, 1e-3)
+    one, two = masks
+    assert not torch.equal(one[0], one[1])  # another scenario, the same step
+    assert not torch.equal(one[0], two[0])  # the same scenario, the next step
+
+
+def test_a_phase_goes_on_where_its_clock_stands(synthetic: EncodedData, deck: Deck) -> None:
+    """Two orders of three steps are one of six: rows, dropout and Adam's counters."""
+    model = MMoESettings(dropout=0.3).build(synthetic.layout)
+    work = even(synthetic, model, deck, 6)
+    at_once = train(model, work, deck, 1e-2)
+    first = train(model, [replace(job, steps=3) for job in work], deck, 1e-2)
+    rest = [replace(job, memory=first[job.member].memory, steps=3) for job in work]
+    for member, trained in train(model, rest, deck, 1e-2).items():
+        assert difference(trained.memory, at_once[member].memory) < 1e-12
+        assert trained.memory.clocks == {"rounds": 6}
+
+
+def test_only_the_phases_roles_move(synthetic: EncodedData, deck: Deck) -> None:
+    model = MMoESettings().build(synthetic.layout)
+    work = even(synthetic, model, deck, 2)
+    head = frozenset({Role.TOWER, Role.GATE})
+    for member, trained in train(model, work, deck, 1e-2, roles=head).items():
+        before = next(job.memory.model for job in work if job.member == member)
+        moved = {n for n, value in trained.memory.model.items() if not torch.equal(value, before[n])}
+        assert moved == {n for n, role in model.roles().items() if role in head}
+
+
+def test_a_phase_may_start_from_another_slot_and_leave_that_alone(synthetic: EncodedData, deck: Deck) -> None:
+    model = MMoESettings().build(synthetic.layout)
+    job = even(synthetic, model, deck, 2)[0]
+    ahead = train(model, [job], deck, 1e-2, slot="ahead", start="model")[job.member].memory
+    plain = train(model, [job], deck, 1e-2)[job.member].memory
+    assert all(torch.equal(ahead.model[n], value) for n, value in job.memory.model.items())
+    assert all(torch.equal(ahead.slots["ahead"][n], value) for n, value in plain.model.items())
+    assert ahead.apart == {"ahead"}
+
+
+def test_shares_passes_repeats_and_ends(synthetic: EncodedData, deck: Deck) -> None:
+    model = MMoESettings().build(synthetic.layout)
+    job = even(synthetic, model, deck, 99)[0]
+    rows = deck.sizes["scenario-0"]
+    found = train(model, [job], deck, 1e-3, share=0.5, passes=1)[job.member]
+    wanted = sample(job.member, "rounds", rows, rows // 2, 1)
+    assert sorted(found.rows.tolist()) == sorted(wanted.tolist())  # half of the rows, each once
+    seen: list[int] = []
+
+    def until(losses: Any) -> bool:
+        seen.append(len(losses))
+        return len(losses) == 3
+
+    again = train(model, [job], deck, 1e-3, steps=2, until=until)[job.member]
+    assert seen == [1, 2, 3]
+    assert again.memory.clocks == {"rounds": 6}
+    twice = train(model, [job], deck, 1e-3, steps=1, repeat=2)[job.member].memory
+    once = train(model, [job], deck, 1e-3, steps=1)[job.member].memory
+    assert twice.clocks == once.clocks == {"rounds": 1}
+    assert difference(twice, once) > 1e-5
+
+
+def test_rates_by_role_and_slot(synthetic: EncodedData, deck: Deck) -> None:
+    model = MMoESettings().build(synthetic.layout)
+    job = even(synthetic, model, deck, 1)[0]
+    moved = train(model, [job], deck, 0, rule=Adam(1e-2, rates={Role.TOWER: 1e-4}))[job.member].memory.model
+    for n, role in model.roles().items():
+        if role in (Role.EXPERT_LOCAL, Role.EXPERT_TASK):
+            continue  # biases' factors get no gradient while b_scen is 0
+        step = float((moved[n] - job.memory.model[n]).abs().max())
+        assert step == pytest.approx(1e-4 if role is Role.TOWER else 1e-2, rel=1e-3), n
+
+
+def test_a_gradient_rule_may_weigh_tasks(synthetic: EncodedData, deck: Deck) -> None:
+    model = MMoESettings().build(synthetic.layout)
+    job = even(synthetic, model, deck, 2)[0]
+
+    def first_task_only(losses: torch.Tensor, leaves: list[torch.Tensor]) -> list[torch.Tensor]:
+        assert losses.shape == (1, 2)
+        return list(torch.autograd.grad(losses[:, 0].sum(), leaves))
+
+    moved = train(model, [job], deck, 1e-2, gradient=first_task_only)[job.member].memory.model
+    assert torch.equal(moved["tower.0.weight"][1], job.memory.model["tower.0.weight"][1])
+    assert not torch.equal(moved["tower.0.weight"][0], job.memory.model["tower.0.weight"][0])

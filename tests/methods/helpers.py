@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
+from msmtrec.federation.gather import gather
 from msmtrec.methods import METHODS
-from msmtrec.methods.base import Method, Upload
+from msmtrec.methods.base import Answer, Method, Outcome, TableRows, Upload
 
 DECLARATIONS = (
     Declaration("embedding", Role.EMBEDDING, (None, 1), "embedding"),
@@ -29,25 +31,51 @@ COMMON = {
 }
 
 
-def method(name: str, preset: str | None = None, **options: Any) -> Method:
+def method(name: str, preset: str | None = None, **options: Any) -> Method[Any]:
     entry = METHODS[name]
     chosen = {**entry.defaults, **(entry.presets[preset] if preset else {}), **options}
     return entry.settings(**chosen).build(DECLARATIONS)
 
 
-def start(m: Method):  # type: ignore[no-untyped-def]
-    return m.init({d.name: COMMON[d.name] for d in m.leaving()})
+def start(m: Method[Any], rows: Mapping[str, int] | None = None) -> Any:
+    return m.init({name: COMMON[name] for name in m.common_names()}, rows or {"a": 1, "b": 1, "c": 1})
 
 
 def upload(
-    m: Method,
+    m: Method[Any],
     scenario: str,
     rows: int = 1,
     tasks: tuple[bool, ...] = (True, True),
     touches: Any = (1, 1, 1),
+    slots: Mapping[str, Mapping[str, Tensor]] | None = None,
     **values: Tensor,
 ) -> Upload:
-    named = {key.replace("__", "."): value for key, value in values.items()}
-    params = {d.name: named.get(d.name, COMMON[d.name]) for d in m.leaving()}
-    counts = {"shared_embedding": torch.tensor(touches)} if "shared_embedding" in params else {}
-    return Upload(scenario, rows, tasks, params, counts)
+    """What a scenario sends: the common parameters but for `values` (of the model) and `slots` (of others)."""
+    named = {"model": {key.replace("__", "."): value for key, value in values.items()}, **(slots or {})}
+    sent, tables, squared = {}, {}, 0.0
+    for slot in m.leaving_slots():
+        sent[slot] = {d.name: named.get(slot, {}).get(d.name, COMMON[d.name]) for d in m.leaving(slot)}
+    table = sent.get("model", {}).pop("shared_embedding", None)
+    if table is not None:
+        counts = torch.tensor(touches)
+        ids = counts.nonzero().squeeze(1)
+        tables["shared_embedding"] = TableRows(ids, counts[ids], table[ids])
+    for name, value in sent.get("model", {}).items():
+        squared += float((value - COMMON[name]).square().sum())
+    return Upload(scenario, rows, tasks, sent, tables, squared**0.5)
+
+
+def aggregate(
+    m: Method[Any], state: Any, uploads: Mapping[str, Upload], tables: dict[str, Tensor] = COMMON
+) -> Outcome[Any]:
+    return m.aggregate(state, gather(m, state, uploads, tables))
+
+
+def settle(
+    m: Method[Any],
+    state: Any,
+    uploads: Mapping[str, Upload],
+    answers: Mapping[str, Answer],
+    tables: dict[str, Tensor] = COMMON,
+) -> Outcome[Any]:
+    return m.settle(state, gather(m, state, uploads, tables), answers)

@@ -4,6 +4,7 @@ import torch
 
 from msmtrec.base.roles import Role
 from msmtrec.data.table import EncodedData, Field, Layout, Rows
+from msmtrec.models.base import Pass
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import predict, single_batch, with_member_axis
 from msmtrec.models.reference import reference_forward
@@ -66,7 +67,7 @@ def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
     data = rows(64)
     with torch.enable_grad():
         kept = with_member_axis(model, leaves)
-        logits = model.forward(kept, single_batch(model, data, leaves["gate"]))
+        logits = model.forward(kept, Pass(single_batch(model, data, leaves["gate"])))
         logits.square().sum().backward()
     assert all(leaf.grad is not None and leaf.grad.abs().max() > 0 for leaf in leaves.values())
 
@@ -77,7 +78,7 @@ def test_predictions_do_not_depend_on_the_batch() -> None:
     whole = predict(model, params, data)
     for i in range(30):
         assert torch.allclose(predict(model, params, data.take(slice(i, i + 1)))[0], whole[i], atol=1e-6)
-    assert torch.allclose(predict(model, params, data, chunk=7), whole, atol=1e-12)
+    assert torch.allclose(predict(model, params, data, block=7), whole, atol=1e-12)
 
 
 def test_common_parts_start_equal_and_private_tables_do_not() -> None:

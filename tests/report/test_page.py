@@ -32,7 +32,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run(CONFIG, out=tmp_path_factory.mktemp("page") / "run").folder
+    return run(CONFIG, out=tmp_path_factory.mktemp("page") / "run", caution=lambda _: None).folder
 
 
 class Balanced(HTMLParser):
@@ -57,7 +57,15 @@ def test_the_page_is_self_contained_and_complete(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', page)
     assert "page &lt;test&gt;" in page
-    for part in ("Test AUC", "Difference to local", "Learning curves", "Conflict:", "Listening:", "Bytes and seconds"):
+    for part in (
+        "Test AUC",
+        "Difference to local by line",
+        "The tests: mean",
+        "Learning curves",
+        "Conflict:",
+        "Listening:",
+        "Bytes and seconds",
+    ):
         assert part in page
     assert page.count("<svg") == 1 + 3 * 2 + 2  # curves; conflict and listening for three rows; two mixtures
     ids = re.findall(r'\bid="([^"]+)"', page)
@@ -73,10 +81,8 @@ def test_scenarios_may_be_called_anything(tmp_path: Path) -> None:
     source = {"source": "tabular", "files": str(tmp_path / "logs.csv"), "scenario": "s", "features": {"u": None}}
     source |= {"tasks": {"click": None}, "split": {"fractions": [0.6, 0.2, 0.2]}}
     config = {"data": source, "train": {"rounds": 1, "local_steps": 1}, "seeds": 1}
-    page = (
-        run({**config, "methods": {"paper": {"method": "pf-msmtrec", "preset": "paper"}}}, out=tmp_path / "run").folder
-        / "report.html"
-    )
+    config["methods"] = {"paper": {"method": "pf-msmtrec", "preset": "paper"}}
+    page = run(config, out=tmp_path / "run", caution=lambda _: None).folder / "report.html"
     assert "US$_%^$" in page.read_text()
     assert "\u200b_x" in page.read_text()  # matplotlib's legend drops names that begin with an underscore
 

@@ -25,15 +25,20 @@ class Role(StrEnum):
 
 
 class Policy(StrEnum):
-    """What a method does with a role."""
+    """What a method does with a role of a slot. Of the first four the server sees sums only."""
 
     LOCAL = "local"  # never leaves the scenario
     AVERAGE = "average"  # one mean for everybody, weighted by training rows
+    AVERAGE_ALIKE = "average-alike"  # one mean for everybody, every scenario counting once
     AVERAGE_BY_TOUCHES = "average-by-touches"  # row by row, weighted by how often a scenario used the id
+    SUM = "sum"  # the plain sum
     COORDINATE = "coordinate"  # normalise, resolve conflicts, personalise
     PERSONALISE = "personalise"  # plain mean, then each scenario's own mixture
+    COLLECT = "collect"  # every scenario's own is kept and handed on
 
 
+SINGLE = (Policy.COORDINATE, Policy.PERSONALISE, Policy.COLLECT)
+"""The server sees each scenario's upload; everywhere else it sees sums."""
 EXPERTS = (Role.EXPERT_LOCAL, Role.EXPERT_TASK, Role.EXPERT_SCENARIO)
 """All parts of an expert."""
 BODY_AND_HEAD = (*EXPERTS, Role.ATTENTION, Role.GATE, Role.TOWER, Role.NORM_AFFINE, Role.NORM_STATISTICS)

@@ -158,7 +158,7 @@ class Schema:
         features: input fields, in model order.
         tasks: all tasks of any scenario, in table order.
         scenarios: scenario name -> names of the tasks it has.
-        group: column that identifies the user or session (bootstrap, GAUC); None where there is none.
+        group: column that identifies the user or session (tests, GAUC); None where there is none.
     """
 
     name: str

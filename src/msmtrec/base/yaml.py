@@ -39,7 +39,17 @@ class _Loader(yaml.SafeLoader):
             ) from error
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))  # else 1e-3 were text
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that `_Loader` would read as something else."""
+
+
+for _kind in (_Loader, _Dumper):  # else 1e-3 were text
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+
+
+def dump_yaml(value: Any) -> str:
+    """Text that `parse_yaml` reads as the same value."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
 
 
 def parse_yaml(text: str, mistake: str) -> Any:

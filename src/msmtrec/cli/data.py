@@ -201,7 +201,12 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     for sentence in found:
         out.print(sentence, soft_wrap=True, highlight=False)
     rows = sum(len(part) for part in encoded.whole.values())
-    out.print(f"{len(encoded.tables)} scenarios, {rows:,} rows: usable" + (f", {len(found)} warnings" if found else ""))
+    warned = f", {_counted(len(found), 'warning')}" if found else ""
+    out.print(f"{_counted(len(encoded.tables), 'scenario')}, {_counted(rows, 'row')}: usable{warned}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 @data_app.command("cache")

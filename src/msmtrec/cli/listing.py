@@ -56,11 +56,12 @@ def list_datasets() -> None:
 
 @list_app.command("settings")
 def list_settings() -> None:
-    """Every key of `train`, `model`, `fine_tune`, the methods' options and own features, with default and meaning.
+    """Every key of a config, of a contender, of `train`, `model`, `fine_tune`, options and own features.
 
     Example: `msmtrec list settings`
     """
     from msmtrec.base.explain import explain
+    from msmtrec.config.keys import CONTENDER, TOP
     from msmtrec.config.train import FineTune, TrainSettings
     from msmtrec.logs.sources.tabular_settings import Column
     from msmtrec.methods.fedavg import FedAvgSettings
@@ -68,19 +69,21 @@ def list_settings() -> None:
     from msmtrec.models.mmoe import MMoESettings
 
     table = table_of("key", "default", "what")
-    for key, kind in (
-        ("train.{}", TrainSettings),
-        ("model.{}", MMoESettings),
-        ("fine_tune.{}", FineTune),
-        ("options.{} (pf-msmtrec)", PFSettings),
-        ("options.{} (fedavg)", FedAvgSettings),
-        ("data.features.NAME.{}", Column),
+    for key, settings in (
+        ("{}", TOP),
+        ("methods.NAME.{}", CONTENDER),
+        ("train.{}", explain(TrainSettings)),
+        ("model.{}", explain(MMoESettings)),
+        ("fine_tune.{}", explain(FineTune)),
+        ("options.{} (pf-msmtrec)", explain(PFSettings)),
+        ("options.{} (fedavg)", explain(FedAvgSettings)),
+        ("data.features.NAME.{}", explain(Column)),
     ):
-        for setting in explain(kind):
+        for setting in settings:
             table.add_row(key.format(setting.name), escape(setting.default), escape(setting.meaning))
         table.add_section()
     out.print(table)
     out.print(
-        "[dim]fine_tune and options belong to a contender, as in methods.CONTENDER.options.clip;"
-        " the rest of data.* is in docs/own-logs.md[/]"
+        "[dim]options belong to a contender, as in methods.NAME.options.clip; the rest of data.* is in"
+        " docs/own-logs.md[/]"
     )

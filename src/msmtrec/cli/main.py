@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msmtrec.base.errors import UserError
+from msmtrec.base.version import __version__
 from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
 from msmtrec.cli.data import data_app
 from msmtrec.cli.listing import list_app
@@ -37,6 +38,21 @@ def main() -> NoReturn:
         err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(2)
     sys.exit(0)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        out.print(f"msmtrec {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 @app.command()
@@ -74,17 +90,23 @@ def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resu
 @app.command()
 def show(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
-    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with both tests for every line.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with a test for every line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Every test figure, one a line: results.csv.")] = False,
 ) -> None:
     """The tables of a finished run again.
 
     Example: `msmtrec show runs/demo-kuairand --markdown`
     """
     from msmtrec.experiment.run import Run
+    from msmtrec.record.figures import figures
     from msmtrec.report.markdown import results_markdown
 
     finished = Run.open(run)
-    if markdown:
+    if markdown and as_csv:
+        raise UserError("give --markdown or --csv, not both")
+    if as_csv:
+        sys.stdout.write(figures(run, finished.results))
+    elif markdown:
         sys.stdout.write(results_markdown(finished.results))
     else:
         _print(finished)
@@ -131,21 +153,21 @@ def _run(config: Any, folder: Path | None, resume: bool) -> None:
 
 def _rounds(config: Any) -> dict[str, int]:
     return {
-        f"{contender.name}/{contender.candidate}" if contender.candidate else contender.name: contender.train.rounds
-        + (contender.fine_tune.rounds if contender.fine_tune else 0)
+        contender.title: contender.train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
         for candidates in config.contenders
         for contender in candidates
     }
 
 
 def _print(run: Any) -> None:
-    from msmtrec.report.terminal import difference_table, pair_sentence, results_table
+    from msmtrec.report.terminal import difference_table, results_table
+    from msmtrec.report.words import verdicts
 
     out.print(results_table(run.results))
     if len(run.results.cells) > 1:
         out.print(difference_table(run.results))
-    if sentence := pair_sentence(run.results):
-        out.print(sentence, soft_wrap=True, highlight=False)
+    for sentence in verdicts(run.results):
+        out.print(escape(sentence), soft_wrap=True, highlight=False)
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 

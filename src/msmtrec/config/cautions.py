@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from msmtrec.base.roles import Role
-from msmtrec.config.parse import Config, Contender
+from msmtrec.config.contender import Contender
+from msmtrec.config.parse import Config
 from msmtrec.data.encoding.extremes import oddities
 from msmtrec.data.table import EncodedData
 
@@ -14,20 +15,31 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
     """Sentences, in which contenders that share one are named together.
 
     Args:
-        data: contender name -> the rows it trains on.
+        data: contender's title -> the rows it trains on.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for candidates in config.contenders:
-        contender = candidates[0]
-        for sentence in _of_contender(contender, data[contender.name]):
-            found.setdefault(sentence, []).append(contender.name)
+        for contender in candidates:
+            for sentence in _of_contender(contender, data[contender.title]):
+                found.setdefault(sentence, {})[contender.name] = None
     sentences = [
         *config.data.cautions(),
         *(f"{', '.join(contenders)}: {sentence}" for sentence, contenders in found.items()),
     ]
+    sentences += _unequal(config)
     if len(config.seeds) == 1:
         sentences.append("one seed: no spread over seeds and no test; set seeds to 3 or more")
     return tuple(sentences)
+
+
+def _unequal(config: Config) -> Iterator[str]:
+    """Who tries more candidates has more chances to look good on validation rows."""
+    counts: dict[int, list[str]] = {}
+    for candidates in config.contenders:
+        counts.setdefault(len(candidates), []).append(candidates[0].name)
+    if len(counts) > 1:
+        parts = [f"{number} for {', '.join(names)}" for number, names in sorted(counts.items(), reverse=True)]
+        yield f"unequal numbers of candidates: {'; '.join(parts)}; more candidates have more chances on validation rows"
 
 
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
@@ -43,7 +55,7 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
             rows, asked = len(table.splits["train"]), sizes.get(name, 0)
             if asked > rows:
                 yield f"scenario '{name}' has {rows} training rows, its batch is {asked}: each step takes all"
-    if Role.TOWER in roles:
+    if ("model", Role.TOWER) in roles:
         for scenario in data.scenarios:
             for task, has in zip(data.schema.task_names, data.schema.has_task(scenario), strict=True):
                 if not has:

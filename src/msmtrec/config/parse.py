@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.sentences import build, group, known, one_of, optional_group, shown
 from msmtrec.base.settings import by_name
-from msmtrec.base.yaml import apply_override, read_yaml, set_value
-from msmtrec.config.train import FineTune, TrainSettings
+from msmtrec.base.yaml import apply_override, read_yaml
+from msmtrec.config.contender import MODELS, Contender, parse_contender
+from msmtrec.config.keys import JOBS, SEEDS, TOP
+from msmtrec.config.tune import parse_grid, size
 from msmtrec.logs.sources.aliccp import AliCCP
 from msmtrec.logs.sources.aliexpress import AliExpress
 from msmtrec.logs.sources.kuairand import KuaiRand
@@ -24,8 +23,8 @@ from msmtrec.logs.sources.sql import Sql
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.logs.sources.tabular import OwnLogs, Tabular
 from msmtrec.logs.sources.tenrec import Tenrec
-from msmtrec.methods import METHODS, Entry, MethodSettings
-from msmtrec.models.mmoe import MMoESettings
+
+__all__ = ["MODELS", "SOURCES", "Config", "Contender", "Source", "load_config", "parse_config", "unknown_batches"]
 
 Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {
@@ -39,50 +38,17 @@ SOURCES: dict[str, type[Source]] = {
     "tabular": Tabular,
     "tenrec": Tenrec,
 }
-MODELS: dict[str, type[MMoESettings]] = {"mmoe": MMoESettings}
 
 
-@dataclass(frozen=True)
-class Contender:
-    """One candidate for a column of the result table: a method with everything resolved.
-
-    Args:
-        name: the column.
-        candidate: what tells it from the column's other candidates ("" where nothing is tuned).
-    """
-
-    name: str
-    candidate: str
-    method: str
-    preset: str | None
-    settings: MethodSettings
-    model: MMoESettings
-    train: TrainSettings
-    fine_tune: FineTune | None
-
-    @property
-    def entry(self) -> Entry:
-        return METHODS[self.method]
-
-    def as_dict(self) -> dict[str, Any]:
-        """In the form a config file has, with nothing left to defaults."""
-        return {
-            "method": self.method,
-            "options": self.settings.model_dump(mode="json"),
-            "model": self.model.model_dump(mode="json"),
-            "train": self.train.model_dump(mode="json"),
-            "fine_tune": self.fine_tune.model_dump(mode="json") if self.fine_tune else None,
-        }
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """A whole experiment.
 
     Args:
-        contenders: the table's columns; each is a tuple of candidates, among which validation chooses.
+        contenders: each is a tuple of candidates, among which validation chooses.
         seeds: one federation each.
         jobs: how many contenders train at the same time, each in a process with one thread.
+        tune_candidates: how many candidates each contender may have.
     """
 
     name: str
@@ -90,24 +56,23 @@ class Config:
     contenders: tuple[tuple[Contender, ...], ...]
     seeds: tuple[int, ...]
     jobs: int
+    tune_candidates: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything resolved, as run directories hold it: method -> candidate -> settings."""
+        """Everything resolved, as run directories hold it; `parse_config` makes the same config of it."""
         return {
             "name": self.name,
             "data": self.data.model_dump(mode="json"),
-            "methods": {
-                contender[0].name: {r.candidate: r.as_dict() for r in contender} for contender in self.contenders
-            },
+            "methods": {candidates[0].name: candidates[0].as_dict() for candidates in self.contenders},
+            "tune_candidates": self.tune_candidates,
             "seeds": list(self.seeds),
             "jobs": self.jobs,
         }
 
 
-_KEYS = ("name", "data", "model", "train", "methods", "tune", "seeds", "jobs")
-_CONTENDER_KEYS = ("method", "preset", "options", "model", "train", "fine_tune")
+_KEYS = tuple(setting.name for setting in TOP)
 _LONGEST = 100
-"""Characters of a candidate's name, which is a folder."""
+"""Characters of a run's name, which is a folder."""
 
 
 def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -133,21 +98,30 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         if not raw.get(needed):
             raise UserError(f"the config has no '{needed}'; see configs/ for examples")
     data = _parse_data(group(raw["data"], "data"))
-    contenders = tuple(_candidates(name, contender, raw) for name, contender in _parse_methods(raw["methods"]).items())
+    common = parse_grid(raw.get("tune"), "tune")
+    limit = _count(raw, "tune_candidates", size(common), "of candidates")
+    contenders = tuple(
+        parse_contender(name, contender, raw, common, limit)
+        for name, contender in _parse_methods(raw["methods"]).items()
+    )
     if isinstance(data, Synthetic | OwnLogs) and (names := data.scenario_names()):
         for sentence in unknown_batches((contender for candidates in contenders for contender in candidates), names):
             raise UserError(sentence)
-    jobs = raw.get("jobs", 1)
-    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
-        raise UserError(f"jobs must be a count of processes, at least 1, not {shown(jobs)}")
-    return Config(str(raw.get("name", default_name)), data, contenders, _parse_seeds(raw.get("seeds", 3)), jobs)
+    return Config(
+        name=_parse_name(raw.get("name"), default_name),
+        data=data,
+        contenders=contenders,
+        seeds=_parse_seeds(raw.get("seeds", SEEDS)),
+        jobs=_count(raw, "jobs", JOBS, "of processes"),
+        tune_candidates=limit,
+    )
 
 
 def unknown_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -> Iterator[str]:
     """A sentence for every scenario that a batch size is given for and that does not exist."""
     valid = tuple(scenarios)
-    sizes = [contender.train.batch_size for contender in contenders]
-    for name in dict.fromkeys(name for size in sizes if isinstance(size, dict) for name in size):
+    batches = [contender.train.batch_size for contender in contenders]
+    for name in dict.fromkeys(name for batch in batches if isinstance(batch, dict) for name in batch):
         if name not in valid:
             yield f"train.batch_size: there is no scenario '{name}'; {nearest(name, valid)}"
 
@@ -186,82 +160,23 @@ def _parse_seeds(raw: Any) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _parse_tune(raw: Any) -> dict[str, dict[str, Any]]:
-    """The grid: candidate's name -> overrides, alike for every contender; without it one candidate without a name."""
-    grid = optional_group(raw, "tune")
-    for key, values in grid.items():
-        if not isinstance(values, list) or not values:
-            raise UserError(f"tune.{key} must be a list of values to try, not {shown(values)}")
-        for value in values:
-            if values.count(value) > 1:
-                raise UserError(f"tune.{key} lists {shown(value)} twice; remove one")
-        if str(key).partition(".")[0] not in ("train", "model"):
-            hint = nearest(str(key), ("train.learning_rate",))
-            raise UserError(f"tune.{key}: only train.* and model.* exist in every contender; {hint}")
-    choices = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    return dict(zip(_labels(choices), choices, strict=True))
+def _parse_name(raw: Any, default: str) -> str:
+    name = default if raw is None else str(raw)
+    if isinstance(raw, bool | Mapping | list) or not _is_folder_name(name):
+        raise UserError(
+            f"name is {shown(default if raw is None else raw)}, but it names the run's folder in runs/; give a text"
+            f" without '/', of at most {_LONGEST} characters, that does not begin with a dot"
+        )
+    return name
 
 
-def _labels(choices: list[dict[str, Any]]) -> list[str]:
-    """The candidates' names: their values, or numbers where those would be no different names of folders."""
-
-    def text(value: Any) -> str:
-        return f"{value:g}" if isinstance(value, float) else str(value)
-
-    labels = [",".join(f"{k.rpartition('.')[2]}={text(v)}" for k, v in choice.items()) for choice in choices]
-    if len(set(labels)) == len(labels) and all(len(label) <= _LONGEST and "/" not in label for label in labels):
-        return labels
-    return [f"candidate-{number}" for number in range(1, len(choices) + 1)]
+def _is_folder_name(name: str) -> bool:
+    plain = name.isprintable() and not any(sign in name for sign in "/\\")
+    return plain and name.strip() == name and not name.startswith(".") and 0 < len(name) <= _LONGEST
 
 
-def _candidates(name: str, raw: Mapping[str, Any], whole: Mapping[str, Any]) -> tuple[Contender, ...]:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
-        raise UserError(f"methods.{name}: a contender's name is a folder; use letters, digits, '.', '_', '+' and '-'")
-    contenders = []
-    for label, choice in _parse_tune(whole.get("tune")).items():
-        own = deepcopy(dict(raw))
-        for key, value in choice.items():
-            set_value(own, key, deepcopy(value), f"tune.{key}")
-        contenders.append(_parse_contender(name, own, whole, label))
-    return tuple(contenders)
-
-
-def _parse_contender(name: str, raw: dict[str, Any], whole: Mapping[str, Any], candidate: str) -> Contender:
-    place = f"methods.{name}"
-    known(raw, _CONTENDER_KEYS, place)
-    method = one_of(raw.get("method", name), METHODS, f"{place}.method")
-    entry, preset = METHODS[method], raw.get("preset")
-    if preset is not None:
-        preset = one_of(preset, entry.presets, f"{place}.preset")
-    options = {
-        **entry.defaults,
-        **(entry.presets[preset] if preset else {}),
-        **optional_group(raw.get("options"), f"{place}.options"),
-    }
-    settings: MethodSettings = build(entry.settings, options, f"{place}.options")
-    model_keys = {"template": entry.template} | optional_group(whole.get("model"), "model")
-    model_keys |= optional_group(raw.get("model"), f"{place}.model")
-    model_name = one_of(model_keys.get("name", "mmoe"), MODELS, "model.name")
-    train = optional_group(whole.get("train"), "train")
-    own = optional_group(raw.get("train"), f"{place}.train")
-    if "local_steps" in own or "local_epochs" in own:
-        train = {k: v for k, v in train.items() if k not in ("local_steps", "local_epochs")}
-    return Contender(
-        name,
-        candidate,
-        method,
-        preset,
-        settings,
-        build(MODELS[model_name], model_keys, "model"),
-        build(TrainSettings, {**train, **own}, "train"),
-        _parse_fine_tune(raw.get("fine_tune"), f"{place}.fine_tune"),
-    )
-
-
-def _parse_fine_tune(raw: Any, place: str) -> FineTune | None:
-    """Off where absent or false; true and an empty group are the defaults."""
-    if raw is None or raw is False:
-        return None
-    if raw is not True and not isinstance(raw, Mapping):
-        raise UserError(f"{place} must be true, false or a group of settings, not {shown(raw)}")
-    return build(FineTune, {} if raw is True else raw, place)
+def _count(raw: Mapping[str, Any], key: str, default: int, what: str) -> int:
+    value = raw.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{key} must be a count {what}, at least 1, not {shown(value)}")
+    return value

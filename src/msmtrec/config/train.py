@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from msmtrec.base.settings import Settings, by_name, count
+
+_SECONDS = re.compile(r"([\d.]+) ?s")
 
 
 class FineTune(Settings):
@@ -37,6 +40,7 @@ class TrainSettings(Settings):
         participation: probability that a scenario takes part in a round.
         max_staleness: rounds after which an update is too old to count.
         evaluate_before: also measure before aggregation.
+        checkpoint_every: rounds (5), or seconds ("30 s"), after which the run can be resumed from where it stands.
         held_out_limit: validation rows on which mixtures are measured; null takes all.
         dtype: of parameters and arithmetic.
         stack: which members train as one batched computation: auto, off, all.
@@ -55,6 +59,7 @@ class TrainSettings(Settings):
     max_staleness: int = Field(10, ge=0)
     evaluate_before: bool = True
     held_out_limit: int | None = Field(4096, ge=50)
+    checkpoint_every: int | str = "30 s"
     dtype: Literal["float32", "float64"] = "float32"
     stack: Literal["auto", "off", "all"] = "auto"
     threads: int | None = Field(None, ge=1)
@@ -70,6 +75,22 @@ class TrainSettings(Settings):
         if isinstance(raw, int | float):
             return count(raw)
         raise ValueError(f"must be one number, or a mapping scenario -> number, not {raw!r}")
+
+    @field_validator("checkpoint_every")
+    @classmethod
+    def _every(cls, value: int | str) -> int | str:
+        if isinstance(value, int):
+            return count(value)
+        if not (found := _SECONDS.fullmatch(value)) or float(found[1]) <= 0:
+            raise ValueError(f"must be a count of rounds, or seconds like '30 s', not {value!r}")
+        return value
+
+    def checkpoint_due(self, rounds: int, seconds: float) -> bool:
+        """Whether a checkpoint is to be written, so many rounds and seconds after the last one."""
+        if isinstance(self.checkpoint_every, int):
+            return rounds >= self.checkpoint_every
+        found = _SECONDS.fullmatch(self.checkpoint_every)
+        return found is not None and seconds >= float(found[1])
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainSettings:

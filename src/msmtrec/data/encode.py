@@ -20,9 +20,9 @@ from msmtrec.data.encoding.extremes import as_plain, odd_values
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
-from msmtrec.data.table import EncodedData, open_encoded
+from msmtrec.data.table import EncodedData, open_encoded, scenarios_of
 
-ENCODING = 8
+ENCODING = 9
 """Version of the encoded form; part of the cache key."""
 
 
@@ -139,14 +139,14 @@ class _Build:
         return found is not None
 
     def start(self, surveys: Mapping[str, Survey], writers: ExitStack) -> None:
-        layout = make_layout(self.logs.schema, share=self.share)
         schema = self.logs.schema
+        rows = {table: known.rows for table, known in surveys.items()}
+        layout = make_layout(schema, share=self.share, scenarios=scenarios_of(rows))
         self.odd = {table: _odd(schema, known) for table, known in surveys.items()}
         self.tables = {
             table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint))
             for table, known in surveys.items()
         }
-        rows = {table: known.rows for table, known in surveys.items()}
         self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))
 
     def add(self, scenario: str, split: str, rows: pl.DataFrame) -> None:

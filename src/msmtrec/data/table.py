@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +48,15 @@ class Layout:
     numeric: int
     shared_rows: int
     tasks: tuple[str, ...]
+    scenarios: tuple[str, ...] = ()
+    """All scenarios in table order, those inside a pooled table too; `Rows.scenario` counts in it. An encoder knows the
+    names of its own rows' scenarios only; the others are ""."""
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Layout:
         """What `asdict` gave, also after JSON."""
         fields = tuple(Field(**field) for field in raw["fields"])
-        return cls(fields, raw["numeric"], raw["shared_rows"], tuple(raw["tasks"]))
+        return cls(fields, raw["numeric"], raw["shared_rows"], tuple(raw["tasks"]), tuple(raw["scenarios"]))
 
     @property
     def columns(self) -> int:
@@ -72,20 +75,23 @@ class Rows:
         ids: [N, C] int32, rows of the embedding tables (-1 pads multi-valued fields).
         numeric: [N, M] float32, standardised values followed by their missing flags.
         labels: [N, T] float32, 0, 1 or NaN (missing).
-        group: [N] int64, stable hash of the user or session; row number where the data set has none.
+        group: [N] int64, stable hash of the user or session; a number of its own where a row has none.
+        scenario: [N] int64, number of each row's scenario in `Layout.scenarios`; None where nobody has asked.
     """
 
     ids: NDArray[np.int32]
     numeric: NDArray[np.float32]
     labels: NDArray[np.float32]
     group: NDArray[np.int64]
+    scenario: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, part: slice) -> Rows:
         """A view of consecutive rows."""
-        return Rows(self.ids[part], self.numeric[part], self.labels[part], self.group[part])
+        scenario = None if self.scenario is None else self.scenario[part]
+        return Rows(self.ids[part], self.numeric[part], self.labels[part], self.group[part], scenario)
 
 
 @dataclass(frozen=True)
@@ -164,6 +170,7 @@ def cut(
 ) -> dict[str, ScenarioTable]:
     """Each table's rows as views."""
     tables = {}
+    numbers = {name: number for number, name in enumerate(scenarios_of(rows))}
     starts = dict.fromkeys(SPLITS, 0)
     for table, counted in rows.items():
         splits: dict[str, Rows] = {}
@@ -174,11 +181,24 @@ def cut(
                 found[part] = slice(place, place + counted[part][split])
                 place += counted[part][split]
             parts[split] = {part: found[part] for part in counted}
-            splits[split] = whole[split].take(slice(starts[split], starts[split] + place))
+            own = whole[split].take(slice(starts[split], starts[split] + place))
+            splits[split] = replace(own, scenario=_numbers(parts[split], numbers))
             starts[split] += place
         private_rows, encoding = described[table]
         tables[table] = ScenarioTable(table, splits, private_rows, parts, encoding)
     return tables
+
+
+def scenarios_of(rows: Counts) -> tuple[str, ...]:
+    """All scenarios, table by table."""
+    return tuple(part for parts in rows.values() for part in parts)
+
+
+def _numbers(parts: Mapping[str, slice], numbers: Mapping[str, int]) -> NDArray[np.int64]:
+    """[N] scenario numbers of a table's rows; one number takes no memory."""
+    inside = sorted(parts.items(), key=lambda entry: entry[1].start)
+    found = [np.broadcast_to(np.int64(numbers[name]), part.stop - part.start) for name, part in inside]
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def open_encoded(

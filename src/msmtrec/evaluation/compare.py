@@ -1,4 +1,4 @@
-"""Paired comparisons: over seeds, and over users for a fixed split, where seed-only p-values overclaim."""
+"""Paired comparisons: one p from the luck of the seeds and the luck of the users together."""
 
 from __future__ import annotations
 
@@ -6,97 +6,98 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-
-from msmtrec.base.streams import numpy_stream
+from scipy import special
 
 Array = NDArray[np.float64]
+SMALLEST = 1e-9
+"""Standard error, in AUC, below which two contenders have the same scores and there is nothing to test."""
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Difference a - b over paired runs.
+class Comparison:
+    """Difference of two contenders' AUC on one line, or on the mean of lines.
 
     Args:
-        p_value: two-sided paired t-test; NaN below two pairs or without any variation.
+        difference: first - second, mean over seeds.
+        seeds: pairs of seeds.
+        se_seeds: standard error from the spread of the differences over seeds; NaN with one.
+        se_users: standard error from the users who happen to be in the test rows; NaN where they are too few.
+        df: Welch–Satterthwaite degrees of freedom of both together.
+        p_value: two-sided, of the difference in units of √(se_seeds² + se_users²).
+        low, high: 95 % interval of the same t.
+        untested: why there is no p and no interval; empty where there is one.
     """
 
-    mean: float
-    sd: float
+    difference: float
+    seeds: int
+    se_seeds: float
+    se_users: float
+    df: float
     p_value: float
-    pairs: int
-
-
-def paired_over_seeds(a: Array, b: Array) -> Paired:
-    """Paired t-test over seeds; a, b [S]. Pairs with a missing value are left out."""
-    difference = a - b
-    difference = difference[~np.isnan(difference)]
-    n = len(difference)
-    if n == 0:
-        return Paired(float("nan"), float("nan"), float("nan"), 0)
-    sd = float(difference.std(ddof=1)) if n > 1 else float("nan")
-    p_value = float(stats.ttest_1samp(difference, 0.0).pvalue) if n > 1 and sd > 0 else float("nan")
-    return Paired(float(difference.mean()), sd, p_value, n)
-
-
-def bootstrap_auc(scores: list[Array], labels: Array, draws: NDArray[np.int64], users: NDArray[np.int64]) -> Array:
-    """AUC of each score vector under resampled users.
-
-    Args:
-        scores: S × [N], one per seed.
-        labels: [N] 0/1.
-        draws: [B, U] how often each user is drawn in each resample.
-        users: [N] user number of each row.
-
-    Returns:
-        [B] AUC averaged over the S vectors; NaN where a resample has one class.
-    """
-    total = np.zeros(len(draws))
-    for score in scores:
-        order = np.argsort(score, kind="stable")
-        _, starts = np.unique(score[order], return_index=True)
-        positive = labels[order] > 0.5
-        owner = users[order]
-        for b, draw in enumerate(draws):
-            weight = draw[owner].astype(np.float64)
-            ups = np.add.reduceat(weight * positive, starts)
-            downs = np.add.reduceat(weight * ~positive, starts)
-            below = np.cumsum(downs) - downs
-            product = ups.sum() * downs.sum()
-            total[b] += (ups * (below + downs / 2)).sum() / product if product > 0 else np.nan
-    return np.asarray(total / len(scores))
-
-
-def draw_users(group: NDArray[np.int64], resamples: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """([B, U] multiplicities, [U] users): Poisson bootstrap, so that a user's number is the same in every scenario."""
-    users = np.unique(group)
-    stream = numpy_stream(seed, "bootstrap")
-    return stream.poisson(1.0, size=(resamples, len(users))).astype(np.int64), users
-
-
-@dataclass(frozen=True)
-class Interval:
-    """95 % percentile interval of a difference over resampled users.
-
-    Args:
-        p_value: two-sided, of observed difference / standard deviation over resamples against a normal, so that it is
-            not bounded below by the number of resamples.
-    """
-
     low: float
     high: float
-    p_value: float
+    untested: str = ""
+
+    @property
+    def tested(self) -> bool:
+        return not self.untested
+
+    def reversed(self) -> Comparison:
+        """Second - first."""
+        numbers = (self.seeds, self.se_seeds, self.se_users, self.df, self.p_value)
+        return Comparison(-self.difference, *numbers, -self.high, -self.low, self.untested)
 
 
-def interval(differences: Array, observed: float) -> Interval:
-    """differences [B], NaN left out; `observed` is the difference on the rows as they are."""
+def compare(first: Array, second: Array, users: Array | None, few: str = "") -> Comparison:
+    """Test first - second against zero, both sources of luck counted.
+
+    With S seeds and users' contributions ψ_u to the difference:
+        SE²(seeds) = var(difference over seeds) / S           with S − 1 degrees of freedom
+        SE²(users) = Σ_u ψ_u²                                 with those of `effective_df`
+        df = SE⁴ / (SE⁴(seeds) / df(seeds) + SE⁴(users) / df(users))      (Satterthwaite 1946, Welch 1947)
+    What a seed makes of particular users is in both parts, so that the test is never too bold and sometimes careful.
+
+    Args:
+        first, second: [S] AUC of the same seeds, NaN where there is none.
+        users: [U] contributions of the users to the difference of the means over seeds.
+        few: what there is too little of for a test; empty where there is enough.
+    """
+    differences = first - second
     known = differences[~np.isnan(differences)]
-    if len(known) < 20:
-        return Interval(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(known, [0.025, 0.975])
-    spread = float(known.std(ddof=1))
-    p_value = float(2 * stats.norm.sf(abs(observed) / spread)) if spread > 0 else float("nan")
-    return Interval(float(low), float(high), p_value)
+    nan = float("nan")
+    mean = float(known.mean()) if len(known) else nan
+    se_seeds = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else nan
+    se_users = nan if users is None or few else float(np.sqrt((users**2).sum()))
+
+    def none(why: str) -> Comparison:
+        return Comparison(mean, len(known), se_seeds, se_users, nan, nan, nan, nan, why)
+
+    if len(known) < len(differences):
+        return none(f"an AUC in {len(known)} of {len(differences)} seeds")
+    if few or users is None:
+        return none(f"too few: {few}" if few else "no AUC")
+    if len(known) < 2:
+        return none("one seed")
+    se = float(np.hypot(se_seeds, se_users))
+    if se < SMALLEST:
+        return none("no spread")
+    df = se**4 / (se_seeds**4 / (len(known) - 1) + se_users**4 / effective_df(users))
+    half = float(special.stdtrit(df, 0.975)) * se
+    p_value = 2 * float(special.stdtr(df, -abs(mean) / se))
+    return Comparison(mean, len(known), se_seeds, se_users, df, p_value, mean - half, mean + half)
+
+
+def effective_df(users: Array) -> float:
+    """Degrees of freedom of Σ ψ_u² as an estimate of a variance: 2 V² / Var(V), from the fourth moments of ψ [U].
+
+    U for U equal users of normal ψ; few where a few users, or the few positives of a line, carry the sum.
+    """
+    squares = users**2
+    total = squares.sum()
+    if total == 0:
+        return 1.0
+    excess = (squares**2).sum() / total**2 - 1 / len(users)
+    return float(np.clip(2 / max(excess, 1e-12), 1, len(users)))
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
+from msmtrec.base.packing import own_storage
 from msmtrec.base.parameters import Parameters
-from msmtrec.config.parse import Contender
+from msmtrec.base.roles import Role
+from msmtrec.config.contender import Contender
+from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
-from msmtrec.evaluation.metrics import Measure, measure
+from msmtrec.evaluation.metrics import measure
+from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.encoders import variant
+from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.scoring import THREADS, computed_with, logits_of
 from msmtrec.experiment.steps import batch_sizes, local_steps
+from msmtrec.experiment.threads import threads_set
 from msmtrec.federation import checkpoint as checkpoints
-from msmtrec.federation.checkpoint import Checkpoint
+from msmtrec.federation import server
+from msmtrec.federation.deck import Deck
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
-from msmtrec.federation.member import ClientState
-from msmtrec.federation.rounds import Plan, federate
-from msmtrec.federation.server import ServerState
-from msmtrec.federation.stack import Optimiser
-from msmtrec.record.directory import Lines, metric_records, model_file, read_json, write_json, writing
+from msmtrec.federation.rounds import Plan, Standing, federate
+from msmtrec.federation.scenario import Site
+from msmtrec.methods.base import Method
+from msmtrec.models.base import Model
+from msmtrec.record.directory import FAILED, VALIDATION, ended, model_file, read_json, write_json, writing
 from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
 
@@ -38,144 +45,160 @@ Progress = Callable[[int, int], None]
 def run_contender(
     contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
 ) -> None:
-    """Train one contender and write its folder; a finished contender is left alone, an interrupted one continued.
+    """Train one contender and write its folder, and beside it that of its fine-tuned column.
 
-    `threads` are those of a contender that does not set its own. Reads training and validation rows only.
-    `validation.json` is written last and marks the contender as finished.
+    A finished contender is left alone, an interrupted one continued. `validation.json` is written last and marks a
+    folder as finished; `failed.json` stands in its place where training diverged. `threads` are those of a contender
+    that does not set its own. Reads training and validation rows only.
     """
-    if not (folder / "validation.json").exists():
-        with writing(folder):
-            _train(contender, data, seeds, folder, progress, threads)
+    places = column_folders(contender, folder).values()
+    if not all(ended(place) for place in places):
+        with writing(folder), threads_set(contender.train.threads or threads):
+            try:
+                _train(contender, data, seeds, folder, progress)
+            except Diverged as error:
+                for place in places:
+                    if not ended(place):
+                        place.mkdir(parents=True, exist_ok=True)
+                        write_json(place / FAILED, {"sentence": str(error)})
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
-def _train(
-    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
-) -> None:
+def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress) -> None:
     train = contender.train
-    torch.set_num_threads(train.threads or threads)
     model = contender.model.build(data.layout)
-    method = contender.settings.build(model.declare())
-    dtype = torch.float32 if train.dtype == "float32" else torch.float64
+    method: Method[Any] = contender.settings.build(model.declare())
+    site = _site(contender, data, model, method)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    batches = batch_sizes(train, data)
-    steps = local_steps(train, data, batches)
-    optimiser = Optimiser(train.learning_rate, train.weight_decay, method.penalties)
-
-    first: dict[Member, Parameters] = {
-        m: model.initialise(m.seed, m.scenario, data.tables[m.scenario].private_rows, dtype) for m in members
-    }
-    leaving = [d.name for d in method.leaving()]
-    common = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in leaving} for seed in seeds}
-    saved = checkpoints.load(folder / "checkpoint")
+    first = _first_parameters(model, data, seeds, train)
+    saved = checkpoints.load(folder / "checkpoint", method.state_type)
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
-        states = {m: _with_anchors(ClientState.fresh(first[m]), method.penalties, model.roles()) for m in members}
-        servers = {seed: ServerState(method.init(common[seed])) for seed in seeds}
+        rows = {name: site.deck.sizes[name] for name in data.scenarios}
+        memories = {m: site.begin(m, first[m]) for m in members}
+        start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in method.common_names()} for seed in seeds}
+        standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
     else:
-        states, servers = saved.clients, saved.servers
-    clients = InProcess(
-        data,
-        model,
-        method,
-        optimiser,
-        states,
-        batches,
-        steps,
-        train.stack,
-        train.held_out_limit,
-        _device(train.device),
-        saved.best if saved else {},
-        saved.round if saved else 0,
-    )
-    journal = ContenderJournal(folder, clients, saved.journal if saved else {})
+        memories, standing = dict(saved.memories), saved.standing
+    clients = InProcess(site, memories)
+    journal = ContenderJournal(folder, clients, train, saved.journal if saved else {})
+    example = first[members[0]]
     plan = Plan(
-        seeds,
-        data.scenarios,
-        train.rounds,
-        train.participation,
-        train.max_staleness,
-        train.evaluate_before,
-        train.patience,
+        seeds=seeds,
+        scenarios=data.scenarios,
+        rounds=train.rounds,
+        participation=train.participation,
+        max_staleness=train.max_staleness,
+        evaluate_before=train.evaluate_before,
+        patience=train.patience,
+        expected={slot: {n: example[n] for n in method.network(slot)} for slot in method.leaving_slots()},
+        tables={name: example[name] for name in site.shared},
     )
     total = train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
-    federate(
-        plan,
-        method,
-        clients,
-        servers,
-        common,
-        journal,
-        clients.rounds_done + 1,
-        lambda done: progress(done, total),
-    )
-    if contender.fine_tune:
-        rate = contender.fine_tune.learning_rate or train.learning_rate
-        local = FineTuning(
-            contender.fine_tune.rounds, contender.fine_tune.patience, Optimiser(rate, train.weight_decay)
-        )
-        last = clients.rounds_done
-        fine_tune(clients, members, local, last, journal, lambda done: progress(train.rounds + done - last, total))
+    standing = federate(plan, method, clients, standing, journal, lambda done: progress(done, total))
     journal.finish()
-    _save_models(contender, clients, members, folder)
+    for seed, kept in standing.kept.items():
+        checkpoints.save_server(server_file(folder, seed), kept)
+    _save_models(contender, contender.name, clients, members, folder)
+    if contender.fine_tune:
+        done = standing.round
+        _fine_tune(contender, clients, members, folder, done, lambda more: progress(train.rounds + more, total))
 
 
-def _with_anchors(state: ClientState, penalties: Mapping[Any, float], roles: Mapping[str, Any]) -> ClientState:
-    anchors = {name: value.clone() for name, value in state.parameters.items() if penalties.get(roles[name])}
-    return ClientState(state.parameters, state.first, state.second, anchors=anchors)
+def _fine_tune(
+    contender: Contender,
+    clients: InProcess,
+    members: list[Member],
+    folder: Path,
+    last: int,
+    progress: Callable[[int], None],
+) -> None:
+    """The fine-tuned column's folder: local training from the best rounds, which are in `folder`."""
+    settings = contender.fine_tune
+    assert settings is not None
+    column = contender.columns[1]
+    place = column_folders(contender, folder)[column]
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    names = [path.name for path in folder.glob("*.jsonl")]  # its lines begin with the rounds it is fine-tuned from
+    lengths = {Path(name).stem: shutil.copyfile(folder / name, place / name).stat().st_size for name in names}
+    journal = ContenderJournal(place, clients, contender.train, lengths)
+    local = FineTuning(settings.rounds, settings.patience)
+    fine_tune(clients, members, local, last, journal, lambda done: progress(done - last))
+    journal.finish()
+    _save_models(contender, column, clients, members, place)
 
 
-class ContenderJournal:
-    """Implements `rounds.Journal` in a contender's folder."""
-
-    def __init__(self, folder: Path, clients: InProcess, lengths: Mapping[str, int]) -> None:
-        self.folder, self.clients = folder, clients
-        self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
-
-    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]) -> None:
-        for record in metric_records(round_number, stage, split, found):
-            self.lines["metrics"].append(record)
-
-    def round(self, record: Mapping[str, Any]) -> None:
-        self.lines["rounds"].append(record)
-
-    def checkpoint(self, round_number: int, servers: Mapping[int, ServerState]) -> None:
-        lengths = {name: lines.commit() for name, lines in self.lines.items()}
-        clients = self.clients
-        checkpoints.save(
-            self.folder / "checkpoint",
-            Checkpoint(round_number, dict(servers), clients.states, clients.best, lengths),
-        )
-
-    def finish(self) -> None:
-        for lines in self.lines.values():
-            lines.commit()
-            lines.close()
+def _site(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
+    train = contender.train
+    batches = batch_sizes(train, data)
+    return Site(
+        data=data,
+        deck=Deck(data, _dtype(train), _device(train.device)),
+        model=model,
+        method=method,
+        batches=batches,
+        steps=local_steps(train, data, batches),
+        rate=train.learning_rate,
+        decay=train.weight_decay,
+        fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,
+        stack=train.stack,
+        held_out_limit=train.held_out_limit,
+    )
 
 
-def _save_models(contender: Contender, clients: InProcess, members: list[Member], folder: Path) -> None:
-    """Each scenario's model of its best round."""
+def _dtype(train: TrainSettings) -> torch.dtype:
+    return torch.float32 if train.dtype == "float32" else torch.float64
+
+
+def _first_parameters(
+    model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings
+) -> dict[Member, Parameters]:
+    """Each member's first parameters; all but the private tables are one and the same for a federation."""
+    found = {}
+    for seed in seeds:
+        common: Parameters = {}
+        for name in data.scenarios:
+            drawn = model.initialise(seed, name, data.tables[name].private_rows, _dtype(train), common)
+            common = {n: value for n, value in drawn.items() if model.roles()[n] is not Role.EMBEDDING}
+            found[Member(seed, name)] = drawn
+    return found
+
+
+def _save_models(contender: Contender, column: str, clients: InProcess, members: list[Member], folder: Path) -> None:
+    """Each scenario's model of its best round, and `validation.json`.
+
+    Raises:
+        Diverged: a scenario has no validation AUC.
+    """
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
     chosen = []
     for member in members:
-        for scenario in clients.data.tables[member.scenario].parts["validation"]:
-            best = clients.best[Member(member.seed, scenario)]
+        for scenario, best in clients.memories[member].best.items():
             if math.isnan(best.score):
-                raise UserError(
-                    f"{folder.name}: scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
+                raise Diverged(
+                    f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
-            tensors = {n: p.clone().contiguous() for n, p in best.parameters.items()}
-            card = _card(contender, clients, member, scenario, best.round)
-            save_model(model_file(folder, scenario, member.seed), tensors, card)
-            chosen.append({"seed": member.seed, "scenario": scenario, "round": best.round, "auc": best.score})
-    write_json(folder / "validation.json", chosen)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+            card = _card(contender, column, clients.site, member, scenario, best.round)
+            save_model(model_file(folder, scenario, member.seed), own_storage(best.parameters), card)
+            chosen.append(
+                {
+                    "seed": member.seed,
+                    "scenario": scenario,
+                    "round": best.round,
+                    "auc": best.score,
+                    "steps": best.steps,
+                    "steps_per_round": clients.site.steps[member.scenario],
+                }
+            )
+    write_json(folder / VALIDATION, chosen)
 
 
-def _card(contender: Contender, clients: InProcess, member: Member, scenario: str, round_number: int) -> ModelCard:
+def _card(contender: Contender, column: str, site: Site, member: Member, scenario: str, round_number: int) -> ModelCard:
     return ModelCard(
-        contender=contender.name,
+        contender=column,
         candidate=contender.candidate,
         method=contender.method,
         scenario=scenario,
@@ -184,10 +207,15 @@ def _card(contender: Contender, clients: InProcess, member: Member, scenario: st
         network=contender.model.model_dump(mode="json"),
         variant=variant(contender),
         table=member.scenario,
-        fingerprint=clients.data.fingerprint,
-        tasks=clients.data.layout.tasks,
-        roles={name: str(role) for name, role in clients.model.roles().items()},
+        fingerprint=site.data.fingerprint,
+        tasks=site.data.layout.tasks,
+        roles={name: str(role) for name, role in site.model.roles().items()},
     )
+
+
+def server_file(folder: Path, seed: int) -> Path:
+    """Where the server of the best mean validation round is."""
+    return folder / "server" / f"seed{seed}.safetensors"
 
 
 def read_test_rows(data: EncodedData, folder: Path) -> None:
@@ -197,7 +225,7 @@ def read_test_rows(data: EncodedData, folder: Path) -> None:
     records: list[dict[str, Any]] = []
     scores: dict[str, Any] = {THREADS: computed_with()}
     owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
-    for chosen in read_json(folder / "validation.json"):
+    for chosen in read_json(folder / VALIDATION):
         scenario, seed = chosen["scenario"], chosen["seed"]
         table = owners[scenario]
         rows = table.splits["test"].take(table.parts["test"][scenario])

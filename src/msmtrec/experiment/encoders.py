@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from msmtrec.base.errors import UserError
-from msmtrec.config.parse import Contender
+from msmtrec.config.contender import Contender
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
 from msmtrec.data.table import EncodedData
 from msmtrec.record.directory import encoder_folder, writing

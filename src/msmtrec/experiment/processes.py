@@ -14,14 +14,18 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from msmtrec.base.errors import UserError
-from msmtrec.config.parse import Contender
+from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
+from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.contender import run_contender
+from msmtrec.record import directory
 
 Progress = Callable[[str, int, int], None]
+_GUARD = (
+    "with jobs above 1 every process reads your script again: put the call of msmtrec.run under"
+    ' if __name__ == "__main__": in a file, or set jobs: 1'
+)
 
 
 @dataclass(frozen=True)
@@ -34,28 +38,49 @@ class ContenderTask:
     folder: Path
 
     @property
-    def name(self) -> str:
-        return f"{self.contender.name}/{self.contender.candidate}" if self.contender.candidate else self.contender.name
+    def folders(self) -> dict[str, Path]:
+        """Column of the table -> its folder."""
+        return column_folders(self.contender, self.folder)
+
+    @property
+    def over(self) -> bool:
+        """Whether it was trained before, well or badly."""
+        return all(directory.ended(folder) for folder in self.folders.values())
 
 
-def run_tasks(tasks: list[ContenderTask], jobs: int, threads: int, progress: Progress) -> None:
+def run_tasks(
+    tasks: list[ContenderTask],
+    jobs: int,
+    threads: int,
+    progress: Progress,
+    ended: Callable[[ContenderTask], None] = lambda _: None,
+) -> None:
     """Run all contenders.
 
     With `jobs` = 1 they run here, one after the other, else each in a process of its own. `threads` are those of a
-    contender that does not set its own.
+    contender that does not set its own. `ended` is told of each that is over; what it raises stops the others.
 
     Raises:
         UserError: as the contender raised it; the others are stopped and can be resumed.
     """
-    if jobs == 1:
-        before = torch.get_num_threads()
-        for task in tasks:
-            run_contender(task.contender, task.data, task.seeds, task.folder, _named(progress, task.name), threads)
-        torch.set_num_threads(before)
-        return
+    here: list[ContenderTask] = []
+    elsewhere: list[ContenderTask] = []
+    for task in tasks:
+        (here if jobs == 1 or task.over else elsewhere).append(task)
+    for task in here:
+        named = _named(progress, task.contender.title)
+        run_contender(task.contender, task.data, task.seeds, task.folder, named, threads)
+        ended(task)
+    _run_in_processes(elsewhere, jobs, threads, progress, ended)
+
+
+def _run_in_processes(
+    tasks: list[ContenderTask], jobs: int, threads: int, progress: Progress, ended: Callable[[ContenderTask], None]
+) -> None:
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
     running: dict[Connection, tuple[ContenderTask, SpawnProcess]] = {}
+    begun: set[Connection] = set()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -72,23 +97,44 @@ def run_tasks(tasks: list[ContenderTask], jobs: int, threads: int, progress: Pro
                     kind, content = ready.recv()
                 except EOFError:
                     process.join()
-                    raise UserError(
-                        f"the process of contender '{task.contender.name}' ended with exit code {process.exitcode}"
-                        " (out of memory?); continue with --resume, or with jobs: 1"
-                    ) from None
+                    raise UserError(_why_ended(task, process.exitcode, ready in begun)) from None
+                begun.add(ready)
+                if kind == "begun":
+                    continue
                 if kind == "progress":
-                    progress(task.name, *content)
+                    progress(task.contender.title, *content)
                     continue
                 del running[ready]
                 process.join()
                 if kind == "user error":
                     raise UserError(content)
                 if kind == "error":
-                    raise RuntimeError(f"contender '{task.contender.name}' failed:\n{content}")
+                    raise RuntimeError(f"contender '{task.contender.title}' failed:\n{content}")
+                ended(task)
     finally:
         for _, process in running.values():
             process.terminate()
             process.join()
+
+
+def _why_ended(task: ContenderTask, code: int | None, begun: bool) -> str:
+    """Of a process that ended without a word. One that was killed has a negative exit code."""
+    if not begun and code is not None and code > 0:
+        return f"the process of contender '{task.contender.title}' did not get as far as training; {_GUARD}"
+    return (
+        f"the process of contender '{task.contender.title}' ended with exit code {code} (out of memory?); continue with"
+        " --resume, or with jobs: 1"
+    )
+
+
+def refuse_within_import() -> None:
+    """A process of ours that reads the user's script again must not begin the whole run again.
+
+    Raises:
+        UserError: this is such a process, and it is still reading.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # what multiprocessing itself asks
+        raise UserError(_GUARD)
 
 
 def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
@@ -109,6 +155,7 @@ def _start(process: SpawnProcess) -> None:
 
 def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     _end_with_parent()
+    sender.send(("begun", None))
     message: tuple[str, Any] = ("done", None)
     try:
         run_contender(

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,19 +15,23 @@ from typing import Any
 
 import torch
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Caution, UserError
 from msmtrec.base.settings import cache_directory
 from msmtrec.config.cautions import cautions
 from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
+from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
 from msmtrec.experiment.contender import read_test_rows
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
-from msmtrec.experiment.processes import ContenderTask, run_tasks
+from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
+from msmtrec.experiment.threads import threads_set
 from msmtrec.record import directory
-from msmtrec.record.results import Results, summarise
+from msmtrec.record.figures import figures
+from msmtrec.record.results import Results
+from msmtrec.record.summary import POOLED, REFERENCE, Finished, summarise
 from msmtrec.report.page import write_report
 
 Progress = Callable[[str, int, int], None]
@@ -60,7 +64,7 @@ def run(
     resume: bool = False,
     progress: Progress = lambda _contender, _done, _total: None,
     status: Callable[[str], None] = lambda _: None,
-    caution: Callable[[str], None] = lambda text: warnings.warn(text, UserWarning, stacklevel=3),
+    caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=3),
 ) -> Run:
     """Train every contender of a config on every seed, choose on validation, read the test rows once, compare.
 
@@ -68,11 +72,13 @@ def run(
         config: a Config, a YAML file, or a mapping of the same form.
         out: run directory; default runs/<name>.
         resume: continue an interrupted run of the same config.
-        caution: takes a sentence about settings that mean less than they seem to; they are in the report too.
+        caution: takes a sentence about settings that mean less than they seem to, or about a candidate whose training
+            diverged; they are in the report too.
 
     Raises:
         UserError: anything the user can repair.
     """
+    refuse_within_import()
     config = _resolve(config)
     folder = Path(out) if out is not None else Path("runs") / config.name
     directory.open_run(folder, config.as_dict(), resume=resume)
@@ -94,26 +100,61 @@ def run(
             for candidates in config.contenders
             for contender in candidates
         ]
-        notes = cautions(config, {contender[0].name: data[_variant(contender[0])] for contender in config.contenders})
+        notes = (*cautions(config, {task.contender.title: task.data for task in tasks}), *_without_group(data))
         for note in notes:
             caution(note)
         status("training")
-        run_tasks(tasks, config.jobs, threads, progress)
+
+        def ended(task: ContenderTask) -> None:
+            if isinstance(why := outcome(task.folder), str):
+                check_goes_on(tasks)
+                caution(f"{task.contender.title} came to nothing, the run goes on without it: {why}")
+
+        run_tasks(tasks, config.jobs, threads, progress, ended)
         status("comparing")
         chosen = choose(tasks)
         with directory.writing(folder):
-            for task in chosen.values():
-                read_test_rows(task.data, task.folder)
+            for column in chosen.values():
+                with threads_set(column.task.contender.train.threads or threads):
+                    read_test_rows(column.task.data, column.folder)
             results = summarise(
                 config.name,
-                {name: task.folder for name, task in chosen.items()},
+                {name: _finished(column) for name, column in chosen.items()},
                 next(iter(data.values())).schema.task_names,
-                {name: task.contender.candidate for name, task in chosen.items()},
-                notes,
+                (*notes, *lost(tasks)),
+                _unit(logs.schema.group),
             )
             directory.write_json(folder / directory.RESULTS, results.as_dict())
+            directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
             write_report(folder)
     return Run(folder, results)
+
+
+def _finished(column: Chosen) -> Finished:
+    contender = column.task.contender
+    entry = contender.entry
+    kind = POOLED if entry.pooled else REFERENCE if entry.reference else ""
+    return Finished(column.folder, contender.candidate, kind)
+
+
+def _unit(group: str | None) -> str:
+    """What the tests count as drawn at random, in words: a group column may hold users, sessions or searches."""
+    if group is None:
+        return "rows"
+    return "users" if "user" in group.lower() else f"'{group}' groups"
+
+
+def _without_group(data: Mapping[str, EncodedData]) -> Iterator[str]:
+    """A sentence where rows lack the user that a schema promises."""
+    encoded = next((found for name, found in data.items() if name != "pooled"), next(iter(data.values())))
+    counts = {name: table.encoding["without_group"]["test"] for name, table in encoded.tables.items()}
+    if missing := sum(counts.values()):
+        rows = sum(len(table.splits["test"]) for table in encoded.tables.values())
+        worst = max(counts, key=lambda name: counts[name])
+        yield (
+            f"{missing:,} of {rows:,} test rows have no '{encoded.schema.group}' (most in scenario '{worst}':"
+            f" {counts[worst]:,}); in tests each of them counts as a user of its own"
+        )
 
 
 def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
@@ -122,25 +163,8 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
 
 
-def choose(tasks: list[ContenderTask]) -> dict[str, ContenderTask]:
-    """Each contender's candidate with the highest mean validation AUC over scenarios and seeds; the first of equals."""
-    best: dict[str, tuple[float, ContenderTask]] = {}
-    for task in tasks:
-        found = directory.read_json(task.folder / "validation.json")
-        score = sum(entry["auc"] for entry in found) / len(found)
-        if task.contender.name not in best or score > best[task.contender.name][0]:
-            best[task.contender.name] = score, task
-    return {name: task for name, (_, task) in best.items()}
-
-
 def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
-    contenders = [contender for candidates in config.contenders for contender in candidates]
-    for contender in contenders:
-        if contender.entry.pooled and contender.fine_tune:
-            raise UserError(
-                f"methods.{contender.name}: a pooled model has no scenario to fine-tune to; remove fine_tune"
-            )
-    wanted = dict.fromkeys(_variant(contender) for contender in contenders)
+    wanted = dict.fromkeys(_variant(contender) for candidates in config.contenders for contender in candidates)
     if "shared" in wanted and not any(f.shared for f in logs.schema.features):
         raise UserError(
             f"{logs.origin}: no field is declared shared, but a contender shares embeddings;"
@@ -176,6 +200,7 @@ def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]
                         "rows": {split: len(rows) for split, rows in table.splits.items()},
                         "vocabulary": table.encoding["vocabulary"],
                         "unknown": table.encoding["unknown"],
+                        "without_group": table.encoding["without_group"],
                     }
                     for name, table in encoded.tables.items()
                 },

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.parameters import Parameters
-from msmtrec.config.parse import MODELS
+from msmtrec.config.contender import MODELS
 from msmtrec.data.table import Layout, Rows
 from msmtrec.experiment.encoders import kept_encoder
 from msmtrec.experiment.threads import threads_set

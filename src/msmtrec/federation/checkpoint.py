@@ -1,7 +1,7 @@
 """Round checkpoints: safetensors for tensors, JSON for the rest, complete or absent.
 
-A checkpoint is a folder `round-00007` with server, clients and best models; it is written beside its final name, synced
-and renamed. The one before is removed only afterwards, so a kill at any moment leaves one to resume from.
+A checkpoint is a folder `round-00007`; it is written beside its final name, synced and renamed. The one before is
+removed only afterwards, so a kill at any moment leaves one to resume from.
 """
 
 from __future__ import annotations
@@ -12,74 +12,50 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Generic, TypeVar
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
-from msmtrec.base.parameters import Parameters
-from msmtrec.federation.member import ClientState
-from msmtrec.federation.server import ServerState
-from msmtrec.methods.base import State
+from msmtrec.base.packing import own_storage, pack, unpack
+from msmtrec.federation.memory import Memory
+from msmtrec.federation.rounds import Kept, Standing
+
+S = TypeVar("S")
+TENSORS, INDEX = "tensors.safetensors", "index.json"
 
 
 @dataclass(frozen=True)
-class Best:
-    """A scenario's best round on its own validation rows."""
+class Checkpoint(Generic[S]):
+    """Everything a run continues from after a round.
 
-    round: int
-    score: float
-    parameters: Parameters
+    Args:
+        standing: of the federations.
+        memories: every scenario's.
+        journal: lengths of the files that are written line by line.
+    """
 
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Everything a run continues from after a round."""
-
-    round: int
-    servers: dict[int, ServerState]
-    clients: dict[Member, ClientState]
-    best: dict[Member, Best]
-    journal: dict[str, int]
+    standing: Standing[S]
+    memories: Mapping[Member, Memory]
+    journal: Mapping[str, int]
 
 
-def member_key(member: Member) -> str:
-    return f"seed{member.seed}/{quote(member.scenario, safe='')}"
-
-
-def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `folder/round-…`, then remove older ones.
+def save(folder: Path, checkpoint: Checkpoint[Any]) -> None:
+    """Write `folder/round-…`, then remove older ones. What several scenarios hold alike is written once.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    target = folder / f"round-{checkpoint.round:05d}"
+    target = folder / f"round-{checkpoint.standing.round:05d}"
     temporary = target.with_suffix(".tmp")
-    index: dict[str, Any] = {"round": checkpoint.round, "journal": checkpoint.journal}
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        tensors: Parameters = {}
-        index["clients"], index["best"], index["servers"] = [], [], []
-        for member, client in checkpoint.clients.items():
-            groups = {"p": client.parameters, "m": client.first, "v": client.second, "a": client.anchors}
-            for kind, group in groups.items():
-                tensors |= {f"{member_key(member)}/{kind}/{name}": t for name, t in group.items()}
-            index["clients"].append([member.seed, member.scenario, client.step, dict(client.betas)])
-        for member, best in checkpoint.best.items():
-            tensors |= {f"{member_key(member)}/best/{name}": t for name, t in best.parameters.items()}
-            index["best"].append([member.seed, member.scenario, best.round, best.score])
-        _write(tensors, temporary / "clients.safetensors")
-        tensors = {}
-        for seed, server in checkpoint.servers.items():
-            tensors |= {f"seed{seed}/{name}": value for name, value in server.method.tensors.items()}
-            index["servers"].append([seed, server.method.values, dict(server.held)])
-        _write(tensors, temporary / "server.safetensors")
-        (temporary / "index.json").write_text(json.dumps(index))
+        tensors, plain = pack(checkpoint)
+        save_file(own_storage(tensors), temporary / TENSORS)
+        (temporary / INDEX).write_text(json.dumps(plain, allow_nan=False))
         for file in temporary.iterdir():
             _sync(file)
         shutil.rmtree(target, ignore_errors=True)
@@ -94,37 +70,50 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def load(folder: Path) -> Checkpoint | None:
-    """The newest complete checkpoint, or None."""
-    complete = sorted(p for p in folder.glob("round-*") if p.suffix != ".tmp" and (p / "index.json").exists())
+def load(folder: Path, state_type: type[S]) -> Checkpoint[S] | None:
+    """The newest complete checkpoint of a method with this state, or None.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    complete = sorted(p for p in folder.glob("round-*") if p.suffix != ".tmp" and (p / INDEX).exists())
     if not complete:
         return None
     path = complete[-1]
-    index = json.loads((path / "index.json").read_text())
-    tensors, server = load_file(path / "clients.safetensors"), load_file(path / "server.safetensors")
-    clients = {}
-    for seed, scenario, step, betas in index["clients"]:
-        member = Member(seed, scenario)
-        p, m, v, a = (_group(tensors, f"{member_key(member)}/{kind}/") for kind in "pmva")
-        clients[member] = ClientState(p, m, v, step, a, {k: tuple(b) for k, b in betas.items()})
-    best = {
-        Member(seed, scenario): Best(number, score, _group(tensors, f"{member_key(Member(seed, scenario))}/best/"))
-        for seed, scenario, number, score in index["best"]
-    }
-    servers = {
-        seed: ServerState(State(_group(server, f"seed{seed}/"), values), held)
-        for seed, values, held in index["servers"]
-    }
-    return Checkpoint(index["round"], servers, clients, best, index["journal"])
+    try:
+        plain = json.loads((path / INDEX).read_text())
+        kind: Any = Checkpoint[state_type]  # type: ignore[valid-type]
+        found: Checkpoint[S] = unpack(kind, load_file(path / TENSORS), plain)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the checkpoint {path} is damaged ({type(error).__name__}: {error}); remove that folder, then --resume"
+            " starts this contender anew"
+        ) from error
+    return found
 
 
-def _group(tensors: Mapping[str, Tensor], prefix: str) -> Parameters:
-    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+def save_server(path: Path, kept: Kept[Any]) -> None:
+    """The server of a round in one file, for scenarios that join a finished federation."""
+    tensors, plain = pack(kept)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(own_storage(tensors), path, metadata={"plain": json.dumps(plain, allow_nan=False)})
 
 
-def _write(tensors: Parameters, path: Path) -> None:
-    # own storage for each: stacked members are views of one tensor
-    save_file({name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}, path)
+def load_server(path: Path, state_type: type[S]) -> Kept[S]:
+    """What `save_server` has written.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            plain = json.loads(file.metadata()["plain"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        kind: Any = Kept[state_type]  # type: ignore[valid-type]
+        found: Kept[S] = unpack(kind, tensors, plain)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is missing or damaged; is its folder a finished run?") from error
+    return found
 
 
 def _sync(path: Path) -> None:

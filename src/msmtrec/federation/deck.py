@@ -18,12 +18,10 @@ IN_MEMORY = 1 << 31
 class Deck:
     """All scenarios' training rows, packed into one tensor so that a batch is one gather.
 
-    Shared tables are trained on the ids that a scenario's training rows use: Adam leaves any other row alone, since its
-    gradient and moments are zero. That is exact, and most of the table. Weight decay moves every row and needs the
-    whole table, and so do rows that stay on disk, whose ids cannot be renumbered.
+    Of shared tables a scenario holds and trains the rows that its training rows use: no other row can ever get a
+    gradient from it. Rows that stay on disk keep their ids, and their scenarios hold whole tables.
 
     Args:
-        decay: whether weight decay is to be used.
         in_memory: bytes of training rows up to which they are packed in memory; larger ones stay in three mapped files.
 
     Attributes:
@@ -31,28 +29,25 @@ class Deck:
     """
 
     def __init__(
-        self,
-        data: EncodedData,
-        dtype: torch.dtype,
-        device: torch.device,
-        *,
-        decay: bool = False,
-        in_memory: int = IN_MEMORY,
+        self, data: EncodedData, dtype: torch.dtype, device: torch.device, *, in_memory: int = IN_MEMORY
     ) -> None:
         whole = data.whole["train"]
         small = sum(array.nbytes for array in (whole.ids, whole.numeric, whole.labels)) <= in_memory
-        self.compact = small and not decay
         self.dtype, self.device = dtype, device
         self.private_columns = data.layout.private_columns
         self.starts: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
         self.used: dict[str, Tensor] = {}
-        start = 0
+        numbers, ends, start = [], [], 0
         for name, table in data.tables.items():
             self.starts[name], self.sizes[name] = start, len(table.splits["train"])
+            for scenario, part in sorted(table.parts["train"].items(), key=lambda entry: entry[1].start):
+                numbers.append(data.layout.scenarios.index(scenario))
+                ends.append(start + part.stop)
             start += self.sizes[name]
-        ids = self._compact(data) if self.compact else whole.ids
-        if not self.compact:
+        self._numbers, self._last = torch.tensor(numbers), torch.tensor(ends) - 1
+        ids = self._compact(data) if small else whole.ids
+        if not small:
             self.used = dict.fromkeys(data.tables, torch.arange(data.layout.shared_rows))
         groups = [ids, *(np.ascontiguousarray(array).view(np.int32) for array in (whole.numeric, whole.labels))]
         groups = [np.concatenate(groups, 1)] if small else groups
@@ -68,6 +63,10 @@ class Deck:
             ids, numeric, labels = found
         return ids, numeric.view(torch.float32).to(self.dtype), labels.view(torch.float32).to(self.dtype)
 
+    def scenario_of(self, index: Tensor) -> Tensor:
+        """Rows by number -> numbers of their scenarios, on the CPU."""
+        return self._numbers[torch.searchsorted(self._last, index)]
+
     def _compact(self, data: EncodedData) -> NDArray[np.int32]:
         """A copy of the ids, shared ones renumbered within those that the scenario uses."""
         ids = np.array(data.whole["train"].ids)
@@ -79,6 +78,17 @@ class Deck:
             shared[:] = place[shared]
             self.used[name] = torch.from_numpy(used.astype(np.int64))
         return ids
+
+    def touches(self, scenario: str, rows: Tensor) -> Tensor:
+        """[len(used)] how often the shared ids of these rows (numbers within the scenario) were used."""
+        counts = torch.zeros(len(self.used[scenario]), dtype=torch.int64)
+        chunk = 1 << 20
+        shared = self._groups[0][:, self.private_columns : self._ends[0]]
+        for start in range(0, len(rows), chunk):
+            index = (rows[start : start + chunk] + self.starts[scenario]).to(self.device)
+            ids = shared[index].flatten().cpu()
+            counts += torch.bincount(ids[ids >= 0], minlength=len(counts))
+        return counts
 
 
 def batch_rows(member: Member, stage: str, rows: int, batch: int, first: int, steps: int) -> list[Tensor]:
@@ -93,3 +103,9 @@ def batch_rows(member: Member, stage: str, rows: int, batch: int, first: int, st
         begin = step % per_epoch * batch
         found.append(order[begin : begin + batch])
     return found
+
+
+def sample(member: Member, stage: str, rows: int, size: int, round_number: int) -> Tensor:
+    """[size] of a scenario's row numbers, drawn for one phase of one round."""
+    stream = torch_stream(member.seed, "sample", stage, member.scenario, round_number)
+    return torch.randperm(rows, generator=stream)[:size]

@@ -1,56 +1,37 @@
-"""The life of a federation, top to bottom. It knows neither threads nor Flower: a runtime reaches the scenarios."""
+"""The life of a federation, top to bottom. It knows neither threads nor Flower, and reads no scenario's memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from torch import Tensor
+import numpy as np
 
+from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import Role
 from msmtrec.base.streams import numpy_stream
-from msmtrec.evaluation.metrics import Measure
+from msmtrec.evaluation.metrics import Measure, mean_auc
 from msmtrec.federation import server
+from msmtrec.federation.messages import Exchange, Order, Report
 from msmtrec.federation.server import ServerState
-from msmtrec.methods.base import Answer, Method, Offer, Reply, Upload
+from msmtrec.federation.traffic import Clock, Traffic
+from msmtrec.methods.base import Method
 
-Value = TypeVar("Value")
-
-
-class Clients(Protocol):
-    """How a runtime reaches the scenarios."""
-
-    def train(self, members: list[Member]) -> Mapping[Member, Upload]:
-        """Local steps; the uploads hold only what the method lets leave."""
-
-    def answer(self, offers: Mapping[Member, Offer]) -> Mapping[Member, Answer]:
-        """The second exchange, on the scenarios' own held-out rows."""
-
-    def load(self, replies: Mapping[Member, Reply]) -> None:
-        """Hand the server's parameters out."""
-
-    def restore(self, members: list[Member]) -> None:
-        """These scenarios' uploads were refused: they go back to where they were before this round's steps."""
-
-    def evaluate(self, members: list[Member], stage: str) -> Mapping[Member, list[Measure]]:
-        """Validation metrics at this moment; `after` also lets each scenario keep its best round."""
-
-    def best_rounds(self, seed: int) -> list[int]:
-        """The scenarios' best rounds so far in one seed's federation; empty before the first."""
+S = TypeVar("S")
 
 
 class Journal(Protocol):
     """Where a round is written down."""
 
-    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]) -> None: ...
+    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, Iterable[Measure]]) -> None: ...
 
     def round(self, record: Mapping[str, Any]) -> None: ...
 
-    def checkpoint(self, round_number: int, servers: Mapping[int, ServerState]) -> None: ...
+    def checkpoint(self, standing: Standing[Any]) -> None:
+        """Everything up to here is done; may be written or not."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +44,8 @@ class Plan:
         max_staleness: rounds after which an update is too old to count.
         evaluate_before: also measure before aggregation.
         patience: a federation ends when no scenario has had its best round within so many; None runs all rounds.
+        expected: slot -> parameters of the shapes that uploads must have, tables apart.
+        tables: shared tables, for their shapes.
     """
 
     seeds: tuple[int, ...]
@@ -72,109 +55,227 @@ class Plan:
     max_staleness: int = 10
     evaluate_before: bool = True
     patience: int | None = None
+    expected: Mapping[str, Parameters] = field(default_factory=dict)
+    tables: Parameters = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kept(Generic[S]):
+    """The server of a round, for scenarios that join a finished federation."""
+
+    round: int
+    score: float
+    server: ServerState[S]
 
 
 @dataclass
-class Traffic:
-    """Bytes per role, all scenarios together."""
+class Standing(Generic[S]):
+    """Where a federation stands between two rounds: all that a resumed run needs besides the scenarios' memories.
 
-    up: dict[str, int] = field(default_factory=dict)
-    down: dict[str, int] = field(default_factory=dict)
+    Args:
+        round: the last one that was aggregated.
+        servers: seed -> server.
+        best: seed -> scenario -> its best round so far.
+        ended: seeds whose federation is over.
+        kept: seed -> the server of the round with the best mean validation AUC so far.
+        measured: whether the scenarios' state after `round` has been measured.
+    """
 
-    def count(self, table: dict[str, int], role: str, parameters: Iterable[Any]) -> None:
-        table[role] = table.get(role, 0) + sum(value.numel() * value.element_size() for value in parameters)
+    servers: dict[int, ServerState[S]]
+    round: int = 0
+    best: dict[int, dict[str, int]] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
+    kept: dict[int, Kept[S]] = field(default_factory=dict)
+    measured: bool = True
 
 
 def federate(
     plan: Plan,
-    method: Method,
-    clients: Clients,
-    servers: dict[int, ServerState],
-    expected: Mapping[int, Parameters],
+    method: Method[S],
+    exchange: Exchange,
+    standing: Standing[S],
     journal: Journal,
-    first_round: int = 1,
     progress: Callable[[int], None] = lambda _: None,
-) -> dict[int, ServerState]:
-    """Rounds `first_round` to the last: broadcast, train, upload, aggregate, download, evaluate, checkpoint.
+) -> Standing[S]:
+    """All rounds that are left.
 
-    Args:
-        servers: seed -> server state before the first of these rounds.
-        expected: seed -> parameters of the shapes that uploads must have.
+    One exchange a round, and a second one where the method makes offers: the scenarios load what the last round gave
+    them, measure it, train and upload; the server aggregates. One more exchange ends the federation.
+
+    Raises:
+        Diverged: no scenario of a federation sent a usable update.
     """
-    roles = {d.name: d.role for d in method.declarations}
-    for number in range(first_round, plan.rounds + 1):
-        clock, traffic = _Clock(), Traffic()
-        seeds = still_learning(plan, clients, number)
-        if not seeds:
+    writing = 0.0
+    while standing.round < plan.rounds:
+        number = standing.round + 1
+        clock, traffic = Clock(), Traffic(method)
+        if _may_end(plan, standing):  # measured alone, lest a round be trained for nothing
+            _measure(plan, exchange, standing, journal, clock)
+        going = [seed for seed in plan.seeds if seed not in standing.ended]
+        if not going:
             progress(plan.rounds)
-            break
-        members = taking_part(plan, seeds, number)
-        missed: dict[Member, Reply] = {}
+            return standing
+        members, before = taking_part(plan, going, number), dict(standing.servers)
         for member in members:
-            servers[member.seed], reply = server.catch_up(method, servers[member.seed], member.scenario, number)
-            if reply is not None:
-                missed[member] = reply
-        clients.load(missed)
-        uploads = clients.train(members)
-        clock.lap("train")
+            state = server.catch_up(method, standing.servers[member.seed], member.scenario, number)
+            traffic.owed(standing.servers[member.seed], state)
+            standing.servers[member.seed] = state
+        reports = _exchange(exchange, _orders(plan, method, standing, going, members, number), standing, clock)
+        traffic.up_from(reports)
+        _note(standing, journal, reports, before)
         if plan.evaluate_before and method.policies():
-            journal.metrics(number, "before", "validation", clients.evaluate(members, "before"))
-            clock.lap("evaluate")
+            journal.metrics(number, "before", "validation", {m: reports[m].trained for m in members})
 
+        clock.start()
         diagnostics: dict[int, dict[str, Any]] = {}
-        taken: dict[int, dict[str, Upload]] = {}
-        offers: dict[Member, Offer] = {}
-        replies: dict[Member, Reply] = {}
-        for seed in seeds:
-            sent = by_scenario(seed, uploads)
-            if not sent:
+        steps = {}
+        offers: dict[Member, Order] = {}
+        for seed in going:
+            sent = {m.scenario: reports[m] for m in members if m.seed == seed}
+            if not sent or not method.policies():
                 continue
-            step, taken[seed] = server.aggregate(
-                method, servers[seed], sent, dict(expected[seed]), number, plan.max_staleness
-            )
-            servers[seed], diagnostics[seed] = step.state, dict(step.diagnostics)
-            offers |= {Member(seed, name): offer for name, offer in step.offers.items()}
-            replies |= {Member(seed, name): reply for name, reply in step.replies.items()}
-            clients.restore([Member(seed, name) for name in step.diagnostics.get("restored", [])])
-        clients.load(replies)
+            step = steps[seed] = _aggregate(plan, method, standing.servers[seed], sent, number)
+            traffic.owed(standing.servers[seed], step.state, step.before_offer)
+            standing.servers[seed], diagnostics[seed] = step.state, dict(step.diagnostics)
+            offers |= {
+                Member(seed, name): Order(number, reply=step.before_offer.get(name), offer=offer)
+                for name, offer in step.offers.items()
+            }
+        traffic.offers(offers)
         clock.lap("aggregate")
 
-        answers, last = clients.answer(offers), dict[Member, Reply]()
-        for seed in {member.seed for member in answers}:
-            step = server.settle(method, servers[seed], taken[seed], by_scenario(seed, answers))
-            servers[seed] = step.state
-            diagnostics[seed] |= step.diagnostics
-            last |= {Member(seed, name): reply for name, reply in step.replies.items()}
-        clients.load(last)
-        clock.lap("second exchange")
+        answers = _exchange(exchange, offers, standing, clock)
+        traffic.up_from(answers)
+        clock.start()
+        for seed in dict.fromkeys(member.seed for member in answers):
+            own = {m.scenario: r.answer for m, r in answers.items() if m.seed == seed and r.answer is not None}
+            gathered = steps[seed].gathered
+            assert gathered is not None
+            state, found = server.settle(method, standing.servers[seed], gathered, own)
+            traffic.owed(standing.servers[seed], state)
+            standing.servers[seed] = state
+            diagnostics[seed] |= found
+        clock.lap("aggregate")
 
-        _count(traffic, roles, uploads, offers, answers, [*missed.items(), *replies.items(), *last.items()])
-        everybody = [Member(seed, name) for seed in seeds for name in plan.scenarios]
-        journal.metrics(number, "after", "validation", clients.evaluate(everybody, "after"))
-        clock.lap("evaluate")
+        standing.round, standing.measured = number, False
+        took_part = {seed: [m.scenario for m in members if m.seed == seed] for seed in going}
         journal.round(
             {
                 "round": number,
                 "bytes_up": traffic.up,
                 "bytes_down": traffic.down,
-                "seconds": clock.seconds,
-                "took_part": {seed: [m.scenario for m in members if m.seed == seed] for seed in seeds},
+                "seconds": clock.seconds | ({"checkpoint": round(writing, 6)} if writing else {}),
+                "took_part": took_part,
                 "diagnostics": diagnostics,
             }
         )
-        journal.checkpoint(number, servers)
+        began = perf_counter()
+        journal.checkpoint(standing)
+        writing = perf_counter() - began  # in the record of the next round
         progress(number)
-    return servers
+    if not standing.measured:
+        _measure(plan, exchange, standing, journal, Clock())
+    return standing
 
 
-def still_learning(plan: Plan, clients: Clients, round_number: int) -> tuple[int, ...]:
-    """Seeds whose federation goes on."""
-    if plan.patience is None or round_number <= plan.patience:
-        return plan.seeds
-    return tuple(s for s in plan.seeds if round_number - 1 - max(clients.best_rounds(s), default=0) < plan.patience)
+def _orders(
+    plan: Plan, method: Method[Any], standing: Standing[Any], going: list[int], members: list[Member], number: int
+) -> dict[Member, Order]:
+    """Everybody loads and measures what the last round gave them; those who take part train."""
+    measure = None if standing.measured else standing.round
+    before = plan.evaluate_before and bool(method.policies())
+    part = set(members)
+    orders = {
+        (member := Member(seed, name)): Order(
+            number,
+            reply=standing.servers[seed].owed.get(name) if measure is not None or member in part else None,
+            measure=measure,
+            train="rounds" if member in part else None,
+            measure_trained=before and member in part,
+        )
+        for seed in going
+        for name in plan.scenarios
+    }
+    return {m: order for m, order in orders.items() if order.train is not None or order.measure is not None}
 
 
-def taking_part(plan: Plan, seeds: tuple[int, ...], round_number: int) -> list[Member]:
+def _exchange(
+    exchange: Exchange, orders: Mapping[Member, Order], standing: Standing[Any], clock: Clock
+) -> Mapping[Member, Report]:
+    """Send orders; what they carried is no longer owed."""
+    if not orders:
+        return {}
+    reports = exchange(orders)
+    for member, order in orders.items():
+        if member in reports:
+            clock.add(reports[member].seconds)
+            if order.reply is not None and order.offer is None:
+                state = standing.servers[member.seed]
+                standing.servers[member.seed] = state.handed_out(member.scenario)
+    return reports
+
+
+def _aggregate(
+    plan: Plan, method: Method[Any], state: ServerState[Any], sent: Mapping[str, Report], number: int
+) -> server.Step[Any]:
+    uploads = {name: report.upload for name, report in sent.items() if report.upload is not None}
+    refused = [report.refused for report in sent.values() if report.refused is not None]
+    step = server.aggregate(method, state, uploads, refused, plan.expected, plan.tables, number, plan.max_staleness)
+    if step.gathered is None and not step.diagnostics["stale"]:
+        raise Diverged(
+            f"round {number}: no scenario sent a usable update ({step.diagnostics['rejected'][0]}); lower the learning"
+            " rate or check that scenario's rows"
+        )
+    return step
+
+
+def _measure(plan: Plan, exchange: Exchange, standing: Standing[Any], journal: Journal, clock: Clock) -> None:
+    """Load and measure what the last round gave, and nothing else."""
+    orders = {
+        Member(seed, name): Order(
+            standing.round + 1, reply=standing.servers[seed].owed.get(name), measure=standing.round
+        )
+        for seed in plan.seeds
+        if seed not in standing.ended
+        for name in plan.scenarios
+    }
+    before = dict(standing.servers)
+    _note(standing, journal, _exchange(exchange, orders, standing, clock), before)
+    standing.ended = [*standing.ended, *(s for s in plan.seeds if s not in standing.ended and _over(plan, standing, s))]
+
+
+def _note(
+    standing: Standing[Any], journal: Journal, reports: Mapping[Member, Report], servers: Mapping[int, ServerState[Any]]
+) -> None:
+    """Write down the metrics of the last round's result, and what is best so far; `servers` are that round's."""
+    if standing.measured:
+        return
+    standing.measured = True
+    journal.metrics(standing.round, "after", "validation", {m: report.measured for m, report in reports.items()})
+    for seed in dict.fromkeys(member.seed for member in reports):
+        own = [report for member, report in reports.items() if member.seed == seed]
+        standing.best[seed] = {name: found[0] for report in own for name, found in report.best.items()}
+        scores = [mean_auc(list(report.measured)) for report in own]
+        score = float(np.nanmean(scores)) if not np.isnan(scores).all() else float("nan")
+        if seed not in standing.kept or score > standing.kept[seed].score or np.isnan(standing.kept[seed].score):
+            standing.kept[seed] = Kept(standing.round, score, servers[seed])
+
+
+def _may_end(plan: Plan, standing: Standing[Any]) -> bool:
+    """Whether the measurement that is due can end a federation."""
+    return not standing.measured and any(
+        _over(plan, standing, seed) for seed in plan.seeds if seed not in standing.ended
+    )
+
+
+def _over(plan: Plan, standing: Standing[Any], seed: int) -> bool:
+    """Whether no scenario has had its best round within the last `patience`, as far as is known."""
+    if plan.patience is None or standing.round < plan.patience:
+        return False
+    return standing.round - max(standing.best.get(seed, {}).values(), default=0) >= plan.patience
+
+
+def taking_part(plan: Plan, seeds: Iterable[int], round_number: int) -> list[Member]:
     """Members of this round, in table order."""
     return [
         Member(seed, name)
@@ -183,54 +284,3 @@ def taking_part(plan: Plan, seeds: tuple[int, ...], round_number: int) -> list[M
         if plan.participation >= 1
         or numpy_stream(seed, "participation", name, round_number).random() < plan.participation
     ]
-
-
-def by_scenario(seed: int, values: Mapping[Member, Value]) -> dict[str, Value]:
-    """One federation's part, in the order given."""
-    return {member.scenario: value for member, value in values.items() if member.seed == seed}
-
-
-def _count(
-    traffic: Traffic,
-    roles: Mapping[str, Role],
-    uploads: Mapping[Member, Upload],
-    offers: Mapping[Member, Offer],
-    answers: Mapping[Member, Answer],
-    replies: list[tuple[Member, Reply]],
-) -> None:
-    for upload in uploads.values():
-        for name, value in upload.parameters.items():
-            traffic.count(traffic.up, roles[name], [value])
-        traffic.count(traffic.up, "touch counts", upload.touches.values())
-    for offer in offers.values():
-        for part in offer.parts:
-            for name, value in part.parameters.items():
-                traffic.count(traffic.down, roles[name], [value])
-    for answer in answers.values():
-        numbers = 3 * sum(len(betas) for betas in answer.betas.values())  # beta and two losses
-        traffic.up["mixtures"] = traffic.up.get("mixtures", 0) + 8 * numbers
-    for member, reply in replies:
-        offered = {n for part in offers[member].parts for n in part.parameters} if member in offers else set()
-        known = {*reply.parameters, *offered}  # an anchor that is one of these needs no bytes of its own
-        for name, value in reply.parameters.items():
-            traffic.count(traffic.down, roles[name], [value])
-        more = [value for name, value in reply.anchors.items() if not (name in known and _same(reply, name, value))]
-        traffic.count(traffic.down, "anchors", more)
-    traffic.up = {role: size for role, size in traffic.up.items() if size}
-    traffic.down = {role: size for role, size in traffic.down.items() if size}
-
-
-def _same(reply: Reply, name: str, anchor: Tensor) -> bool:
-    """Whether the anchor is what the reply, or else the offer, already carries."""
-    return name not in reply.parameters or reply.parameters[name] is anchor
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = perf_counter()
-
-    def lap(self, phase: str) -> None:
-        now = perf_counter()
-        self.seconds[phase] = round(self.seconds.get(phase, 0.0) + now - self._last, 6)
-        self._last = now

@@ -1,134 +1,166 @@
-"""The server's side of a round: accept uploads, aggregate, keep track of who holds what."""
+"""The server's side of a round: gather what came, aggregate, keep track of who holds what and who is owed what."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import Policy
-from msmtrec.methods.base import Answer, Method, Offer, Reply, State, Upload
+from msmtrec.base.roles import SINGLE, Policy
+from msmtrec.federation.gather import gather
+from msmtrec.methods.base import Answer, Gathered, Method, Offer, Reply, Upload
+from msmtrec.methods.phases import MODEL
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
-class ServerState:
+class ServerState(Generic[S]):
     """One federation's server: plain data.
 
     Args:
-        method: the method's own memory.
+        method: the method's own state.
         held: scenario -> round of its last download.
+        owed: scenario -> what goes out with the next order to it.
     """
 
-    method: State
+    method: S
     held: Mapping[str, int] = field(default_factory=dict)
+    owed: Mapping[str, Reply] = field(default_factory=dict)
+
+    def handed_out(self, scenario: str) -> ServerState[S]:
+        """After an order to this scenario has carried what it was owed."""
+        return replace(self, owed={name: reply for name, reply in self.owed.items() if name != scenario})
 
 
 @dataclass(frozen=True)
-class Step:
-    """What an aggregation step gives back to the loop."""
+class Step(Generic[S]):
+    """What an aggregation gives back to the loop.
 
-    state: ServerState
-    replies: Mapping[str, Reply]
-    diagnostics: Mapping[str, Any]
+    Args:
+        gathered: what took part, for `settle`; None where nothing did.
+        before_offer: replies that go out together with the offers.
+    """
+
+    state: ServerState[S]
+    gathered: Gathered | None = None
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
+    before_offer: Mapping[str, Reply] = field(default_factory=dict)
 
 
-def check_upload(upload: Upload, expected: Parameters) -> str | None:
-    """Why an upload cannot be used, or None."""
-    for name, value in expected.items():
-        tensor = upload.parameters.get(name)
-        if tensor is None:
-            return f"scenario '{upload.scenario}' sent no '{name}'"
-        if tensor.shape != value.shape:
-            return (
-                f"scenario '{upload.scenario}' sent '{name}' of shape {tuple(tensor.shape)}, not {tuple(value.shape)}"
-            )
-        if not bool(torch.isfinite(tensor).all()):
-            return f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
+def begin(method: Method[S], common: Parameters, rows: Mapping[str, int]) -> ServerState[S]:
+    """The server before the first round; arguments as `Method.init`."""
+    state = method.init(common, rows)
+    first = {name: reply for name in rows if (reply := method.first(state, name)) is not None}
+    return ServerState(state, owed=first)
+
+
+def check_upload(method: Method[S], upload: Upload, expected: Mapping[str, Parameters]) -> str | None:
+    """Why an upload cannot be used, or None. `expected`: slot -> parameters of the shapes wanted."""
+    roles, policies = {d.name: d.role for d in method.declarations}, method.policies()
+    for slot, parameters in expected.items():
+        for name, value in parameters.items():
+            sent = upload.slots.get(slot, {}).get(name)
+            if sent is None:
+                return f"scenario '{upload.scenario}' sent no '{name}'"
+            if sent.shape != value.shape:
+                shapes = f"{tuple(sent.shape)}, not {tuple(value.shape)}"
+                return f"scenario '{upload.scenario}' sent '{name}' of shape {shapes}"
+            if policies[slot, roles[name]] in SINGLE and not bool(torch.isfinite(sent).all()):
+                return f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
+    for d in method.leaving():
+        if policies.get((MODEL, d.role)) is Policy.AVERAGE_BY_TOUCHES and d.name not in upload.tables:
+            return f"scenario '{upload.scenario}' sent no '{d.name}'"
     return None
 
 
-def accept(
-    uploads: Mapping[str, Upload], expected: Parameters, round_number: int
-) -> tuple[dict[str, Upload], list[str]]:
-    """Usable uploads and the reasons for the others.
-
-    Raises:
-        UserError: none is usable.
-    """
-    good, reasons = {}, []
-    for name, upload in uploads.items():
-        reason = check_upload(upload, expected)
-        if reason is None:
-            good[name] = upload
-        else:
-            reasons.append(reason)
-    if uploads and not good:
-        raise UserError(
-            f"round {round_number}: no scenario sent a usable update ({reasons[0]}); lower the learning rate"
-            " or check that scenario's rows"
-        )
-    return good, reasons
-
-
 def aggregate(
-    method: Method,
-    state: ServerState,
+    method: Method[S],
+    state: ServerState[S],
     uploads: Mapping[str, Upload],
-    expected: Parameters,
+    refused: list[str],
+    expected: Mapping[str, Parameters],
+    tables: Parameters,
     round_number: int,
     max_staleness: int,
-) -> tuple[Step, dict[str, Upload]]:
-    """One round's aggregation; also returns the uploads that took part, for `settle`.
+) -> Step[S]:
+    """One round's aggregation. Scenarios look for numbers that are none themselves; here sums and singles are checked.
 
     A scenario whose last download is more than `max_staleness` rounds old is left out of the means and welcomed anew.
+
+    Args:
+        refused: sentences of scenarios that held their upload back.
+        expected: slot -> parameters of the shapes that uploads must have, tables apart.
+        tables: shared tables, for their shapes.
+
+    Raises:
+        Diverged: a sum over scenarios is no finite number.
     """
-    if not method.leaving():
-        return Step(state, {}, {}), {}
-    good, rejected = accept(uploads, expected, round_number)
+    reasons = {name: check_upload(method, upload, expected) for name, upload in uploads.items()}
+    good = {name: upload for name, upload in uploads.items() if reasons[name] is None}
+    rejected = [*refused, *(reason for reason in reasons.values() if reason is not None)]
     age = {name: round_number - 1 - state.held.get(name, 0) for name in good}
     stale = [name for name in good if age[name] > max_staleness]
     fresh = {name: upload for name, upload in good.items() if name not in stale}
-    memory, replies = state.method, dict[str, Reply]()
-    diagnostics, offers = dict[str, Any](), dict[str, Offer]()
+    memory, diagnostics = state.method, dict[str, Any]()
+    replies, offers, gathered = dict[str, Reply](), dict[str, Offer](), None
     if fresh:
-        outcome = method.aggregate(memory, fresh)
+        gathered = gather(method, memory, fresh, tables)
+        _check_sums(gathered, round_number)
+        outcome = method.aggregate(memory, gathered)
         memory, replies, offers = outcome.state, dict(outcome.replies), dict(outcome.offers)
-        diagnostics = dict(outcome.diagnostics)
+        diagnostics = {"update_norms": dict(gathered.norms), **outcome.diagnostics}
     for name in stale:
         memory, replies[name] = method.welcome(memory, name)
-    diagnostics |= {
-        "rejected": rejected,
-        "restored": [name for name in uploads if name not in good],
-        "stale": stale,
-        "staleness": age,
-    }
+    diagnostics |= {"rejected": rejected, "stale": stale, "staleness": age}
     held = {**state.held, **dict.fromkeys((*replies, *offers), round_number)}
-    return Step(ServerState(memory, held), replies, diagnostics, offers), fresh
+    at_once = {name: replies.pop(name) for name in offers if name in replies}
+    new = ServerState(memory, held, {**state.owed, **replies})
+    return Step(new, gathered, diagnostics, offers, at_once)
 
 
-def catch_up(method: Method, state: ServerState, scenario: str, round_number: int) -> tuple[ServerState, Reply | None]:
-    """What a scenario that is new or missed the last round downloads before it trains; None where it missed nothing.
+def _check_sums(gathered: Gathered, round_number: int) -> None:
+    for sums in gathered.sums.values():
+        for name, found in sums.items():
+            if not bool(torch.isfinite(found.total).all()):
+                raise Diverged(
+                    f"round {round_number}: the scenarios' sum of '{name}' is no finite number, though each has found"
+                    " its own to be; do all of them run the same version?"
+                )
+
+
+def settle(
+    method: Method[S], state: ServerState[S], gathered: Gathered, answers: Mapping[str, Answer]
+) -> tuple[ServerState[S], Mapping[str, Any]]:
+    """Close the second exchange: the new state and its diagnostics."""
+    outcome = method.settle(state.method, gathered, answers)
+    return replace(state, method=outcome.state, owed={**state.owed, **outcome.replies}), outcome.diagnostics
+
+
+def catch_up(method: Method[S], state: ServerState[S], scenario: str, round_number: int) -> ServerState[S]:
+    """What a scenario that is new or missed the last round is owed before it trains.
 
     A new one is welcomed: consensus and means. Else averages are fetched anew, so that no old weights enter a mean;
     personal parameters stay: their updates are relative to what the scenario last received, and they age.
     """
-    if round_number == 1 or state.held.get(scenario) == round_number - 1 or not method.leaving():
-        return state, None
+    if round_number == 1 or state.held.get(scenario) == round_number - 1 or not method.policies():
+        return state
     if scenario not in state.held:
         memory, reply = method.welcome(state.method, scenario)
-        return ServerState(memory, {**state.held, scenario: round_number - 1}), reply
-    personal = {Policy.COORDINATE, Policy.PERSONALISE} & set(method.policies().values())
-    if not personal:
-        state = replace(state, held={**state.held, scenario: round_number - 1})
-    return state, method.refresh(state.method)
+        return _owing(replace(state, method=memory), scenario, reply, round_number - 1)
+    personal = {Policy.COORDINATE, Policy.PERSONALISE, Policy.COLLECT} & set(method.policies().values())
+    reply = method.refresh(state.method)
+    return _owing(state, scenario, reply, state.held[scenario] if personal else round_number - 1)
 
 
-def settle(method: Method, state: ServerState, uploads: Mapping[str, Upload], answers: Mapping[str, Answer]) -> Step:
-    """Close the second exchange."""
-    outcome = method.settle(state.method, uploads, answers)
-    return Step(replace(state, method=outcome.state), outcome.replies, outcome.diagnostics)
+def _owing(state: ServerState[S], scenario: str, reply: Reply, held: int) -> ServerState[S]:
+    before = state.owed.get(scenario, Reply({}))
+    slots = {
+        slot: {**before.slots.get(slot, {}), **reply.slots.get(slot, {})} for slot in {**before.slots, **reply.slots}
+    }
+    return replace(state, held={**state.held, scenario: held}, owed={**state.owed, scenario: Reply(slots)})

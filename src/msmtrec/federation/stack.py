@@ -7,236 +7,231 @@ A member that is absent or finished is not in the computation at all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.adam import adam
 
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import TABLES, Role
+from msmtrec.base.roles import Role
 from msmtrec.base.streams import torch_stream
-from msmtrec.federation.deck import Deck, batch_rows
-from msmtrec.federation.member import ClientState
-from msmtrec.models.base import Batch, Model
+from msmtrec.federation.deck import Deck, batch_rows, sample
+from msmtrec.federation.memory import Memory, zeros_like
+from msmtrec.federation.optimisers import Updates
+from msmtrec.federation.packed import Job, Packed, StackWork
+from msmtrec.methods.phases import Adam, Phase
+from msmtrec.models.base import Batch, Model, Pass
 
 
 @dataclass(frozen=True)
-class Job:
-    """A member's local training in one round.
+class Trained:
+    """A member after a phase: its memory, the row numbers (within the scenario) of its batches, its last loss."""
 
-    Args:
-        batch: rows a step; the last step of an epoch takes what is left.
-        steps: optimiser steps to take now.
-        stage: part of the stream names, so that fine-tuning shuffles anew.
-    """
-
-    member: Member
-    state: ClientState
-    batch: int
-    steps: int
-    stage: str = "rounds"
+    memory: Memory
+    rows: Tensor
+    loss: float
 
 
-@dataclass(frozen=True)
-class Optimiser:
-    """Adam (Kingma & Ba 2015), fused."""
-
-    rate: float
-    weight_decay: float = 0.0
-    penalties: Mapping[Role, float] = field(default_factory=dict)
-
-
-class _Packed:
-    """The members' tensors side by side: [K, ...], private and used rows of shared tables concatenated row-wise."""
-
-    def __init__(self, model: Model, jobs: list[Job], deck: Deck) -> None:
-        self.roles, device = model.roles(), deck.device
-        self.shared = {n for n, r in self.roles.items() if r is Role.SHARED_EMBEDDING}
-        self.used = [deck.used[job.member.scenario] for job in jobs]
-        self.flat = {n for n, r in self.roles.items() if r in TABLES}
-        sources = [[job.state.parameters, job.state.first, job.state.second] for job in jobs]
-        self.tensors, self.first, self.second = (
-            {name: self._join(name, [s[kind][name] for s in sources]).to(device) for name in self.roles}
-            for kind in range(3)
-        )
-        self.ends = {
-            name: np.cumsum(
-                [
-                    0,
-                    *(
-                        len(u if name in self.shared else j.state.parameters[name])
-                        for u, j in zip(self.used, jobs, strict=True)
-                    ),
-                ]
-            ).tolist()
-            for name in self.flat
-        }
-        anchored = jobs[0].state.anchors
-        self.anchors = {name: torch.stack([job.state.anchors[name] for job in jobs]).to(device) for name in anchored}
-
-    def _join(self, name: str, parts: list[Tensor]) -> Tensor:
-        if name in self.shared:
-            parts = [part[used] for part, used in zip(parts, self.used, strict=True)]
-        return torch.cat(parts) if name in self.flat else torch.stack(parts)
-
-    def part(self, name: str, tensors: Parameters, start: int, stop: int) -> Tensor:
-        """Members start … stop-1, as a view."""
-        if name in self.flat:
-            start, stop = self.ends[name][start], self.ends[name][stop]
-        return tensors[name][start:stop]
-
-    def member(self, tensors: Parameters, k: int, before: Parameters) -> Parameters:
-        """One member's own tensors (views without the member axis); unused rows of shared tables as `before`."""
-        found = {}
-        for name in tensors:
-            part = self.part(name, tensors, k, k + 1)[0 if name not in self.flat else slice(None)].cpu()
-            found[name] = before[name].index_copy(0, self.used[k], part) if name in self.shared else part
-        return found
-
-    def offsets(self, role: Role, count: int, device: torch.device) -> Tensor:
-        """[count, 1, 1] first row of each member in the concatenated table of a role."""
-        ends = next((self.ends[name] for name in self.flat if self.roles[name] is role), [0] * count)
-        return torch.tensor(ends[:count], dtype=torch.int32, device=device).view(-1, 1, 1)
+def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_number: int = 1) -> dict[Member, Trained]:
+    """Run every job to the end of the phase."""
+    jobs = [replace(job, memory=_prepared(phase, job.memory)) for job in jobs]
+    found = {job.member: Trained(job.memory, torch.empty(0, dtype=torch.int64), float("nan")) for job in jobs}
+    losses: dict[Member, list[float]] = {job.member: [] for job in jobs}
+    going = jobs
+    while going:
+        for member, trained in _Stack(model, phase, going, deck, round_number).run().items():
+            rows = torch.cat([found[member].rows, trained.rows])
+            found[member] = replace(trained, rows=rows)
+            losses[member].append(trained.loss)
+        if phase.until is None:
+            break
+        going = [replace(j, memory=found[j.member].memory) for j in going if not phase.until(losses[j.member])]
+    return found
 
 
-def train_stack(
-    model: Model, jobs: list[Job], deck: Deck, optimiser: Optimiser
-) -> tuple[dict[Member, ClientState], dict[Member, Tensor]]:
-    """Run every job to its end.
+def _prepared(phase: Phase, memory: Memory) -> Memory:
+    """With the slot that the phase starts from, and moments where it needs them."""
+    slots = dict(memory.slots)
+    apart = memory.apart
+    if phase.start is not None:
+        slots[phase.slot] = dict(slots[phase.start])
+        apart = apart | {phase.slot} if phase.start in apart else apart - {phase.slot}
+    if isinstance(phase.rule, Adam) and phase.steps != 0:
+        for slot in (phase.slot, *phase.also):
+            for kind in ("m", "v"):
+                if phase.start is not None or f"{slot}.{kind}" not in slots:
+                    slots[f"{slot}.{kind}"] = zeros_like(slots[slot])
+    return replace(memory, slots=slots, apart=apart)
 
-    Returns:
-        the members' new states, and the row numbers (within the scenario) that each member's batches used.
-    """
-    if optimiser.weight_decay and deck.compact:
-        raise ValueError("weight decay moves rows that nothing uses: it needs Deck(..., decay=True)")
-    jobs = sorted(jobs, key=lambda job: -job.steps)
-    packed = _Packed(model, jobs, deck)
-    plans = [batch_rows(j.member, j.stage, deck.sizes[j.member.scenario], j.batch, j.state.step, j.steps) for j in jobs]
-    count, leaves, updates = 0, {}, []
-    for step in range(jobs[0].steps if jobs else 0):
-        active = sum(job.steps > step for job in jobs)
-        if active != count:
-            count = active
-            leaves = {
-                name: packed.part(name, packed.tensors, 0, count).detach().requires_grad_() for name in packed.roles
-            }
-            updates = _adam_updates(packed, [job.state.step + step for job in jobs[:count]], optimiser)
-        chosen = [plan[step] for plan in plans[:count]]
-        loss = _loss(model, leaves, jobs[:count], chosen, packed, deck, step)
-        raw = torch.autograd.grad(loss, list(leaves.values()))
-        # fused Adam walks memory in order and misreads a gradient that autograd returns transposed
-        grads = {name: grad.contiguous() for name, grad in zip(leaves, raw, strict=True)}
+
+class _Stack:
+    """One repetition of a phase."""
+
+    def __init__(self, model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_number: int) -> None:
+        self.model, self.phase, self.deck, self.round = model, phase, deck, round_number
+        self.declared = {d.name: d for d in model.declare()}
+        self.roles = {name: d.role for name, d in self.declared.items()}
+        steps = {job.member: self._steps(job) for job in jobs}
+        self.jobs = sorted(jobs, key=lambda job: -steps[job.member])
+        self.steps = [steps[job.member] for job in self.jobs]
+        self.clocks = [job.memory.clocks.get(phase.name, 0) for job in self.jobs]
+        self.now = Packed(self.roles, [job.memory for job in self.jobs], deck.device)
+        self.before = Packed(self.roles, [job.received for job in self.jobs], deck.device)
+        self.now.slot(phase.slot)
+        self.plans = [self._plan(k) for k in range(len(self.jobs))]
+
+    def _rows(self, job: Job) -> int:
+        return max(1, round(self.phase.share * self.deck.sizes[job.member.scenario]))
+
+    def _steps(self, job: Job) -> int:
+        if self.phase.steps is not None:
+            return self.phase.steps
+        if self.phase.passes is not None:
+            rows = self._rows(job)
+            return max(1, round(self.phase.passes * -(-rows // min(job.batch, rows))))
+        return job.steps
+
+    def _plan(self, k: int) -> list[Tensor]:
+        """Row numbers of each batch."""
+        job, rows = self.jobs[k], self._rows(self.jobs[k])
+        plan = batch_rows(job.member, self.phase.name, rows, min(job.batch, rows), self.clocks[k], self.steps[k])
+        if self.phase.share < 1:
+            chosen = sample(job.member, self.phase.name, self.deck.sizes[job.member.scenario], rows, self.round)
+            plan = [chosen[batch] for batch in plan]
+        return plan
+
+    def trained_names(self, slot: str) -> list[str]:
+        names = list(self.now.slot(slot))
+        if slot == self.phase.slot and self.phase.roles is not None:
+            return [name for name in names if self.roles[name] in self.phase.roles]
+        return names
+
+    def run(self) -> dict[Member, Trained]:
+        phase, count = self.phase, 0
+        losses = torch.full((len(self.jobs),), torch.nan)
+        trained = [(slot, name) for slot in (phase.slot, *phase.also) for name in self.trained_names(slot)]
+        work = self._work(len(self.jobs))
+        leaves: dict[str, Parameters] = {}
+        updates = None
+        for step in range(self.steps[0] if self.jobs else 0):
+            active = sum(steps > step for steps in self.steps)
+            if active != count:
+                count, work = active, self._work(active)
+                leaves = {slot: {} for slot in (phase.slot, *phase.also)}
+                for slot, name in trained:
+                    leaves[slot][name] = work.slots[slot][name].detach().requires_grad_()
+                clocks = [(clock + step) * phase.repeat for clock in self.clocks[:count]]
+                updates = Updates(phase.rule, self.now, trained, clocks, self.declared)
+            chosen = [plan[step] for plan in self.plans[:count]]
+            for _ in range(phase.repeat):
+                statistics = self._step(leaves, trained, work, chosen, step, updates, losses)
+                with torch.no_grad():
+                    for name, value in statistics.items():
+                        work.slots[phase.slot][name].copy_(value)
+            if phase.after_batch is not None:
+                with torch.no_grad():
+                    phase.after_batch(work)
+        whole = self._work(len(self.jobs))
         with torch.no_grad():
-            for name, role in packed.roles.items():
-                if weight := optimiser.penalties.get(role):
-                    grads[name] = grads[name] + 2 * weight * (leaves[name] - packed.anchors[name][:count])
-            for update in updates:
-                update(grads)
-    states = {
-        job.member: replace(
-            job.state,
-            parameters=packed.member(packed.tensors, k, job.state.parameters),
-            first=packed.member(packed.first, k, job.state.first),
-            second=packed.member(packed.second, k, job.state.second),
-            step=job.state.step + job.steps,
+            more = phase.finish(whole) if phase.finish is not None else {}
+        return self._results(more, losses)
+
+    def _work(self, count: int) -> StackWork:
+        return StackWork(self.jobs, self.now, self.before, self.phase.common, self.steps[:count], self.phase.rule.rate)
+
+    def _step(
+        self,
+        leaves: dict[str, Parameters],
+        trained: list[tuple[str, str]],
+        work: StackWork,
+        chosen: list[Tensor],
+        step: int,
+        updates: Updates | None,
+        losses: Tensor,
+    ) -> Parameters:
+        phase, flat = self.phase, [leaves[slot][name] for slot, name in trained]
+        if phase.compose is not None:
+            seen = phase.compose(leaves, work)
+        else:
+            seen = {**work.slots[phase.slot], **leaves[phase.slot]}
+        by_task, extra, forward = self._loss(seen, chosen, step)  # [K, T], [K]
+        if phase.extra is not None:
+            extra = extra + phase.extra(leaves, work)
+        if phase.gradient is None:
+            raw = torch.autograd.grad(by_task.sum() + extra.sum(), flat)
+        else:
+            raw = tuple(phase.gradient(by_task + extra.unsqueeze(1) / by_task.shape[1], flat))
+        losses[: len(chosen)] = by_task.detach().sum(1).float().cpu()
+        assert updates is not None
+        with torch.no_grad():
+            updates(raw)
+            if phase.project is not None:
+                phase.project({slot: {n: leaf.detach() for n, leaf in held.items()} for slot, held in leaves.items()})
+        return forward.statistics
+
+    def _loss(self, parameters: Parameters, chosen: list[Tensor], step: int) -> tuple[Tensor, Tensor, Pass]:
+        """Mean binary cross-entropy of each member and task over labelled rows; filled-up rows weigh nothing."""
+        deck, K, width = self.deck, len(chosen), max(len(rows) for rows in chosen)
+        index = torch.zeros(K, width, dtype=torch.int64)
+        valid = torch.zeros(K, width, dtype=torch.bool)
+        for k, (job, rows) in enumerate(zip(self.jobs, chosen, strict=False)):
+            start = deck.starts[job.member.scenario]
+            index[k] = start  # filled up with a row of its own: another scenario's ids need not fit its table
+            index[k, : len(rows)] = rows + start
+            valid[k, : len(rows)] = True
+        scenario = deck.scenario_of(index)
+        index, valid = index.to(deck.device), valid.to(deck.device)
+        ids, numeric, labels = deck.gather(index)  # [K, B, C], [K, B, M], [K, B, T]
+        split = deck.private_columns
+        batch = Batch(
+            shift(ids[:, :, :split], self.now.offsets(Role.EMBEDDING, K)),
+            shift(ids[:, :, split:], self.now.offsets(Role.SHARED_EMBEDDING, K)),
+            numeric,
+            scenario.to(deck.device),
+            valid,
         )
-        for k, job in enumerate(jobs)
-    }
-    used = {job.member: torch.cat(plan) for job, plan in zip(jobs, plans, strict=True) if plan}
-    return states, used
+        sizes = [len(rows) for rows in chosen]
+        forward = Pass(batch, training=True, dropout=partial(self._dropout, sizes, step))
+        logits = self.model.forward(parameters, forward)
+        known = (~labels.isnan() & valid.unsqueeze(2)).to(logits.dtype)  # [K, B, T]
+        each = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
+        losses = (each * known).sum(1) / known.sum(1).clamp(min=1)
+        return losses, sum(forward.losses, start=losses.new_zeros(K)), forward
 
+    def _dropout(self, sizes: list[int], step: int, h: Tensor, site: str) -> Tensor:
+        """Inverted dropout on [K, Q, H, B]; each member draws for its own rows from its own stream."""
+        rate = self.model.dropout
+        if rate == 0.0:
+            return h
+        mask = torch.zeros(h.shape, dtype=h.dtype)
+        for k, (job, size) in enumerate(zip(self.jobs, sizes, strict=False)):
+            m, at = job.member, self.clocks[k] + step
+            stream = torch_stream(m.seed, "dropout", self.phase.name, m.scenario, at, site)
+            keep = torch.rand(h.shape[1], h.shape[2], size, generator=stream) >= rate
+            mask[k, :, :, :size] = keep.to(h.dtype) / (1 - rate)
+        return h * mask.to(h.device)
 
-def _loss(
-    model: Model,
-    leaves: Parameters,
-    jobs: list[Job],
-    chosen: list[Tensor],
-    packed: _Packed,
-    deck: Deck,
-    step: int,
-) -> Tensor:
-    """Sum over members and tasks of the mean binary cross-entropy over labelled rows; filled-up rows weigh nothing."""
-    K, width, device = len(jobs), max(len(rows) for rows in chosen), deck.device
-    index = torch.zeros(K, width, dtype=torch.int64)
-    valid = torch.zeros(K, width, 1, dtype=torch.bool)
-    for k, (job, rows) in enumerate(zip(jobs, chosen, strict=True)):
-        start = deck.starts[job.member.scenario]
-        index[k] = start  # filled up with a row of its own: another scenario's ids need not fit its table
-        index[k, : len(rows)] = rows + start
-        valid[k, : len(rows)] = True
-    index, valid = index.to(device), valid.to(device)
-    ids, numeric, labels = deck.gather(index)  # [K, B, C], [K, B, M], [K, B, T]
-    split = deck.private_columns
-    batch = Batch(
-        shift(ids[:, :, :split], packed.offsets(Role.EMBEDDING, K, device)),
-        shift(ids[:, :, split:], packed.offsets(Role.SHARED_EMBEDDING, K, device)),
-        numeric,
-    )
-    sizes = [len(rows) for rows in chosen]
-    logits = model.forward(leaves, batch, partial(_dropout, model, jobs, sizes, step))
-    known = (~labels.isnan() & valid).to(logits.dtype)  # [K, B, T]
-    losses = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
-    return ((losses * known).sum(1) / known.sum(1).clamp(min=1)).sum()
+    def _results(self, more: Mapping[str, Parameters], losses: Tensor) -> dict[Member, Trained]:
+        phase, found = self.phase, {}
+        trained = (phase.slot, *phase.also)
+        touched = {*trained, *(f"{slot}.{kind}" for slot in trained for kind in ("m", "v"))}
+        new = {slot: held for slot, held in self.now.slots.items() if phase.after_batch is not None or slot in touched}
+        new |= {slot: {**new.get(slot, {}), **tensors} for slot, tensors in more.items()}
+        shared = {name for name, role in self.roles.items() if role is Role.SHARED_EMBEDDING}
+        apart = {slot for slot, tensors in new.items() if shared & tensors.keys() and "." not in slot}
+        for k, job in enumerate(self.jobs):
+            memory = job.memory.put({slot: self.now.member(tensors, k) for slot, tensors in new.items()})
+            clocks = {**memory.clocks, phase.name: self.clocks[k] + self.steps[k]}
+            rows = torch.cat(self.plans[k]) if self.plans[k] else torch.empty(0, dtype=torch.int64)
+            found[job.member] = Trained(
+                replace(memory, clocks=clocks, apart=memory.apart | apart), rows, float(losses[k])
+            )
+        return found
 
 
 def shift(ids: Tensor, offset: Tensor) -> Tensor:
     """Add table offsets, leaving padding alone."""
     return torch.where(ids >= 0, ids + offset, ids)
-
-
-def _dropout(model: Model, jobs: list[Job], sizes: list[int], step: int, h: Tensor, site: str) -> Tensor:
-    """Inverted dropout on [K, Q, H, B]; each member draws for its own rows from its own stream."""
-    rate = model.dropout
-    if rate == 0.0:
-        return h
-    mask = torch.zeros(h.shape, dtype=h.dtype)
-    for k, (job, size) in enumerate(zip(jobs, sizes, strict=True)):
-        m = job.member
-        stream = torch_stream(m.seed, "dropout", job.stage, m.scenario, job.state.step + step, site)
-        keep = torch.rand(h.shape[1], h.shape[2], size, generator=stream) >= rate
-        mask[k, :, :, :size] = keep.to(h.dtype) / (1 - rate)
-    return h * mask.to(h.device)
-
-
-def _adam_updates(packed: _Packed, steps: list[int], optimiser: Optimiser) -> list[partial[None]]:
-    """One fused update for each run of neighbouring members that have taken equally many steps."""
-    updates, start = [], 0
-    while start < len(steps):
-        stop = start
-        while stop < len(steps) and steps[stop] == steps[start]:
-            stop += 1
-        device = packed.tensors[next(iter(packed.roles))].device
-        counters = [torch.tensor(float(steps[start]), device=device) for _ in packed.roles]
-        updates.append(partial(_adam_step, packed, start, stop, counters, optimiser))
-        start = stop
-    return updates
-
-
-def _adam_step(
-    packed: _Packed, start: int, stop: int, counters: list[Tensor], optimiser: Optimiser, grads: Parameters
-) -> None:
-    parts = [
-        [packed.part(name, tensors, start, stop) for name in packed.roles]
-        for tensors in (packed.tensors, grads, packed.first, packed.second)
-    ]
-    adam(
-        parts[0],
-        parts[1],
-        parts[2],
-        parts[3],
-        [],
-        counters,
-        fused=True,
-        amsgrad=False,
-        beta1=0.9,
-        beta2=0.999,
-        lr=optimiser.rate,
-        weight_decay=optimiser.weight_decay,
-        eps=1e-8,
-        maximize=False,
-    )

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msmtrec.methods.apple import AppleSettings
+from msmtrec.methods.base import MethodSettings
+from msmtrec.methods.ditto import DittoSettings
+from msmtrec.methods.fedala import FedALASettings
 from msmtrec.methods.fedavg import FedAvgSettings
+from msmtrec.methods.fedrep import FedRepSettings
 from msmtrec.methods.pf_msmtrec import PAPER, PFSettings
+from msmtrec.methods.scaffold import ScaffoldSettings
 
 
 @dataclass(frozen=True)
@@ -19,26 +25,38 @@ class Entry:
         defaults: options this name fixes as defaults.
         presets: preset name -> options.
         pooled: trains one model on all scenarios' rows (no privacy; a reference only).
+        reference: what a method of interest must be better than; the best of them on validation is tested against.
         template: whether experts use the parameter template unless the contender says otherwise.
         about: one line for `msmtrec list methods`.
     """
 
-    settings: type[FedAvgSettings] | type[PFSettings]
+    settings: type[MethodSettings]
     about: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pooled: bool = False
+    reference: bool = False
     template: bool = False
 
 
 METHODS: dict[str, Entry] = {
-    "local": Entry(FedAvgSettings, "every scenario trains alone", {"average": "nothing"}),
+    "local": Entry(FedAvgSettings, "every scenario trains alone", {"average": "nothing"}, reference=True),
     "emb-only": Entry(
-        FedAvgSettings, "shared-field embeddings averaged by touches, nothing else", {"average": "embeddings"}
+        FedAvgSettings,
+        "shared-field embeddings averaged by touches, nothing else",
+        {"average": "embeddings"},
+        reference=True,
     ),
-    "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)"),
-    "fedavg-all": Entry(FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}),
+    "fedavg": Entry(FedAvgSettings, "everything but embeddings averaged by rows (McMahan et al. 2017)", reference=True),
+    "fedavg-all": Entry(
+        FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}, reference=True
+    ),
     "pooled": Entry(FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True),
+    "scaffold": Entry(ScaffoldSettings, "control variates, plain SGD (Karimireddy et al. 2020)", reference=True),
+    "ditto": Entry(DittoSettings, "FedAvg beside a personal model held near it (Li et al. 2021)", reference=True),
+    "fedrep": Entry(FedRepSettings, "gates and towers local, trained first (Collins et al. 2021)", reference=True),
+    "fedala": Entry(FedALASettings, "towers mixed with the mean, learned (Zhang et al. 2023)", reference=True),
+    "apple": Entry(AppleSettings, "own mixture of everybody's cores, learned (Luo & Wu 2022)", reference=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",
@@ -47,5 +65,4 @@ METHODS: dict[str, Entry] = {
     ),
 }
 
-MethodSettings = FedAvgSettings | PFSettings
 __all__ = ["METHODS", "Entry", "MethodSettings"]

@@ -1,18 +1,42 @@
-"""What a federated algorithm is: a table role -> policy, a plain state, and what the server does with uploads."""
+"""What a federated algorithm is: a server's half and a scenario's half, over named slots and a table of roles.
+
+The server's half is pure: `policies`, `init`, `aggregate` (and `settle` after a second exchange), `welcome`, `refresh`.
+The scenario's half is `begin`, `local` and `adapt`: phases that the scenario runs, and `served`, the slot that is
+evaluated, kept and exported.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
-from msmtrec.aggregation.averaging import weighted_mean
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import Policy, Role
+from msmtrec.base.roles import TABLES, Policy, Role
+from msmtrec.base.settings import Settings
+from msmtrec.methods.phases import MODEL, LocalRound, Phase
+
+S = TypeVar("S")
+"""A method's own state on the server: a frozen dataclass of plain data and tensors."""
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """Rows of a shared table that a scenario's batches used in this round; no other row leaves.
+
+    Args:
+        ids: [n] int64, ascending.
+        touches: [n] how often each was used.
+        rows: [n, d].
+    """
+
+    ids: Tensor
+    touches: Tensor
+    rows: Tensor
 
 
 @dataclass(frozen=True)
@@ -22,32 +46,81 @@ class Upload:
     Args:
         rows: training rows.
         tasks: [T] which tasks it has.
-        parameters: only those whose role leaves the scenario.
-        touches: shared table -> [rows of the table] how often this round's batches used each id.
+        slots: slot -> parameters, only what the method's policies let leave; shared tables apart.
+        tables: shared table -> its used rows.
+        norm: length of the network's update against what the scenario last received.
     """
 
     scenario: str
     rows: int
     tasks: tuple[bool, ...]
-    parameters: Parameters
-    touches: Mapping[str, Tensor] = field(default_factory=dict)
+    slots: Mapping[str, Parameters]
+    tables: Mapping[str, TableRows] = field(default_factory=dict)
+    norm: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Σ w·x and Σ w over scenarios, in float64; `weight` broadcasts against `total` (per task, per row of a table)."""
+
+    total: Tensor
+    weight: Tensor
+
+    def mean(self, last: Tensor) -> Tensor:
+        """Σ w·x / Σ w in the type of `last`, which stays where nobody has weight."""
+        known = self.weight > 0
+        mean = self.total / self.weight.where(known, torch.ones_like(self.weight))
+        return torch.where(known, mean, last.double()).to(last.dtype)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the server sees of a round.
+
+    Args:
+        rows, tasks, norms: scenario -> as in `Upload`, in table order.
+        sums: slot -> name -> sum over scenarios, for roles that need no more.
+        singles: scenario -> slot -> parameters, for what is coordinated, personalised or collected.
+    """
+
+    rows: Mapping[str, int]
+    tasks: Mapping[str, tuple[bool, ...]]
+    norms: Mapping[str, float]
+    sums: Mapping[str, Mapping[str, Sum]]
+    singles: Mapping[str, Mapping[str, Parameters]]
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        return tuple(self.rows)
+
+    def own(self, slot: str = MODEL) -> dict[str, Parameters]:
+        """scenario -> the single parameters of one slot."""
+        return {name: slots[slot] for name, slots in self.singles.items()}
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What one scenario gets: parameters it loads, and anchors its local penalty refers to."""
+    """What one scenario gets: slot -> parameters that it puts in place; everything else it holds stays."""
 
-    parameters: Parameters
-    anchors: Parameters = field(default_factory=dict)
+    slots: Mapping[str, Parameters]
+
+    @property
+    def model(self) -> Parameters:
+        return self.slots.get(MODEL, {})
 
 
 @dataclass(frozen=True)
 class OfferPart:
-    """A consensus to mix in: one beta for everything, or one per task (first axis of every tensor)."""
+    """A consensus to mix in: one beta for everything, or one per task (first axis of every tensor).
+
+    Args:
+        keep: slot in which the scenario remembers the consensus itself, for its local penalty.
+    """
 
     label: str
     parameters: Parameters
     per_task: bool = False
+    keep: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,73 +150,132 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class State:
-    """A method's memory: plain, serialisable, one per federation."""
-
-    tensors: Parameters = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
+class Nothing:
+    """The state of a method that remembers nothing."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[S]):
     """What an aggregation gives. With `offers`, the loop asks the scenarios and calls `settle` with their answers."""
 
-    state: State
+    state: S
     replies: Mapping[str, Reply] = field(default_factory=dict)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
 
 
-class Method(ABC):
-    """A federated algorithm. Everything is a pure function of state and uploads."""
+class MethodSettings(Settings):
+    """A method's options; `build` makes the method for a network's parameters."""
+
+    @property
+    def shares_embeddings(self) -> bool:
+        """Whether tables of shared fields travel."""
+        return False
+
+    def build(self, declarations: tuple[Declaration, ...]) -> Method[Any]:
+        raise NotImplementedError
+
+
+class SharingSettings(MethodSettings):
+    """Options of a method that treats shared tables as FedAvg does.
+
+    Args:
+        embeddings: `shared` averages the tables of shared fields by touches; the server then sees which ids moved.
+    """
+
+    embeddings: Literal["local", "shared"] = "local"
+
+    @property
+    def shares_embeddings(self) -> bool:
+        return self.embeddings == "shared"
+
+    def table_policies(self) -> Mapping[tuple[str, Role], Policy]:
+        return {(MODEL, Role.SHARED_EMBEDDING): Policy.AVERAGE_BY_TOUCHES} if self.shares_embeddings else {}
+
+
+class Method(ABC, Generic[S]):
+    """A federated algorithm. Everything is a pure function of state and arguments.
+
+    Attributes:
+        declarations: the network's parameters.
+        state_type: of its state, by which a checkpoint is read again.
+        served: the slot that is evaluated, kept as best and exported.
+        clip: shorten network updates to this multiple of the median norm; None leaves them.
+    """
 
     declarations: tuple[Declaration, ...]
-    penalties: Mapping[Role, float] = {}
-    """Local loss hook: adds lambda · |p - anchor|² for the parameters of these roles."""
+    state_type: type[S]
+    served: str = MODEL
+    clip: float | None = None
+
+    # the server's half
 
     @abstractmethod
-    def policies(self) -> Mapping[Role, Policy]:
-        """Roles that leave the scenario; all others are local."""
+    def policies(self) -> Mapping[tuple[str, Role], Policy]:
+        """(slot, role) -> what happens to it; what is not named never leaves the scenario."""
 
     @abstractmethod
-    def init(self, common: Parameters) -> State:
-        """State before the first round; `common` holds the common first parameters of the roles that leave."""
+    def init(self, common: Parameters, rows: Mapping[str, int]) -> S:
+        """State before the first round.
+
+        Args:
+            common: the common first values of everything that leaves.
+            rows: training rows of every scenario of the federation, in table order.
+        """
 
     @abstractmethod
-    def aggregate(self, state: State, uploads: Mapping[str, Upload]) -> Outcome:
-        """One round. `uploads` is never empty and is in table order."""
+    def aggregate(self, state: S, gathered: Gathered) -> Outcome[S]:
+        """One round; at least one scenario has answered."""
 
-    def settle(self, state: State, uploads: Mapping[str, Upload], answers: Mapping[str, Answer]) -> Outcome:
+    def settle(self, state: S, gathered: Gathered, answers: Mapping[str, Answer]) -> Outcome[S]:
         """Close a round with a second exchange."""
         raise TypeError(f"{type(self).__name__} makes no offers")
 
     @abstractmethod
-    def welcome(self, state: State, scenario: str) -> tuple[State, Reply]:
+    def welcome(self, state: S, scenario: str) -> tuple[S, Reply]:
         """What a new, late or long absent scenario downloads."""
 
     @abstractmethod
-    def refresh(self, state: State) -> Reply:
+    def refresh(self, state: S) -> Reply:
         """What a scenario that missed the last round downloads before it trains: plain means, nothing personal."""
 
-    def leaving(self) -> tuple[Declaration, ...]:
-        """Parameters that a scenario uploads."""
+    def first(self, state: S, scenario: str) -> Reply | None:
+        """What a scenario downloads before the first round; None where the common first parameters are enough."""
+        return None
+
+    def last(self, state: S, scenario: str) -> Parameters:
+        """What the scenario's network held after its last download, as far as it leaves; `clip` shortens towards it."""
+        raise TypeError(f"{type(self).__name__} does not clip")
+
+    # the scenario's half
+
+    def begin(self, model: Parameters) -> Mapping[str, Parameters]:
+        """Slots that a scenario has besides `model` before its first round."""
+        return {}
+
+    def local(self, round: LocalRound) -> tuple[Phase, ...]:
+        """The local training of a round."""
+        return (Phase(rule=round.adam),)
+
+    def adapt(self, round: LocalRound) -> tuple[Phase, ...]:
+        """Phases that follow each download, before the scenario is evaluated."""
+        return ()
+
+    # both
+
+    def leaving(self, slot: str = MODEL) -> tuple[Declaration, ...]:
+        """Parameters of a slot that a scenario uploads."""
         policies = self.policies()
-        return tuple(d for d in self.declarations if policies.get(d.role, Policy.LOCAL) is not Policy.LOCAL)
+        return tuple(d for d in self.declarations if policies.get((slot, d.role), Policy.LOCAL) is not Policy.LOCAL)
 
+    def leaving_slots(self) -> tuple[str, ...]:
+        """Slots of which anything leaves, in the order of the policies."""
+        return tuple(dict.fromkeys(slot for (slot, _), policy in self.policies().items() if policy is not Policy.LOCAL))
 
-def mean_of(declaration: Declaration, uploads: Mapping[str, Upload], weights: Tensor, last: Tensor) -> Tensor:
-    """Weighted mean of one parameter; per task over the scenarios that have the task (nobody: it stays).
+    def common_names(self) -> tuple[str, ...]:
+        """Parameters that leave in any slot: those of which the server knows the common first values."""
+        return tuple(dict.fromkeys(d.name for slot in self.leaving_slots() for d in self.leaving(slot)))
 
-    weights [K] in the order of the uploads.
-    """
-    values = torch.stack([upload.parameters[declaration.name] for upload in uploads.values()])  # [K, ...]
-    if declaration.unit_axis != "task":
-        return weighted_mean(values, weights)
-    has = torch.tensor([upload.tasks for upload in uploads.values()], dtype=torch.float64)  # [K, T]
-    means = [
-        weighted_mean(values[:, t], weights.double() * has[:, t])
-        if (weights.double() * has[:, t]).sum() > 0
-        else last[t]
-        for t in range(has.shape[1])
-    ]
-    return torch.stack(means)
+    def network(self, slot: str = MODEL) -> tuple[str, ...]:
+        """Names of what leaves of a slot, tables apart."""
+        return tuple(d.name for d in self.leaving(slot) if d.role not in TABLES)

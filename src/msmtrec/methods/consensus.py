@@ -12,7 +12,6 @@ from torch import Tensor
 from msmtrec.aggregation.conflict import Rescale, coordinate, gram_matrix
 from msmtrec.aggregation.normalization import literal, moments
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.methods.base import Upload
 
 
 def stack_units(group: tuple[Declaration, ...], parameters: Mapping[str, Tensor], unit: int) -> Tensor:
@@ -48,7 +47,7 @@ class Consensus:
 def expert_consensus(
     group: tuple[Declaration, ...],
     held: Mapping[str, Parameters],
-    uploads: Mapping[str, Upload],
+    sent: Mapping[str, Parameters],
     normalization: str,
     c: float | None,
     rescale: Rescale,
@@ -58,21 +57,21 @@ def expert_consensus(
     Args:
         group: the W_scen declarations, expert axis first.
         held: scenario -> last_n.
-        uploads: in table order.
+        sent: scenario -> W_n, in table order.
         normalization: off, tensor, channel or literal.
         c: of the conflict problem; None leaves U = m.
     """
-    first = next(iter(uploads.values())).parameters
-    normalised = _normalise(group, uploads, normalization)
+    first = next(iter(sent.values()))
+    normalised = _normalise(group, sent, normalization)
     vectors, updates = [], {}
     cosines, weights, shares, negative, degenerate, gaps = [], [], [], [], 0, []
     for unit in range(len(first[group[0].name])):
-        own = torch.stack([stack_units(group, u.parameters, unit) for u in uploads.values()])  # [K, P]
-        last = torch.stack([stack_units(group, held[name], unit) for name in uploads])
+        own = torch.stack([stack_units(group, params, unit) for params in sent.values()])  # [K, P]
+        last = torch.stack([stack_units(group, held[name], unit) for name in sent])
         delta = own - last
         mean = delta.mean(0)
         solved = coordinate(gram_matrix(delta), c or 0.0, rescale)
-        plain = c is None or c == 0 or solved.degenerate or len(uploads) == 1
+        plain = c is None or c == 0 or solved.degenerate or len(sent) == 1
         update = mean if plain else solved.coefficients @ delta
         aligned = torch.stack([stack_units(group, params, unit) for params in normalised])
         centre = aligned[0] if (aligned == aligned[:1]).all() else aligned.mean(0)
@@ -80,7 +79,7 @@ def expert_consensus(
         updates[unit] = update
         cosines.append(solved.cosine)
         weights.append(solved.weights.tolist())
-        shares.append(torch.full_like(solved.coefficients, 1 / len(uploads)) if plain else solved.coefficients)
+        shares.append(torch.full_like(solved.coefficients, 1 / len(sent)) if plain else solved.coefficients)
         negative.append(solved.negative_pairs)
         gaps.append(solved.gap)
         degenerate += solved.degenerate
@@ -94,17 +93,17 @@ def expert_consensus(
             "negative_pairs": sum(negative) / len(negative),
             "degenerate": degenerate,
             "duality_gap": max(gaps),
-            "scenarios": list(uploads),
+            "scenarios": list(sent),
         },
     )
 
 
-def _normalise(group: tuple[Declaration, ...], uploads: Mapping[str, Upload], kind: str) -> list[Parameters]:
+def _normalise(group: tuple[Declaration, ...], sent: Mapping[str, Parameters], kind: str) -> list[Parameters]:
     if kind == "off":
-        return [upload.parameters for upload in uploads.values()]
-    result: list[Parameters] = [{} for _ in uploads]
+        return list(sent.values())
+    result: list[Parameters] = [{} for _ in sent]
     for d in group:
-        values = torch.stack([upload.parameters[d.name] for upload in uploads.values()])  # [K, J, ..., out]
+        values = torch.stack([params[d.name] for params in sent.values()])  # [K, J, ..., out]
         if kind == "literal":
             aligned = literal(values)
         elif kind == "channel":

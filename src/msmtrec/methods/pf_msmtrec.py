@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -10,19 +11,22 @@ from pydantic import Field
 from torch import Tensor
 
 from msmtrec.aggregation.conflict import Rescale
-from msmtrec.aggregation.personalization import HyperStep, mixture
+from msmtrec.aggregation.personalization import mixture
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Policy, Role
-from msmtrec.base.settings import Settings
-from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Outcome, Reply, State, Upload, mean_of
-from msmtrec.methods.consensus import expert_consensus, split_units, stack_units
-from msmtrec.methods.fedavg import average_shared, clip_updates
+from msmtrec.methods.base import Answer, Gathered, Method, MethodSettings, Offer, OfferPart, Outcome, Reply
+from msmtrec.methods.consensus import expert_consensus
+from msmtrec.methods.fedavg import new_means
+from msmtrec.methods.hyper import Alphas, mean_updates, move_and_add, task_means
+from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, squared_distance
 
 Personalisation = Literal["hyper", "held-out", "uniform"]
 EXPERTS, TOWERS = "experts", "towers"
+ANCHOR = "anchor"
+"""The slot with the consensus that the local penalty refers to."""
 
 
-class PFSettings(Settings):
+class PFSettings(MethodSettings):
     """Modules of PF-MSMTrec; the defaults are the `recommended` preset.
 
     Args:
@@ -61,12 +65,27 @@ class PFSettings(Settings):
     def cautions(self) -> Iterator[str]:
         if self.coordination == 0:
             yield "coordination 0 is plain averaging; null says so"
+        yield from self._unused()
         if self.normalization == "literal":
             yield "normalization literal averages to zero and wipes the experts; it is for ablations"
         if self.normalization in ("tensor", "channel") and self.personalization == "hyper" and not self.penalty:
             yield "normalization reaches nobody: in hyper only the penalty refers to the consensus; set penalty above 0"
         if "held-out" in (self.personalization, self.towers) and self.beta_keep == 1 and self.beta_start is not None:
             yield f"beta_keep 1 keeps the mixture at beta_start {self.beta_start:g} or at 0, whatever is measured"
+
+    def _unused(self) -> Iterator[str]:
+        """Options that were set and that nothing reads."""
+        families = (self.personalization, self.towers)
+        readers = {
+            "alpha": ("hyper" in families, "personalization or towers: hyper"),
+            "beta_start": ("held-out" in families, "personalization or towers: held-out"),
+            "beta_keep": ("held-out" in families, "personalization or towers: held-out"),
+            "tolerance": ("held-out" in families, "personalization or towers: held-out"),
+            "rescale": (bool(self.coordination), "coordination above 0"),
+        }
+        for option, (read, need) in readers.items():
+            if not read and getattr(self, option) != type(self).model_fields[option].default:
+                yield f"{option} has no effect: it needs {need}"
 
     def build(self, declarations: tuple[Declaration, ...]) -> PFMSMTrec:
         return PFMSMTrec(declarations, self)
@@ -82,194 +101,180 @@ PAPER = {
 }
 
 
-class PFMSMTrec(Method):
-    """One round: federated batch normalisation, conflict coordination, personalised aggregation, towers last.
+@dataclass(frozen=True)
+class Held:
+    """What the server knows of one scenario.
 
-    State: `last/<scenario>/<name>` what each scenario holds after aggregation; `consensus/<name>`; `common/<unit>` the
-    last U of an expert or tower (hyper); alphas and velocities per scenario and unit.
+    Args:
+        parameters: last_n, what its experts and towers held after its last download.
+        alphas: hyper: experts or towers -> its mixing weights.
     """
 
-    def __init__(self, declarations: tuple[Declaration, ...], settings: PFSettings) -> None:
-        self.declarations, self.settings = declarations, settings
-        self.experts = tuple(d for d in declarations if d.role is Role.EXPERT_SCENARIO)
-        self.towers = tuple(d for d in declarations if d.role is Role.TOWER)
-        self.penalties = {Role.EXPERT_SCENARIO: settings.penalty} if settings.penalty else {}
+    parameters: Parameters
+    alphas: Mapping[str, Alphas] = field(default_factory=dict)
 
-    def policies(self) -> Mapping[Role, Policy]:
-        table = {Role.EXPERT_SCENARIO: Policy.COORDINATE}
+
+@dataclass(frozen=True)
+class PFState:
+    """Args:
+    consensus: C of the experts, means of the towers, and the shared tables.
+    first: the common first parameters of experts and towers.
+    held: scenario -> what it holds; absent before its first round.
+    """
+
+    consensus: Parameters
+    first: Parameters
+    held: Mapping[str, Held] = field(default_factory=dict)
+
+
+class PFMSMTrec(Method[PFState]):
+    """One round: federated batch normalisation, conflict coordination, personalised aggregation, towers last."""
+
+    state_type = PFState
+
+    def __init__(self, declarations: tuple[Declaration, ...], settings: PFSettings) -> None:
+        self.declarations, self.settings, self.clip = declarations, settings, settings.clip
+        self.experts = tuple(d for d in declarations if d.role is Role.EXPERT_SCENARIO)
+        self.towers = tuple(d for d in declarations if d.role is Role.TOWER) if settings.towers else ()
+        self.groups = {EXPERTS: self.experts, TOWERS: self.towers}
+
+    def policies(self) -> Mapping[tuple[str, Role], Policy]:
+        table = {(MODEL, Role.EXPERT_SCENARIO): Policy.COORDINATE}
         if self.settings.towers:
-            table[Role.TOWER] = Policy.PERSONALISE
+            table[MODEL, Role.TOWER] = Policy.PERSONALISE
         if self.settings.shares_embeddings:
-            table[Role.SHARED_EMBEDDING] = Policy.AVERAGE_BY_TOUCHES
+            table[MODEL, Role.SHARED_EMBEDDING] = Policy.AVERAGE_BY_TOUCHES
         return table
 
-    def init(self, common: Parameters) -> State:
-        tensors = {f"consensus/{d.name}": common[d.name] for d in self.leaving()}
-        tensors |= {f"first/{d.name}": common[d.name] for d in (*self.experts, *self.towers) if d.name in common}
-        return State(tensors, {"alpha": {}, "velocity": {}, "rounds": 0, "received": {}})
+    # the scenario's half: local steps with lambda |W_scen - consensus last received|²
 
-    def last(self, state: State, scenario: str) -> Parameters:
+    def begin(self, model: Parameters) -> Mapping[str, Parameters]:
+        return {ANCHOR: {d.name: model[d.name] for d in self.experts}} if self.settings.penalty else {}
+
+    def local(self, round: LocalRound) -> tuple[Phase, ...]:
+        return (Phase(rule=round.adam, extra=self._penalty if self.settings.penalty else None),)
+
+    def _penalty(self, leaves: Leaves, work: Work) -> Tensor:
+        names = [d.name for d in self.experts]
+        return self.settings.penalty * squared_distance(leaves[MODEL], work.slots[ANCHOR], names)
+
+    # the server's half
+
+    def init(self, common: Parameters, rows: Mapping[str, int]) -> PFState:
+        names = [d.name for group in self.groups.values() for d in group]
+        return PFState(dict(common), {name: common[name] for name in names})
+
+    def last(self, state: PFState, scenario: str) -> Parameters:
         """What the scenario held after its last aggregation (at first: the common parameters)."""
-        return {
-            d.name: state.tensors.get(f"last/{scenario}/{d.name}", state.tensors[f"first/{d.name}"])
-            for d in (*self.experts, *self.towers)
-            if f"first/{d.name}" in state.tensors
-        }
+        return state.held[scenario].parameters if scenario in state.held else state.first
 
-    def aggregate(self, state: State, uploads: Mapping[str, Upload]) -> Outcome:
-        held = {name: self.last(state, name) for name in uploads}
-        bases = {f"last/{n}/{key}": value for n, params in held.items() for key, value in params.items()}
-        uploads, norms = clip_updates(self, bases, uploads, self.settings.clip)
-        s = self.settings
-        found = expert_consensus(self.experts, held, uploads, s.normalization, s.coordination, s.rescale)
-        consensus = found.consensus | self._tower_means(state, uploads)
-        shared = {
-            d.name: average_shared(d.name, state.tensors[f"consensus/{d.name}"], uploads)
-            for d in self.leaving()
-            if d.role is Role.SHARED_EMBEDDING
-        }
-        tensors = dict(state.tensors) | {f"consensus/{n}": v for n, v in (consensus | shared).items()}
-        values: dict[str, Any] = {kind: dict(state.values[kind]) for kind in ("alpha", "velocity", "received")}
-        values["rounds"] = state.values["rounds"] + 1
-        values["received"] |= dict.fromkeys(uploads, values["rounds"])
-        diagnostics: dict[str, Any] = {"update_norms": norms, **found.diagnostics}
-        mixed: dict[str, Parameters] = {name: {} for name in uploads}
-        parts = []
-        for label, group, choice in (
-            (EXPERTS, self.experts, s.personalization),
-            (TOWERS, self.towers, s.towers),
-        ):
+    def aggregate(self, state: PFState, gathered: Gathered) -> Outcome[PFState]:
+        s, sent = self.settings, gathered.own()
+        last = {name: self.last(state, name) for name in sent}
+        found = expert_consensus(self.experts, last, sent, s.normalization, s.coordination, s.rescale)
+        towers = task_means(self.towers, sent, gathered.tasks, state.consensus)
+        means = new_means(state.consensus, gathered)
+        shared = {name: means[name] for name in gathered.sums.get(MODEL, {})}
+        consensus = {**state.consensus, **found.consensus, **towers, **shared}
+        mixed: dict[str, Parameters] = {name: {} for name in sent}
+        alphas: dict[str, dict[str, Alphas]] = {name: {} for name in sent}
+        parts, diagnostics = [], dict[str, Any](found.diagnostics)
+        for label, choice in ((EXPERTS, s.personalization), (TOWERS, s.towers)):
+            part = {d.name: consensus[d.name] for d in self.groups[label]}
             if choice == "uniform":
-                for name in uploads:
-                    mixed[name] |= {d.name: consensus[d.name] for d in group}
+                for name in sent:
+                    mixed[name] |= part
             elif choice == "held-out":
-                part = {d.name: consensus[d.name] for d in group}
-                parts.append(OfferPart(label, part, per_task=label == TOWERS))
+                keep = ANCHOR if label == EXPERTS and s.penalty else None
+                parts.append(OfferPart(label, part, per_task=label == TOWERS, keep=keep))
             elif choice == "hyper":
-                common = found.updates if label == EXPERTS else self._mean_updates(held, uploads)
-                for name in uploads:
-                    mixed[name] |= self._hyper(name, label, group, state, tensors, values, held[name], uploads, common)
-                if label == TOWERS:
-                    self._zero_shot(mixed, uploads, consensus)
-                tensors |= {f"common/{label}/{unit}": update for unit, update in common.items()}
-                diagnostics[f"alpha/{label}"] = {n: values["alpha"].get(f"{n}/{label}", []) for n in uploads}
-        anchors = {d.name: consensus[d.name] for d in self.experts} if self.penalties else {}
+                updates = found.updates if label == EXPERTS else mean_updates(self.towers, last, sent, gathered.tasks)
+                for name in sent:
+                    before = state.held[name].alphas.get(label) if name in state.held else None
+                    mine, alphas[name][label] = self._hyper(label, name, before, last, gathered, updates)
+                    mixed[name] |= mine if label == EXPERTS else _zero_shot(mine, part, gathered.tasks[name])
+                diagnostics[f"alpha/{label}"] = {name: list(alphas[name][label].alpha) for name in sent}
+        held = {**state.held, **{n: Held({**last[n], **mixed[n]}, alphas[n]) for n in sent}}
+        anchor = {ANCHOR: {d.name: consensus[d.name] for d in self.experts}}
+        sends_anchor = s.penalty and s.personalization != "held-out"
         wait = self._towers_wait()
-        now = {n: {k: v for k, v in params.items() if k not in wait} for n, params in mixed.items()}
-        replies = {name: Reply(now[name] | shared, anchors) for name in uploads}
+        replies = {}
         for name, params in mixed.items():
-            tensors |= {f"last/{name}/{key}": value for key, value in params.items()}
+            now = {key: value for key, value in params.items() if key not in wait} | shared
+            replies[name] = Reply({MODEL: now, **(anchor if sends_anchor else {})})
         offer = Offer(tuple(parts), s.beta_start, s.beta_keep, s.tolerance)
-        offers = dict.fromkeys(uploads, offer) if parts else {}
-        return Outcome(State(tensors, values), replies, diagnostics, offers)
+        offers = dict.fromkeys(sent, offer) if parts else {}
+        return Outcome(PFState(consensus, state.first, held), replies, diagnostics, offers)
 
-    def settle(self, state: State, uploads: Mapping[str, Upload], answers: Mapping[str, Answer]) -> Outcome:
+    def _hyper(
+        self,
+        label: str,
+        name: str,
+        before: Alphas | None,
+        last: Mapping[str, Parameters],
+        gathered: Gathered,
+        updates: Mapping[int, Tensor],
+    ) -> tuple[Parameters, Alphas]:
+        group = self.groups[label]
+        sharing = [
+            unit
+            for unit in updates
+            if (sum(has[unit] for has in gathered.tasks.values()) if label == TOWERS else len(last)) > 1
+        ]  # elsewhere there is nobody to listen to
+        start = before or Alphas.start(self.settings.alpha, len(last[name][group[0].name]))
+        added = {unit: updates[unit] for unit in sharing}
+        return move_and_add(group, start, gathered.own()[name], last[name], added)
+
+    def settle(self, state: PFState, gathered: Gathered, answers: Mapping[str, Answer]) -> Outcome[PFState]:
         """Repeat the scenarios' own mixing on the uploads: both sides then hold the same last_n, byte for byte."""
-        tensors, diagnostics = dict(state.tensors), dict[str, Any]()
-        groups = {EXPERTS: self.experts, TOWERS: self.towers}
+        held, own = dict(state.held), gathered.own()
         for name, answer in answers.items():
+            mixed = dict(held[name].parameters)
             for label, betas in answer.betas.items():
                 beta = torch.tensor(betas, dtype=torch.float64)
-                for d in groups[label]:
-                    own, consensus = uploads[name].parameters[d.name], tensors[f"consensus/{d.name}"]
-                    tensors[f"last/{name}/{d.name}"] = mixture(own, consensus, beta)
+                mixed |= {d.name: mixture(own[name][d.name], state.consensus[d.name], beta) for d in self.groups[label]}
+            held[name] = replace(held[name], parameters=mixed)
+        diagnostics: dict[str, Any] = {}
         for label in dict.fromkeys(label for answer in answers.values() for label in answer.betas):
             diagnostics[f"beta/{label}"] = {n: list(a.betas[label]) for n, a in answers.items()}
             diagnostics[f"unchecked/{label}"] = [
                 name
                 for name, answer in answers.items()
                 if not all(
-                    checked or (label == TOWERS and not uploads[name].tasks[unit])
+                    checked or (label == TOWERS and not gathered.tasks[name][unit])
                     for unit, checked in enumerate(answer.checked[label])
                 )
             ]
-        later = {n: Reply({key: tensors[f"last/{n}/{key}"] for key in self._towers_wait()}) for n in answers}
-        replies = {name: reply for name, reply in later.items() if reply.parameters}
-        return Outcome(State(tensors, state.values), replies, diagnostics)
+        wait = self._towers_wait()
+        later = {n: Reply({MODEL: {key: held[n].parameters[key] for key in wait}}) for n in answers if wait}
+        return Outcome(PFState(state.consensus, state.first, held), later, diagnostics)
 
     def _towers_wait(self) -> tuple[str, ...]:
         """Towers that the server mixes but hands out last: the experts' mixture is measured below the old ones."""
         late = self.settings.personalization == "held-out" and self.settings.towers in ("uniform", "hyper")
         return tuple(d.name for d in self.towers) if late else ()
 
-    def welcome(self, state: State, scenario: str) -> tuple[State, Reply]:
+    def welcome(self, state: PFState, scenario: str) -> tuple[PFState, Reply]:
         """Consensus and tower means; `hyper` has no consensus and gives the mean of the others' parameters."""
-        tensors = dict(state.tensors)
-        reply = {}
-        for d in self.leaving():
-            value = tensors[f"consensus/{d.name}"]
-            others = [
-                t
-                for key, t in sorted(tensors.items())
-                if key.startswith("last/") and key.endswith(f"/{d.name}") and key != f"last/{scenario}/{d.name}"
-            ]
-            hyper = self.settings.personalization if d.role is Role.EXPERT_SCENARIO else self.settings.towers
-            if d.role is not Role.SHARED_EMBEDDING and hyper == "hyper" and others:
-                value = torch.stack(others).double().mean(0).to(value.dtype)
-            reply[d.name] = value
-            if d.role is not Role.SHARED_EMBEDDING:
-                tensors[f"last/{scenario}/{d.name}"] = value
-        anchors = {d.name: tensors[f"consensus/{d.name}"] for d in self.experts} if self.penalties else {}
-        return State(tensors, state.values), Reply(reply, anchors)
+        others = [held.parameters for name, held in sorted(state.held.items()) if name != scenario]
+        personal: Parameters = {}
+        for label, choice in ((EXPERTS, self.settings.personalization), (TOWERS, self.settings.towers)):
+            for d in self.groups[label]:
+                value = state.consensus[d.name]
+                if choice == "hyper" and others:
+                    value = torch.stack([params[d.name] for params in others]).double().mean(0).to(value.dtype)
+                personal[d.name] = value
+        slots = {MODEL: personal | self.refresh(state).model}
+        if self.settings.penalty:
+            slots[ANCHOR] = {d.name: state.consensus[d.name] for d in self.experts}
+        return replace(state, held={**state.held, scenario: Held(personal)}), Reply(slots)
 
-    def refresh(self, state: State) -> Reply:
+    def refresh(self, state: PFState) -> Reply:
         shared = (d.name for d in self.leaving() if d.role is Role.SHARED_EMBEDDING)
-        return Reply({name: state.tensors[f"consensus/{name}"] for name in shared})
+        return Reply({MODEL: {name: state.consensus[name] for name in shared}})
 
-    def _tower_means(self, state: State, uploads: Mapping[str, Upload]) -> Parameters:
-        if not self.settings.towers:
-            return {}
-        alike = torch.ones(len(uploads), dtype=torch.float64)
-        return {d.name: mean_of(d, uploads, alike, state.tensors[f"consensus/{d.name}"]) for d in self.towers}
 
-    def _mean_updates(self, held: Mapping[str, Parameters], uploads: Mapping[str, Upload]) -> dict[int, Tensor]:
-        """Task -> mean tower update over the scenarios that have the task (steps 1 and 2 are off for towers)."""
-        updates = {}
-        for task in range(len(next(iter(uploads.values())).tasks)):
-            having = [name for name, upload in uploads.items() if upload.tasks[task]]
-            if having:
-                rows = [
-                    stack_units(self.towers, uploads[name].parameters, task)
-                    - stack_units(self.towers, held[name], task)
-                    for name in having
-                ]
-                updates[task] = torch.stack(rows).mean(0)
-        return updates
-
-    def _zero_shot(self, mixed: Mapping[str, Parameters], uploads: Mapping[str, Upload], consensus: Parameters) -> None:
-        """A scenario that lacks a task gets the others' mean tower for it."""
-        for name, upload in uploads.items():
-            lacks = ~torch.tensor(upload.tasks)
-            for d in self.towers:
-                mixed[name][d.name][lacks] = consensus[d.name][lacks]
-
-    def _hyper(
-        self,
-        scenario: str,
-        label: str,
-        group: tuple[Declaration, ...],
-        state: State,
-        tensors: Mapping[str, Tensor],
-        values: dict[str, Any],
-        held: Parameters,
-        uploads: Mapping[str, Upload],
-        common: Mapping[int, Tensor],
-    ) -> Parameters:
-        """W_n <- last_n + dW_n + alpha_n,j U_j; alpha moves first, by what the last U did to this update."""
-        units = len(held[group[0].name])
-        key = f"{scenario}/{label}"
-        alpha = list(values["alpha"].get(key, [self.settings.alpha] * units))
-        velocity = list(values["velocity"].get(key, [0.0] * units))
-        upload, step, vectors = uploads[scenario], HyperStep(), []
-        up_to_date = state.values["received"].get(scenario) == state.values["rounds"]  # it holds the last U
-        for unit in range(units):
-            own = stack_units(group, upload.parameters, unit)
-            previous = state.tensors.get(f"common/{label}/{unit}")
-            if previous is not None and up_to_date:
-                update = own - stack_units(group, held, unit)
-                alpha[unit], velocity[unit] = step(alpha[unit], velocity[unit], update, previous)
-            sharing = sum(u.tasks[unit] for u in uploads.values()) if label == TOWERS else len(uploads)
-            lone = sharing < 2  # nobody to listen to
-            vectors.append(own if lone else own + alpha[unit] * common[unit])
-        values["alpha"][key], values["velocity"][key] = alpha, velocity
-        return split_units(group, vectors, upload.parameters)
+def _zero_shot(towers: Parameters, means: Parameters, tasks: tuple[bool, ...]) -> Parameters:
+    """A scenario that lacks a task gets the others' mean tower for it."""
+    has = torch.tensor(tasks)
+    return {n: torch.where(has.view(-1, *[1] * (t.dim() - 1)), t, means[n]) for n, t in towers.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -27,11 +27,42 @@ class Batch:
         private_ids: [K, B, Cp] rows of the members' concatenated private tables, -1 padding.
         shared_ids: [K, B, Cs] rows of the members' concatenated shared tables, -1 padding.
         numeric: [K, B, M].
+        scenario: [K, B] int64, number of each row's scenario in `Layout.scenarios`; differs within a pooled member.
+        valid: [K, B] bool, False where a member's batch is filled up with rows that count for nothing.
     """
 
     private_ids: Tensor
     shared_ids: Tensor
     numeric: Tensor
+    scenario: Tensor
+    valid: Tensor
+
+    def repeated(self, K: int) -> Batch:
+        """One member's batch for K versions of its parameters."""
+        parts = (self.private_ids, self.shared_ids, self.numeric, self.scenario, self.valid)
+        return Batch(*(part.expand(K, *part.shape[1:]) for part in parts))
+
+
+@dataclass
+class Pass:
+    """One way through a network: what it reads, and what it may leave besides logits.
+
+    Args:
+        training: whether parameters are being fitted; else a row's logits must not depend on the other rows.
+        dropout: to be applied to activations; None leaves them.
+        statistics: buffer -> its new value [K, ...] after this batch; only read while training.
+        losses: [K] each, added to the loss while training.
+    """
+
+    batch: Batch
+    training: bool = False
+    dropout: Dropout | None = None
+    statistics: Parameters = field(default_factory=dict)
+    losses: list[Tensor] = field(default_factory=list)
+
+    def drop(self, h: Tensor, site: str) -> Tensor:
+        """Dropout on [K, Q, H, B]; `site` names the place in the network."""
+        return h if self.dropout is None else self.dropout(h, site)
 
 
 class Model(ABC):
@@ -49,28 +80,41 @@ class Model(ABC):
         """[K, B, D] what the network reads. Embedding tables are concatenated over members: [sum of rows, d]."""
 
     @abstractmethod
-    def body(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: Dropout | None = None) -> Tensor:
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
         """[K, B, D] -> [K, T, H, B] what each task's tower reads."""
 
     @abstractmethod
-    def head(self, parameters: Mapping[str, Tensor], z: Tensor) -> Tensor:
+    def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
         """[K, T, H, B] -> [K, B, T] logits; reads towers only."""
 
-    def forward(self, parameters: Mapping[str, Tensor], batch: Batch, dropout: Dropout | None = None) -> Tensor:
+    def forward(self, parameters: Mapping[str, Tensor], forward: Pass) -> Tensor:
         """[K, B, T] logits."""
-        return self.head(parameters, self.body(parameters, self.inputs(parameters, batch), dropout))
+        x = self.inputs(parameters, forward.batch)
+        return self.head(parameters, self.body(parameters, x, forward), forward)
 
     def roles(self) -> dict[str, Role]:
         return {d.name: d.role for d in self.declare()}
 
-    def initialise(self, seed: int, scenario: str, private_rows: int, dtype: torch.dtype) -> Parameters:
-        """A member's first parameters: common to all scenarios, but for the private table."""
-        parameters = {}
+    def initialise(
+        self,
+        seed: int,
+        scenario: str,
+        private_rows: int,
+        dtype: torch.dtype,
+        common: Mapping[str, Tensor] | None = None,
+    ) -> Parameters:
+        """A member's first parameters: common to all scenarios, but for the private table.
+
+        `common` holds those that have been drawn for another scenario of the federation.
+        """
+        parameters = dict(common or {})
         for d in self.declare():
+            if d.name in parameters:
+                continue
             owner = scenario if d.role is Role.EMBEDDING else "common"
             shape = tuple(private_rows if size is None else size for size in d.shape)
             parameters[d.name] = draw(d.init, shape, torch_stream(seed, "initialise", d.name, owner)).to(dtype)
-        return parameters
+        return {d.name: parameters[d.name] for d in self.declare()}
 
 
 def draw(init: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
 from msmtrec.base.settings import Settings
 from msmtrec.data.table import Layout
-from msmtrec.models.base import Batch, Dropout, Model
+from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.layers import embed, first_layer, gate_weights, mix, next_layer
 
 _Width = Annotated[int, Constrained(ge=1)]
@@ -103,7 +103,7 @@ class MMoE(Model):
             width = out
         return tuple(found)
 
-    def body(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: Dropout | None = None) -> Tensor:
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
         K, B, _ = x.shape
         h = x
         for n in range(len(self.settings.expert_layers)):
@@ -113,12 +113,11 @@ class MMoE(Model):
             )  # [K, Q, in, out], [K, Q, out]; Q = T·J with the template, J without
             h = first_layer(h, weight, bias) if n == 0 else next_layer(h, weight, bias)
             h = torch.relu_(h)  # [K, Q, out, B]
-            if dropout is not None:
-                h = dropout(h, f"expert.{n}")
+            h = forward.drop(h, f"expert.{n}")
         experts = h.view(K, -1, self.settings.experts, h.shape[2], B)  # [K, T or 1, J, H, B]
         return mix(gate_weights(x, parameters["gate"]), experts)  # [K, T, H, B]
 
-    def head(self, parameters: Mapping[str, Tensor], z: Tensor) -> Tensor:
+    def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
         depth = len(self.settings.tower_layers)
         for n in range(depth + 1):
             z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"])

@@ -1,46 +1,53 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
-config.yaml · environment.json · data.json · results.json · report.html
+config.yaml · environment.json · data.json · results.json · results.csv · report.html
 encoders/<variant>/<scenario>/ encoder.json · vocabularies.parquet · scalers.safetensors
-contenders/<name>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
+contenders/<column>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
 models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
-test.json · scores.npz
+test.json · scores.npz; failed.json in place of validation.json where training diverged
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
 from safetensors import SafetensorError
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import UserError, close
 from msmtrec.base.member import Member
+from msmtrec.base.yaml import dump_yaml, read_yaml
 from msmtrec.evaluation.metrics import Measure
 
-CONFIG, ENVIRONMENT, DATA, RESULTS, REPORT = (
+CONFIG, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
     "config.yaml",
     "environment.json",
     "data.json",
     "results.json",
+    "results.csv",
     "report.html",
 )
 ENCODERS = "encoders"
+VALIDATION, FAILED = "validation.json", "failed.json"
+"""Either is written last in a contender's folder."""
+_SHOWN = 3
+"""Differing settings that a sentence names."""
 
 
 def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
     """Create the directory, or check that it belongs to this config.
 
     Raises:
-        UserError: unwritable, already holds a run (without resume), another config, or something that is no run.
+        UserError: unwritable, already holds a run (without resume) or none (with it), another config, or something
+            that is no run.
     """
     path = folder / CONFIG
     if folder.is_dir() and not path.exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
@@ -49,18 +56,22 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
         if not resume:
             raise UserError(f"{folder} already holds a run; continue it with --resume or choose another --out")
         try:
-            held = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            held = None
-        if not isinstance(held, dict):
-            raise UserError(f"{path} is damaged, so the run cannot be continued; choose another --out")
-        if _without_jobs(held) != _without_jobs(json.loads(json.dumps(config))):
-            different = ", ".join(_differences(held, json.loads(json.dumps(config)))) or "settings"
-            raise UserError(f"{folder} holds a run of another config (differs in: {different}); choose another --out")
+            held = read_yaml(path)
+        except UserError as error:
+            raise UserError(f"{path} is damaged, so the run cannot be continued; choose another --out") from error
+        different = list(_differences(held, json.loads(json.dumps(config))))
+        if different:
+            more = f" and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""
+            raise UserError(
+                f"{folder} holds a run of another config (differs in: {', '.join(different[:_SHOWN])}{more});"
+                " choose another --out"
+            )
         return
+    if resume:
+        raise UserError(f"there is no run in {folder} to resume; {_meant(folder)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False))
+        write_atomic(path, dump_yaml(json.loads(json.dumps(config))))
     except OSError as error:
         raise UserError(
             f"cannot write to the run directory {folder}: {error.strerror}; choose another --out"
@@ -82,8 +93,12 @@ def discarded_if_empty(folder: Path) -> Iterator[None]:
         raise
 
 
-def _without_jobs(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key != "jobs"}
+def _meant(folder: Path) -> str:
+    """The run beside it whose name is near."""
+    beside = folder.absolute().parent
+    runs = [path.name for path in beside.iterdir() if (path / CONFIG).exists()] if beside.is_dir() else []
+    found = close(folder.name, runs)
+    return f"did you mean {folder.parent / found}?" if found else "start it without --resume"
 
 
 def _differences(one: Any, two: Any, place: str = "") -> Iterator[str]:
@@ -91,7 +106,7 @@ def _differences(one: Any, two: Any, place: str = "") -> Iterator[str]:
         for key in sorted({*one, *two}, key=str):
             yield from _differences(one.get(key), two.get(key), f"{place}.{key}" if place else str(key))
     elif one != two and place != "jobs":
-        yield place
+        yield place or "settings"
 
 
 @contextmanager
@@ -137,7 +152,12 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, indent=1, default=str) + "\n")
+    """JSON as the standard has it.
+
+    Raises:
+        ValueError: a number is NaN or infinite, for which JSON has no word; None stands for what does not exist.
+    """
+    write_atomic(path, json.dumps(value, indent=1, default=str, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -178,6 +198,25 @@ def file_name(scenario: str) -> str:
     return found.replace(".", "%2E") if found.startswith(".") else found
 
 
+def failure(folder: Path) -> str | None:
+    """Why the training in a contender's folder came to nothing, or None."""
+    return str(read_json(folder / FAILED)["sentence"]) if (folder / FAILED).exists() else None
+
+
+def ended(folder: Path) -> bool:
+    """Whether the training in a contender's folder is over, well or badly."""
+    return (folder / VALIDATION).exists() or (folder / FAILED).exists()
+
+
+def _standard(value: Any) -> Any:
+    """With None for numbers that JSON has no word for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _standard(item) for key, item in value.items()}
+    return [_standard(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 class Lines:
     """An append-only JSON-lines file that knows its length, so that a resumed run continues it exactly."""
 
@@ -188,7 +227,7 @@ class Lines:
         self._file = path.open("a")
 
     def append(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record, default=str) + "\n")
+        self._file.write(json.dumps(_standard(record), default=str, allow_nan=False) + "\n")
 
     def commit(self) -> int:
         """Flush to disk; the length in bytes."""
@@ -201,7 +240,7 @@ class Lines:
 
 
 def metric_records(
-    round_number: int, stage: str, split: str, found: Mapping[Member, list[Measure]]
+    round_number: int, stage: str, split: str, found: Mapping[Member, Iterable[Measure]]
 ) -> Iterator[dict[str, Any]]:
     """One record per scenario and task."""
     for member, measures in found.items():

@@ -1,23 +1,20 @@
-"""From the contenders' test files to one table: mean AUC ± sd over seeds, tests against Local."""
+"""The result table: AUC per seed, what was compared with what, and what each line rests on."""
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from itertools import combinations
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
-from msmtrec.evaluation.compare import Interval, Paired, bootstrap_auc, draw_users, holm, interval, paired_over_seeds
+from msmtrec.evaluation.compare import Comparison
+from msmtrec.evaluation.support import Support
 
 MEAN = ("mean", "")
 """The table's last line: the mean over scenario × task."""
-RESAMPLES = 400
 SIGNIFICANT = 0.05
 
 
@@ -27,13 +24,11 @@ class Cell:
 
     Args:
         auc: test AUC per seed, None where one class only.
-        seeds: paired difference to the reference over seeds; None for the reference itself.
-        users: bootstrap over users of the same difference.
+        compared: the difference to the reference; None for the reference itself.
     """
 
     auc: tuple[float | None, ...]
-    seeds: Paired | None = None
-    users: Interval | None = None
+    compared: Comparison | None = None
 
     @property
     def mean(self) -> float:
@@ -43,12 +38,19 @@ class Cell:
     @property
     def mean_difference(self) -> float:
         """To the reference, over seeds; NaN for the reference itself."""
-        return self.seeds.mean if self.seeds else float("nan")
+        return self.compared.difference if self.compared else float("nan")
 
     @property
     def sd(self) -> float:
         known = [value for value in self.auc if value is not None]
         return float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
+
+    @property
+    def sign(self) -> str:
+        """'up' or 'down' where the difference to the reference is below the level, uncorrected; else empty."""
+        if self.compared is None or not self.compared.p_value < SIGNIFICANT:
+            return ""
+        return "up" if self.compared.difference > 0 else "down"
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,26 @@ class Pair:
     """Two contenders on the mean over scenario × task.
 
     Args:
-        seeds, users: difference first - second over seeds, and its bootstrap over users.
-        p_value: the larger p of the two tests, Holm-corrected over all pairs of the table: small only if the difference
-            exceeds both the luck of the seeds and the luck of the split.
+        compared: first - second.
+        p_value: Holm-corrected over the family of tests; NaN where the pair is not in it, or was not tested.
+        family: whether the pair is one of the tests that were declared beforehand.
     """
 
     first: str
     second: str
-    seeds: Paired
-    users: Interval
+    compared: Comparison
     p_value: float
+    family: bool
+
+    @property
+    def sign(self) -> str:
+        """'up' or 'down' where the corrected p is below the level; else empty."""
+        if not self.p_value < SIGNIFICANT:
+            return ""
+        return "up" if self.compared.difference > 0 else "down"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
     """The whole table.
 
@@ -76,6 +85,12 @@ class Results:
         lines: (scenario, task) in table order, MEAN last.
         cells: contender name -> one cell a line.
         reference: the contender that differences refer to.
+        support: what each line rests on, for every line but the mean.
+        counted: whether the mean counts the line. The same for all contenders.
+        users, rows: different users, and rows, of the lines that the mean counts.
+        unit: what the tests count as drawn at random: "users", "'search_id' groups", or "rows".
+        baselines: what every contender is tested against -> contender: "reference", "best reference", "best pooled";
+            the best are named on validation.
         chosen: contender -> the candidate that validation chose.
         pairs: every two contenders on the mean line.
         notes: what a reader must know of the settings.
@@ -84,10 +99,42 @@ class Results:
     name: str
     lines: tuple[tuple[str, str], ...]
     cells: Mapping[str, tuple[Cell, ...]]
-    reference: str | None
+    reference: str
+    support: tuple[Support, ...]
+    counted: tuple[bool, ...]
+    users: int
+    rows: int
+    unit: str = "users"
+    baselines: Mapping[str, str] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """By value, where figures that do not exist (NaN) are equal."""
+        return isinstance(other, Results) and self.as_dict() == other.as_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+
+    @property
+    def mean_of(self) -> str:
+        """How many lines the last one is the mean of, where it is not all of them; else empty."""
+        counted, whole = sum(self.counted), len(self.counted)
+        return "" if counted == whole else f"{counted} of {whole} lines"
+
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """`lines` as they are printed: '†' marks one with too little for a test, and the mean says what it counts."""
+        marked = [
+            (scenario, f"{task} †" if support.few else task)
+            for (scenario, task), support in zip(self.lines[:-1], self.support, strict=True)
+        ]
+        return [*marked, (MEAN[0], self.mean_of)]
+
+    @property
+    def tests(self) -> int:
+        """How many tests the correction is over."""
+        return sum(pair.family and pair.compared.tested for pair in self.pairs)
 
     def pair(self, first: str, second: str) -> Pair | None:
         """Difference first - second on the mean line, in the order asked for."""
@@ -95,20 +142,29 @@ class Results:
             if (p.first, p.second) == (first, second):
                 return p
             if (p.second, p.first) == (first, second):
-                seeds = replace(p.seeds, mean=-p.seeds.mean)
-                return Pair(first, second, seeds, Interval(-p.users.high, -p.users.low, p.users.p_value), p.p_value)
+                return Pair(first, second, p.compared.reversed(), p.p_value, p.family)
         return None
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "lines": [list(line) for line in self.lines],
-            "reference": self.reference,
-            "chosen": dict(self.chosen),
-            "notes": list(self.notes),
-            "pairs": [asdict(pair) for pair in self.pairs],
-            "cells": {contender: [asdict(cell) for cell in cells] for contender, cells in self.cells.items()},
-        }
+        """Plain values for JSON, which has no NaN: None stands for it."""
+        found: dict[str, Any] = _plain(
+            {
+                "name": self.name,
+                "lines": self.lines,
+                "reference": self.reference,
+                "unit": self.unit,
+                "users": self.users,
+                "rows": self.rows,
+                "baselines": self.baselines,
+                "chosen": self.chosen,
+                "notes": self.notes,
+                "support": [asdict(support) for support in self.support],
+                "counted": self.counted,
+                "pairs": [asdict(pair) for pair in self.pairs],
+                "cells": {contender: [asdict(cell) for cell in cells] for contender, cells in self.cells.items()},
+            }
+        )
+        return found
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Results:
@@ -123,12 +179,20 @@ class Results:
                 tuple((scenario, task) for scenario, task in raw["lines"]),
                 {contender: tuple(_cell(cell) for cell in cells) for contender, cells in raw["cells"].items()},
                 raw["reference"],
-                dict(raw["chosen"]),
-                tuple(_pair(pair) for pair in raw["pairs"]),
-                tuple(raw["notes"]),
+                tuple(Support(**_counts(support)) for support in raw["support"]),
+                tuple(bool(counted) for counted in raw["counted"]),
+                **_counts({"users": raw["users"], "rows": raw["rows"]}),
+                unit=raw["unit"],
+                baselines=dict(raw["baselines"]),
+                chosen=dict(raw["chosen"]),
+                pairs=tuple(_pair(pair) for pair in raw["pairs"]),
+                notes=tuple(raw["notes"]),
             )
-            if not found.cells or any(len(cells) != len(found.lines) for cells in found.cells.values()):
+            lines = len(found.lines)
+            if not found.cells or any(len(cells) != lines for cells in found.cells.values()):
                 raise ValueError("cells and lines do not fit")
+            if not len(found.support) == len(found.counted) == lines - 1:
+                raise ValueError("support and lines do not fit")
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UserError(
                 f"results.json is from another version or damaged ({type(error).__name__}: {error}); train again with"
@@ -137,96 +201,39 @@ class Results:
         return found
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def _cell(raw: Mapping[str, Any]) -> Cell:
     auc = tuple(None if value is None else float(value) for value in raw["auc"])
-    return Cell(
-        auc,
-        Paired(**_numbers(raw["seeds"])) if raw["seeds"] else None,
-        Interval(**_numbers(raw["users"])) if raw["users"] else None,
-    )
+    return Cell(auc, _comparison(raw["compared"]) if raw["compared"] else None)
 
 
 def _pair(raw: Mapping[str, Any]) -> Pair:
-    seeds, users = Paired(**_numbers(raw["seeds"])), Interval(**_numbers(raw["users"]))
-    return Pair(**{**raw, "seeds": seeds, "users": users})
+    changed = {"compared": _comparison(raw["compared"]), "p_value": _number("p_value", raw["p_value"])}
+    return Pair(**{**raw, **changed})
 
 
-def _numbers(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def _comparison(raw: Mapping[str, Any]) -> Comparison:
+    if not isinstance(raw["untested"], str):
+        raise TypeError(f"untested is {raw['untested']!r}")
+    numbers = {name: _number(name, value) for name, value in raw.items() if name != "untested"}
+    return Comparison(seeds=int(numbers.pop("seeds")), untested=raw["untested"], **numbers)
+
+
+def _number(name: str, value: Any) -> float:
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"{name} is {value!r}")
+    return float("nan") if value is None else float(value)
+
+
+def _counts(raw: Mapping[str, Any]) -> Mapping[str, int]:
     for name, value in raw.items():
-        if not isinstance(value, int | float):
+        if not isinstance(value, int):
             raise TypeError(f"{name} is {value!r}")
     return raw
-
-
-def summarise(
-    name: str,
-    folders: Mapping[str, Path],
-    tasks: tuple[str, ...],
-    chosen: Mapping[str, str],
-    notes: tuple[str, ...] = (),
-) -> Results:
-    """Read every contender's test.json and scores.npz; compare with `local` (else the first) and pairwise."""
-    records = {contender: json.loads((folder / "test.json").read_text()) for contender, folder in folders.items()}
-    reference = "local" if "local" in records else next(iter(records))
-    first = records[reference]
-    lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for r in first))
-    seeds = tuple(dict.fromkeys(r["seed"] for r in first))
-    aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}
-    boots = _bootstrap(folders, lines, seeds, tasks) if len(records) > 1 else {}
-    cells = {}
-    for contender, table in aucs.items():
-        found = []
-        for n in range(len(lines) + 1):
-            values = table[n] if n < len(lines) else np.nanmean(table, 0)
-            auc = tuple(None if np.isnan(v) else float(v) for v in values)
-            if contender == reference:
-                found.append(Cell(auc))
-                continue
-            base = aucs[reference][n] if n < len(lines) else np.nanmean(aucs[reference], 0)
-            seeded = paired_over_seeds(values, base)
-            found.append(Cell(auc, seeded, interval(boots[contender][n] - boots[reference][n], seeded.mean)))
-        cells[contender] = tuple(found)
-    return Results(name, (*lines, MEAN), cells, reference, chosen, _pairs(aucs, boots), notes)
-
-
-def _pairs(aucs: Mapping[str, NDArray[np.float64]], boots: Mapping[str, NDArray[np.float64]]) -> tuple[Pair, ...]:
-    found = []
-    for first, second in combinations(aucs, 2):
-        seeds = paired_over_seeds(np.nanmean(aucs[first], 0), np.nanmean(aucs[second], 0))
-        users = interval(boots[first][-1] - boots[second][-1], seeds.mean)
-        found.append(Pair(first, second, seeds, users, float(np.maximum(seeds.p_value, users.p_value))))
-    corrected = holm([pair.p_value for pair in found])
-    return tuple(replace(pair, p_value=p) for pair, p in zip(found, corrected, strict=True))
-
-
-def _table(
-    records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...]
-) -> NDArray[np.float64]:
-    """[lines, seeds] AUC; a cell without both classes is missing for every contender alike"""
-    by_key = {(r["scenario"], r["task"], r["seed"]): r["auc"] for r in records}
-    return np.array([[np.nan if (v := by_key.get((*line, seed))) is None else v for seed in seeds] for line in lines])
-
-
-def _bootstrap(
-    folders: Mapping[str, Path],
-    lines: tuple[tuple[str, str], ...],
-    seeds: tuple[int, ...],
-    tasks: tuple[str, ...],
-) -> dict[str, NDArray[np.float64]]:
-    """contender -> [lines + 1, B] seed-mean AUC under the same resampled users; the last line is the mean."""
-    found = {}
-    scenarios = dict.fromkeys(scenario for scenario, _ in lines)
-    for contender, folder in folders.items():
-        with np.load(folder / "scores.npz") as scores:
-            groups = np.concatenate([scores[f"{s}/group"] for s in scenarios])
-            draws, users = draw_users(groups, RESAMPLES, seed=0)
-            table = []
-            for scenario, task in lines:
-                t = tasks.index(task)
-                labels = scores[f"{scenario}/labels"][:, t]
-                known = ~np.isnan(labels)
-                owner = np.searchsorted(users, scores[f"{scenario}/group"][known])
-                logits = [scores[f"{scenario}/{seed}"][known, t] for seed in seeds]
-                table.append(bootstrap_auc(logits, labels[known], draws, owner))
-        found[contender] = np.vstack([*table, np.nanmean(table, 0)])
-    return found

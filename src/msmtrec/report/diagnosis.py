@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from msmtrec.evaluation.compare import holm
 from msmtrec.record.reading import ContenderRecord, RunRecord, personalisation
+from msmtrec.record.results import SIGNIFICANT
+from msmtrec.report.words import p_text
 
 DROP = 0.02
 """AUC lost by aggregation, mean over rounds, that is worth a sentence."""
@@ -32,11 +36,14 @@ def diagnose(run: RunRecord) -> list[str]:
 
 
 def _below_reference(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
-    for (scenario, task), cell in zip(run.results.lines[:-1], run.results.cells[contender.name], strict=False):
-        if cell.users and cell.users.high < 0:
+    """Lines below the reference, Holm-corrected over the contender's lines: a report has many of them."""
+    cells = run.results.cells[contender.name][:-1]
+    corrected = holm([cell.compared.p_value if cell.compared else math.nan for cell in cells])
+    for (scenario, task), cell, p in zip(run.results.lines[:-1], cells, corrected, strict=True):
+        if cell.mean_difference < 0 and p < SIGNIFICANT:
             yield (
                 f"scenario {scenario}, {task} is below {run.results.reference} by {-100 * cell.mean_difference:.2f}"
-                " points (95 % interval over users below zero): too much sharing for it"
+                f" points (p {p_text(p)}, corrected over the contender's lines): too much sharing for it"
             )
 
 

@@ -4,32 +4,76 @@ from __future__ import annotations
 
 import math
 
-from msmtrec.record.results import SIGNIFICANT, Cell, Pair, Results
+from msmtrec.record.results import Cell, Pair, Results
+from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
 
 
 def results_markdown(results: Results) -> str:
-    """Test AUC; the difference to the reference with both tests, by line; every two contenders on the mean."""
+    """Test AUC; the difference to the reference by line; the declared tests on the mean; every two contenders."""
     contenders = list(results.cells)
     others = [contender for contender in contenders if contender != results.reference]
-    lines = [_row(["scenario", "task", *contenders]), _row(["---"] * 2 + ["---:"] * len(contenders))]
-    if any(results.chosen.values()):
-        lines.append(_row(["*chosen*", "", *(f"*{results.chosen[contender]}*" for contender in contenders)]))
-    for n, line in enumerate(results.lines):
-        cells = [results.cells[contender][n] for contender in contenders]
-        best = max((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
-        lines.append(_row([*line, *(_auc(cell, cell.mean == best) for cell in cells)]))
+    parts = [_aucs(results, contenders)]
     if others:
-        lines += ["", _row(["scenario", "task", *others]), _row(["---"] * 2 + ["---:"] * len(others))]
-        for n, line in enumerate(results.lines):
-            lines.append(_row([*line, *(_difference(results.cells[contender][n]) for contender in others)]))
+        parts.append(_lines(results, others))
+        parts.append(_tests(results, others))
     if results.pairs:
-        lines += ["", _row(["row − column", *contenders]), _row(["---"] + ["---:"] * len(contenders))]
-        lines += [_row([one, *(_pair(results.pair(one, two)) for two in contenders)]) for one in contenders]
-    return "\n".join(lines) + "\n"
+        parts.append(
+            [
+                _row(["row − column", *contenders]),
+                _row(["---"] + ["---:"] * len(contenders)),
+                *(_row([one, *(_difference(results.pair(one, two)) for two in contenders)]) for one in contenders),
+            ]
+        )
+    parts.append(_legend(results))
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def _row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def _aucs(results: Results, contenders: list[str]) -> list[str]:
+    lines = [_row(["scenario", "task", *contenders]), _row(["---"] * 2 + ["---:"] * len(contenders))]
+    if any(results.chosen.values()):
+        lines.append(_row(["*chosen*", "", *(f"*{results.chosen[contender]}*" for contender in contenders)]))
+    for n, line in enumerate(results.labels):
+        cells = [results.cells[contender][n] for contender in contenders]
+        best = max((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
+        lines.append(_row([*line, *(_auc(cell, cell.mean == best) for cell in cells)]))
+    return lines
+
+
+def _lines(results: Results, others: list[str]) -> list[str]:
+    head = [_row(["scenario", "task", *others]), _row(["---"] * 2 + ["---:"] * len(others))]
+    body = [
+        _row([*line, *(_compared(results.cells[contender][n]) for contender in others)])
+        for n, line in enumerate(results.labels[:-1])
+    ]
+    means = [_test(results.pair(contender, results.reference)) for contender in others]
+    return [*head, *body, _row([*results.labels[-1], *means])]
+
+
+def _tests(results: Results, others: list[str]) -> list[str]:
+    titles = baseline_titles(results)
+    heads = [f"− {name}" + (f" ({what})" if what else "") for name, what in titles.items()]
+    return [
+        _row(["mean", *heads]),
+        _row(["---"] + ["---:"] * len(heads)),
+        *(_row([one, *(_test(results.pair(one, name)) for name in titles)]) for one in others),
+    ]
+
+
+def _legend(results: Results) -> list[str]:
+    said = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in gaps(results)]
+    if results.pairs:
+        said.insert(
+            0,
+            f"Differences in AUC points (.01) to {results.reference}, with one p and one 95 % interval over seeds and"
+            f" {drawn(results)} together; by line not corrected for the number of lines.",
+        )
+    if results.tests:
+        said.insert(1, f"Tests on the mean: p {correction(results)}; bold below it.")
+    return [" ".join(said)] if said else []
 
 
 def _auc(cell: Cell, best: bool) -> str:
@@ -39,21 +83,23 @@ def _auc(cell: Cell, best: bool) -> str:
     return f"**{text}**" if best else text
 
 
-def _pair(pair: Pair | None) -> str:
+def _difference(pair: Pair | None) -> str:
+    return "" if pair is None else points(pair.compared)
+
+
+def _test(pair: Pair | None) -> str:
     if pair is None:
         return ""
-    text = f"{100 * pair.seeds.mean:+.2f}"
-    if math.isnan(pair.p_value):
-        return text
-    return f"**{text}** ({pair.p_value:.3f})" if pair.p_value < SIGNIFICANT else f"{text} ({pair.p_value:.3f})"
+    text = points(pair.compared)
+    if pair.compared.tested:
+        text = f"{text} (p {p_text(pair.p_value)})"
+        text = f"**{text}**" if pair.sign else text
+    return f"{text}<br>{span(pair.compared)}"
 
 
-def _difference(cell: Cell) -> str:
-    if cell.seeds is None or math.isnan(cell.seeds.mean):
+def _compared(cell: Cell) -> str:
+    compared = cell.compared
+    if compared is None or math.isnan(compared.difference):
         return "–"
-    text = f"{100 * cell.seeds.mean:+.2f}"
-    if not math.isnan(cell.seeds.p_value):
-        text += f" (p {cell.seeds.p_value:.3f})"
-    if cell.users is not None and not math.isnan(cell.users.low):
-        text += f"<br>{100 * cell.users.low:+.2f} … {100 * cell.users.high:+.2f}"
-    return text
+    p = f" (p {p_text(compared.p_value)})" if compared.tested else ""
+    return f"{points(compared)}{p}<br>{span(compared)}"

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from msmtrec.evaluation.compare import Comparison
 from msmtrec.record import directory
 from msmtrec.record.reading import ContenderRecord, RunRecord, conflicts, listening, personalisation, read_run
-from msmtrec.record.results import SIGNIFICANT, Cell, Pair, Results
+from msmtrec.record.results import Pair, Results
 from msmtrec.report.diagnosis import diagnose
 from msmtrec.report.plots import heat_map, learning_curves, mixtures
+from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
 
 
 def write_report(folder: Path) -> Path:
@@ -29,11 +31,12 @@ def write_report(folder: Path) -> Path:
         results=run.results,
         table=_table(run),
         differences=_differences(run),
+        tests=_tests(run.results),
         pairs=_pairs(run.results),
         curves=learning_curves(run),
         relations=[found for contender in run.contenders.values() if (found := _relations(contender, run.scenarios))],
         costs=[_costs(contender, len(run.scenarios)) for contender in run.contenders.values()],
-        warnings=[*run.results.notes, *diagnose(run)],
+        warnings=[*run.results.notes, *gaps(run.results), *diagnose(run)],
         data=_data(run),
     )
     directory.write_atomic(folder / directory.REPORT, page)
@@ -46,7 +49,7 @@ def _number(value: float, pattern: str = "{:.4f}") -> str:
 
 def _table(run: RunRecord) -> list[dict[str, Any]]:
     lines = []
-    for n, (scenario, task) in enumerate(run.results.lines):
+    for n, (scenario, task) in enumerate(run.results.labels):
         cells = [cells[n] for cells in run.results.cells.values()]
         best = max((c.mean for c in cells if not math.isnan(c.mean)), default=math.nan)
         lines.append(
@@ -60,48 +63,52 @@ def _table(run: RunRecord) -> list[dict[str, Any]]:
 
 
 def _differences(run: RunRecord) -> list[dict[str, Any]]:
-    """Against the reference, line by line, for every other contender."""
+    """Against the reference, line by line, for every other contender; the mean with its corrected p."""
     found = []
     for contender, cells in run.results.cells.items():
-        if cells[-1].seeds is not None:
-            found.append({"contender": contender, "cells": [_difference(cell) for cell in cells]})
+        if contender != run.results.reference:
+            lines = [_compared(c.compared, c.compared.p_value, c.sign) for c in cells[:-1] if c.compared]
+            mean = _test(run.results.pair(contender, run.results.reference))
+            found.append({"contender": contender, "cells": [*lines, mean]})
     return found
 
 
-def _difference(cell: Cell) -> dict[str, str]:
-    seeds, users = cell.seeds, cell.users
-    if seeds is None:
-        return {"points": "–", "seeds": "", "users": "", "sign": ""}
-    sign = ""
-    if users is not None and not math.isnan(users.low):
-        sign = "up" if users.low > 0 else "down" if users.high < 0 else ""
-    span = f"{100 * users.low:+.2f} … {100 * users.high:+.2f}" if users and not math.isnan(users.low) else "–"
+def _compared(compared: Comparison, p_value: float, sign: str) -> dict[str, str]:
     return {
-        "points": _number(100 * seeds.mean, "{:+.2f}"),
-        "seeds": _number(seeds.p_value, "{:.3f}"),
-        "users": span,
+        "points": points(compared),
+        "p": p_text(p_value) if compared.tested else "",
+        "span": span(compared),
         "sign": sign,
     }
 
 
+def _tests(results: Results) -> dict[str, Any]:
+    """The declared tests on the mean line: every contender against each baseline."""
+    titles = baseline_titles(results)
+    rows = [
+        {"contender": contender, "cells": [_test(results.pair(contender, name)) for name in titles]}
+        for contender in results.cells
+        if results.pairs
+    ]
+    return {"titles": titles, "rows": rows, "correction": correction(results), "drawn": drawn(results)}
+
+
+def _test(pair: Pair | None) -> dict[str, str]:
+    if pair is None:
+        return {"points": "", "p": "", "span": "", "sign": ""}
+    return _compared(pair.compared, pair.p_value, pair.sign)
+
+
 def _pairs(results: Results) -> list[dict[str, Any]]:
-    """Row minus column on the mean line, contenders both; empty where there is one only."""
+    """Row minus column on the mean line, contenders both, without a test; empty where there is one only."""
     return [
-        {"contender": one, "cells": [_pair(results.pair(one, two)) for two in results.cells]}
+        {
+            "contender": one,
+            "cells": [points(pair.compared) if (pair := results.pair(one, two)) else "" for two in results.cells],
+        }
         for one in results.cells
         if results.pairs
     ]
-
-
-def _pair(pair: Pair | None) -> dict[str, str]:
-    if pair is None:
-        return {"points": "", "p": "", "sign": ""}
-    clear = pair.p_value < SIGNIFICANT
-    return {
-        "points": _number(100 * pair.seeds.mean, "{:+.2f}"),
-        "p": _number(pair.p_value, "{:.3f}"),
-        "sign": ("up" if pair.seeds.mean > 0 else "down") if clear else "",
-    }
 
 
 def _relations(contender: ContenderRecord, scenarios: list[str]) -> dict[str, Any] | None:

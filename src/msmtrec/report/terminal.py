@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import math
 
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from msmtrec.record.results import SIGNIFICANT, Cell, Results
+from msmtrec.record.results import Cell, Pair, Results
+from msmtrec.report.blocks import Blocks
+from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
+
+_STYLES = {"up": "green", "down": "red", "": ""}
 
 
-def results_table(results: Results) -> Table:
-    """Rows = scenario × task, columns = methods: mean test AUC ± sd over seeds; the best of a line in bold."""
+def results_table(results: Results) -> Blocks:
+    """Lines = scenario × task, columns = contenders: mean test AUC ± sd over seeds; the best of a line in bold."""
     seeds = max(len(cell.auc) for cells in results.cells.values() for cell in cells)
-    table = Table(
-        title=f"{results.name}: test AUC, mean ± sd over {seeds} seed{'s' if seeds > 1 else ''}",
-        caption="bold: best of the line; validation chose every model, the test rows were read once",
-        title_justify="left",
-        caption_justify="left",
-        header_style="bold",
+    best = [
+        max((cells[n].mean for cells in results.cells.values() if not math.isnan(cells[n].mean)), default=math.nan)
+        for n in range(len(results.lines))
+    ]
+    caption = "bold: best of the line; validation chose every model, the test rows were read once"
+    return Blocks(
+        f"{results.name}: test AUC, mean ± sd over {seeds} seed{'s' if seeds > 1 else ''}",
+        "\n".join([caption, *gaps(results)]),
+        {
+            "scenario": [scenario for scenario, _ in results.labels],
+            "task": [task for _, task in results.labels],
+        },
+        [
+            (contender, [_cell(cell, cell.mean == high) for cell, high in zip(cells, best, strict=True)])
+            for contender, cells in results.cells.items()
+        ],
     )
-    table.add_column("scenario", overflow="fold")
-    table.add_column("task", overflow="fold")
-    for contender in results.cells:
-        table.add_column(contender, justify="right", overflow="fold", min_width=6)
-    for n, (scenario, task) in enumerate(results.lines):
-        cells = [cells[n] for cells in results.cells.values()]
-        best = max((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
-        if n == len(results.lines) - 1:
-            table.add_section()
-        table.add_row(escape(scenario), escape(task), *(_cell(cell, cell.mean == best) for cell in cells))
-    return table
 
 
 def _cell(cell: Cell, best: bool) -> Text:
@@ -43,35 +44,39 @@ def _cell(cell: Cell, best: bool) -> Text:
     return text
 
 
-def difference_table(results: Results) -> Table:
-    """Mean over scenario × task against the reference: points, paired test over seeds, interval over users."""
-    table = Table(
-        title=f"Difference to {results.reference}, mean over scenario × task, in AUC points (.01)",
-        title_justify="left",
-        header_style="bold",
+def difference_table(results: Results) -> Blocks:
+    """The declared tests on the mean line: every contender against the reference, best reference and best pooled."""
+    names = [name for name in results.cells if name != results.reference]
+    titles = baseline_titles(results)
+    columns = [(f"− {name}", [_pair(results.pair(contender, name)) for contender in names]) for name in titles]
+    below = [f"{_below(results.cells[name])} of {len(results.lines) - 1}" for name in names]
+    columns.append(("below", [Text(text) for text in below]))
+    named = [f"{name}: {what} on validation" for name, what in titles.items() if what]
+    mean = f"mean of {results.mean_of}" if results.mean_of else "mean over scenario × task"
+    caption = [
+        f"95 % interval over seeds and {drawn(results)}",
+        f"p {correction(results)}; intervals are not",
+        *named,
+        f"below: lines below {results.reference}",
+    ]
+    return Blocks(
+        f"Row − column, {mean}, in AUC points (.01)",
+        "\n".join(caption) if results.tests else "nothing could be tested",
+        {"contender": names},
+        columns,
+        last_apart=False,
     )
-    for name in ("method", "points", "p over seeds", "95 % over users", "lines below"):
-        table.add_column(name, justify="left" if name == "method" else "right")
-    for contender, cells in results.cells.items():
-        last = cells[-1]
-        if last.seeds is None:
-            continue
-        below = sum(1 for cell in cells[:-1] if cell.seeds and cell.seeds.mean < 0)
-        users = last.users
-        span = "–" if users is None or math.isnan(users.low) else f"{100 * users.low:+.2f} … {100 * users.high:+.2f}"
-        p = "–" if math.isnan(last.seeds.p_value) else f"{last.seeds.p_value:.3f}"
-        table.add_row(contender, f"{100 * last.seeds.mean:+.2f}", p, span, f"{below} of {len(cells) - 1}")
-    return table
 
 
-def pair_sentence(results: Results) -> str | None:
-    """Which contenders the best one cannot be told apart from; None without tests."""
-    best = max(results.cells, key=lambda contender: results.cells[contender][-1].mean)
-    found = {contender: results.pair(best, contender) for contender in results.cells if contender != best}
-    if not any(pair and not math.isnan(pair.p_value) for pair in found.values()):
-        return None
-    level = [contender for contender, pair in found.items() if pair and not pair.p_value < SIGNIFICANT]
-    rest = f"not shown to be better than {', '.join(level)}" if level else "better than every other contender"
-    return (
-        f"highest mean: {best}, {rest} (both tests, Holm-corrected over all pairs of contenders, level {SIGNIFICANT})"
-    )
+def _below(cells: tuple[Cell, ...]) -> int:
+    return sum(cell.mean_difference < 0 for cell in cells[:-1])
+
+
+def _pair(pair: Pair | None) -> Text:
+    if pair is None:
+        return Text("")
+    text = Text(points(pair.compared), style=_STYLES[pair.sign])
+    if pair.compared.tested:
+        text.append(f" p {p_text(pair.p_value)}", style="dim" if not pair.sign else "")
+    text.append(f"\n{span(pair.compared)}", style="dim")
+    return text

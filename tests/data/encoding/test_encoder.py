@@ -70,14 +70,18 @@ def test_raw_rows_become_the_rows_of_the_tables(cached: bool, tmp_path: Path) ->
     for variant, data in encode_all(raw, VARIANTS, cache=tmp_path / "cache" if cached else None).items():
         for name, table in data.tables.items():
             encoder = saved(encoder_of(data, name), tmp_path / variant / name)
-            assert encoder.layout == data.layout
+            own = raw.schema.scenarios if variant == "pooled" else (name,)
+            known = tuple(scenario if scenario in own else "" for scenario in data.layout.scenarios)
+            assert encoder.layout == replace(data.layout, scenarios=known)
             assert encoder.private_rows == table.private_rows
             assert encoder.fingerprint == data.fingerprint
-            for scenario in raw.schema.scenarios if variant == "pooled" else (name,):
+            for scenario in own:
                 for split in ("train", "validation", "test"):
                     frame = raw.frame(scenario).filter(pl.col(SPLIT) == split)
                     rows = encoder.encode(frame.select(*encoder.columns, "click"), scenario)
-                    assert same(rows, table.splits[split].take(table.parts[split][scenario]))
+                    part = table.splits[split].take(table.parts[split][scenario])
+                    assert np.array_equal(rows.scenario, part.scenario)
+                    assert same(rows, part)
     unknown = encode(raw, share=False).tables["NL"].encoding["unknown"]
     assert unknown["item_hour"]["test"] > 0
 
@@ -203,6 +207,7 @@ def test_a_damaged_or_foreign_folder_is_refused(tmp_path: Path) -> None:
     encoder_of(encode(logs(), share=True), "a").save(folder)
     settings = json.loads((folder / "encoder.json").read_text())
     assert set(settings["schema"]["scenarios"]) == {"a"}  # not everybody's, which would grow with their square
+    assert settings["layout"]["scenarios"] == {"count": 2, "known": {"a": 0}}
     with pytest.raises(UserError, match=r"nothing holds no encoder, or a damaged one"):
         Encoder.load(tmp_path / "nothing")
     (folder / "encoder.json").write_text(json.dumps({**settings, "format": 99}))

@@ -1,4 +1,4 @@
-"""Training's use of an encoder: chunk after chunk of one table, with a count of the values that were unknown."""
+"""Training's use of an encoder: chunk after chunk of one table, with a count of what was unknown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import polars as pl
 
 from msmtrec.base.schema import PADDING, UNKNOWN_ID
 from msmtrec.data.encoding.encoder import Encoder
+from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import Rows
 
@@ -20,6 +21,7 @@ class Counting:
         self.unknown: dict[str, dict[str, list[int]]] = {
             field.name: {split: [0, 0] for split in SPLITS} for field in encoder.layout.fields
         }
+        self.without_group = dict.fromkeys(SPLITS, 0)
         self.seen: dict[str, int] = {}
         schema = encoder.schema
         group = [schema.group] if schema.group else []
@@ -36,6 +38,8 @@ class Counting:
             count = self.unknown[field.name][split]
             count[0] += int((ids == UNKNOWN_ID + self.encoder.offsets[field.name]).sum())
             count[1] += int((ids != PADDING).sum())
+        if (group := self.encoder.schema.group) is not None:
+            self.without_group[split] += int((text_of(rows[group]).fill_null("") == "").sum())
         return found
 
     def encoding(self) -> dict[str, Any]:
@@ -47,4 +51,5 @@ class Counting:
                 for name, splits in self.unknown.items()
             },
             "scaler": {name: scaler.as_dict() for name, scaler in self.encoder.scalers.items()},
+            "without_group": self.without_group,
         }

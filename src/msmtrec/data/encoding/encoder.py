@@ -25,7 +25,7 @@ from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.data.table import EncodedData, Field, Layout, Rows, encoder_folder
 
 
-def make_layout(schema: Schema, *, share: bool) -> Layout:
+def make_layout(schema: Schema, *, share: bool, scenarios: tuple[str, ...]) -> Layout:
     """Private columns first, then shared ones, each group in schema order."""
 
     def is_shared(feature: Feature) -> bool:
@@ -39,7 +39,7 @@ def make_layout(schema: Schema, *, share: bool) -> Layout:
     spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
     shared_rows = sum(FIRST_ID + space.size for space in spaces)
     _fits(shared_rows, f"the shared fields of {schema.name}")
-    return Layout(tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names)
+    return Layout(tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names, scenarios)
 
 
 def _fits(ids: int, what: str) -> None:
@@ -89,10 +89,11 @@ class Encoder:
             for field in layout.fields
             if field.name in found.tallies and not field.shared
         }
+        own = tuple(name if name in found.rows else "" for name in layout.scenarios)
         encoder = cls(
             table,
             replace(schema, scenarios={table: schema.scenarios[table]}),
-            layout,
+            replace(layout, scenarios=own),
             vocabularies,
             {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric},
             found.kinds,
@@ -181,7 +182,8 @@ class Encoder:
                 values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
             numeric[:, column] = values
-        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first))
+        number = np.broadcast_to(np.int64(self.layout.scenarios.index(scenario)), rows.height)
+        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first), number)
 
     def _known(self, scenario: str | None) -> str:
         """Whose rows they are."""
@@ -203,14 +205,17 @@ class Encoder:
         return labels
 
     def _groups(self, rows: pl.DataFrame, scenario: str, first: int) -> NDArray[np.int64]:
+        """Hash of each row's user; a row without one is a user of its own, as all rows are without a group column."""
+        # numbered by scenario and place: the same whether the table is pooled or not
+        start = int(stable_hash([scenario])[0] >> np.uint64(2)) + first
+        own = np.arange(start, start + rows.height)
         if self.schema.group is None or self.schema.group not in rows.columns:
-            # every row its own group, by scenario and place: the same whether the table is pooled or not
-            start = int(stable_hash([scenario])[0] >> np.uint64(2)) + first
-            return np.arange(start, start + rows.height)
+            return own
         text = text_of(rows[self.schema.group]).fill_null("")
         unique = text.unique().to_list()
         hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)
-        return text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
+        groups = text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
+        return np.where((text == "").to_numpy(), own, groups)
 
     def save(self, folder: Path) -> None:
         """Write it as a new folder: JSON for settings, Parquet for vocabularies, safetensors for scalers."""

@@ -46,7 +46,7 @@ def save(encoder: Encoder, folder: Path) -> None:
         "table": encoder.table,
         "fingerprint": encoder.fingerprint,
         "schema": encoder.schema.as_dict(),
-        "layout": asdict(encoder.layout),
+        "layout": asdict(encoder.layout) | {"scenarios": _numbered(encoder.layout.scenarios)},
         "kinds": dict(encoder.kinds),
         "vocabularies": list(encoder.vocabularies),
         "digests": {name: digest_of(folder / name) for name in (VOCABULARIES, SCALERS)},
@@ -73,7 +73,7 @@ def load(folder: Path) -> dict[str, Any]:
         return {
             "table": settings["table"],
             "schema": schema,
-            "layout": Layout.from_dict(settings["layout"]),
+            "layout": Layout.from_dict({**settings["layout"], "scenarios": _named(settings["layout"]["scenarios"])}),
             "vocabularies": {name: values[name,]["value"] for name in settings["vocabularies"]},
             "scalers": {feature.name: _scaler(feature.name, feature.scale, arrays) for feature in schema.numeric},
             "kinds": settings["kinds"],
@@ -81,6 +81,16 @@ def load(folder: Path) -> dict[str, Any]:
         }
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError, SafetensorError) as error:
         raise UserError(f"{folder} holds no encoder, or a damaged one; bring it back, or train again") from error
+
+
+def _numbered(scenarios: tuple[str, ...]) -> dict[str, Any]:
+    """How many there are, and the known ones' numbers: the files of all scenarios together do not grow with K²."""
+    return {"count": len(scenarios), "known": {name: number for number, name in enumerate(scenarios) if name}}
+
+
+def _named(raw: Mapping[str, Any]) -> list[str]:
+    names = {number: name for name, number in raw["known"].items()}
+    return [names.get(number, "") for number in range(raw["count"])]
 
 
 def _arrays(scaler: Scaler) -> dict[str, NDArray[np.float64]]:

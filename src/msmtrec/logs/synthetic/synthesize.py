@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Feature
 from msmtrec.base.version import __version__
+from msmtrec.base.yaml import dump_yaml
 from msmtrec.data.snapshot import digest_of
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.logs.synthetic.bayes import Truth
@@ -55,7 +54,7 @@ def synthesize(
         else:
             write_original(written, place)
         truth = source.truth().renamed(names)
-        text = yaml.safe_dump({**(config or _TRAINING), "data": data}, sort_keys=False)
+        text = dump_yaml({**(config or _TRAINING), "data": data})
         (place / CONFIG).write_text(text)
         files = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
         about = {

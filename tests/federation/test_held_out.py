@@ -1,14 +1,15 @@
+"""The second exchange: the best mixture on held-out rows, the same on both sides, and no harm."""
+
 import numpy as np
 import pytest
 import torch
 
+from methods.helpers import aggregate, settle
 from msmtrec.aggregation.personalization import BETAS, mixture
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.federation.client import answer_offer, held_out_rows, load_reply, make_upload
-from msmtrec.federation.member import ClientState
-from msmtrec.federation.server import ServerState, settle
+from msmtrec.federation.held_out import answer_offer, held_out_rows
 from msmtrec.methods import METHODS
-from msmtrec.methods.base import Offer, OfferPart, Reply
+from msmtrec.methods.base import Offer, OfferPart, TableRows, Upload
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import predict
 
@@ -18,7 +19,7 @@ def state_and_consensus(data: EncodedData, name: str):  # type: ignore[no-untype
     params = model.initialise(0, name, data.tables[name].private_rows, torch.float64)
     generator = torch.Generator().manual_seed(3)
     other = {n: p + 0.5 * torch.randn(p.shape, generator=generator, dtype=p.dtype) for n, p in params.items()}
-    return model, ClientState.fresh(params), other
+    return model, params, other
 
 
 def offer(model, other, start=None):  # type: ignore[no-untyped-def]
@@ -34,15 +35,15 @@ def plain_losses(model, params, rows: Rows) -> np.ndarray:  # type: ignore[no-un
 
 def test_the_answer_is_the_best_mixture_on_held_out_rows(synthetic: EncodedData) -> None:
     name = synthetic.scenarios[0]
-    model, state, other = state_and_consensus(synthetic, name)
+    model, params, other = state_and_consensus(synthetic, name)
     rows = synthetic.tables[name].splits["validation"]
-    new, answer = answer_offer(model, state, offer(model, other), rows, [True, True])
+    changed, betas, answer = answer_offer(model, params, {}, offer(model, other), rows, [True, True])
 
     experts = offer(model, other).parts[0].parameters
     losses = []
     for beta in BETAS:
-        mixed = {n: mixture(state.parameters[n], c, torch.tensor([beta])) for n, c in experts.items()}
-        losses.append(plain_losses(model, state.parameters | mixed, rows).mean())
+        mixed = {n: mixture(params[n], c, torch.tensor([beta])) for n, c in experts.items()}
+        losses.append(plain_losses(model, params | mixed, rows).mean())
     best = BETAS[int(np.argmin(losses))]
     assert answer.betas["experts"] == (best,)
     assert answer.loss_own["experts"][0] == pytest.approx(losses[0], abs=1e-9)
@@ -50,98 +51,91 @@ def test_the_answer_is_the_best_mixture_on_held_out_rows(synthetic: EncodedData)
 
     # towers come last, task by task, with the experts already mixed
     towers = offer(model, other).parts[1].parameters
-    base = {n: new.parameters[n] for n in state.parameters} | {n: state.parameters[n] for n in towers}
+    base = params | changed | {n: params[n] for n in towers}
     for task in range(2):
         by_beta = [
             plain_losses(model, base | {n: torch.lerp(base[n], c, b) for n, c in towers.items()}, rows)[task]
             for b in BETAS
         ]
         assert answer.betas["towers"][task] == BETAS[int(np.argmin(by_beta))]
-    assert new.betas["experts"] == (best,)
+    assert betas["experts"] == (best,)
+    assert changed.keys() == {*experts, *towers}
 
 
 def test_server_and_client_hold_the_same_bytes(synthetic: EncodedData) -> None:
     name = synthetic.scenarios[0]
-    model, state, _ = state_and_consensus(synthetic, name)
+    model, params, _ = state_and_consensus(synthetic, name)
     method = METHODS["pf-msmtrec"].settings(beta_start=0.6).build(model.declare())
-    leaving = [d.name for d in method.leaving()]
-    server = method.init({n: state.parameters[n] for n in leaving})
-    table = synthetic.tables[name].splits
+    server = method.init({d.name: params[d.name] for d in method.leaving()}, {})
     uploads = {}
     for n, scale in ((name, 0.1), ("other", -0.2)):
-        moved = {k: p + scale * torch.randn(p.shape, dtype=p.dtype) for k, p in state.parameters.items()}
-        uploads[n] = make_upload(
-            method, n, ClientState.fresh(moved), table["train"], torch.arange(50), [True, True], model
-        )
-    outcome = method.aggregate(server, uploads)
-    client = ClientState.fresh({**state.parameters, **uploads[name].parameters})
-    client, answer = answer_offer(model, client, outcome.offers[name], table["validation"], [True, True])
-    settled = settle(method, ServerState(outcome.state), uploads, {name: answer}).state.method
+        moved = {k: params[k] + scale * torch.randn(params[k].shape, dtype=torch.float64) for k in method.network()}
+        ids = torch.arange(3)
+        table = TableRows(ids, ids + 1, params["shared_embedding"][ids])
+        uploads[n] = Upload(n, 5, (True, True), {"model": moved}, {"shared_embedding": table})
+    outcome = aggregate(method, server, uploads, params)
+    held_out = synthetic.tables[name].splits["validation"]
+    own = {**params, **uploads[name].slots["model"]}
+    changed, _, answer = answer_offer(model, own, {}, outcome.offers[name], held_out, [True, True])
+    settled = settle(method, outcome.state, uploads, {name: answer}, params).state
     held = method.last(settled, name)
     assert held.keys() == {d.name for d in (*method.experts, *method.towers)}
     for n, value in held.items():
-        assert value.numpy().tobytes() == client.parameters[n].numpy().tobytes()
+        assert value.numpy().tobytes() == changed[n].numpy().tobytes()
 
 
 def test_too_few_rows_keep_beta_and_are_reported(synthetic: EncodedData) -> None:
     name = synthetic.scenarios[0]
-    model, state, other = state_and_consensus(synthetic, name)
+    model, params, other = state_and_consensus(synthetic, name)
     few = synthetic.tables[name].splits["validation"].take(slice(0, 49))
-    new, answer = answer_offer(model, state, offer(model, other), few, [True, True])
+    changed, _, answer = answer_offer(model, params, {}, offer(model, other), few, [True, True])
     assert answer.betas["experts"] == (1.0,)
     assert answer.checked["experts"] == (False,)
-    again = answer_offer(
-        model, ClientState(**{**vars(state), "betas": {"experts": (0.4,)}}), offer(model, other), few, [True, True]
-    )
-    assert again[1].betas["experts"] == (0.4,)
-    assert torch.equal(new.parameters["expert.0.bias.scenario"], other["expert.0.bias.scenario"])
+    again = answer_offer(model, params, {"experts": (0.4,)}, offer(model, other), few, [True, True])
+    assert again[2].betas["experts"] == (0.4,)
+    assert torch.equal(changed["expert.0.bias.scenario"], other["expert.0.bias.scenario"])
+
+
+@pytest.mark.parametrize("spoil", ["one class", "few labels"])
+def test_a_task_that_cannot_be_measured_does_not_switch_the_check_off(spoil: str, synthetic: EncodedData) -> None:
+    """Without a positive of task 1 the mixture is judged on task 0 alone, and a harmful consensus is refused."""
+    name = synthetic.scenarios[0]
+    model, params, other = state_and_consensus(synthetic, name)
+    rows = synthetic.tables[name].splits["validation"]
+    labels = rows.labels.copy()
+    if spoil == "one class":
+        labels[:, 1] = 0
+    else:
+        labels[49:, 1] = np.nan
+    spoiled = Rows(rows.ids, rows.numeric, labels, rows.group)
+    harmful = {n: p * 40 for n, p in other.items()}
+    _, _, answer = answer_offer(model, params, {}, offer(model, harmful, start=1.0), spoiled, [True, True])
+    assert answer.betas["experts"] == (0.0,)
+    assert answer.checked["experts"] == (True,)
+    assert answer.loss_own["experts"][0] == pytest.approx(plain_losses(model, params, rows)[0], abs=1e-9)
+    assert answer.checked["towers"] == (True, False)
+    assert answer.betas["towers"] == (0.0, 1.0)  # nothing speaks for or against task 1's tower: beta stays
 
 
 def test_a_task_the_scenario_lacks_gets_the_mean_tower_and_its_labels_are_not_read(synthetic: EncodedData) -> None:
     name = synthetic.scenarios[0]
-    model, state, other = state_and_consensus(synthetic, name)
+    model, params, other = state_and_consensus(synthetic, name)
     rows = synthetic.tables[name].splits["validation"]
     spoiled = Rows(rows.ids, rows.numeric, rows.labels.copy(), rows.group)
     spoiled.labels[:, 1] = 1 - spoiled.labels[:, 1]
-    answers = [answer_offer(model, state, offer(model, other), r, [True, False])[1] for r in (rows, spoiled)]
+    answers = [answer_offer(model, params, {}, offer(model, other), r, [True, False])[2] for r in (rows, spoiled)]
     assert answers[0].betas == answers[1].betas
     assert answers[0].betas["towers"][1] == 1.0
 
 
 def test_do_no_harm_holds_on_the_held_out_rows(synthetic: EncodedData) -> None:
     name = synthetic.scenarios[0]
-    model, state, other = state_and_consensus(synthetic, name)
+    model, params, other = state_and_consensus(synthetic, name)
     rows = synthetic.tables[name].splits["validation"]
     harmful = {n: p * 40 for n, p in other.items()}
-    _, answer = answer_offer(model, state, offer(model, harmful, start=1.0), rows, [True, True])
+    _, _, answer = answer_offer(model, params, {}, offer(model, harmful, start=1.0), rows, [True, True])
     assert answer.betas["experts"] == (0.0,)
     assert answer.loss_mixed == answer.loss_own
-
-
-def test_upload_holds_only_what_leaves_and_counts_touches(synthetic: EncodedData) -> None:
-    name = synthetic.scenarios[0]
-    model, state, _ = state_and_consensus(synthetic, name)
-    method = METHODS["pf-msmtrec"].settings().build(model.declare())
-    train = synthetic.tables[name].splits["train"]
-    used = torch.tensor([0, 0, 3])
-    upload = make_upload(method, name, state, train, used, [True, False], model)
-    assert not any(word in key for key in upload.parameters for word in ("gate", "local", "task"))
-    assert "embedding" not in upload.parameters
-    assert upload.tasks == (True, False)
-    assert upload.rows == len(train)
-    counts = upload.touches["shared_embedding"]
-    assert int(counts.sum()) == 3 * 2  # two shared fields a row
-    assert counts[train.ids[0, model.layout.private_columns]] >= 2
-
-
-def test_load_keeps_everything_local(synthetic: EncodedData) -> None:
-    name = synthetic.scenarios[0]
-    _, state, other = state_and_consensus(synthetic, name)
-    new = load_reply(state, Reply({"gate": other["gate"]}, {"expert.0.weight.scenario": other["gate"]}))
-    assert torch.equal(new.parameters["gate"], other["gate"])
-    assert all(new.parameters[n] is p for n, p in state.parameters.items() if n != "gate")
-    assert new.first is state.first
-    assert "expert.0.weight.scenario" in new.anchors
 
 
 def test_the_held_out_sample_is_evenly_spaced(synthetic: EncodedData) -> None:

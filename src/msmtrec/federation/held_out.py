@@ -1,9 +1,8 @@
-"""A scenario's side of a round: what it uploads, how it loads a reply, how it answers an offer on held-out rows."""
+"""The second exchange: a scenario measures mixtures with a consensus on its held-out rows and keeps the best."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,62 +11,52 @@ from torch.nn import functional
 
 from msmtrec.aggregation.personalization import BETAS, HeldOutChoice, choose_beta, mixture
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import TABLES, Policy, Role
+from msmtrec.base.roles import TABLES, Role
 from msmtrec.data.table import Rows
-from msmtrec.federation.member import ClientState
-from msmtrec.methods.base import Answer, Method, Offer, OfferPart, Reply, Upload
-from msmtrec.models.base import Model
+from msmtrec.methods.base import Answer, Offer, OfferPart
+from msmtrec.models.base import Model, Pass
 from msmtrec.models.predict import single_batch, with_member_axis
 
 MINIMUM_HELD_OUT = 50
-"""Below this many held-out rows a scenario keeps its beta and reports itself as unchecked."""
-
-
-def make_upload(
-    method: Method, scenario: str, state: ClientState, rows: Rows, used: Tensor, tasks: list[bool], model: Model
-) -> Upload:
-    """Only the roles that leave. `used` are the row numbers of this round's batches, for the touch counts."""
-    policies, touches = method.policies(), {}
-    for d in method.leaving():
-        if policies[d.role] is Policy.AVERAGE_BY_TOUCHES:
-            ids = torch.from_numpy(rows.ids[used.numpy()][:, model.layout.private_columns :]).flatten()
-            touches[d.name] = torch.bincount(ids[ids >= 0], minlength=len(state.parameters[d.name])).int()
-    parameters = {d.name: state.parameters[d.name] for d in method.leaving()}
-    return Upload(scenario, len(rows), tuple(tasks), parameters, touches)
-
-
-def load_reply(state: ClientState, reply: Reply) -> ClientState:
-    """Put the server's parameters in place; moments, step and everything local stay."""
-    return replace(
-        state,
-        parameters={**state.parameters, **{n: v.clone() for n, v in reply.parameters.items()}},
-        anchors={**state.anchors, **reply.anchors},
-    )
+"""Labels of a task among the held-out rows below which nothing is measured on it."""
 
 
 def answer_offer(
-    model: Model, state: ClientState, offer: Offer, held_out: Rows, tasks: list[bool]
-) -> tuple[ClientState, Answer]:
+    model: Model,
+    parameters: Parameters,
+    betas: dict[str, tuple[float, ...]],
+    offer: Offer,
+    held_out: Rows,
+    tasks: list[bool],
+) -> tuple[Parameters, dict[str, tuple[float, ...]], Answer]:
     """Measure mixtures with the consensus, part after part, and keep the best one.
 
-    The log loss is the mean over the scenario's tasks, or each task's own where a part has a beta per task. The
-    server repeats the mixing from beta alone, so both hold the same parameters.
+    The log loss is the mean over the scenario's tasks that can be measured, or each task's own where a part has a beta
+    per task. The server repeats the mixing from beta alone, so both hold the same parameters.
+
+    Args:
+        parameters: the scenario's model, with whole tables.
+        betas: remembered, part -> per unit.
+
+    Returns:
+        the mixed parameters (only those of the parts), the betas to remember, the answer.
     """
-    parameters = dict(state.parameters)
-    scale = _HeldOut(model, parameters, held_out, tasks)
-    betas, own, mixed, checked = {}, {}, {}, {}
-    memory = dict(state.betas)
+    current, changed = dict(parameters), dict[str, Tensor]()
+    scale = _HeldOut(model, current, held_out, tasks)
+    used, own, mixed, checked = {}, {}, {}, {}
+    memory = dict(betas)
     for part in offer.parts:
-        remembered = memory.get(part.label)
-        choices = _choose(scale, parameters, part, offer, remembered, tasks)
+        choices = _choose(scale, current, part, offer, memory.get(part.label), tasks)
         memory[part.label] = tuple(choice.memory for choice in choices)
-        betas[part.label] = tuple(choice.beta for choice in choices)
+        used[part.label] = tuple(choice.beta for choice in choices)
         own[part.label] = tuple(choice.loss_own for choice in choices)
         mixed[part.label] = tuple(choice.loss_mixed for choice in choices)
         checked[part.label] = tuple(choice.checked for choice in choices)
-        beta = torch.tensor(betas[part.label], dtype=torch.float64)
-        parameters |= {n: mixture(parameters[n], c, beta) for n, c in part.parameters.items()}
-    return replace(state, parameters=parameters, betas=memory), Answer(betas, own, mixed, checked)
+        beta = torch.tensor(used[part.label], dtype=torch.float64)
+        new = {n: mixture(current[n], c, beta) for n, c in part.parameters.items()}
+        current |= new
+        changed |= new
+    return changed, memory, Answer(used, own, mixed, checked)
 
 
 def _choose(
@@ -78,7 +67,7 @@ def _choose(
     remembered: tuple[float, ...] | None,
     tasks: list[bool],
 ) -> list[HeldOutChoice]:
-    """One choice, or one per task."""
+    """One choice, or one per task. Tasks that cannot be measured are left out; where none is left, beta stays."""
     units = len(tasks) if part.per_task else 1
     start = None if offer.start is None else (offer.start,) * units
     before = remembered or start
@@ -86,8 +75,9 @@ def _choose(
     grid = losses_at([torch.full((units,), b, dtype=torch.float64) for b in BETAS])
     choices = []
     for unit in range(units):
-        read = [unit] if part.per_task else [t for t, has in enumerate(tasks) if has]
-        if not read or not all(scale.usable[t] for t in read):
+        asked = [unit] if part.per_task else range(len(tasks))
+        read = [task for task in asked if scale.usable[task]]
+        if not read:
             beta = before[unit] if before else 1.0
             if part.per_task and not tasks[unit]:
                 beta = 1.0  # a tower for a task the scenario lacks: the others' mean (zero-shot)
@@ -116,8 +106,9 @@ class _HeldOut:
             has and (known := column[~column.isnan()]).numel() >= MINIMUM_HELD_OUT and 0 < float(known.mean()) < 1
             for has, column in zip(tasks, self.labels.T, strict=True)
         ]
+        self.batch = single_batch(model, rows, like)
         with torch.no_grad():
-            self.x = model.inputs(kept, single_batch(model, rows, like)) if len(rows) else None
+            self.x = model.inputs(kept, self.batch) if len(rows) else None
 
     def losses(self, parameters: Parameters, part: OfferPart) -> Callable[[list[Tensor]], Tensor]:
         """A function betas -> [len(betas), R, T]; what the part does not touch is computed once, here.
@@ -134,16 +125,17 @@ class _HeldOut:
         roles = model.roles()
         head_only = all(roles[n] is Role.TOWER for n in part.parameters)
         with torch.no_grad():
-            z = model.body(kept, x) if head_only else None
+            z = model.body(kept, x, Pass(self.batch)) if head_only else None
 
         def at(betas: list[Tensor]) -> Tensor:
             K = len(betas)
             stacked = {n: v.expand(K, *v.shape[1:]) for n, v in kept.items()}
             for n, consensus in part.parameters.items():
                 stacked[n] = torch.stack([mixture(parameters[n], consensus, beta) for beta in betas])
+            forward = Pass(self.batch.repeated(K))
             with torch.no_grad():
-                body = model.body(stacked, x.expand(K, -1, -1)) if z is None else z.expand(K, -1, -1, -1)
-                logits = model.head(stacked, body)  # [K, N, T]
+                body = model.body(stacked, x.expand(K, -1, -1), forward) if z is None else z.expand(K, -1, -1, -1)
+                logits = model.head(stacked, body, forward)  # [K, N, T]
             losses = functional.binary_cross_entropy_with_logits(logits, labels.expand_as(logits), reduction="none")
             return losses.double() * scale
 
@@ -155,4 +147,5 @@ def held_out_rows(rows: Rows, limit: int | None) -> Rows:
     if limit is None or len(rows) <= limit:
         return rows
     chosen = np.linspace(0, len(rows) - 1, limit).astype(np.int64)
-    return Rows(rows.ids[chosen], rows.numeric[chosen], rows.labels[chosen], rows.group[chosen])
+    scenario = None if rows.scenario is None else rows.scenario[chosen]
+    return Rows(rows.ids[chosen], rows.numeric[chosen], rows.labels[chosen], rows.group[chosen], scenario)

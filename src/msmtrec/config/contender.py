@@ -1,0 +1,189 @@
+"""A contender of the result table: its settings, resolved, for each of its candidates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msmtrec.base.errors import UserError, nearest
+from msmtrec.base.sentences import build, known, one_of, optional_group, shown
+from msmtrec.config.keys import CONTENDER
+from msmtrec.config.train import FineTune, TrainSettings
+from msmtrec.config.tune import Grid, candidates, clashes, joined, parse_grid, paths, size, without
+from msmtrec.methods import METHODS, Entry, MethodSettings
+from msmtrec.models.mmoe import MMoESettings
+
+MODELS: dict[str, type[MMoESettings]] = {"mmoe": MMoESettings}
+
+
+FINE_TUNED = "+ft"
+"""Ends the name of a column whose models were fine-tuned after the rounds."""
+_KEYS = tuple(setting.name for setting in CONTENDER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One candidate for a column of the result table: a method with everything resolved.
+
+    Args:
+        name: the column.
+        candidate: what tells it from the column's other candidates ("" where nothing is tuned).
+        fine_tune: not None gives a second column, fine-tuned from the best rounds of the same training.
+        grid: what the candidates of this contender differ in.
+    """
+
+    name: str
+    candidate: str
+    method: str
+    preset: str | None
+    settings: MethodSettings
+    model: MMoESettings
+    train: TrainSettings
+    fine_tune: FineTune | None
+    grid: Grid
+
+    @property
+    def entry(self) -> Entry:
+        return METHODS[self.method]
+
+    @property
+    def title(self) -> str:
+        """Its name, and the candidate's where there are several."""
+        return f"{self.name}/{self.candidate}" if self.candidate else self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table that its training fills."""
+        return (self.name, f"{self.name}{FINE_TUNED}") if self.fine_tune else (self.name,)
+
+    def as_dict(self) -> dict[str, Any]:
+        """In the form a config file has, with nothing left to defaults but what the grid sets."""
+        resolved = {
+            "method": self.method,
+            **({"preset": self.preset} if self.preset else {}),
+            "options": self.settings.model_dump(mode="json"),
+            "model": self.model.model_dump(mode="json"),
+            "train": self.train.model_dump(mode="json"),
+            "fine_tune": self.fine_tune.model_dump(mode="json") if self.fine_tune else False,
+        }
+        return {**without(resolved, self.grid), "tune": self.grid} if self.grid else resolved
+
+
+def parse_contender(
+    name: str, raw: dict[str, Any], whole: Mapping[str, Any], common: Grid, limit: int
+) -> tuple[Contender, ...]:
+    """All candidates of a contender."""
+    place = f"methods.{name}"
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
+        raise UserError(f"{place}: a contender's name is a folder; use letters, digits, '.', '_', '+' and '-'")
+    if name.endswith(FINE_TUNED):
+        raise UserError(
+            f"{place}: '{FINE_TUNED}' is for the column of fine-tuned models; call the contender"
+            f" '{name.removesuffix(FINE_TUNED)}': with fine_tune it has both columns, from one training"
+        )
+    known(raw, _KEYS, place)
+    method = one_of(raw.get("method", name), METHODS, f"{place}.method")
+    entry, preset = METHODS[method], raw.get("preset")
+    if preset is not None:
+        preset = one_of(preset, entry.presets, f"{place}.preset")
+    fine_tune = _fine_tune_group(whole.get("fine_tune"), raw.get("fine_tune"), entry, place)
+    grid = _contender_grid(common, raw, entry, preset, fine_tune is not None, place)
+    if size(grid) > limit:
+        raise UserError(
+            f"{place}: {size(grid)} candidates, but a contender may have {limit}; list fewer values, or set"
+            f" tune_candidates: {size(grid)}, so that every contender may have as many"
+        )
+    resolved = {**raw, "fine_tune": fine_tune}
+    return tuple(
+        _candidate(name, label, method, preset, own, whole, grid) for label, own in candidates(grid, resolved, place)
+    )
+
+
+def _contender_grid(
+    common: Grid, raw: Mapping[str, Any], entry: Entry, preset: str | None, fine_tunes: bool, place: str
+) -> Grid:
+    """The common grid and the contender's own.
+
+    Raises:
+        UserError: it sets what the contender sets itself, or does not have.
+    """
+    own = parse_grid(raw.get("tune"), f"{place}.tune")
+    grid = joined(common, own, place)
+    for key, values in grid.items():
+        where = f"{place}.tune.{key}" if key in own else f"tune.{key}"
+        for path in paths(key, values):
+            head, option = path.split(".")[:2]
+            if head == "options" and option not in entry.settings.model_fields:
+                hint = nearest(option, entry.settings.model_fields)
+                if key in own:
+                    raise UserError(f"{where}: there is no option '{option}'; {hint}")
+                raise UserError(
+                    f"{where}: not every contender has the option: {place} has none of that name; move it to"
+                    " methods.NAME.tune of those that have it"
+                )
+            if head == "fine_tune" and not fine_tunes:
+                raise UserError(f"{where}: {place} is not fine-tuned; set its fine_tune: true, or remove this key")
+    for key, setting in clashes(grid, raw, place):
+        where = f"{place}.tune.{key}" if key in own else f"tune.{key}"
+        more = "" if key in own else f", or give the contender values of its own: {place}.tune.{key}"
+        raise UserError(f"{where} would overwrite {setting}; remove one of the two{more}")
+    fixed = {"options": {**entry.defaults, **(entry.presets[preset] if preset else {})}}
+    for key, setting in clashes({k: v for k, v in grid.items() if k not in own}, fixed, place):
+        raise UserError(
+            f"tune.{key} would overwrite {setting}, which its method or preset sets; give the contender values of its"
+            f" own: {place}.tune.{key}"
+        )
+    return grid
+
+
+def _candidate(
+    name: str,
+    label: str,
+    method: str,
+    preset: str | None,
+    raw: Mapping[str, Any],
+    whole: Mapping[str, Any],
+    grid: Grid,
+) -> Contender:
+    place, entry = f"methods.{name}", METHODS[method]
+    options = {
+        **entry.defaults,
+        **(entry.presets[preset] if preset else {}),
+        **optional_group(raw.get("options"), f"{place}.options"),
+    }
+    settings: MethodSettings = build(entry.settings, options, f"{place}.options")
+    model_keys = {"template": entry.template} | optional_group(whole.get("model"), "model")
+    model_keys |= optional_group(raw.get("model"), f"{place}.model")
+    model_name = one_of(model_keys.get("name", "mmoe"), MODELS, "model.name")
+    train = optional_group(whole.get("train"), "train")
+    own = optional_group(raw.get("train"), f"{place}.train")
+    if "local_steps" in own or "local_epochs" in own:
+        train = {k: v for k, v in train.items() if k not in ("local_steps", "local_epochs")}
+    return Contender(
+        name=name,
+        candidate=label,
+        method=method,
+        preset=preset,
+        settings=settings,
+        model=build(MODELS[model_name], model_keys, "model"),
+        train=build(TrainSettings, {**train, **own}, "train"),
+        fine_tune=None if raw["fine_tune"] is None else build(FineTune, raw["fine_tune"], f"{place}.fine_tune"),
+        grid=grid,
+    )
+
+
+def _fine_tune_group(common: Any, own: Any, entry: Entry, place: str) -> dict[str, Any] | None:
+    """Settings of the fine-tuning, None where it is off: the contender's word counts before the common one.
+
+    true and an empty group are the defaults.
+    """
+    for raw, where in ((common, "fine_tune"), (own, f"{place}.fine_tune")):
+        if not isinstance(raw, bool | Mapping | None):
+            raise UserError(f"{where} must be true, false or a group of settings, not {shown(raw)}")
+    if own is False or (own is None and (common is None or common is False or entry.pooled)):
+        return None
+    if entry.pooled:
+        raise UserError(f"{place}: a pooled model has no scenario to fine-tune to; remove fine_tune")
+    return {**(common if isinstance(common, Mapping) else {}), **(own if isinstance(own, Mapping) else {})}

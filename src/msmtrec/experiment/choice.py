@@ -1,0 +1,90 @@
+"""Which candidate of a contender is in the table: the best on validation of those whose training came to something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from msmtrec.base.errors import UserError
+from msmtrec.experiment.processes import ContenderTask
+from msmtrec.record import directory
+
+REFERENCE = "local"
+"""The contender that every difference refers to: without it a table says little."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What fills a column of the table."""
+
+    task: ContenderTask
+    folder: Path
+
+
+def choose(tasks: list[ContenderTask]) -> dict[str, Chosen]:
+    """Each column's candidate with the highest mean validation AUC over scenarios and seeds; the first of equals.
+
+    A column without a usable candidate is left out.
+    """
+    best: dict[str, tuple[float, Chosen]] = {}
+    for task in tasks:
+        for column, folder in task.folders.items():
+            score = outcome(folder)
+            if isinstance(score, float) and (column not in best or score > best[column][0]):
+                best[column] = score, Chosen(task, folder)
+    return {column: chosen for column, (_, chosen) in best.items()}
+
+
+def outcome(folder: Path) -> float | str:
+    """The mean validation AUC over scenarios and seeds, or a sentence that says why there is none."""
+    if sentence := directory.failure(folder):
+        return sentence
+    found = directory.read_json(folder / directory.VALIDATION)
+    score = sum(float(entry["auc"]) for entry in found) / len(found)
+    return score if isfinite(score) else "a scenario has no validation AUC"
+
+
+def lost(tasks: list[ContenderTask]) -> Iterator[str]:
+    """A sentence for every candidate that lost because its training came to nothing."""
+    for candidates in _by_contender(tasks).values():
+        failed: dict[str, list[tuple[ContenderTask, str]]] = {}
+        for task in candidates:
+            reasons = ((column, outcome(folder)) for column, folder in task.folders.items())
+            for column, why in [found for found in reasons if isinstance(found[1], str)][:1]:  # +ft fails with its own
+                failed.setdefault(column, []).append((task, str(why)))
+        for column, found in failed.items():
+            if len(found) == len(candidates) > 1:
+                yield f"{column} is not in the table: all its candidates came to nothing: {found[0][1]}"
+            elif len(candidates) == 1:
+                yield f"{column} is not in the table: its training came to nothing: {found[0][1]}"
+            else:
+                for task, why in found:
+                    yield f"{column}/{task.contender.candidate} lost, its training came to nothing: {why}"
+
+
+def check_goes_on(tasks: list[ContenderTask]) -> None:
+    """Whether the run can still end in a table.
+
+    Raises:
+        UserError: every candidate of `local`, or of all contenders, came to nothing.
+    """
+    contenders = _by_contender(tasks)
+    over = {
+        name: [
+            why for task in candidates if directory.ended(task.folder) and isinstance(why := outcome(task.folder), str)
+        ]
+        for name, candidates in contenders.items()
+    }
+    hopeless = {name: why[0] for name, why in over.items() if len(why) == len(contenders[name])}
+    if REFERENCE in hopeless or len(hopeless) == len(contenders):
+        name = REFERENCE if REFERENCE in hopeless else next(iter(hopeless))
+        raise UserError(f"{name}: {hopeless[name]}")
+
+
+def _by_contender(tasks: list[ContenderTask]) -> dict[str, list[ContenderTask]]:
+    found: dict[str, list[ContenderTask]] = {}
+    for task in tasks:
+        found.setdefault(task.contender.name, []).append(task)
+    return found

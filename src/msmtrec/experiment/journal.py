@@ -1,0 +1,46 @@
+"""What a contender writes down while it trains: lines of metrics and rounds, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from msmtrec.base.member import Member
+from msmtrec.config.train import TrainSettings
+from msmtrec.evaluation.metrics import Measure
+from msmtrec.federation import checkpoint as checkpoints
+from msmtrec.federation.checkpoint import Checkpoint
+from msmtrec.federation.rounds import Standing
+from msmtrec.record.directory import Lines, metric_records
+from msmtrec.runtime.in_process import InProcess
+
+
+class ContenderJournal:
+    """Implements `rounds.Journal` in a contender's folder."""
+
+    def __init__(self, folder: Path, clients: InProcess, train: TrainSettings, lengths: Mapping[str, int]) -> None:
+        self.folder, self.clients, self.train = folder, clients, train
+        self.written = lengths.get("round", 0), perf_counter()
+        self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
+
+    def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, Iterable[Measure]]) -> None:
+        for record in metric_records(round_number, stage, split, found):
+            self.lines["metrics"].append(record)
+
+    def round(self, record: Mapping[str, Any]) -> None:
+        self.lines["rounds"].append(record)
+
+    def checkpoint(self, standing: Standing[Any]) -> None:
+        rounds, seconds = standing.round - self.written[0], perf_counter() - self.written[1]
+        if not self.train.checkpoint_due(rounds, seconds):
+            return
+        lengths = {name: lines.commit() for name, lines in self.lines.items()} | {"round": standing.round}
+        checkpoints.save(self.folder / "checkpoint", Checkpoint(standing, self.clients.memories, lengths))
+        self.written = standing.round, perf_counter()
+
+    def finish(self) -> None:
+        for lines in self.lines.values():
+            lines.commit()
+            lines.close()

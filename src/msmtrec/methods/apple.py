@@ -1,0 +1,156 @@
+"""APPLE (Luo & Wu, IJCAI 2022): every scenario uploads a core model and learns its own mixture of everybody's cores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.parameters import Declaration, Parameters
+from msmtrec.base.roles import BODY_AND_HEAD, TABLES, Policy, Role
+from msmtrec.methods.base import Gathered, Method, Outcome, Reply, SharingSettings
+from msmtrec.methods.fedavg import new_means
+from msmtrec.methods.phases import MODEL, Adam, Leaves, LocalRound, Phase, Work
+
+CORE, CORES, MIXING, ROSTER = "core", "cores", "mixing", "roster"
+
+
+class AppleSettings(SharingSettings):
+    """APPLE.
+
+    Args:
+        embeddings: `shared` averages the tables of shared fields by touches; cores are networks without tables.
+        mixing_rate: learning rate of the mixing weights as a multiple of the contender's.
+        penalty: mu of mu lambda(r) |p - p0|², p0 the shares of training rows.
+        penalty_rounds: lambda(r) falls from 1 to 0 by a half cosine within so many rounds.
+    """
+
+    mixing_rate: float = Field(0.1, gt=0)
+    penalty: float = Field(0.1, ge=0)
+    penalty_rounds: int = Field(5, ge=1)
+
+    def build(self, declarations: tuple[Declaration, ...]) -> Apple:
+        return Apple(declarations, self)
+
+
+@dataclass(frozen=True)
+class AppleState:
+    """Args:
+    scenarios: names, in the order of the cores.
+    shares: [N] p0, the scenarios' shares of all training rows.
+    cores: name -> [N, ...].
+    tables: shared tables.
+    """
+
+    scenarios: tuple[str, ...]
+    shares: Tensor
+    cores: Parameters
+    tables: Parameters
+
+
+class Apple(Method[AppleState]):
+    """w_i = sum over j of p_ij core_j; core_i and p_i are trained, the core alone is uploaded, all cores come down.
+
+    p may be of any sign and sum. K cores a round go down to each of K scenarios.
+    """
+
+    state_type = AppleState
+
+    def __init__(self, declarations: tuple[Declaration, ...], settings: AppleSettings) -> None:
+        self.declarations, self.settings = declarations, settings
+        self.names = tuple(d.name for d in declarations if d.role in BODY_AND_HEAD)
+
+    def policies(self) -> Mapping[tuple[str, Role], Policy]:
+        return {(CORE, role): Policy.COLLECT for role in BODY_AND_HEAD} | dict(self.settings.table_policies())
+
+    # the scenario's half
+
+    def begin(self, model: Parameters) -> Mapping[str, Parameters]:
+        return {CORE: {name: model[name] for name in self.names}}
+
+    def local(self, round: LocalRound) -> tuple[Phase, ...]:
+        rule = Adam(round.rate, round.decay, {MIXING: round.rate * self.settings.mixing_rate})
+        weight = self.settings.penalty * _falling(round.number, self.settings.penalty_rounds)
+        return (
+            Phase(
+                roles=frozenset(TABLES),
+                also=(CORE, MIXING),
+                common=(CORES,),
+                rule=rule,
+                compose=self._mixture,
+                extra=lambda leaves, work: weight * _distance(leaves, work),
+                finish=self._serve,
+            ),
+        )
+
+    def adapt(self, round: LocalRound) -> tuple[Phase, ...]:
+        """With the new cores the scenario's own mixture is another."""
+        return (Phase(name="compose", steps=0, common=(CORES,), finish=self._serve),)
+
+    def _serve(self, work: Work) -> Mapping[str, Parameters]:
+        mixed = self._mixture(work.slots, work)
+        return {MODEL: {name: mixed[name] for name in self.names}}
+
+    def _mixture(self, leaves: Leaves, work: Work) -> Parameters:
+        """The others' cores as they came, one's own as it is now."""
+        weights, own = leaves[MIXING]["p"], work.slots[ROSTER]["own"]  # [K, N]
+        mine = (weights * own).sum(1)  # [K]
+        found = {}
+        for name in self.names:
+            core, cores = leaves[CORE][name], work.common[CORES][name]  # [K, ...], [S, N, ...]
+            others = torch.zeros_like(core).flatten(1)
+            for federation in range(len(cores)):
+                members = work.federation == federation
+                mixed = (weights * (1 - own))[members] @ cores[federation].flatten(1)
+                others = others.index_put((members.nonzero().squeeze(1),), mixed)
+            found[name] = others.view_as(core) + mine.view(-1, *[1] * (core.dim() - 1)) * core
+        return {**work.slots[MODEL], **leaves.get(MODEL, {}), **found}
+
+    # the server's half
+
+    def init(self, common: Parameters, rows: Mapping[str, int]) -> AppleState:
+        some = next(iter(common.values()), torch.zeros(0))
+        sizes = torch.tensor(list(rows.values()), dtype=some.dtype)
+        tables = {name: value for name, value in common.items() if name not in self.names}
+        cores = {n: common[n].unsqueeze(0).repeat(len(rows), *[1] * common[n].dim()) for n in self.names}
+        return AppleState(tuple(rows), sizes / sizes.sum(), cores, tables)
+
+    def first(self, state: AppleState, scenario: str) -> Reply:
+        place = self._place(state, scenario)
+        own = torch.zeros_like(state.shares)
+        own[place] = 1
+        reply = self.refresh(state)
+        return Reply({**reply.slots, MIXING: {"p": state.shares}, ROSTER: {"own": own, "p0": state.shares}})
+
+    def aggregate(self, state: AppleState, gathered: Gathered) -> Outcome[AppleState]:
+        cores = {name: value.clone() for name, value in state.cores.items()}
+        for scenario, sent in gathered.own(CORE).items():
+            for name, value in sent.items():
+                cores[name][self._place(state, scenario)] = value
+        new = replace(state, cores=cores, tables=new_means(state.tables, gathered))
+        return Outcome(new, dict.fromkeys(gathered.scenarios, self.refresh(new)))
+
+    def refresh(self, state: AppleState) -> Reply:
+        return Reply({CORES: state.cores, **({MODEL: state.tables} if state.tables else {})})
+
+    def welcome(self, state: AppleState, scenario: str) -> tuple[AppleState, Reply]:
+        return state, self.first(state, scenario)
+
+    def _place(self, state: AppleState, scenario: str) -> int:
+        if scenario not in state.scenarios:
+            raise UserError(f"apple: scenario '{scenario}' was not there at the start; every mixture counts on that")
+        return state.scenarios.index(scenario)
+
+
+def _distance(leaves: Leaves, work: Work) -> Tensor:
+    return (leaves[MIXING]["p"] - work.slots[ROSTER]["p0"]).square().sum(1)
+
+
+def _falling(number: int, rounds: int) -> float:
+    """A half cosine from 1 in the first round to 0."""
+    return (math.cos(math.pi * (number - 1) / rounds) + 1) / 2 if number <= rounds else 0.0

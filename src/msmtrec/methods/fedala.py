@@ -1,0 +1,92 @@
+"""FedALA (Zhang et al., AAAI 2023): before each round the towers start from a learned mixture, element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import pstdev
+
+import torch
+from pydantic import Field
+
+from msmtrec.base.parameters import Declaration, Parameters
+from msmtrec.base.roles import BODY_AND_HEAD, Policy, Role
+from msmtrec.methods.base import Reply, SharingSettings
+from msmtrec.methods.fedavg import Averaging
+from msmtrec.methods.phases import MODEL, SGD, Leaves, LocalRound, Phase, Work
+
+MIXING, GLOBAL = "mixing", "global"
+
+
+class FedALASettings(SharingSettings):
+    """FedALA. The adapted top layers are the task towers.
+
+    Args:
+        embeddings: `shared` averages the tables of shared fields by touches.
+        rate: of the mixing weights' plain SGD.
+        share: of the training rows that the mixing weights learn from, drawn anew each time.
+        steady: the first time, passes go on until the deviation of the last losses is below this.
+        losses: how many losses that looks at; later one pass is enough.
+        passes: at most so many the first time.
+    """
+
+    rate: float = Field(1.0, gt=0)
+    share: float = Field(0.8, gt=0, le=1)
+    steady: float = Field(0.1, gt=0)
+    losses: int = Field(10, ge=2)
+    passes: int = Field(100, ge=1)
+
+    def build(self, declarations: tuple[Declaration, ...]) -> FedALA:
+        return FedALA(declarations, self)
+
+
+class FedALA(Averaging):
+    """θ̂ = θ_i + (θ - θ_i) ⊙ W for the towers, θ̂ = θ for all else that travels; W <- clip(W - η ∇L, 0, 1).
+
+    The mixture is learned when the mean θ arrives, so that what is evaluated and trained is θ̂. W starts as ones.
+    """
+
+    def __init__(self, declarations: tuple[Declaration, ...], settings: FedALASettings) -> None:
+        self.declarations, self.settings = declarations, settings
+        self.adapted = tuple(d.name for d in declarations if d.role is Role.TOWER)
+
+    def policies(self) -> Mapping[tuple[str, Role], Policy]:
+        return {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD} | dict(self.settings.table_policies())
+
+    def reply(self, means: Parameters) -> Reply:
+        """The mean beside the scenario's own model, but for the shared tables."""
+        network = set(self.network())
+        tables = {name: value for name, value in means.items() if name not in network}
+        return Reply({GLOBAL: {name: means[name] for name in network}, **({MODEL: tables} if tables else {})})
+
+    def begin(self, model: Parameters) -> Mapping[str, Parameters]:
+        return {MIXING: {name: torch.ones_like(model[name]) for name in self.adapted}}
+
+    def adapt(self, round: LocalRound) -> tuple[Phase, ...]:
+        return (
+            Phase(
+                name=MIXING,
+                roles=frozenset(),
+                also=(MIXING,),
+                rule=SGD(self.settings.rate),
+                passes=1,
+                share=self.settings.share,
+                until=None if MIXING in round.done else self._steady,
+                compose=self._mixture,
+                project=_clip,
+                finish=lambda work: {MODEL: self._mixture(work.slots, work)},
+            ),
+        )
+
+    def _mixture(self, leaves: Leaves, work: Work) -> Parameters:
+        own, common = work.slots[MODEL], work.slots[GLOBAL]
+        mixed = {n: own[n] + (common[n] - own[n]) * leaves[MIXING][n] for n in self.adapted}
+        return {**own, **common, **mixed}
+
+    def _steady(self, losses: Sequence[float]) -> bool:
+        s = self.settings
+        return len(losses) >= s.passes or (len(losses) > s.losses and pstdev(losses[-s.losses :]) < s.steady)
+
+
+def _clip(leaves: Leaves) -> None:
+    for weight in leaves[MIXING].values():
+        weight.clamp_(0, 1)

@@ -1,0 +1,48 @@
+"""FedRep (Collins et al., ICML 2021): gates and towers stay local and are trained first, then the rest, averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from msmtrec.base.parameters import Declaration
+from msmtrec.base.roles import BODY_AND_HEAD, TABLES, Policy, Role
+from msmtrec.methods.base import SharingSettings
+from msmtrec.methods.fedavg import Averaging
+from msmtrec.methods.phases import MODEL, LocalRound, Phase
+
+HEAD = frozenset({Role.GATE, Role.TOWER})
+
+
+class FedRepSettings(SharingSettings):
+    """FedRep.
+
+    Args:
+        embeddings: `shared` averages the tables of shared fields by touches.
+        body_passes: passes over the rows in which the body is trained (the authors' code: 1); None takes as many steps
+            as the head gets, which are the round's.
+    """
+
+    body_passes: float | None = Field(None, gt=0)
+
+    def build(self, declarations: tuple[Declaration, ...]) -> FedRep:
+        return FedRep(declarations, self)
+
+
+class FedRep(Averaging):
+    """Head steps with the body frozen, then body steps with the head frozen; the body is averaged by rows."""
+
+    def __init__(self, declarations: tuple[Declaration, ...], settings: FedRepSettings) -> None:
+        self.declarations, self.settings = declarations, settings
+
+    def policies(self) -> Mapping[tuple[str, Role], Policy]:
+        body = {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD if role not in HEAD}
+        return body | dict(self.settings.table_policies())
+
+    def local(self, round: LocalRound) -> tuple[Phase, ...]:
+        body = frozenset({*BODY_AND_HEAD, *TABLES} - HEAD)
+        return (
+            Phase(name="head", roles=HEAD, rule=round.adam),
+            Phase(name="body", roles=body, rule=round.adam, passes=self.settings.body_passes),
+        )

@@ -1,0 +1,163 @@
+"""From the contenders' test files to the result table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msmtrec.evaluation.compare import Comparison, compare, holm
+from msmtrec.evaluation.contributions import Array
+from msmtrec.record.results import MEAN, Cell, Pair, Results
+from msmtrec.record.scores import Scores
+
+REFERENCE, POOLED = "reference", "pooled"
+"""Kinds of contender that the others are tested against (`Entry.kind`)."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A contender whose test files are written.
+
+    Args:
+        folder: of the candidate that validation chose.
+        candidate: its name; empty where nothing is tuned.
+        kind: REFERENCE, POOLED or neither.
+    """
+
+    folder: Path
+    candidate: str = ""
+    kind: str = ""
+
+    @property
+    def validation_auc(self) -> float:
+        """Mean over scenarios and seeds, each at its best round."""
+        return float(np.mean([entry["auc"] for entry in json.loads((self.folder / "validation.json").read_text())]))
+
+
+def summarise(
+    name: str,
+    contenders: Mapping[str, Finished],
+    tasks: tuple[str, ...],
+    notes: tuple[str, ...] = (),
+    unit: str = "users",
+) -> Results:
+    """Read every contender's test.json, scores.npz and validation.json, and compare.
+
+    The mean counts the lines that have enough for a test (`Support.few`) and an AUC of every contender and seed; where
+    there is none, those with an AUC of every contender and seed, and then nothing is tested.
+
+    Raises:
+        UserError: the contenders were not scored on the same test rows.
+    """
+    records = {n: json.loads((contender.folder / "test.json").read_text()) for n, contender in contenders.items()}
+    lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for found in records.values() for r in found))
+    seeds = tuple(dict.fromkeys(r["seed"] for found in records.values() for r in found))
+    aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}
+    reference = "local" if "local" in contenders else next(iter(contenders))
+    with Scores({n: contender.folder for n, contender in contenders.items()}, lines, seeds, tasks) as scores:
+        few = [scores.support[line].few for line in lines]
+        complete = [not any(np.isnan(table[n]).any() for table in aucs.values()) for n in range(len(lines))]
+        enough = [full and not little for full, little in zip(complete, few, strict=True)]
+        counted = enough if any(enough) else complete
+        compared, sums = _by_line(scores, aucs, reference, few, enough)
+        users, rows = scores.total([line for line, counts in zip(lines, counted, strict=True) if counts])
+    whole = {contender: np.vstack([table, _mean(table, counted)]) for contender, table in aucs.items()}
+    means = _Means({n: table[-1] for n, table in whole.items()}, sums, sum(enough))
+    cells = {}
+    for contender, table in whole.items():
+        differences = [*compared[contender], means.compare(contender, reference)]
+        cells[contender] = tuple(
+            Cell(_known(values), None if contender == reference else difference)
+            for values, difference in zip(table, differences, strict=True)
+        )
+    baselines = _baselines(contenders, reference)
+    return Results(
+        name,
+        (*lines, MEAN),
+        cells,
+        reference,
+        tuple(scores.support[line] for line in lines),
+        tuple(counted),
+        users,
+        rows,
+        unit,
+        baselines,
+        {n: contender.candidate for n, contender in contenders.items()},
+        _pairs(means, baselines),
+        notes,
+    )
+
+
+def _by_line(
+    scores: Scores, aucs: Mapping[str, Array], reference: str, few: list[str], enough: list[bool]
+) -> tuple[dict[str, list[Comparison]], dict[str, Array]]:
+    """(contender -> its comparison with the reference on each line, contender -> [users] contributions summed over the
+    lines with enough)."""
+    compared: dict[str, list[Comparison]] = {contender: [] for contender in aucs}
+    sums = {contender: np.zeros(scores.size) for contender in aucs}
+    for n, line in enumerate(scores.lines):
+        found = scores.line(line)
+        for contender, table in aucs.items():
+            users = found.difference(contender, reference)
+            compared[contender].append(compare(table[n], aucs[reference][n], users, few[n]))
+            if enough[n]:
+                found.add_to(sums[contender], contender)
+    return compared, sums
+
+
+def _table(
+    records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """[lines, seeds] AUC, NaN where there is none"""
+    by_key = {(r["scenario"], r["task"], r["seed"]): r["auc"] for r in records}
+    return np.array([[np.nan if (v := by_key.get((*line, seed))) is None else v for seed in seeds] for line in lines])
+
+
+def _mean(table: Array, counted: list[bool]) -> Array:
+    return np.asarray(table[counted].mean(0)) if any(counted) else np.full(table.shape[1], np.nan)
+
+
+def _known(values: Array) -> tuple[float | None, ...]:
+    return tuple(None if np.isnan(v) else float(v) for v in values)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """The mean line: AUC per seed, and the sum over its lines of the users' contributions, per contender."""
+
+    aucs: Mapping[str, Array]
+    sums: Mapping[str, Array]
+    lines: int
+
+    def compare(self, first: str, second: str) -> Comparison:
+        if not self.lines:
+            return compare(self.aucs[first], self.aucs[second], None, "every line")
+        return compare(self.aucs[first], self.aucs[second], (self.sums[first] - self.sums[second]) / self.lines)
+
+
+def _baselines(contenders: Mapping[str, Finished], reference: str) -> dict[str, str]:
+    """Named on validation, so that the test rows do not choose what they are then compared with."""
+    found = {"reference": reference}
+    for what, kind in (("best reference", REFERENCE), ("best pooled", POOLED)):
+        names = [name for name, contender in contenders.items() if contender.kind == kind]
+        if names:
+            found[what] = max(names, key=lambda name: contenders[name].validation_auc)
+    return found
+
+
+def _pairs(means: _Means, baselines: Mapping[str, str]) -> tuple[Pair, ...]:
+    """Every two contenders; Holm's correction over those of which one is a baseline, and over no other."""
+    declared = set(baselines.values())
+    found = [
+        Pair(first, second, means.compare(first, second), float("nan"), first in declared or second in declared)
+        for first, second in combinations(means.aucs, 2)
+    ]
+    corrected = holm([pair.compared.p_value if pair.family else float("nan") for pair in found])
+    return tuple(replace(pair, p_value=p) for pair, p in zip(found, corrected, strict=True))

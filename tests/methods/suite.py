@@ -1,0 +1,292 @@
+"""Properties that every federated method must have; each method's test file runs all of them.
+
+`Case` says which method and options; a small federation of three scenarios is trained in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.helpers import COMMON, DECLARATIONS, aggregate, settle, upload
+from msmtrec.base.member import Member
+from msmtrec.base.packing import pack, unpack
+from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import Policy
+from msmtrec.data.encode import encode
+from msmtrec.data.table import EncodedData
+from msmtrec.federation import server
+from msmtrec.federation.checkpoint import Checkpoint
+from msmtrec.federation.deck import Deck
+from msmtrec.federation.memory import Memory
+from msmtrec.federation.messages import Order, Report
+from msmtrec.federation.rounds import Plan, Standing, federate
+from msmtrec.federation.scenario import Site
+from msmtrec.logs.sources.synthetic import Synthetic
+from msmtrec.methods import METHODS
+from msmtrec.methods.base import Answer, Method
+from msmtrec.models.mmoe import MMoESettings
+from msmtrec.runtime.in_process import InProcess
+
+
+@dataclass(frozen=True)
+class Case:
+    """Args:
+    name: in METHODS.
+    options: of the method.
+    changes: option -> another value, each of which must change what is served.
+        silent: option -> a value that changes nothing, of which a caution must say why.
+    rate: learning rate of the small federation.
+    identity: whether identical scenarios get back exactly what they sent.
+        tolerance: of equal runs in another order.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    silent: Mapping[str, Any] = field(default_factory=dict)
+    rate: float = 1e-2
+    identity: bool = True
+    tolerance: float = 1e-9
+
+    def build(self, declarations: Any, **changed: Any) -> Method[Any]:
+        entry = METHODS[self.name]
+        return entry.settings(**{**entry.defaults, **self.options, **changed}).build(declarations)
+
+
+class Quiet:
+    """A journal that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.records: list[Mapping[str, Any]] = []
+        self.found: list[tuple[int, str, Any]] = []
+
+    def metrics(self, round_number: int, stage: str, split: str, found: Any) -> None:
+        self.found.append((round_number, stage, {member: tuple(measures) for member, measures in found.items()}))
+
+    def round(self, record: Mapping[str, Any]) -> None:
+        self.records.append(record)
+
+    def checkpoint(self, standing: Standing[Any]) -> None:
+        pass
+
+
+_DATA: list[EncodedData] = []
+
+
+def data() -> EncodedData:
+    if not _DATA:
+        logs = Synthetic(scenarios=3, rows=(700, 500, 600), users=40, items=30, concept_shift=0.5).load()
+        _DATA.append(encode(logs, share=True))
+    return _DATA[0]
+
+
+class Federation:
+    """A small federation of one seed."""
+
+    def __init__(
+        self, case: Case, rounds: int, participation: float = 1.0, order: tuple[int, ...] = (0, 1, 2), **changed: Any
+    ) -> None:
+        encoded = data()
+        names = tuple(encoded.scenarios[place] for place in order)
+        model = MMoESettings(embedding_dim=3, experts=2, expert_layers=(5,), tower_layers=(4,)).build(encoded.layout)
+        self.method = case.build(model.declare(), **changed)
+        deck = Deck(encoded, torch.float64, torch.device("cpu"))
+        batches, steps = dict.fromkeys(names, 32), dict.fromkeys(names, 4)
+        self.site = Site(encoded, deck, model, self.method, batches, steps, case.rate, stack="all")
+        first: dict[Member, Parameters] = {}
+        common: Parameters = {}
+        for name in encoded.scenarios:
+            rows = encoded.tables[name].private_rows
+            first[Member(0, name)] = model.initialise(0, name, rows, torch.float64, common)
+            common = {n: v for n, v in first[Member(0, name)].items() if n != "embedding"}
+        memories = {Member(0, name): self.site.begin(Member(0, name), first[Member(0, name)]) for name in names}
+        self.runtime = InProcess(self.site, memories)
+        start = {name: common[name] for name in self.method.common_names()}
+        self.standing: Standing[Any] = Standing(
+            {0: server.begin(self.method, start, {n: deck.sizes[n] for n in names})}
+        )
+        slots = self.method.leaving_slots()
+        self.plan = Plan(
+            (0,),
+            names,
+            rounds,
+            participation,
+            expected={slot: {n: common[n] for n in self.method.network(slot)} for slot in slots},
+            tables={name: common[name] for name in self.site.shared},
+        )
+        self.journal = Quiet()
+
+    def run(self, exchange: Any = None) -> Federation:
+        federate(self.plan, self.method, exchange or self.runtime, self.standing, self.journal)
+        return self
+
+    def served(self) -> dict[str, Tensor]:
+        """Scenario -> everything that it serves, as one vector."""
+        found = {}
+        for member, memory in self.runtime.memories.items():
+            whole = memory.whole(self.method.served, self.site.deck.used[member.scenario])
+            found[member.scenario] = torch.cat([value.flatten() for _, value in sorted(whole.items())])
+        return found
+
+
+def assert_order_of_scenarios_does_not_matter(case: Case) -> None:
+    one, two = Federation(case, 2).run().served(), Federation(case, 2, order=(2, 0, 1)).run().served()
+    for name, value in one.items():
+        assert torch.allclose(value, two[name], atol=case.tolerance), name
+
+
+def assert_identical_scenarios_get_the_same(case: Case) -> None:
+    """Equal uploads give equal replies; where the method is an identity, what was sent."""
+    m = case.build(DECLARATIONS)
+    state = m.init({name: COMMON[name].double() for name in m.common_names()}, dict.fromkeys("abc", 5))
+    generator = torch.Generator().manual_seed(1)
+    values = {n: torch.randn(v.shape, generator=generator, dtype=torch.float64) for n, v in COMMON.items()}
+    slots = {slot: {n: values[n] for n in m.network(slot)} for slot in m.leaving_slots()}
+    table = {"shared_embedding": values["shared_embedding"]}
+    sent = {name: upload(m, name, 5, slots={**slots, "model": {**slots.get("model", {}), **table}}) for name in "abc"}
+    replies = _round(m, state, sent)
+    for name in "abc":
+        for slot, tensors in replies[name].items():
+            for n, value in tensors.items():
+                assert torch.allclose(value, replies["a"][slot][n], atol=1e-12), (slot, n)
+                if case.identity and slot == "model" and n in values:
+                    assert torch.allclose(value, values[n], atol=1e-12), n
+
+
+def assert_one_scenario_gets_its_own_back(case: Case) -> None:
+    m = case.build(DECLARATIONS)
+    state = m.init({name: COMMON[name].double() for name in m.common_names()}, {"a": 5})
+    values = {n: torch.full(v.shape, 2.0, dtype=torch.float64) for n, v in COMMON.items()}
+    slots = {slot: {n: values[n] for n in m.network(slot)} for slot in m.leaving_slots()}
+    slots["model"] = {**slots.get("model", {}), "shared_embedding": values["shared_embedding"]}
+    for slot, tensors in _round(m, state, {"a": upload(m, "a", slots=slots)})["a"].items():
+        for n, value in tensors.items():
+            assert slot != "model" or torch.allclose(value, values[n], atol=1e-12), n
+
+
+def assert_absent_scenarios_do_no_harm(case: Case) -> None:
+    """With half of the scenarios away in a round the federation goes on, and everybody stays finite."""
+    found = Federation(case, 5, participation=0.5).run()
+    assert {len(record["took_part"][0]) for record in found.journal.records} != {3}
+    assert all(bool(torch.isfinite(value).all()) for value in found.served().values())
+
+
+def assert_a_missing_task_is_left_alone(case: Case) -> None:
+    """What a scenario sends for a task that it lacks changes nobody's tower."""
+    m = case.build(DECLARATIONS)
+    state = m.init({name: COMMON[name].double() for name in m.common_names()}, dict.fromkeys("ab", 1))
+
+    def sent(spoiled: float) -> dict[str, Any]:
+        slots: dict[str, Any] = {}
+        for slot in m.leaving_slots():
+            slots[slot] = {n: torch.ones(COMMON[n].shape, dtype=torch.float64) for n in m.network(slot)}
+        mine = torch.tensor([[1.0, 1.0], [spoiled, spoiled]], dtype=torch.float64)
+        other = {slot: {n: mine if n == "tower" else v for n, v in held.items()} for slot, held in slots.items()}
+        return {"a": upload(m, "a", slots=slots), "b": upload(m, "b", tasks=(True, False), slots=other)}
+
+    one, two = (_round(m, state, sent(spoiled))["a"] for spoiled in (1.0, 100.0))
+    averaged = {policy for (_, role), policy in m.policies().items() if role == "tower"} - {Policy.COLLECT, Policy.SUM}
+    for slot, tensors in one.items():
+        if averaged and "tower" in tensors:
+            assert torch.equal(tensors["tower"], two[slot]["tower"])
+
+
+def assert_state_is_never_changed_in_place(case: Case) -> None:
+    watched = Federation(case, 3)
+    seen: list[tuple[Any, list[Tensor]]] = []
+    plain_aggregate = watched.method.aggregate
+
+    def aggregate_(state: Any, gathered: Any) -> Any:
+        kept = [value.clone() for value in pack(state)[0].values()]
+        outcome = plain_aggregate(state, gathered)
+        seen.append((state, kept))
+        return outcome
+
+    watched.method.aggregate = aggregate_  # type: ignore[method-assign]
+    watched.run()
+    assert seen or not watched.method.policies()
+    for state, kept in seen:
+        assert all(torch.equal(a, b) for a, b in zip(pack(state)[0].values(), kept, strict=True))
+
+
+def assert_state_survives_being_written_down(case: Case) -> None:
+    """Two rounds, everything through `pack` and `unpack`, two more: as four in a row."""
+    through, whole = Federation(case, 2, participation=0.7).run(), Federation(case, 4, participation=0.7).run()
+    tensors, plain = pack(Checkpoint(through.standing, through.runtime.memories, {}))
+    kind: Any = Checkpoint[through.method.state_type]  # type: ignore[name-defined]
+    back: Checkpoint[Any] = unpack(kind, tensors, plain)
+    through.standing, through.runtime.memories = back.standing, dict(back.memories)
+    through.plan = replace(through.plan, rounds=4)
+    through.run()
+    for name, value in whole.served().items():
+        assert torch.equal(value, through.served()[name]), name
+
+
+def assert_every_option_changes_the_result_or_a_caution_says_why_not(case: Case) -> None:
+    entry = METHODS[case.name]
+    assert set(entry.settings.model_fields) == {*case.changes, *case.silent}
+    base = torch.cat(list(Federation(case, 3).run().served().values()))
+    for option, value in case.changes.items():
+        changed = torch.cat(list(Federation(case, 3, **{option: value}).run().served().values()))
+        assert not torch.equal(base, changed), option
+    for option, value in case.silent.items():
+        changed = torch.cat(list(Federation(case, 3, **{option: value}).run().served().values()))
+        assert torch.equal(base, changed), option
+        settings = entry.settings(**{**entry.defaults, **case.options, option: value})
+        assert any(option in sentence for sentence in settings.cautions()), option
+
+
+def assert_nothing_leaves_that_the_policies_do_not_name(case: Case) -> None:
+    found = Federation(case, 2)
+    reports: list[Report] = []
+
+    def listen(orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        answered = found.runtime(orders)
+        reports.extend(answered.values())
+        return answered
+
+    found.run(listen)
+    roles = {d.name: d.role for d in found.method.declarations}
+    named = {key for key, policy in found.method.policies().items() if policy is not Policy.LOCAL}
+    uploads = [report.upload for report in reports if report.upload is not None]
+    assert bool(uploads) == bool(named)
+    for sent in uploads:
+        assert {(slot, roles[name]) for slot, held in sent.slots.items() for name in held} <= named
+        assert all(named >= {("model", roles[name])} for name in sent.tables)
+
+
+def _round(m: Method[Any], state: Any, sent: Mapping[str, Any]) -> dict[str, dict[str, Parameters]]:
+    """What each scenario holds after a round, as far as it comes from the server: scenario -> slot -> name."""
+    if not m.policies():
+        return {name: {} for name in sent}
+    tables = {name: value.double() for name, value in COMMON.items()}
+    outcome = aggregate(m, state, sent, tables)
+    held = {name: {slot: dict(v) for slot, v in reply.slots.items()} for name, reply in outcome.replies.items()}
+    if outcome.offers:
+        one = {"experts": (0.5,), "towers": (0.5, 0.5)}
+        labels = {part.label for part in outcome.offers[next(iter(sent))].parts}
+        half = {label: beta for label, beta in one.items() if label in labels}
+        checked = {label: tuple(True for _ in beta) for label, beta in half.items()}
+        settled = settle(m, outcome.state, sent, {name: Answer(half, half, half, checked) for name in sent}, tables)
+        for name in sent:
+            held[name].setdefault("model", {}).update(m.last(settled.state, name))
+    return held
+
+
+ALL: tuple[Callable[[Case], None], ...] = (
+    assert_order_of_scenarios_does_not_matter,
+    assert_identical_scenarios_get_the_same,
+    assert_one_scenario_gets_its_own_back,
+    assert_absent_scenarios_do_no_harm,
+    assert_a_missing_task_is_left_alone,
+    assert_state_is_never_changed_in_place,
+    assert_state_survives_being_written_down,
+    assert_every_option_changes_the_result_or_a_caution_says_why_not,
+    assert_nothing_leaves_that_the_policies_do_not_name,
+)
+__all__ = ["ALL", "Case", "Federation", "Memory"]
