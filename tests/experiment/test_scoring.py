@@ -33,7 +33,11 @@ TRAIN = {"rounds": 2, "local_steps": 4, "batch_size": 32}
 SYNTHETIC: dict[str, Any] = {
     "data": {"source": "synthetic", "scenarios": 3, "rows": [30_000, 700, 1000], "users": 60, "items": 40},
     "train": TRAIN,
-    "methods": {"local": None, "recommended": {"method": "pf-msmtrec"}, "pooled": None},
+    "methods": {
+        "local": {"fine_tune": {"rounds": 1, "patience": 1}},
+        "recommended": {"method": "pf-msmtrec"},
+        "pooled": None,
+    },
     "seeds": 2,
 }
 ELSEWHERE = """
@@ -98,7 +102,7 @@ def test_synthetic_rows(synthetic_run: Run, tmp_path: Path) -> None:
     frames = raw_test_rows(SYNTHETIC, synthetic_run)
     assert frames["scenario-0"].height > 2048  # several blocks
     found = scored_elsewhere(synthetic_run, frames, tmp_path)
-    assert len(found) == 3 * 3 * 2
+    assert len(found) == 4 * 3 * 2
     assert_the_same_bytes(synthetic_run, found)
 
 
@@ -173,6 +177,7 @@ def test_a_run_keeps_the_encoders_its_contenders_use(synthetic_run: Run) -> None
     folder = synthetic_run.folder / "encoders"
     names = {f"scenario-{n}" for n in range(3)}
     kept = {variant.name: {table.name for table in variant.iterdir()} for variant in folder.iterdir()}
+    assert load_model(next(synthetic_run.folder.glob("contenders/local+ft/models/*")))[1].contender == "local+ft"
     assert kept == {"private": names, "shared": names, "pooled": {"pooled"}}
     assert {p.name for p in (folder / "shared" / "scenario-1").iterdir()} == {
         "encoder.json",
