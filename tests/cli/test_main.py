@@ -246,7 +246,7 @@ def test_python_dash_m() -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on(jobs: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "msmtrec", "train", "synthetic", "--set", "train.rounds=400", *SMALL[2:]]
-    command += ["--set", f"jobs={jobs}", "--out", str(tmp_path / "run")]
+    command += ["--set", "train.checkpoint_every=1", "--set", f"jobs={jobs}", "--out", str(tmp_path / "run")]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

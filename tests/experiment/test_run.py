@@ -14,7 +14,10 @@ import yaml
 
 from experiment.small import COLUMNS, CONFIG
 from msmtrec import Caution, UserError, run
+from msmtrec.data.encode import encode
+from msmtrec.evaluation.metrics import auc
 from msmtrec.experiment.run import Run
+from msmtrec.logs.sources.synthetic import Synthetic
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,24 @@ def test_the_run_directory_holds_everything(finished: Run) -> None:
         assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
     assert Run.open(folder).results == finished.results
     assert (folder / "results.csv").read_text().count("\n") == 1 + 6 * 3 * 2 * 2
+
+
+def test_test_figures_are_of_test_rows(finished: Run) -> None:
+    """Validation and test have as many rows here: only the rows themselves tell them apart."""
+    source = {key: value for key, value in CONFIG["data"].items() if key != "source"}
+    data = encode(Synthetic(**source).load(), share=True)
+    for column in COLUMNS:
+        folder = finished.folder / "contenders" / column
+        with np.load(folder / "scores.npz") as scores:
+            for name, table in data.tables.items():
+                rows = table.splits["test"]
+                assert np.array_equal(scores[f"{name}/labels"], rows.labels)
+                assert not np.array_equal(rows.labels, table.splits["validation"].labels)
+            for record in json.loads((folder / "test.json").read_text()):
+                task = ("click", "conversion").index(record["task"])
+                key = record["scenario"]
+                logits, labels = scores[f"{key}/{record['seed']}"][:, task], scores[f"{key}/labels"][:, task]
+                assert record["auc"] == pytest.approx(auc(logits.astype(float), labels), abs=1e-6)
 
 
 def test_metrics_are_per_round_scenario_task_and_stage(finished: Run) -> None:

@@ -27,7 +27,7 @@ def example() -> Checkpoint[PFState]:
         slots = {"model": values, "model.m": values, "anchor": {"gate": values["gate"]}}
         best = {name: Best(number, 0.5 + number / 100, values)}
         memories[Member(0, name)] = Memory(slots, {"rounds": number}, frozenset({"model"}), {"experts": (0.5,)}, best)
-    held = Held({"p": torch.ones(2)}, {"experts": Alphas((0.1,), (0.0,), {0: torch.ones(3, dtype=torch.float64)})})
+    held = Held({"p": torch.ones(2)}, {"experts": Alphas((0.1,), (0.0,), {0: {"p": torch.ones(3)}})})
     server = ServerState(PFState({"p": torch.zeros(2)}, {}, {"a": held}), {"a": 3}, {"a": Reply({"model": {}})})
     standing = Standing({0: server}, 7, {0: {"a": 2}}, [0], {0: Kept(2, float("nan"), server)}, measured=False)
     return Checkpoint(standing, memories, {"metrics": 12})
@@ -50,7 +50,7 @@ def test_names_that_look_like_keys_do_not_mix(tmp_path: Path) -> None:
         assert (one.round, one.score) == (two.round, two.score)
         assert all(torch.equal(value, two.parameters[name]) for name, value in one.parameters.items())
     assert found.standing.servers[0].held == {"a": 3}
-    assert found.standing.servers[0].method.held["a"].alphas["experts"].given[0].tolist() == [1, 1, 1]
+    assert found.standing.servers[0].method.held["a"].alphas["experts"].given[0]["p"].tolist() == [1, 1, 1]
     assert found.standing.kept[0].score != found.standing.kept[0].score
 
 

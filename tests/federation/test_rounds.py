@@ -17,10 +17,12 @@ from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.experiment import contender as contender_module
 from msmtrec.federation import scenario as scenario_module
+from msmtrec.federation.checkpoint import load_server
 from msmtrec.federation.memory import Memory, load
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.rounds import Plan, Standing, _over, taking_part
 from msmtrec.federation.stack import Trained, run_phase
+from msmtrec.methods.fedavg import Means
 from msmtrec.record.directory import read_json, read_lines
 from msmtrec.runtime.in_process import InProcess
 
@@ -145,6 +147,16 @@ def test_no_round_is_trained_for_nothing(
     run(one_contender("fedavg", rounds=9, patience=2), synthetic, tmp_path / "one", monkeypatch, Counted)
     trained = {order.round for orders in Counted.orders for order in orders.values() if order.train}
     assert trained == {1, 2, 3}
+
+
+def test_the_server_of_the_best_mean_round_is_kept(
+    synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rehearsed, "script", {1: 0.6, 2: 0.605, 3: 0.62})
+    run(one_contender("fedavg", evaluate_before=False), synthetic, tmp_path / "one", monkeypatch, Rehearsed)
+    kept = [load_server(tmp_path / "one" / "server" / f"seed{seed}.safetensors", Means) for seed in (0, 1)]
+    assert [(found.round, round(found.score, 3)) for found in kept] == [(3, 0.62), (1, 0.59)]
+    assert kept[0].server.held == dict.fromkeys(synthetic.scenarios, 3)
 
 
 class Poisoned(InProcess):

@@ -272,7 +272,9 @@ def test_channel_moments_change_the_consensus_of_a_weight_matrix() -> None:
         n: {"w": torch.randn(2, 3, 2, generator=torch.Generator().manual_seed(s)) * (s + 1)} for s, n in enumerate("ab")
     }
     found = [
-        expert_consensus(weights, held, uploads, kind, None, "identity").consensus["w"]
+        expert_consensus(
+            weights, held, uploads, {"a": 1, "b": 1}, normalization=kind, c=None, rescale="identity"
+        ).consensus["w"]
         for kind in ("off", "tensor", "channel")
     ]
     assert not torch.allclose(found[0], found[1])

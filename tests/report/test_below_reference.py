@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from msmtrec.evaluation.compare import Comparison
-from msmtrec.record.reading import ContenderRecord, RunRecord
+from msmtrec.record.reading import ContenderRecord, RunRecord, metric_table
 from msmtrec.record.results import MEAN, Cell, Results
 from msmtrec.report.diagnosis import diagnose
 
@@ -16,7 +16,7 @@ def test_only_lines_that_are_clearly_below() -> None:
     cells = (cell(-0.03, 0.001), cell(-0.02, 0.03), cell(0.04, 0.001), cell(-0.01, 0.2), cell(-0.5, 1e-9))
     lines = (("a", "click"), ("b", "click"), ("c", "click"), ("d", "click"), MEAN)
     results = Results("t", lines, {"ours": cells}, "local", (), (), 0, 0)
-    run = RunRecord(results, {"ours": ContenderRecord("ours", [], [], [])}, {}, {}, "")
+    run = RunRecord(results, {"ours": ContenderRecord("ours", metric_table([]), [], [])}, {}, {}, "", {"a": 1})
     assert diagnose(run) == [
         "ours: scenario a, click is below local by 3.00 points (p .004, corrected over the contender's lines):"
         " too much sharing for it"

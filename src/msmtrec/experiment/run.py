@@ -90,6 +90,7 @@ def run(
         keep_encoders(folder, data)
         threads = _threads(folder, config)
         directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads))
+        directory.write_json(folder / directory.CANDIDATES, _candidates(config))
         tasks = [
             ContenderTask(
                 contender,
@@ -128,6 +129,15 @@ def run(
             directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
             write_report(folder)
     return Run(folder, results)
+
+
+def _candidates(config: Config) -> dict[str, dict[str, Any]]:
+    """Column -> candidate -> settings, all resolved."""
+    found: dict[str, dict[str, Any]] = {}
+    for contender in (candidate for candidates in config.contenders for candidate in candidates):
+        for column in contender.columns:
+            found.setdefault(column, {})[contender.candidate] = contender.as_dict()
+    return found
 
 
 def _finished(column: Chosen) -> Finished:

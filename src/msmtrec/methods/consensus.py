@@ -9,108 +9,103 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from msmtrec.aggregation.conflict import Rescale, coordinate, gram_matrix
-from msmtrec.aggregation.normalization import literal, moments
+from msmtrec.aggregation import chunks
+from msmtrec.aggregation.alignment import Alignment, by_moments, consensus, plain, wiped
+from msmtrec.aggregation.conflict import Coordination, Rescale, coordinate
+from msmtrec.aggregation.summaries import summarise_conflict
 from msmtrec.base.parameters import Declaration, Parameters
 
-
-def stack_units(group: tuple[Declaration, ...], parameters: Mapping[str, Tensor], unit: int) -> Tensor:
-    """All tensors of one expert (or of one task's tower) as one float64 vector [P]."""
-    return torch.cat([parameters[d.name][unit].double().flatten() for d in group])
-
-
-def split_units(group: tuple[Declaration, ...], vectors: list[Tensor], like: Mapping[str, Tensor]) -> Parameters:
-    """Undo `stack_units` for all units: vectors U × [P] -> name -> [U, ...]."""
-    table, start, parameters = torch.stack(vectors), 0, {}
-    for d in group:
-        size = like[d.name][0].numel()
-        piece = table[:, start : start + size]
-        parameters[d.name] = piece.reshape(like[d.name].shape).to(like[d.name].dtype)
-        start += size
-    return parameters
+Group = tuple[Declaration, ...]
+"""Parameters whose first axis counts units: experts, or tasks."""
 
 
 @dataclass(frozen=True)
 class Consensus:
     """Args:
     consensus: name -> [J, ...], C = mean(A) + U - m.
-    updates: expert -> U [P] float64.
-    diagnostics: mean cosine matrix over experts, dual weights per expert, mean coefficients of U over experts,
-        share of negative pairs, experts whose mean was returned, largest duality gap.
+    updates: expert -> name -> U.
+    dual: scenario -> its dual weight per expert, where the next round's search begins.
+    diagnostics: see `summarise_conflict`; also the share of negative pairs, experts whose mean was returned, and the
+        largest duality gap.
     """
 
     consensus: Parameters
-    updates: dict[int, Tensor]
+    updates: dict[int, Parameters]
+    dual: dict[str, tuple[float, ...]]
     diagnostics: dict[str, Any]
 
 
 def expert_consensus(
-    group: tuple[Declaration, ...],
+    group: Group,
     held: Mapping[str, Parameters],
     sent: Mapping[str, Parameters],
+    rows: Mapping[str, int],
+    *,
     normalization: str,
     c: float | None,
     rescale: Rescale,
+    dual: Mapping[str, tuple[float, ...]] | None = None,
 ) -> Consensus:
-    """Federated batch normalisation and conflict coordination.
+    """Federated batch normalisation and conflict coordination. Reads the uploads where they lie.
 
     Args:
         group: the W_scen declarations, expert axis first.
         held: scenario -> last_n.
         sent: scenario -> W_n, in table order.
+        rows: scenario -> training rows, by which diagnostics choose whom to list.
         normalization: off, tensor, channel or literal.
         c: of the conflict problem; None leaves U = m.
+        dual: of the round before.
     """
-    first = next(iter(sent.values()))
-    normalised = _normalise(group, sent, normalization)
-    vectors, updates = [], {}
-    cosines, weights, shares, negative, degenerate, gaps = [], [], [], [], 0, []
-    for unit in range(len(first[group[0].name])):
-        own = torch.stack([stack_units(group, params, unit) for params in sent.values()])  # [K, P]
-        last = torch.stack([stack_units(group, held[name], unit) for name in sent])
-        delta = own - last
-        mean = delta.mean(0)
-        solved = coordinate(gram_matrix(delta), c or 0.0, rescale)
-        plain = c is None or c == 0 or solved.degenerate or len(sent) == 1
-        update = mean if plain else solved.coefficients @ delta
-        aligned = torch.stack([stack_units(group, params, unit) for params in normalised])
-        centre = aligned[0] if (aligned == aligned[:1]).all() else aligned.mean(0)
-        vectors.append(centre + (update - mean))
-        updates[unit] = update
-        cosines.append(solved.cosine)
-        weights.append(solved.weights.tolist())
-        shares.append(torch.full_like(solved.coefficients, 1 / len(sent)) if plain else solved.coefficients)
-        negative.append(solved.negative_pairs)
-        gaps.append(solved.gap)
-        degenerate += solved.degenerate
+    experts, solved = len(next(iter(sent.values()))[group[0].name]), list[Coordination]()
+    pieces: dict[str, list[Tensor]] = {d.name: [] for d in group}
+    updates: dict[int, Parameters] = {}
+    for unit in range(experts):
+        values = {d.name: units(sent, d.name, unit) for d in group}
+        base = {d.name: units({name: held[name] for name in sent}, d.name, unit) for d in group}
+        gram = torch.stack([chunks.gram(values[d.name], base[d.name]) for d in group]).sum(0)
+        found = coordinate(gram, c or 0.0, rescale, start=_start(dual, list(sent), unit))
+        solved.append(found)
+        updates[unit] = {}
+        for name, tensors in values.items():
+            aligned = _alignment(tensors, normalization)
+            pieces[name].append(consensus(tensors, aligned, base[name], found.coefficients))
+            updates[unit][name] = chunks.combine(found.coefficients, tensors, base[name])
+    weights = torch.stack([found.weights for found in solved])  # [J, K]
     return Consensus(
-        split_units(group, vectors, first),
+        {name: torch.stack(parts) for name, parts in pieces.items()},
         updates,
+        {name: tuple(weights[:, place].tolist()) for place, name in enumerate(sent)},
         {
-            "cosine": torch.stack(cosines).mean(0).tolist(),
-            "conflict_weights": weights,
-            "coefficients": torch.stack(shares).mean(0).tolist(),
-            "negative_pairs": sum(negative) / len(negative),
-            "degenerate": degenerate,
-            "duality_gap": max(gaps),
-            "scenarios": list(sent),
+            **summarise_conflict(
+                torch.stack([found.cosine for found in solved]).mean(0),
+                weights,
+                torch.stack([found.coefficients for found in solved]).mean(0),
+                list(sent),
+                [rows[name] for name in sent],
+            ),
+            "negative_pairs": sum(found.negative_pairs for found in solved) / experts,
+            "degenerate": sum(found.degenerate for found in solved),
+            "duality_gap": max(found.gap for found in solved),
         },
     )
 
 
-def _normalise(group: tuple[Declaration, ...], sent: Mapping[str, Parameters], kind: str) -> list[Parameters]:
-    if kind == "off":
-        return list(sent.values())
-    result: list[Parameters] = [{} for _ in sent]
-    for d in group:
-        values = torch.stack([params[d.name] for params in sent.values()])  # [K, J, ..., out]
-        if kind == "literal":
-            aligned = literal(values)
-        elif kind == "channel":
-            channels = values.reshape(*values.shape[:2], -1, values.shape[-1]).transpose(2, 3)
-            aligned = moments(channels).transpose(2, 3).reshape(values.shape)
-        else:
-            aligned = moments(values.flatten(2)).reshape(values.shape)
-        for params, value in zip(result, aligned, strict=True):
-            params[d.name] = value
-    return result
+def units(parameters: Mapping[str, Parameters], name: str, unit: int) -> list[Tensor]:
+    """One parameter of one unit from every scenario, as views."""
+    return [params[name][unit] for params in parameters.values()]
+
+
+def _alignment(values: list[Tensor], normalization: str) -> Alignment:
+    if normalization == "off":
+        return plain(len(values))
+    if normalization == "literal":
+        return wiped(len(values))
+    return by_moments(values, per_channel=normalization == "channel")
+
+
+def _start(dual: Mapping[str, tuple[float, ...]] | None, names: list[str], unit: int) -> Tensor | None:
+    """Last round's weights in today's order; 0 for who was not there."""
+    if not dual:
+        return None
+    return torch.tensor([dual[name][unit] if name in dual else 0.0 for name in names], dtype=torch.float64)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from msmtrec.aggregation.averaging import weighted_mean
+from msmtrec.aggregation import chunks
 from msmtrec.aggregation.personalization import HyperStep
-from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.methods.consensus import split_units, stack_units
+from msmtrec.base.parameters import Parameters
+from msmtrec.methods.consensus import Group, units
 
 
 @dataclass(frozen=True)
@@ -26,68 +26,66 @@ class Alphas:
 
     alpha: tuple[float, ...]
     velocity: tuple[float, ...]
-    given: Mapping[int, Tensor] = field(default_factory=dict)
+    given: Mapping[int, Parameters] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, alpha: float, units: int) -> Alphas:
-        return cls((alpha,) * units, (0.0,) * units)
+    def start(cls, alpha: float, count: int) -> Alphas:
+        return cls((alpha,) * count, (0.0,) * count)
 
 
 def move_and_add(
-    group: tuple[Declaration, ...],
-    before: Alphas,
-    sent: Parameters,
-    last: Parameters,
-    updates: Mapping[int, Tensor],
+    group: Group, before: Alphas, sent: Parameters, last: Parameters, updates: Mapping[int, Parameters]
 ) -> tuple[Parameters, Alphas]:
     """W_n <- last_n + dW_n + alpha_n,j U_j for one scenario; alpha moves first, by what the last U did to this update.
 
     Args:
-        updates: unit -> U_j [P]; a unit that is not there gets nothing added.
+        updates: unit -> name -> U_j; a unit that is not there gets nothing added.
     """
-    alpha, velocity, vectors, step = list(before.alpha), list(before.velocity), [], HyperStep()
+    alpha, velocity, step = list(before.alpha), list(before.velocity), HyperStep()
+    mixed = {d.name: sent[d.name].clone() for d in group}
     for unit in range(len(alpha)):
-        own = stack_units(group, sent, unit)
         if unit in before.given:
-            moved = own - stack_units(group, last, unit)
-            alpha[unit], velocity[unit] = step(alpha[unit], velocity[unit], moved, before.given[unit])
-        vectors.append(own + alpha[unit] * updates[unit] if unit in updates else own)
-    return split_units(group, vectors, sent), Alphas(tuple(alpha), tuple(velocity), dict(updates))
+            moved = torch.cat([(sent[d.name][unit].double() - last[d.name][unit].double()).flatten() for d in group])
+            common = torch.cat([before.given[unit][d.name].flatten() for d in group])
+            alpha[unit], velocity[unit] = step(alpha[unit], velocity[unit], moved, common)
+        for d in group if unit in updates else ():
+            total = sent[d.name][unit].double() + alpha[unit] * updates[unit][d.name].double()
+            mixed[d.name][unit] = total.to(mixed[d.name].dtype)
+    return mixed, Alphas(tuple(alpha), tuple(velocity), dict(updates))
 
 
 def task_means(
-    towers: tuple[Declaration, ...],
-    sent: Mapping[str, Parameters],
-    tasks: Mapping[str, tuple[bool, ...]],
-    last: Parameters,
+    towers: Group, sent: Mapping[str, Parameters], tasks: Mapping[str, tuple[bool, ...]], last: Parameters
 ) -> Parameters:
     """Plain means per task over the scenarios that have it; a task that nobody has stays as in `last`."""
     found = {}
-    has = torch.tensor([tasks[name] for name in sent], dtype=torch.float64)  # [K, T]
     for d in towers:
-        values = torch.stack([params[d.name] for params in sent.values()])  # [K, T, ...]
-        units = [
-            weighted_mean(values[:, t], has[:, t]) if has[:, t].sum() > 0 else last[d.name][t]
-            for t in range(has.shape[1])
-        ]
-        found[d.name] = torch.stack(units)
+        means = []
+        for task in range(len(last[d.name])):
+            having = {name: params for name, params in sent.items() if tasks[name][task]}
+            means.append(chunks.mean(units(having, d.name, task)) if having else last[d.name][task])
+        found[d.name] = torch.stack(means)
     return found
 
 
 def mean_updates(
-    towers: tuple[Declaration, ...],
+    towers: Group,
     last: Mapping[str, Parameters],
     sent: Mapping[str, Parameters],
     tasks: Mapping[str, tuple[bool, ...]],
-) -> dict[int, Tensor]:
+) -> dict[int, Parameters]:
     """Task -> mean tower update over the scenarios that have the task (steps 1 and 2 are off for towers)."""
     updates = {}
     for task in range(len(next(iter(tasks.values())))):
-        moved = [
-            stack_units(towers, params, task) - stack_units(towers, last[name], task)
-            for name, params in sent.items()
-            if tasks[name][task]
-        ]
-        if moved:
-            updates[task] = torch.stack(moved).mean(0)
+        having = {name: params for name, params in sent.items() if tasks[name][task]}
+        if having:
+            held = {name: last[name] for name in having}
+            share = torch.full((len(having),), 1 / len(having), dtype=torch.float64)
+            updates[task] = {d.name: _update(share, having, held, d.name, task) for d in towers}
     return updates
+
+
+def _update(
+    share: Tensor, sent: Mapping[str, Parameters], held: Mapping[str, Parameters], name: str, unit: int
+) -> Tensor:
+    return chunks.combine(share, units(sent, name, unit), units(held, name, unit))

@@ -120,11 +120,13 @@ class PFState:
     consensus: C of the experts, means of the towers, and the shared tables.
     first: the common first parameters of experts and towers.
     held: scenario -> what it holds; absent before its first round.
+    dual: scenario -> its weight in the last conflict problem of each expert.
     """
 
     consensus: Parameters
     first: Parameters
     held: Mapping[str, Held] = field(default_factory=dict)
+    dual: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 class PFMSMTrec(Method[PFState]):
@@ -171,7 +173,16 @@ class PFMSMTrec(Method[PFState]):
     def aggregate(self, state: PFState, gathered: Gathered) -> Outcome[PFState]:
         s, sent = self.settings, gathered.own()
         last = {name: self.last(state, name) for name in sent}
-        found = expert_consensus(self.experts, last, sent, s.normalization, s.coordination, s.rescale)
+        found = expert_consensus(
+            self.experts,
+            last,
+            sent,
+            gathered.rows,
+            normalization=s.normalization,
+            c=s.coordination,
+            rescale=s.rescale,
+            dual=state.dual,
+        )
         towers = task_means(self.towers, sent, gathered.tasks, state.consensus)
         means = new_means(state.consensus, gathered)
         shared = {name: means[name] for name in gathered.sums.get(MODEL, {})}
@@ -204,7 +215,7 @@ class PFMSMTrec(Method[PFState]):
             replies[name] = Reply({MODEL: now, **(anchor if sends_anchor else {})})
         offer = Offer(tuple(parts), s.beta_start, s.beta_keep, s.tolerance)
         offers = dict.fromkeys(sent, offer) if parts else {}
-        return Outcome(PFState(consensus, state.first, held), replies, diagnostics, offers)
+        return Outcome(PFState(consensus, state.first, held, found.dual), replies, diagnostics, offers)
 
     def _hyper(
         self,
@@ -213,7 +224,7 @@ class PFMSMTrec(Method[PFState]):
         before: Alphas | None,
         last: Mapping[str, Parameters],
         gathered: Gathered,
-        updates: Mapping[int, Tensor],
+        updates: Mapping[int, Parameters],
     ) -> tuple[Parameters, Alphas]:
         group = self.groups[label]
         sharing = [
@@ -247,7 +258,7 @@ class PFMSMTrec(Method[PFState]):
             ]
         wait = self._towers_wait()
         later = {n: Reply({MODEL: {key: held[n].parameters[key] for key in wait}}) for n in answers if wait}
-        return Outcome(PFState(state.consensus, state.first, held), later, diagnostics)
+        return Outcome(replace(state, held=held), later, diagnostics)
 
     def _towers_wait(self) -> tuple[str, ...]:
         """Towers that the server mixes but hands out last: the experts' mixture is measured below the old ones."""

@@ -1,6 +1,6 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
-config.yaml · environment.json · data.json · results.json · results.csv · report.html
+config.yaml · candidates.json · environment.json · data.json · results.json · results.csv · report.html
 encoders/<variant>/<scenario>/ encoder.json · vocabularies.parquet · scalers.safetensors
 contenders/<column>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
 models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
@@ -27,8 +27,9 @@ from msmtrec.base.member import Member
 from msmtrec.base.yaml import dump_yaml, read_yaml
 from msmtrec.evaluation.metrics import Measure
 
-CONFIG, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
+CONFIG, CANDIDATES, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
     "config.yaml",
+    "candidates.json",
     "environment.json",
     "data.json",
     "results.json",
@@ -85,7 +86,7 @@ def discarded_if_empty(folder: Path) -> Iterator[None]:
         yield
     except UserError:
         if not (folder / "contenders").exists():
-            for name in (CONFIG, ENVIRONMENT, DATA, ".lock"):
+            for name in (CONFIG, CANDIDATES, ENVIRONMENT, DATA, ".lock"):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder / ENCODERS, ignore_errors=True)
             if not any(folder.iterdir()):

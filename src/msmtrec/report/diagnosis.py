@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import polars as pl
 
 from msmtrec.evaluation.compare import holm
-from msmtrec.record.reading import ContenderRecord, RunRecord, personalisation
+from msmtrec.record.reading import ContenderRecord, RunRecord
+from msmtrec.record.relations import personalisation, plain_means
 from msmtrec.record.results import SIGNIFICANT
+from msmtrec.report.choices import at_chance, grid_edge, rounds_exhausted
 from msmtrec.report.words import p_text
 
 DROP = 0.02
@@ -18,21 +21,46 @@ GAP = 1e-6
 """Duality gap of the conflict problem, in units of the mean update's squared norm, that is worth a sentence."""
 GROWTH = 3.0
 """Update norm of the last quarter over that of the second, that is worth a sentence."""
+REPEATS = 5
+"""Sentences of one kind about one contender; the others are counted. The same for names in a sentence."""
 
 
 def diagnose(run: RunRecord) -> list[str]:
     """Sentences for the report, contender by contender; empty where nothing looks wrong."""
+    everywhere, chance = at_chance(run)
     return [
-        f"{contender.name}: {sentence}"
-        for contender in run.contenders.values()
-        for sentence in (
-            *_below_reference(run, contender),
-            *_hurt_by_aggregation(contender),
-            *_degenerate(run, contender),
-            *_norms(contender),
-            *_left_out(contender),
-        )
+        *_first(everywhere),
+        *(
+            f"{contender.name}: {sentence}"
+            for contender in run.contenders.values()
+            for kind in (
+                _below_reference(run, contender),
+                _hurt_by_aggregation(contender),
+                _degenerate(run, contender),
+                _norms(run, contender),
+                _left_out(contender),
+                _plain_means(contender),
+                grid_edge(contender),
+                rounds_exhausted(contender),
+                chance[contender.name],
+            )
+            for sentence in _first(kind)
+        ),
     ]
+
+
+def _first(sentences: Iterable[str]) -> Iterator[str]:
+    """The first of a kind, then how many more."""
+    found = list(sentences)
+    yield from found[:REPEATS]
+    if len(found) > REPEATS:
+        yield f"… and {len(found) - REPEATS:,} more like the one before"
+
+
+def _names(names: Iterable[str]) -> str:
+    found = sorted(set(names))
+    more = f" and {len(found) - REPEATS:,} more" if len(found) > REPEATS else ""
+    return ", ".join(found[:REPEATS]) + more
 
 
 def _below_reference(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
@@ -48,15 +76,14 @@ def _below_reference(run: RunRecord, contender: ContenderRecord) -> Iterator[str
 
 
 def _hurt_by_aggregation(contender: ContenderRecord) -> Iterator[str]:
-    found: dict[str, dict[str, list[float]]] = {}
-    for m in contender.metrics:
-        if m["stage"] in ("before", "after") and m["auc"] is not None:
-            found.setdefault(m["scenario"], {}).setdefault(m["stage"], []).append(m["auc"])
-    for scenario, stages in found.items():
-        if len(stages) == 2 and np.mean(stages["before"]) - np.mean(stages["after"]) > DROP:
-            drop = 100 * (np.mean(stages["before"]) - np.mean(stages["after"]))
+    both = contender.metrics.filter(pl.col("stage").is_in(("before", "after")), pl.col("auc").is_not_null())
+    means = both.group_by("scenario", maintain_order=True).agg(
+        *(pl.col("auc").filter(pl.col("stage") == stage).mean().alias(stage) for stage in ("before", "after"))
+    )
+    for scenario, before, after in means.iter_rows():
+        if before is not None and after is not None and before - after > DROP:
             yield (
-                f"scenario {scenario} loses {drop:.1f} validation points in aggregation on average:"
+                f"scenario {scenario} loses {100 * (before - after):.1f} validation points in aggregation on average:"
                 " bad normalisation or over-averaging"
             )
 
@@ -66,43 +93,45 @@ def _degenerate(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
     if found is None or len(run.scenarios) < 2 or found[2].shape[1] < 3:
         return
     symbol, _, table = found
-    spread = float(np.nanmax(np.nanstd(table, 0)))
+    several = table[:, (~np.isnan(table)).sum(0) > 1]
+    spread = float(np.nanstd(several, 0).max(initial=0.0))
     if spread < 1e-3:
         yield f"{symbol} is the same for every scenario in every round: personalisation does nothing"
     elif symbol == "α" and spread < 0.02:
         yield f"all {symbol} move together (largest spread between scenarios {spread:.3f}): hardly any personalisation"
 
 
-def _norms(contender: ContenderRecord) -> Iterator[str]:
-    norms: dict[str, list[float]] = {}
-    for _, found in contender.diagnostics():
-        for scenario, norm in found.get("update_norms", {}).items():
-            norms.setdefault(scenario, []).append(norm)
-    for scenario, values in norms.items():
+def _norms(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
+    norms = [federation.norms for federation in contender.federations if federation.norms is not None]
+    for scenario, column in zip(run.scenarios, np.array(norms).T, strict=False):
+        values = column[~np.isnan(column)]
         quarter = len(values) // 4
-        if quarter and min(values) > 0:
-            growth = np.mean(values[-quarter:]) / np.mean(values[quarter : 2 * quarter])
+        if quarter and values.min() > 0:
+            growth = values[-quarter:].mean() / values[quarter : 2 * quarter].mean()
             if growth > GROWTH:
                 yield f"updates of scenario {scenario} grow {growth:.1f}-fold: lower the learning rate"
 
 
 def _left_out(contender: ContenderRecord) -> Iterator[str]:
-    rejected = sorted({reason for _, found in contender.diagnostics() for reason in found.get("rejected", [])})
-    stale = sorted({name for _, found in contender.diagnostics() for name in found.get("stale", [])})
-    unchecked = sorted(
-        {
-            name
-            for _, found in contender.diagnostics()
-            for key in ("unchecked/experts", "unchecked/towers")
-            for name in found.get(key, [])
-        }
-    )
-    gap = max((found.get("duality_gap", 0.0) for _, found in contender.diagnostics()), default=0.0)
+    found = contender.federations
+    rejected = sorted({reason for federation in found for reason in federation.rejected})
+    stale = {name for federation in found for name in federation.stale}
+    unchecked = {name for federation in found for name in federation.unchecked}
+    gap = max((federation.conflict.gap for federation in found if federation.conflict), default=0.0)
     if gap > GAP:
         yield f"the conflict problem was solved to a duality gap of {gap:.0e} |m|² only"
     if rejected:
-        yield f"{len(rejected)} uploads were rejected, the first: {rejected[0]}"
+        yield f"{len(rejected):,} uploads were rejected, the first: {rejected[0]}"
     if stale:
-        yield f"too old to count at least once: {', '.join(stale)}"
+        yield f"too old to count at least once: {_names(stale)}"
     if unchecked:
-        yield f"mixture not checked for want of held-out rows: {', '.join(unchecked)}"
+        yield f"mixture not checked for want of held-out rows: {_names(unchecked)}"
+
+
+def _plain_means(contender: ContenderRecord) -> Iterator[str]:
+    degenerate, problems = plain_means(contender)
+    if degenerate:
+        yield (
+            f"conflict coordination gave way to the plain mean in {degenerate:,} of {problems:,} problems (one an"
+            " expert, round and seed): the updates, or the worst mixture of them, cancel out"
+        )

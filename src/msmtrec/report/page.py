@@ -6,15 +6,16 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.record import directory
-from msmtrec.record.reading import ContenderRecord, RunRecord, conflicts, listening, personalisation, read_run
+from msmtrec.record.reading import RunRecord, read_run
 from msmtrec.record.results import Pair, Results
+from msmtrec.report.costs import costs
+from msmtrec.report.curves import learning_curves
 from msmtrec.report.diagnosis import diagnose
-from msmtrec.report.plots import heat_map, learning_curves, mixtures
+from msmtrec.report.relations import relations
 from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
 
 
@@ -34,8 +35,8 @@ def write_report(folder: Path) -> Path:
         tests=_tests(run.results),
         pairs=_pairs(run.results),
         curves=learning_curves(run),
-        relations=[found for contender in run.contenders.values() if (found := _relations(contender, run.scenarios))],
-        costs=[_costs(contender, len(run.scenarios)) for contender in run.contenders.values()],
+        relations=relations(run),
+        costs=[costs(contender) for contender in run.contenders.values()],
         warnings=[*run.results.notes, *gaps(run.results), *diagnose(run)],
         data=_data(run),
     )
@@ -109,45 +110,6 @@ def _pairs(results: Results) -> list[dict[str, Any]]:
         for one in results.cells
         if results.pairs
     ]
-
-
-def _relations(contender: ContenderRecord, scenarios: list[str]) -> dict[str, Any] | None:
-    cosine, matrix, mixed = (
-        conflicts(contender, scenarios),
-        listening(contender, scenarios),
-        personalisation(contender, scenarios),
-    )
-    if cosine is None or matrix is None or len(scenarios) < 2:
-        return None
-    negative = [found["negative_pairs"] for _, found in contender.diagnostics() if "negative_pairs" in found]
-    high = max(1.0, float(np.nanmax(matrix)))
-    return {
-        "contender": contender.name,
-        "negative": f"{100 * np.mean(negative):.0f} %",
-        "conflict": heat_map(cosine, scenarios, f"{contender.name} conflict", -1, 1, "RdBu"),
-        "listening": heat_map(matrix, scenarios, f"{contender.name} listening", 0, high, "Blues"),
-        "mixture": mixtures(*mixed, scenarios, f"{contender.name} mixture") if mixed else "",
-    }
-
-
-def _costs(contender: ContenderRecord, scenarios: int) -> dict[str, Any]:
-    """Bytes a round and scenario, seconds a phase; means over rounds."""
-    uploads = sum(len(names) for record in contender.rounds for names in record["took_part"].values()) or 1
-    roles = {
-        way: {
-            role: sum(record[f"bytes_{way}"].get(role, 0) for record in contender.rounds) / uploads / 1000
-            for role in sorted({role for record in contender.rounds for role in record[f"bytes_{way}"]})
-        }
-        for way in ("up", "down")
-    }
-    phases = sorted({phase for record in contender.rounds for phase in record["seconds"]})
-    return {
-        "contender": contender.name,
-        "up": roles["up"],
-        "down": roles["down"],
-        "seconds": {p: sum(record["seconds"].get(p, 0.0) for record in contender.rounds) for p in phases},
-        "scenarios": scenarios,
-    }
 
 
 def _data(run: RunRecord) -> dict[str, Any]:

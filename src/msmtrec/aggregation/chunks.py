@@ -1,0 +1,98 @@
+"""The server's sums over long vectors, a block of columns at a time.
+
+Every function takes the scenarios' tensors as they arrived: K tensors of one shape and dtype, read in place, never
+stacked as a whole. A block of columns is converted to float64, summed there, and the result has the inputs' shape and
+dtype. Besides inputs and result, a function holds one block of at most `BLOCK_BYTES` and its copy in the inputs' dtype.
+
+One unit's parameters are several tensors (`uploads[n].parameters[name][unit]`): Gram matrices and `dots` of all of
+them add up, everything else is done tensor by tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+Vectors = Sequence[Tensor]
+"""K tensors of the same shape and dtype, contiguous (others are copied)."""
+BLOCK_BYTES = 64 * 2**20
+"""A float64 block [K, width] is never larger."""
+_CACHE_BYTES = 4 * 2**20
+"""Blocks this large stay in the cache between being filled and being summed."""
+_LEAST_COLUMNS = 4096
+_STRIP = 128
+
+
+def blocks(values: Vectors, base: Vectors | None = None, multiple: int = 1) -> Iterator[tuple[slice, Tensor]]:
+    """(columns, [K, width] float64 of values - base) over all columns; the block is overwritten by the next one.
+
+    Args:
+        multiple: widths are multiples of this, which divides the number of columns.
+
+    Raises:
+        ValueError: another number of base tensors than of values, or shapes that differ.
+    """
+    if base is not None and len(base) != len(values):
+        raise ValueError(f"{len(values)} values and {len(base)} base tensors")
+    for tensor in (*values, *(base or ())):
+        if tensor.shape != values[0].shape:
+            raise ValueError(f"shapes {list(values[0].shape)} and {list(tensor.shape)} differ")
+    flat = [v.reshape(-1) for v in values]
+    held = None if base is None else [v.reshape(-1) for v in base]
+    K, size = len(flat), flat[0].numel()
+    width = min(max(_CACHE_BYTES // (8 * K), _LEAST_COLUMNS), BLOCK_BYTES // (8 * K))
+    width = min(max(width // multiple, 1) * multiple, max(size, 1))
+    block = flat[0].new_empty(K * width, dtype=torch.float64)
+    staged = block if flat[0].dtype == torch.float64 and held is None else flat[0].new_empty(K * width)
+    for start in range(0, size, width):
+        columns = slice(start, min(start + width, size))
+        shape = (K, columns.stop - columns.start)
+        view, part = (room[: shape[0] * shape[1]].view(shape) for room in (block, staged))
+        torch.stack([v[columns] for v in flat], out=part)
+        if part is not view:
+            view.copy_(part)
+        if held is not None:
+            torch.stack([v[columns] for v in held], out=part)
+            view.sub_(part)
+        yield columns, view
+
+
+def gram(values: Vectors, base: Vectors | None = None) -> Tensor:
+    """[K, K] float64 inner products of dW_n = values_n - base_n; exactly symmetric."""
+    K = len(values)
+    upper = torch.zeros(K, K, dtype=torch.float64, device=values[0].device)
+    for _, block in blocks(values, base):
+        for row in range(0, K, _STRIP):  # what lies left of the diagonal is mirrored
+            upper[row : row + _STRIP, row:].addmm_(block[row : row + _STRIP], block[row:].T)
+    return upper.triu() + upper.triu(1).T
+
+
+def combine(coefficients: Tensor, values: Vectors, base: Vectors | None = None) -> Tensor:
+    """sum_n coefficients[n] · (values_n - base_n), such as U. coefficients [K]."""
+    weights = coefficients.to(values[0].device, torch.float64)
+    total = torch.empty_like(values[0], memory_format=torch.contiguous_format)
+    for columns, block in blocks(values, base):
+        total.view(-1)[columns] = weights @ block
+    return total
+
+
+def mean(values: Vectors, weights: Tensor | None = None) -> Tensor:
+    """Mean over scenarios; weights [K] >= 0 with a positive sum, alike where None. Where all are equal, that number."""
+    share = torch.ones(len(values), dtype=torch.float64) if weights is None else weights.double()
+    share = (share / share.sum()).to(values[0].device)
+    total = torch.empty_like(values[0], memory_format=torch.contiguous_format)
+    for columns, block in blocks(values):
+        first = block[0].clone()
+        total.view(-1)[columns] = first + share @ block.sub_(first)
+    return total
+
+
+def dots(values: Vectors, direction: Tensor, base: Vectors | None = None) -> Tensor:
+    """[K] float64: <values_n - base_n, direction>, such as how updates agree with the last U."""
+    flat = direction.reshape(-1)
+    total = torch.zeros(len(values), dtype=torch.float64, device=flat.device)
+    for columns, block in blocks(values, base):
+        total += block @ flat[columns].double()
+    return total
