@@ -41,7 +41,7 @@ def test_entries_say_what_they_are(cache: Path) -> None:
     (cache / "abc.1.tmp" / "train-ids.npy").write_bytes(bytes(100))
     found = {entry.path: entry for entry in entries()}
     assert (found[folder].what, found[folder].origin) == ("synthetic", "synthetic logs")
-    assert found[folder].bytes == sum(path.stat().st_size for path in folder.iterdir())
+    assert found[folder].bytes == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert (found[cache / "abc.1.tmp"].what, found[cache / "abc.1.tmp"].bytes) == ("unfinished", 100)
 
 

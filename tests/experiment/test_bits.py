@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 
 from experiment.small import COLUMNS, CONFIG
 from msmtrec import run
@@ -63,11 +63,13 @@ def test_stacking_does_not_change_the_numbers(finished: Run, tmp_path: Path) -> 
 def test_adding_a_scenario_or_a_seed_does_not_change_anothers_stream(tmp_path: Path) -> None:
     base = {**CONFIG, "methods": {"local": None}, "train": {**CONFIG["train"], "stack": "off"}}
     more = {**base, "data": {**CONFIG["data"], "scenarios": 4, "rows": [1500, 700, 1000, 900]}, "seeds": [1, 0, 5]}
+    folders = [run(c, out=tmp_path / str(n)).folder for n, c in enumerate((base, more))]
     one, two = (
-        {name: content for name, content in models(run(c, out=tmp_path / str(n)).folder).items() if "models/" in name}
-        for n, c in enumerate((base, more))
-    )  # the kept server knows who else there is
-    assert all(one[name] == two[name] for name in one)
+        {name: load(content) for name, content in models(folder).items() if "models/" in name} for folder in folders
+    )
+    for name, parameters in one.items():
+        assert parameters.keys() == two[name].keys()
+        assert all(torch.equal(value, two[name][key]) for key, value in parameters.items())
     assert len(two) == 12
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any, Literal
@@ -76,6 +76,8 @@ class Feature:
         of: sequence: the categorical feature whose ids and embeddings the values have, as items seen and item shown.
         pooling: sequence: `mean`, or `attention` of the value of `of` over the sequence.
         missing: numeric only: values may be missing, which a second column then says; False refuses missing values.
+        cross: categorical: the raw columns whose values together are this feature's value, missing where any is; such
+            a feature is no column of the logs, it is made when rows are encoded.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Feature:
     of: str | None = None
     pooling: Literal["mean", "attention"] = "mean"
     missing: bool = True
+    cross: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         has_ids = self.kind != "numeric"
@@ -100,6 +103,7 @@ class Feature:
             ("scale", self.scale != "standard", not has_ids, "kind 'numeric'"),
             ("clip", self.clip is not None, not has_ids, "kind 'numeric'"),
             ("missing", not self.missing, not has_ids, "kind 'numeric'"),
+            ("cross", bool(self.cross), self.kind == "categorical", "kind 'categorical'"),
             ("max_values", self.max_values != 1, self.has_lists, "kind 'multi' or 'sequence'"),
             ("newest", self.newest != "last", self.kind == "sequence", "kind 'sequence'"),
             ("of", self.of is not None, self.kind == "sequence", "kind 'sequence'"),
@@ -114,6 +118,11 @@ class Feature:
 
         if self.clip is not None and not 0 < self.clip < inf:
             raise UserError(f"feature '{self.name}': clip must be a positive number, not {self.clip}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns it is made of: itself, unless it is a cross."""
+        return self.cross or (self.name,)
 
     @property
     def has_lists(self) -> bool:
@@ -175,6 +184,12 @@ class Schema:
                     f"data set '{self.name}': column '{feature.name}' is a label and also a feature (leakage);"
                     " remove it from the features"
                 )
+            for part in feature.cross:
+                if part in labels:
+                    raise UserError(
+                        f"data set '{self.name}': feature '{feature.name}' crosses '{part}', which is a label"
+                        " (leakage); cross other columns"
+                    )
         for feature in self.features:
             if feature.of is not None and not any(
                 f.name == feature.of and f.kind == "categorical" for f in self.features
@@ -208,3 +223,24 @@ class Schema:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON and for the fingerprint."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Schema:
+        """What `as_dict` gave, also after JSON has made lists of its tuples.
+
+        Raises:
+            TypeError, KeyError: it is something else.
+            UserError: its parts do not fit together.
+        """
+        return cls(
+            raw["name"],
+            tuple(_feature(feature) for feature in raw["features"]),
+            tuple(Task(**task) for task in raw["tasks"]),
+            {name: tuple(tasks) for name, tasks in raw["scenarios"].items()},
+            raw["group"],
+        )
+
+
+def _feature(raw: Mapping[str, Any]) -> Feature:
+    shared = raw["shared"] and IdSpace(**{**raw["shared"], "values": tuple(raw["shared"]["values"])})
+    return Feature(**{**raw, "shared": shared, "cross": tuple(raw["cross"])})

@@ -14,14 +14,15 @@ import polars as pl
 
 from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.checks import check
-from msmtrec.data.encoding.coder import Coder, make_layout
+from msmtrec.data.encoding.counting import Counting
+from msmtrec.data.encoding.encoder import Encoder, make_layout
 from msmtrec.data.encoding.extremes import as_plain, odd_values
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
-from msmtrec.data.table import EncodedData, open_encoded
+from msmtrec.data.table import EncodedData, open_encoded, scenarios_of
 
-ENCODING = 8
+ENCODING = 9
 """Version of the encoded form; part of the cache key."""
 
 
@@ -117,7 +118,7 @@ class _Build:
     """One variant, from the survey to the finished tables."""
 
     writer: TableWriter
-    coders: dict[str, Coder]
+    tables: dict[str, Counting]
     odd: dict[str, list[dict[str, Any]]]
     result: EncodedData
 
@@ -138,22 +139,27 @@ class _Build:
         return found is not None
 
     def start(self, surveys: Mapping[str, Survey], writers: ExitStack) -> None:
-        layout = make_layout(self.logs.schema, share=self.share)
-        self.odd = {table: _odd(self.logs.schema, known) for table, known in surveys.items()}
-        self.coders = {table: Coder(self.logs.schema, layout, table, known) for table, known in surveys.items()}
+        schema = self.logs.schema
         rows = {table: known.rows for table, known in surveys.items()}
+        layout = make_layout(schema, share=self.share, scenarios=scenarios_of(rows))
+        self.odd = {table: _odd(schema, known) for table, known in surveys.items()}
+        self.tables = {
+            table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint))
+            for table, known in surveys.items()
+        }
         self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))
 
     def add(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
         table = self.owner[scenario]
-        self.writer.add(table, scenario, split, *self.coders[table].encode(rows, split, scenario))
+        self.writer.add(table, scenario, split, self.tables[table].encode(rows, split, scenario))
 
     def finish(self) -> None:
         described = {
-            table: (coder.private_rows, coder.encoding() | {"odd": self.odd[table]})
-            for table, coder in self.coders.items()
+            table: (own.encoder.private_rows, own.encoding() | {"odd": self.odd[table]})
+            for table, own in self.tables.items()
         }
-        self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described)
+        encoders = {table: own.encoder for table, own in self.tables.items()}
+        self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described, encoders)
 
 
 def _odd(schema: Schema, survey: Survey) -> list[dict[str, Any]]:

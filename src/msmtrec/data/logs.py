@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote
 
 import polars as pl
 
@@ -18,9 +17,7 @@ SPLIT = "__split"
 POOLED = "pooled"
 """Name of the one scenario that holds everybody's rows."""
 SCENARIO_FIELD = "__scenario"
-GROUP_FIELD = "__group"
-"""Columns that a pooled table has beside those of its scenarios: where a row is from, and its group as it was."""
-_SEPARATOR = "\x1f"
+"""Column that a pooled table has beside those of its scenarios: where a row is from."""
 CHUNK = 131_072
 """Rows that are in memory at a time. Sums depend on it in the last bit, so it is the same everywhere."""
 
@@ -89,55 +86,24 @@ class Logs:
             for name, rows in self.stream():
                 yield name, mark(name, rows)
 
-        apart = _apart(schema)
         features = [
-            replace(f, hash=f.hash * len(names)) if f.hash is not None and f in apart else f for f in schema.features
+            replace(f, hash=f.hash * len(names)) if f.hash is not None and f.shared is None else f
+            for f in schema.features
         ]
-        pooled = replace(
-            schema,
-            features=(*features, Feature(SCENARIO_FIELD)),
-            scenarios={POOLED: schema.task_names},
-            group=schema.group and GROUP_FIELD,
-        )
+        pooled = replace(schema, features=(*features, Feature(SCENARIO_FIELD)), scenarios={POOLED: schema.task_names})
         return replace(self, schema=pooled, stream=stream, parts=names)
 
     def marker(self) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
-        """What makes a scenario's rows rows of the pooled table.
+        """What makes a scenario's rows rows of the pooled table: empty labels of tasks it lacks.
 
-        Its name is added, and empty labels of tasks it lacks; values of private fields are marked with it. The group
-        stays as it is, in a column of its own: it tells the same user in every contender's scores.
+        Its name, and private values marked with it, are made when rows are encoded (`encoding.derived`).
         """
-        schema, apart = self.schema, _apart(self.schema)
+        tasks = self.schema.tasks
         added = {
-            name: [pl.lit(name).alias(SCENARIO_FIELD)]
-            + [pl.lit(None, dtype=pl.Int8).alias(task.label) for task in schema.tasks if task.name not in held]
-            for name, held in schema.scenarios.items()
+            name: [pl.lit(None, dtype=pl.Int8).alias(task.label) for task in tasks if task.name not in held]
+            for name, held in self.schema.scenarios.items()
         }
-
-        def mark(name: str, rows: pl.DataFrame) -> pl.DataFrame:
-            own = [_marked(name, f) for f in apart if f.name in rows.columns and _fits(f, rows.schema[f.name])]
-            group = [pl.col(schema.group).alias(GROUP_FIELD)] if schema.group in rows.columns and schema.group else []
-            return rows.with_columns(*added[name], *own, *group)
-
-        return mark
-
-
-def _apart(schema: Schema) -> tuple[Feature, ...]:
-    """Fields whose ids mean something in their own scenario only."""
-    return tuple(feature for feature in schema.categorical if schema.owner(feature).shared is None)
-
-
-def _fits(feature: Feature, kind: pl.DataType) -> bool:
-    """Whether a column holds lists where it should; one that does not is refused by name later."""
-    return feature.has_lists == isinstance(kind, pl.List)
-
-
-def _marked(scenario: str, feature: Feature) -> pl.Expr:
-    """A private field's values, each of which names its scenario, in which no separator is left."""
-    prefix = quote(scenario, safe="") + _SEPARATOR
-    if feature.has_lists:
-        return pl.col(feature.name).list.eval(prefix + pl.element().cast(pl.String))
-    return (prefix + pl.col(feature.name).cast(pl.String)).alias(feature.name)
+        return lambda name, rows: rows.with_columns(added[name])
 
 
 def in_memory(frames: Mapping[str, pl.DataFrame]) -> Stream:

@@ -6,9 +6,9 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.snapshot import digest_of
+
+if TYPE_CHECKING:
+    from msmtrec.data.encoding.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,14 @@ class Layout:
     shared_rows: int
     tasks: tuple[str, ...]
     scenarios: tuple[str, ...] = ()
-    """All scenarios in table order, those inside a pooled table too; `Rows.scenario` counts in it."""
+    """All scenarios in table order, those inside a pooled table too; `Rows.scenario` counts in it. An encoder knows the
+    names of its own rows' scenarios only; the others are ""."""
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Layout:
+        """What `asdict` gave, also after JSON."""
+        fields = tuple(Field(**field) for field in raw["fields"])
+        return cls(fields, raw["numeric"], raw["shared_rows"], tuple(raw["tasks"]), tuple(raw["scenarios"]))
 
     @property
     def columns(self) -> int:
@@ -110,6 +120,8 @@ class EncodedData:
 
     Args:
         whole: split -> the rows of all tables, one after the other in table order; `tables` are views of it.
+        folder: the cache's, where there is one; it holds the encoders too.
+        encoders: table -> what its rows were encoded with, where there is no folder; ask `encoder_of`.
     """
 
     schema: Schema
@@ -119,12 +131,13 @@ class EncodedData:
     fingerprint: str
     origin: str
     folder: Path | None = None
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the cache's path to another process, not the rows."""
         if self.folder is None:
-            fields = (self.schema, self.layout, self.tables, self.whole, self.fingerprint, self.origin)
-            return EncodedData, fields
+            held = (self.schema, self.layout, self.tables, self.whole, self.fingerprint, self.origin)
+            return EncodedData, (*held, None, self.encoders)
         return _open_again, (self.schema, self.fingerprint, self.origin, self.folder)
 
     @property
@@ -140,6 +153,13 @@ def _open_again(schema: Schema, fingerprint: str, origin: str, folder: Path) -> 
 
 
 INDEX = "index.json"
+
+
+def encoder_folder(cache: Path, table: int) -> Path:
+    """Where a cache has the encoder of its n-th table."""
+    return cache / f"encoder-{table}"
+
+
 ARRAYS: dict[str, type[np.generic]] = {"ids": np.int32, "numeric": np.float32, "labels": np.float32, "group": np.int64}
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 """table -> part -> split -> rows"""
@@ -189,10 +209,7 @@ def open_encoded(
         index = json.loads((folder / INDEX).read_text())
         if verify and any(digest_of(folder / name) != digest for name, digest in index["digests"].items()):
             return None
-        raw = index["layout"]
-        fields = tuple(Field(**field) for field in raw["fields"])
-        scenarios = scenarios_of(index["rows"])
-        layout = Layout(fields, raw["numeric"], raw["shared_rows"], tuple(raw["tasks"]), scenarios)
+        layout = Layout.from_dict(index["layout"])
         whole = {
             split: Rows(**{name: np.load(folder / f"{split}-{name}.npy", mmap_mode="c") for name in ARRAYS})
             for split in SPLITS

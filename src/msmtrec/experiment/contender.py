@@ -7,11 +7,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
@@ -23,7 +21,9 @@ from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import measure
 from msmtrec.experiment.columns import column_folders
+from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.journal import ContenderJournal
+from msmtrec.experiment.scoring import THREADS, computed_with, logits_of
 from msmtrec.experiment.steps import batch_sizes, local_steps
 from msmtrec.experiment.threads import threads_set
 from msmtrec.federation import checkpoint as checkpoints
@@ -34,8 +34,8 @@ from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Method
 from msmtrec.models.base import Model
-from msmtrec.models.predict import predict
-from msmtrec.record.directory import FAILED, VALIDATION, ended, read_json, write_json, writing
+from msmtrec.record.directory import FAILED, VALIDATION, ended, model_file, read_json, write_json, writing
+from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
 
 Progress = Callable[[int, int], None]
@@ -99,7 +99,7 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     journal.finish()
     for seed, kept in standing.kept.items():
         checkpoints.save_server(server_file(folder, seed), kept)
-    _save_models(clients, members, folder)
+    _save_models(contender, contender.name, clients, members, folder)
     if contender.fine_tune:
         done = standing.round
         _fine_tune(contender, clients, members, folder, done, lambda more: progress(train.rounds + more, total))
@@ -116,7 +116,8 @@ def _fine_tune(
     """The fine-tuned column's folder: local training from the best rounds, which are in `folder`."""
     settings = contender.fine_tune
     assert settings is not None
-    place = column_folders(contender, folder)[contender.columns[1]]
+    column = contender.columns[1]
+    place = column_folders(contender, folder)[column]
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     names = [path.name for path in folder.glob("*.jsonl")]  # its lines begin with the rounds it is fine-tuned from
@@ -125,7 +126,7 @@ def _fine_tune(
     local = FineTuning(settings.rounds, settings.patience)
     fine_tune(clients, members, local, last, journal, lambda done: progress(done - last))
     journal.finish()
-    _save_models(clients, members, place)
+    _save_models(contender, column, clients, members, place)
 
 
 def _site(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
@@ -164,7 +165,7 @@ def _first_parameters(
     return found
 
 
-def _save_models(clients: InProcess, members: list[Member], folder: Path) -> None:
+def _save_models(contender: Contender, column: str, clients: InProcess, members: list[Member], folder: Path) -> None:
     """Each scenario's model of its best round, and `validation.json`.
 
     Raises:
@@ -180,7 +181,8 @@ def _save_models(clients: InProcess, members: list[Member], folder: Path) -> Non
                     f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
-            save_file(own_storage(best.parameters), model_file(folder, scenario, member.seed))
+            card = _card(contender, column, clients.site, member, scenario, best.round)
+            save_model(model_file(folder, scenario, member.seed), own_storage(best.parameters), card)
             chosen.append(
                 {
                     "seed": member.seed,
@@ -194,9 +196,21 @@ def _save_models(clients: InProcess, members: list[Member], folder: Path) -> Non
     write_json(folder / VALIDATION, chosen)
 
 
-def model_file(folder: Path, scenario: str, seed: int) -> Path:
-    """Where a scenario's chosen model is; anything but letters, digits, '-' and '_' in its name is percent-encoded."""
-    return folder / "models" / f"{quote(scenario, safe='')}-seed{seed}.safetensors"
+def _card(contender: Contender, column: str, site: Site, member: Member, scenario: str, round_number: int) -> ModelCard:
+    return ModelCard(
+        contender=column,
+        candidate=contender.candidate,
+        method=contender.method,
+        scenario=scenario,
+        seed=member.seed,
+        round=round_number,
+        network=contender.model.model_dump(mode="json"),
+        variant=variant(contender),
+        table=member.scenario,
+        fingerprint=site.data.fingerprint,
+        tasks=site.data.layout.tasks,
+        roles={name: str(role) for name, role in site.model.roles().items()},
+    )
 
 
 def server_file(folder: Path, seed: int) -> Path:
@@ -204,19 +218,19 @@ def server_file(folder: Path, seed: int) -> Path:
     return folder / "server" / f"seed{seed}.safetensors"
 
 
-def read_test_rows(contender: Contender, data: EncodedData, folder: Path) -> None:
+def read_test_rows(data: EncodedData, folder: Path) -> None:
     """The only place that touches test rows: metrics and scores of the chosen models, once."""
     if (folder / "test.json").exists():
         return
-    model = contender.model.build(data.layout)
     records: list[dict[str, Any]] = []
-    scores: dict[str, Any] = {}
+    scores: dict[str, Any] = {THREADS: computed_with()}
     owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
     for chosen in read_json(folder / VALIDATION):
         scenario, seed = chosen["scenario"], chosen["seed"]
         table = owners[scenario]
         rows = table.splits["test"].take(table.parts["test"][scenario])
-        logits = predict(model, load_file(model_file(folder, scenario, seed)), rows).double().numpy()
+        parameters, card = load_model(model_file(folder, scenario, seed))
+        logits = logits_of(card, parameters, data.layout, rows)
         found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
         records += [{"seed": seed, "round": chosen["round"], **m.as_dict()} for m in found]
         scores[f"{scenario}/{seed}"] = logits.astype(np.float32)

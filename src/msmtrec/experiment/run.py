@@ -18,13 +18,14 @@ import torch
 from msmtrec.base.errors import Caution, UserError
 from msmtrec.base.settings import cache_directory
 from msmtrec.config.cautions import cautions
-from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
 from msmtrec.experiment.contender import read_test_rows
+from msmtrec.experiment.encoders import keep_encoders
+from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
 from msmtrec.experiment.threads import threads_set
 from msmtrec.record import directory
@@ -86,6 +87,7 @@ def run(
         logs = config.data.load()
         data = _encode_all(config, logs)
         _describe(folder, data, logs.notes)
+        keep_encoders(folder, data)
         threads = _threads(folder, config)
         directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads))
         directory.write_json(folder / directory.CANDIDATES, _candidates(config))
@@ -114,9 +116,8 @@ def run(
         chosen = choose(tasks)
         with directory.writing(folder):
             for column in chosen.values():
-                contender = column.task.contender
-                with threads_set(contender.train.threads or threads):
-                    read_test_rows(contender, column.task.data, column.folder)
+                with threads_set(column.task.contender.train.threads or threads):
+                    read_test_rows(column.task.data, column.folder)
             results = summarise(
                 config.name,
                 {name: _finished(column) for name, column in chosen.items()},
@@ -170,13 +171,6 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     if isinstance(config, Config):
         return config
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
-
-
-def _variant(contender: Contender) -> str:
-    """How a contender sees the data: pooled, with shared id spaces, or all private."""
-    if contender.entry.pooled:
-        return "pooled"
-    return "shared" if contender.settings.shares_embeddings else "private"
 
 
 def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:

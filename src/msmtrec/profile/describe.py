@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from msmtrec.base.schema import Feature, Schema
+from msmtrec.data.encoding.derived import derive
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 from msmtrec.data.table import EncodedData, ScenarioTable
 from msmtrec.evaluation.metrics import auc
@@ -116,7 +117,10 @@ def _samples(logs: Logs) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
         for frames, split in zip(kept.setdefault(scenario, ([], [])), ("train", "validation"), strict=True):
             room = most - sum(frame.height for frame in frames)
             frames.append(rows.filter(pl.col(SPLIT) == split).head(room))
-    return {name: (pl.concat(train), pl.concat(held)) for name, (train, held) in kept.items()}
+    return {
+        name: (derive(logs.schema, pl.concat(train), name), derive(logs.schema, pl.concat(held), name))
+        for name, (train, held) in kept.items()
+    }
 
 
 def _alone(feature: Feature, label: str, train: pl.DataFrame, held: pl.DataFrame) -> float:

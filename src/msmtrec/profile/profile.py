@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature, Schema
+from msmtrec.data.encoding.derived import derive
 from msmtrec.data.logs import SPLIT, Chunk, Logs
 from msmtrec.profile.apart import MANY, SCENARIOS, Apart, tell_apart
 from msmtrec.profile.axis import Axis, Span, axis
@@ -126,7 +127,7 @@ def profile(logs: Logs, progress: Progress = lambda step, rows: None) -> Profile
 def _counted(logs: Logs, step: str, progress: Progress) -> Iterator[Chunk]:
     done = 0
     for scenario, rows in logs.stream():
-        yield scenario, rows
+        yield scenario, derive(logs.schema, rows, scenario)
         done += rows.height
         progress(step, done)
 

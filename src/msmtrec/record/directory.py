@@ -1,6 +1,7 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
 config.yaml · candidates.json · environment.json · data.json · results.json · results.csv · report.html
+encoders/<variant>/<scenario>/ encoder.json · vocabularies.parquet · scalers.safetensors
 contenders/<column>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
 models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
 test.json · scores.npz; failed.json in place of validation.json where training diverged
@@ -12,10 +13,12 @@ import fcntl
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from safetensors import SafetensorError
 
@@ -33,6 +36,7 @@ CONFIG, CANDIDATES, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
     "results.csv",
     "report.html",
 )
+ENCODERS = "encoders"
 VALIDATION, FAILED = "validation.json", "failed.json"
 """Either is written last in a contender's folder."""
 FINE_TUNED = "+ft"
@@ -86,6 +90,7 @@ def discarded_if_empty(folder: Path) -> Iterator[None]:
         if not (folder / "contenders").exists():
             for name in (CONFIG, CANDIDATES, ENVIRONMENT, DATA, ".lock"):
                 (folder / name).unlink(missing_ok=True)
+            shutil.rmtree(folder / ENCODERS, ignore_errors=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
         raise
@@ -178,6 +183,22 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def contender_folder(run: Path, contender: str, candidate: str = "") -> Path:
     """Where a contender's candidate is; without tuning there is one and it has no name."""
     return run / "contenders" / contender / candidate if candidate else run / "contenders" / contender
+
+
+def model_file(folder: Path, scenario: str, seed: int) -> Path:
+    """Where a contender's folder has a scenario's chosen model."""
+    return folder / "models" / f"{file_name(scenario)}-seed{seed}.safetensors"
+
+
+def encoder_folder(run: Path, variant: str, table: str) -> Path:
+    """Where the encoder of a scenario, or of the pooled table, is."""
+    return run / ENCODERS / variant / file_name(table)
+
+
+def file_name(scenario: str) -> str:
+    """A scenario's name as part of a file's; all but letters, digits, '-', '.', '~' and '_' is percent-encoded."""
+    found = quote(scenario, safe="")
+    return found.replace(".", "%2E") if found.startswith(".") else found
 
 
 def failure(folder: Path) -> str | None:

@@ -68,6 +68,14 @@ def test_the_rows_do_not_depend_on_the_chunks(size: int, pooled: bool, tmp_path:
         assert table.encoding["unknown"] == parts.tables[name].encoding["unknown"]
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_without_a_group_column_rows_of_all_chunks_are_groups_of_their_own(pooled: bool) -> None:
+    raw = replace(logs(100), schema=replace(SCHEMA, group=None))
+    data = encode(raw.pooled() if pooled else raw, share=False)
+    groups = np.concatenate([rows.group for rows in data.whole.values()])
+    assert len(set(groups)) == len(groups) == 2 * N
+
+
 def test_several_variants_take_the_two_passes_of_one(tmp_path: Path) -> None:
     passes = []
     shared = replace(SCHEMA, features=(replace(SCHEMA.features[0], shared=IdSpace("hash", 50)), *SCHEMA.features[1:]))
@@ -102,12 +110,12 @@ def test_several_variants_take_the_two_passes_of_one(tmp_path: Path) -> None:
 def test_private_vocabularies_are_beside_the_tables(tmp_path: Path) -> None:
     data = encode(logs(), share=False, cache=tmp_path)
     assert data.folder is not None
-    listed = pl.read_parquet(data.folder / "vocabulary-1.parquet")
+    listed = pl.read_parquet(data.folder / "encoder-1" / "vocabularies.parquet")
     train = FRAME.sample(fraction=1, shuffle=True, seed=1).filter(pl.col(SPLIT) == "train")
     assert listed.filter(pl.col("field") == "user")["value"].to_list() == sorted(set(train["user"]))
 
 
-@pytest.mark.parametrize("damage", ["shorter", "other", "gone", "index"])
+@pytest.mark.parametrize("damage", ["shorter", "other", "gone", "index", "encoder"])
 def test_a_damaged_cache_is_written_anew(damage: str, tmp_path: Path) -> None:
     first = encode(logs(), share=False, cache=tmp_path)
     assert first.folder is not None
@@ -121,6 +129,8 @@ def test_a_damaged_cache_is_written_anew(damage: str, tmp_path: Path) -> None:
         path.write_bytes(content)
     elif damage == "gone":
         path.unlink()
+    elif damage == "encoder":
+        (first.folder / "encoder-1" / "encoder.json").unlink()
     else:
         (first.folder / "index.json").write_text("{")
     again = encode(logs(), share=False, cache=tmp_path)

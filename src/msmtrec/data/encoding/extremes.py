@@ -51,27 +51,30 @@ class Ends:
         return (min(self.rows), max(self.rows)) if self.rows else ()
 
 
-def check_sizes(
-    numbers: NDArray[np.float64], scaled: NDArray[np.float64], feature: Feature, scenario: str, split: str
-) -> None:
+def check_sizes(numbers: NDArray[np.float64], scaled: NDArray[np.float64], feature: Feature, where: str) -> None:
     """Refuse rows that the first pass has not seen, if a network cannot compute with them.
 
     Args:
-        numbers, scaled: [N] as the log holds them, and as the network would see them; NaN where they are missing.
+        numbers, scaled: [N] as the rows hold them, and as the network would see them; NaN where they are missing.
+        where: names the rows.
 
     Raises:
         UserError: naming the first that is too large.
     """
     if len(scaled) and np.fmax.reduce(np.abs(scaled)) > LARGEST:
         at = int(np.argmax(np.abs(scaled) > LARGEST))
-        found = Odd("far", feature.name, scenario, split, float(numbers[at]), at + 1, abs(float(scaled[at])))
-        raise UserError(too_far(found))
+        value = f"numeric column '{feature.name}' holds {float(numbers[at])!r} (row {at + 1})"
+        raise UserError(f"{where}: {value}{_too_far(abs(float(scaled[at])))}")
 
 
 def too_far(found: Odd) -> str:
     """A sentence on a value that no network can compute with."""
+    return f"{found.place}{_too_far(found.size)}"
+
+
+def _too_far(size: float) -> str:
     return (
-        f"{found.place}: {found.size:.2g} standard deviations from the mean of the training rows, of which a network"
+        f": {size:.2g} standard deviations from the mean of the training rows, of which a network"
         f" can use {LARGEST:.0e}; correct it, or set clip: 10"
     )
 

@@ -12,8 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature, Schema
+from msmtrec.data.encoding.columns import kind_of
+from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
+from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 
@@ -69,7 +72,7 @@ class Tally:
         self._kept = self._more = 0
 
     def add(self, values: pl.Series) -> None:
-        known = values.drop_nulls().alias("value").to_frame().lazy()
+        known = (text_of(values) if values.dtype.is_float() else values).drop_nulls().alias("value").to_frame().lazy()
         times = [pl.len().cast(pl.Int64).alias("times")] if self.min_count > 1 else []
         new = known.group_by("value").agg(*times).select(pl.col("value").cast(pl.String), *(["times"] if times else []))
         self._found.append(new.collect())
@@ -104,6 +107,7 @@ class Survey:
         labels: task -> split -> counts.
         numeric: feature -> what scales it.
         tallies: private categorical feature -> distinct training values.
+        kinds: raw column -> kind of its values, which later rows are held to.
         seen: part -> its rows so far.
         missing: a declared column that the rows do not have, with the columns they do have.
     """
@@ -112,6 +116,7 @@ class Survey:
     labels: dict[str, dict[str, Labels]]
     numeric: dict[str, Numeric]
     tallies: dict[str, Tally]
+    kinds: dict[str, str] = field(default_factory=dict)
     odd_kind: str | None = None
     missing: tuple[str, list[str]] | None = None
     seen: dict[str, int] = field(default_factory=dict)
@@ -148,10 +153,13 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
 def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFrame) -> None:
     present = [task for task in schema.tasks if task.name in schema.scenarios[table]]
     group = [schema.group] if schema.group else []
-    for column in [*(f.name for f in schema.features), *(t.label for t in present), *group]:
+    for column in [*raw_columns(schema), *(t.label for t in present), *group]:
         if column not in rows.columns:
             s.missing = s.missing or (column, rows.columns)
             return
+    for column in raw_columns(schema):
+        s.kinds[column] = s.kinds.get(column) or kind_of(rows.schema[column])
+    rows = derive(schema, rows, scenario)
     labelled = rows.select(SPLIT, *dict.fromkeys(task.label for task in present))
     for (split,), part in labelled.partition_by(SPLIT, as_dict=True).items():
         s.rows[scenario][str(split)] += part.height

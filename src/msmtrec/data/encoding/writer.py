@@ -7,19 +7,19 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
+from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.snapshot import digest_of
-from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, open_encoded, scenarios_of
+from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, encoder_folder, open_encoded
 
 
 class _InMemory:
@@ -73,8 +73,7 @@ class TableWriter:
     """
 
     def __init__(self, folder: Path | None, layout: Layout, rows: Counts) -> None:
-        self.folder, self.rows = folder, rows
-        self.layout = replace(layout, scenarios=scenarios_of(rows))
+        self.folder, self.layout, self.rows = folder, layout, rows
         self.temporary = folder and folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
         self.starts: dict[tuple[str, str, str], int] = {}
         self.arrays: dict[str, dict[str, _Column]] = {}
@@ -119,21 +118,27 @@ class TableWriter:
                 array.close()
         self.arrays = {}
 
-    def add(self, table: str, part: str, split: str, *columns: NDArray[Any]) -> None:
-        """The next rows of a part, as ids, numeric, labels and group."""
+    def add(self, table: str, part: str, split: str, rows: Rows) -> None:
+        """The next rows of a part."""
         start = self.cursors[table, part, split]
-        self.cursors[table, part, split] = start + len(columns[0])
+        self.cursors[table, part, split] = start + len(rows)
         with self._explained():
-            for name, values in zip(ARRAYS, columns, strict=True):
-                self.arrays[split][name].write(start, values)
+            for name in ARRAYS:
+                self.arrays[split][name].write(start, getattr(rows, name))
 
     def finish(
-        self, schema: Schema, fingerprint: str, origin: str, described: Mapping[str, tuple[int, dict[str, Any]]]
+        self,
+        schema: Schema,
+        fingerprint: str,
+        origin: str,
+        described: Mapping[str, tuple[int, dict[str, Any]]],
+        encoders: Mapping[str, Encoder],
     ) -> EncodedData:
         """The finished tables.
 
         Args:
             described: table -> (rows of its private embedding table, encoding).
+            encoders: table -> what its rows were encoded with.
 
         Raises:
             UserError: the logs changed between the two passes, or the folder cannot be written.
@@ -143,20 +148,20 @@ class TableWriter:
                 raise UserError(f"{origin} changed while it was read; start again when nothing writes to it")
         if self.folder is None or self.temporary is None:
             whole = {split: Rows(**{n: a.values for n, a in arrays.items()}) for split, arrays in self.arrays.items()}
-            return EncodedData(schema, self.layout, cut(whole, self.rows, described), whole, fingerprint, origin)
+            tables = cut(whole, self.rows, described)
+            return EncodedData(schema, self.layout, tables, whole, fingerprint, origin, encoders=encoders)
         with self._explained():
             index: dict[str, Any] = {"name": schema.name, "origin": origin, "layout": asdict(self.layout)}
             index |= {"rows": self.rows, "tables": {}}
             for number, (table, (private_rows, encoding)) in enumerate(described.items()):
-                values = encoding.pop("values")
-                listed = [
-                    v.to_frame("value").select(pl.lit(name).alias("field"), "value") for name, v in values.items()
-                ]
-                frame = pl.concat(listed) if listed else pl.DataFrame({"field": [], "value": []})
-                frame.write_parquet(self.temporary / f"vocabulary-{number}.parquet")
+                encoders[table].save(encoder_folder(self.temporary, number))
                 index["tables"][table] = {"private_rows": private_rows, "encoding": encoding}
             self._close()
-            index["digests"] = {path.name: digest_of(path) for path in sorted(self.temporary.iterdir())}
+            index["digests"] = {
+                path.relative_to(self.temporary).as_posix(): digest_of(path)
+                for path in sorted(self.temporary.rglob("*"))
+                if path.is_file()
+            }
             (self.temporary / INDEX).write_text(json.dumps(index))
             ours = True
             try:

@@ -13,6 +13,7 @@ from typing import IO
 import polars as pl
 
 from msmtrec.base.errors import UserError, nearest
+from msmtrec.data.encoding.texts import floats_as_text
 from msmtrec.data.logs import CHUNK
 from msmtrec.logs.reading.csv_lines import check_lines, check_value, header, is_parquet
 
@@ -54,18 +55,11 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
     frame = frame.select(*columns)
     if is_parquet(path):
         floats = [name for name, kind in frame.collect_schema().items() if kind.is_float() and columns[name] == "text"]
-        frame = frame.with_columns(_as_id(name) for name in floats)
+        frame = frame.with_columns(floats_as_text(pl.col(name)).alias(name) for name in floats)
         if missing:
             blank = pl.when(~pl.col(pl.String).is_in(list(missing))).then(pl.col(pl.String))
             frame = frame.with_columns(blank)
     return frame
-
-
-def _as_id(name: str) -> pl.Expr:
-    """What a column of floats is as text: whole numbers without a point, which many tools turn into floats."""
-    value = pl.col(name).fill_nan(None)
-    whole = value.cast(pl.Int64, strict=False)
-    return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String)).alias(name)
 
 
 def _absent(column: str, wanted: Iterable[str], names: list[str]) -> str:

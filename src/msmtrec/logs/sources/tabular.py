@@ -202,7 +202,6 @@ class OwnLogs(Settings):
                     f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists, and no"
                     " column bytes or groups"
                 )
-        frame = frame.with_columns(column.crossed(name) for name, column in columns.items() if column.cross)
         return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
 
     def _chunks(self, part: Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:

@@ -14,9 +14,6 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Feature, IdSpace
 from msmtrec.base.settings import Name, Settings
 
-_BETWEEN = "\x1f"
-"""Between the values of a cross: the unit separator, which no log holds."""
-
 
 class Shared(Settings):
     """The id space of a field that scenarios have in common: exactly one of
@@ -101,11 +98,6 @@ class Column(Settings):
         lists = pl.col(name).str.split(self.separator or ",")
         return lists.list.eval(pl.element().filter(~pl.element().is_in(["", *missing])))
 
-    def crossed(self, name: str) -> pl.Expr:
-        """The values of the crossed columns as one text."""
-        parts = [pl.col(part).cast(pl.String) for part in self.cross or ()]
-        return pl.concat_str(parts, separator=_BETWEEN).alias(name)
-
     def feature(self, name: str) -> Feature:
         """What the schema says of this column.
 
@@ -125,6 +117,7 @@ class Column(Settings):
             of=self.of,
             pooling=self.pooling,
             missing=self.missing,
+            cross=self.cross or (),
         )
 
 

@@ -1,0 +1,54 @@
+"""Features that are no raw columns: made of raw ones, in training and in every later use alike.
+
+Whatever kind of derived column comes next belongs here too: the survey of the first pass, the encoder and the profile
+all see rows after `derive` and do not tell such features from others.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import polars as pl
+
+from msmtrec.base.schema import Feature, Schema
+from msmtrec.data.encoding.texts import text_of, texts_of
+from msmtrec.data.logs import SCENARIO_FIELD
+
+_BETWEEN = "\x1f"
+"""Between the values of a cross, and behind a scenario's name: the unit separator, which no log holds."""
+
+
+def raw_columns(schema: Schema) -> tuple[str, ...]:
+    """What rows must have: the columns that the features are made of."""
+    made = [feature.columns for feature in schema.features if feature.name != SCENARIO_FIELD]
+    return tuple(dict.fromkeys(column for columns in made for column in columns))
+
+
+def derive(schema: Schema, rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
+    """A scenario's raw rows with the derived columns beside them.
+
+    In the pooled table a row names its scenario, and so does every value of a private field: user 7 of one scenario is
+    not user 7 of another.
+    """
+    rows = rows.with_columns(_crossed(feature, rows) for feature in schema.features if feature.cross)
+    if all(feature.name != SCENARIO_FIELD for feature in schema.features):
+        return rows
+    private = [feature for feature in schema.categorical if schema.owner(feature).shared is None]
+    marked = [_marked(scenario, feature, rows[feature.name]) for feature in private if feature.name != SCENARIO_FIELD]
+    return rows.with_columns(*marked, pl.lit(scenario).alias(SCENARIO_FIELD))
+
+
+def _crossed(feature: Feature, rows: pl.DataFrame) -> pl.Series:
+    """The values of the crossed columns as one text; missing where one of them is."""
+    parts = pl.DataFrame([text_of(rows[part]).alias(str(place)) for place, part in enumerate(feature.cross)])
+    return parts.select(pl.concat_str(pl.all(), separator=_BETWEEN).alias(feature.name)).to_series()
+
+
+def _marked(scenario: str, feature: Feature, values: pl.Series) -> pl.Series:
+    """A private field's values, each of which names its scenario, in which no separator is left."""
+    prefix = quote(scenario, safe="") + _BETWEEN
+    if isinstance(values.dtype, pl.List) != feature.has_lists:
+        return values  # refused by name later, or without any value
+    if feature.has_lists:
+        return texts_of(values).list.eval(prefix + pl.element())
+    return (prefix + text_of(values)).alias(feature.name)

@@ -1,0 +1,279 @@
+"""One table's encoder: raw columns in, ids, scaled numerics, labels and groups out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
+from msmtrec.data.encoding import encoder_files
+from msmtrec.data.encoding.columns import check_columns, labels_of, numbers_of
+from msmtrec.data.encoding.derived import derive, raw_columns
+from msmtrec.data.encoding.extremes import check_sizes
+from msmtrec.data.encoding.scaling import Scaler, scaled
+from msmtrec.data.encoding.survey import Survey, kept
+from msmtrec.data.encoding.texts import text_of
+from msmtrec.data.hashing import stable_hash
+from msmtrec.data.logs import SCENARIO_FIELD
+from msmtrec.data.table import EncodedData, Field, Layout, Rows, encoder_folder
+
+
+def make_layout(schema: Schema, *, share: bool, scenarios: tuple[str, ...]) -> Layout:
+    """Private columns first, then shared ones, each group in schema order."""
+
+    def is_shared(feature: Feature) -> bool:
+        return share and schema.owner(feature).shared is not None
+
+    fields, column = [], 0
+    for feature in sorted(schema.categorical, key=is_shared):
+        attends = feature.of if feature.pooling == "attention" else None
+        fields.append(Field(feature.name, column, feature.max_values, is_shared(feature), attends))
+        column += feature.max_values
+    spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
+    shared_rows = sum(FIRST_ID + space.size for space in spaces)
+    _fits(shared_rows, f"the shared fields of {schema.name}")
+    return Layout(tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names, scenarios)
+
+
+def _fits(ids: int, what: str) -> None:
+    if ids > MOST_IDS:
+        raise UserError(f"{what} have {ids:,} ids together, and {MOST_IDS:,} fit; make hash or ids smaller")
+
+
+def _flagged(schema: Schema) -> tuple[Feature, ...]:
+    """Numerics with a column beside them that says where they are missing."""
+    return tuple(feature for feature in schema.numeric if feature.missing)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One table's encoder: raw rows in, the network's input out, without the logs.
+
+    Made once, from what the first pass over the logs found; training encodes its rows with it, and whoever uses the
+    trained models later encodes theirs with the same object. It holds training values and never leaves the scenario.
+
+    Args:
+        table: whose it is: a scenario, or the pooled table.
+        schema: what raw rows mean; of the scenarios, `table` alone.
+        layout: of the encoded rows.
+        vocabularies: private field with ids of its own and no hash -> training values, sorted.
+        scalers: numeric feature -> how it is scaled.
+        kinds: raw column -> kind of its training values.
+        fingerprint: of the encoded data it belongs to; models trained on them bear the same.
+    """
+
+    table: str
+    schema: Schema
+    layout: Layout
+    vocabularies: Mapping[str, pl.Series]
+    scalers: Mapping[str, Scaler]
+    kinds: Mapping[str, str]
+    fingerprint: str
+
+    @classmethod
+    def fit(cls, schema: Schema, layout: Layout, table: str, found: Survey, fingerprint: str) -> Encoder:
+        """From the first pass over the logs.
+
+        Raises:
+            UserError: the private fields have too many ids.
+        """
+        vocabularies = {
+            field.name: found.tallies[field.name].values()
+            for field in layout.fields
+            if field.name in found.tallies and not field.shared
+        }
+        own = tuple(name if name in found.rows else "" for name in layout.scenarios)
+        encoder = cls(
+            table,
+            replace(schema, scenarios={table: schema.scenarios[table]}),
+            replace(layout, scenarios=own),
+            vocabularies,
+            {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric},
+            found.kinds,
+            fingerprint,
+        )
+        _fits(encoder.private_rows, f"the private fields of scenario '{table}'")
+        return encoder
+
+    @cached_property
+    def features(self) -> dict[str, Feature]:
+        """Those with ids, by name."""
+        return {feature.name: feature for feature in self.schema.categorical}
+
+    @cached_property
+    def spaces(self) -> dict[str, IdSpace | pl.Series]:
+        """Field -> agreed, hashed, or the vocabulary of the training rows; a sequence has that of its owner."""
+        owned = {field.name: self._space(field) for field in self.layout.fields if not self.features[field.name].of}
+        return {field.name: owned[self.features[field.name].of or field.name] for field in self.layout.fields}
+
+    def _space(self, field: Field) -> IdSpace | pl.Series:
+        feature = self.features[field.name]
+        if field.shared and feature.shared:
+            return feature.shared
+        return IdSpace("hash", feature.hash) if feature.hash else self.vocabularies[field.name]
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Field with ids of its own -> how many, reserved ones not counted."""
+        spaces = {f.name: self.spaces[f.name] for f in self.layout.fields if not self.features[f.name].of}
+        return {name: space.size if isinstance(space, IdSpace) else len(space) for name, space in spaces.items()}
+
+    @cached_property
+    def offsets(self) -> dict[str, int]:
+        """Field -> row of its table's first id; private and shared fields are counted apart."""
+        own: dict[str, int] = {}
+        starts = {True: 0, False: 0}
+        for field in self.layout.fields:
+            if field.name in self.sizes:
+                own[field.name] = starts[field.shared]
+                starts[field.shared] += FIRST_ID + self.sizes[field.name]
+        return {field.name: own[self.features[field.name].of or field.name] for field in self.layout.fields}
+
+    @property
+    def private_rows(self) -> int:
+        """Size of the private embedding table."""
+        private = [field.name for field in self.layout.fields if not field.shared and field.name in self.sizes]
+        return max(sum(FIRST_ID + self.sizes[name] for name in private), 1)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns that rows must have."""
+        return raw_columns(self.schema)
+
+    def encode(self, frame: pl.DataFrame, scenario: str | None = None, *, first: int = 0) -> Rows:
+        """Raw rows as the network's input.
+
+        Labels and the group may be absent: labels are then missing, and every row is a group of its own.
+
+        Args:
+            frame: `columns`, and labels and group where they are known; nothing else.
+            scenario: whose rows these are; the pooled encoder must be told.
+            first: number of the first row among the scenario's, where rows are groups of their own.
+
+        Raises:
+            UserError: a column is missing, unknown or of another kind, a number is not finite, a label not 0 or 1; the
+                scenario is another one.
+        """
+        scenario = self._known(scenario)
+        where = f"the rows to encode for scenario '{scenario}'"
+        check_columns(self.schema, self.kinds, frame, where)
+        rows = derive(self.schema, frame, scenario)
+        ids = np.empty((rows.height, self.layout.columns), np.int32)
+        for field in self.layout.fields:
+            encoded = _encode_field(rows[field.name], self.features[field.name], self.spaces[field.name])
+            ids[:, field.start : field.start + field.width] = np.where(
+                encoded == PADDING, PADDING, encoded + self.offsets[field.name]
+            )
+        numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
+        flagged = _flagged(self.schema)
+        for column, feature in enumerate(self.schema.numeric):
+            numbers = numbers_of(rows[feature.name], feature, where)
+            values = scaled(numbers, feature, self.scalers[feature.name])
+            check_sizes(numbers, values, feature, where)
+            if feature.missing:
+                missing = np.isnan(numbers)
+                values[missing] = 0.0
+                numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
+            numeric[:, column] = values
+        number = np.broadcast_to(np.int64(self.layout.scenarios.index(scenario)), rows.height)
+        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first), number)
+
+    def _known(self, scenario: str | None) -> str:
+        """Whose rows they are."""
+        if SCENARIO_FIELD not in self.features:
+            if scenario not in (None, self.table):
+                raise UserError(f"this encoder is scenario '{self.table}''s; rows of '{scenario}' need their own")
+            return self.table
+        known = self.vocabularies[SCENARIO_FIELD].to_list()
+        if scenario is None or scenario not in known:
+            raise UserError(f"the pooled encoder needs the scenario of the rows, not {scenario!r}; one of {known}")
+        return scenario
+
+    def _labels(self, rows: pl.DataFrame, where: str) -> NDArray[np.float32]:
+        labels = np.full((rows.height, len(self.schema.tasks)), np.nan, np.float32)
+        present = self.schema.has_task(self.table)
+        for column, task in enumerate(self.schema.tasks):
+            if present[column] and task.label in rows.columns:
+                labels[:, column] = labels_of(rows[task.label], where)
+        return labels
+
+    def _groups(self, rows: pl.DataFrame, scenario: str, first: int) -> NDArray[np.int64]:
+        """Hash of each row's user; a row without one is a user of its own, as all rows are without a group column."""
+        # numbered by scenario and place: the same whether the table is pooled or not
+        start = int(stable_hash([scenario])[0] >> np.uint64(2)) + first
+        own = np.arange(start, start + rows.height)
+        if self.schema.group is None or self.schema.group not in rows.columns:
+            return own
+        text = text_of(rows[self.schema.group]).fill_null("")
+        unique = text.unique().to_list()
+        hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)
+        groups = text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
+        return np.where((text == "").to_numpy(), own, groups)
+
+    def save(self, folder: Path) -> None:
+        """Write it as a new folder: JSON for settings, Parquet for vocabularies, safetensors for scalers."""
+        encoder_files.save(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Encoder:
+        """What `save` wrote.
+
+        Raises:
+            UserError: the folder is no encoder, damaged, or of another version.
+        """
+        return cls(**encoder_files.load(folder))
+
+
+def encoder_of(data: EncodedData, table: str) -> Encoder:
+    """What a table's rows were encoded with."""
+    if data.folder is None:
+        return data.encoders[table]
+    return Encoder.load(encoder_folder(data.folder, data.scenarios.index(table)))
+
+
+def _encode_field(values: pl.Series, feature: Feature, space: IdSpace | pl.Series) -> NDArray[np.int32]:
+    """[N] values -> [N, width] ids within the field."""
+    if not feature.has_lists:
+        return _encode_ids(values, space)[:, None]
+    lists = kept(values.cast(pl.List(pl.String)) if values.dtype == pl.Null else values, feature)
+    lengths = lists.list.len().fill_null(0).cast(pl.Int64).clip(1).to_numpy()
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    found = _encode_ids(lists.explode(empty_as_null=True, keep_nulls=True), space)
+    found[(place > 0) & (found == MISSING_ID)] = PADDING
+    ids = np.full((len(lengths), feature.max_values), PADDING, np.int32)
+    ids[row, place] = found
+    return ids
+
+
+def _encode_ids(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int32]:
+    values = text_of(values) if values.dtype.is_float() else values
+    if isinstance(space, IdSpace) and space.kind == "ids":
+        number = values.cast(pl.Int64, strict=False)
+        known = ((number >= 0) & (number < space.size)).fill_null(False).to_numpy()
+        ids = np.where(known, number.fill_null(0).to_numpy() + FIRST_ID, UNKNOWN_ID)
+    else:
+        text = values.cast(pl.String)
+        old = text.drop_nulls().unique().sort()
+        mapped = text.replace_strict(old, pl.Series(_look_up(old, space)), default=MISSING_ID, return_dtype=pl.Int64)
+        ids = mapped.fill_null(MISSING_ID).to_numpy()
+    return np.where(values.is_null().to_numpy(), MISSING_ID, ids).astype(np.int32)
+
+
+def _look_up(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int64]:
+    """Ids of distinct values, sorted and without null."""
+    if isinstance(space, IdSpace) and space.kind == "hash":
+        return (stable_hash(values.to_list()) % np.uint64(space.size)).astype(np.int64) + FIRST_ID
+    if isinstance(space, IdSpace):
+        places = {value: FIRST_ID + n for n, value in enumerate(space.values)}
+        return np.array([places.get(value, UNKNOWN_ID) for value in values.to_list()], np.int64)
+    place = space.search_sorted(values).cast(pl.Int64).clip(0, len(space) - 1)
+    same = (space.gather(place) == values).to_numpy()
+    return np.where(same, place.to_numpy() + FIRST_ID, UNKNOWN_ID).astype(np.int64)

@@ -1,0 +1,53 @@
+"""The encoders of a run, in its directory from the start: its models can be used without logs and cache."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from msmtrec.base.errors import UserError
+from msmtrec.config.contender import Contender
+from msmtrec.data.encoding.encoder import Encoder, encoder_of
+from msmtrec.data.table import EncodedData
+from msmtrec.record.directory import encoder_folder, writing
+from msmtrec.record.models import ModelCard
+
+
+def variant(contender: Contender) -> str:
+    """How a contender sees the data: pooled, with shared id spaces, or all private."""
+    if contender.entry.pooled:
+        return "pooled"
+    return "shared" if contender.settings.shares_embeddings else "private"
+
+
+def keep_encoders(run: Path, data: Mapping[str, EncodedData]) -> None:
+    """Write what is not there yet: one folder per variant and table, each complete or absent.
+
+    Raises:
+        UserError: the directory cannot be written.
+    """
+    with writing(run):
+        for name, encoded in data.items():
+            for table in encoded.tables:
+                folder = encoder_folder(run, name, table)
+                if not folder.exists():
+                    temporary = folder.with_name(f".{folder.name}.tmp")
+                    shutil.rmtree(temporary, ignore_errors=True)
+                    encoder_of(encoded, table).save(temporary)
+                    temporary.rename(folder)
+
+
+def kept_encoder(run: Path, card: ModelCard) -> Encoder:
+    """The encoder that a model of the run was trained with.
+
+    Raises:
+        UserError: it is absent or damaged, or another one.
+    """
+    folder = encoder_folder(run, card.variant, card.table)
+    encoder = Encoder.load(folder)
+    if encoder.fingerprint != card.fingerprint:
+        raise UserError(
+            f"{folder} belongs to other data than the model of '{card.scenario}' was trained on; bring its own back"
+        )
+    return encoder

@@ -1,0 +1,241 @@
+"""Raw rows get the scores of scores.npz in a new process that has neither the logs nor the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from yaml import safe_load
+
+from cli.test_main import call
+from data.encoding.test_encoder import FEATURES, own_logs
+from logs.sources.tabular import BASE
+from msmtrec import UserError, run
+from msmtrec.config.parse import parse_config
+from msmtrec.data.encoding.encoder import Encoder
+from msmtrec.data.logs import SPLIT
+from msmtrec.experiment import scoring
+from msmtrec.experiment.run import Run
+from msmtrec.experiment.scoring import score
+from msmtrec.models.predict import predict
+from msmtrec.record.models import load_model
+
+TRAIN = {"rounds": 2, "local_steps": 4, "batch_size": 32}
+SYNTHETIC: dict[str, Any] = {
+    "data": {"source": "synthetic", "scenarios": 3, "rows": [30_000, 700, 1000], "users": 60, "items": 40},
+    "train": TRAIN,
+    "methods": {
+        "local": {"fine_tune": {"rounds": 1, "patience": 1}},
+        "recommended": {"method": "pf-msmtrec"},
+        "pooled": None,
+    },
+    "seeds": 2,
+}
+ELSEWHERE = """
+import sys
+from pathlib import Path
+import numpy as np, polars as pl
+from msmtrec.experiment.scoring import score
+run, rows, out = map(Path, sys.argv[1:])
+found = {}
+for path in sorted(rows.glob("*.parquet")):
+    contender, scenario, seed = path.stem.split(" ")
+    found[path.stem] = score(run, contender, scenario, int(seed), pl.read_parquet(path))
+np.savez(out, **found)
+"""
+
+
+def raw_test_rows(config: dict[str, Any], finished: Run) -> dict[str, pl.DataFrame]:
+    """Scenario -> the raw columns of its test rows, as the source yields them; no label, no group."""
+    logs = parse_config(config).data.load()
+    columns = Encoder.load(next(finished.folder.glob("encoders/private/*"))).columns
+    return {n: logs.frame(n).filter(pl.col(SPLIT) == "test").select(columns) for n in logs.schema.scenarios}
+
+
+def models(finished: Run, contender: str) -> list[tuple[str, int]]:
+    """(scenario, seed)"""
+    chosen = json.loads((finished.folder / "contenders" / contender / "validation.json").read_text())
+    return [(entry["scenario"], entry["seed"]) for entry in chosen]
+
+
+def scored_elsewhere(finished: Run, frames: dict[str, pl.DataFrame], folder: Path) -> dict[str, Any]:
+    """Every contender's scores from a new process with an empty cache and another number of threads."""
+    for place in ("rows", "cache", "data"):
+        (folder / place).mkdir()
+    for contender in finished.results.cells:
+        for scenario, seed in models(finished, contender):
+            frames[scenario].write_parquet(folder / "rows" / f"{contender} {scenario} {seed}.parquet")
+    out = folder / "scores.npz"
+    places = {"MSMTREC_CACHE": str(folder / "cache"), "MSMTREC_DATA": str(folder / "data"), "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", ELSEWHERE, str(finished.folder), str(folder / "rows"), str(out)]
+    subprocess.run(command, check=True, cwd=folder, env={**os.environ, **places})
+    assert list((folder / "cache").iterdir()) == []
+    with np.load(out) as found:
+        return dict(found)
+
+
+def assert_the_same_bytes(finished: Run, found: dict[str, Any]) -> None:
+    assert found
+    for name, scores in found.items():
+        contender, scenario, seed = name.split(" ")
+        with np.load(finished.folder / "contenders" / contender / "scores.npz") as kept:
+            expected = kept[f"{scenario}/{seed}"]
+        assert scores.dtype == expected.dtype == np.float32
+        assert scores.tobytes() == expected.tobytes(), name
+
+
+@pytest.fixture(scope="module")
+def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(SYNTHETIC, out=tmp_path_factory.mktemp("run") / "a", caution=lambda _: None)
+
+
+def test_synthetic_rows(synthetic_run: Run, tmp_path: Path) -> None:
+    frames = raw_test_rows(SYNTHETIC, synthetic_run)
+    assert frames["scenario-0"].height > 2048  # several blocks
+    found = scored_elsewhere(synthetic_run, frames, tmp_path)
+    assert len(found) == 4 * 3 * 2
+    assert_the_same_bytes(synthetic_run, found)
+
+
+def test_own_logs_with_every_kind_of_feature(tmp_path: Path) -> None:
+    own_logs(tmp_path)
+    path = tmp_path / "log.csv"
+    config = {
+        "data": {**BASE, "files": str(path), "features": safe_load(FEATURES), "split": {"column": "part"}},
+        "train": {**TRAIN, "batch_size": 8, "dtype": "float64"},
+        "methods": ["local", "fedavg-all", "pooled"],
+        "seeds": 1,
+    }
+    finished = run(config, out=tmp_path / "run", caution=lambda _: None)
+    frames = raw_test_rows(config, finished)
+    assert all(frame.null_count().sum_horizontal().item() for frame in frames.values())
+    path.unlink()
+    found = scored_elsewhere(finished, frames, tmp_path)
+    assert len(found) == 3 * 2
+    assert_the_same_bytes(finished, found)
+
+
+def test_kuairand_rows(kuairand_logs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    config = {"data": {"source": "kuairand"}, "train": TRAIN, "methods": ["local", "fedavg-all"], "seeds": 1}
+    finished = run(config, out=tmp_path / "run", caution=lambda _: None)
+    found = scored_elsewhere(finished, raw_test_rows(config, finished), tmp_path)
+    assert len(found) == 2 * 5
+    assert_the_same_bytes(finished, found)
+
+
+def test_one_row_by_itself_has_the_score_it_has_among_others(synthetic_run: Run) -> None:
+    frame = raw_test_rows(SYNTHETIC, synthetic_run)["scenario-1"]
+    whole = score(synthetic_run.folder, "recommended", "scenario-1", 0, frame)
+    for place in (0, 17, frame.height - 1):
+        alone = score(synthetic_run.folder, "recommended", "scenario-1", 0, frame[place])
+        assert alone[0] == pytest.approx(whole[place], abs=1e-6)
+
+
+def test_as_many_threads_compute_as_computed_the_test_rows(synthetic_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spied(*arguments: Any) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return predict(*arguments)
+
+    monkeypatch.setattr(scoring, "predict", spied)
+    frame = raw_test_rows(SYNTHETIC, synthetic_run)["scenario-1"]
+    torch.set_num_threads(2)
+    try:
+        score(synthetic_run.folder, "local", "scenario-1", 0, frame)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [1]
+
+
+def test_a_cleared_cache_takes_nothing_that_a_finished_run_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MSMTREC_CACHE", str(tmp_path / "cache"))
+    config = {**SYNTHETIC, "data": {**SYNTHETIC["data"], "rows": 600}, "methods": ["local"], "seeds": 1}
+    finished = run(config, out=tmp_path / "run", caution=lambda _: None)
+    frames = raw_test_rows(config, finished)
+    assert call(capsys, "data", "cache", "--clear")[0] == 0
+    assert list((tmp_path / "cache").iterdir()) == []
+    with np.load(finished.folder / "contenders" / "local" / "scores.npz") as kept:
+        for scenario, frame in frames.items():
+            found = score(finished.folder, "local", scenario, 0, frame)
+            assert found.tobytes() == kept[f"{scenario}/0"].tobytes()
+
+
+def test_a_run_keeps_the_encoders_its_contenders_use(synthetic_run: Run) -> None:
+    folder = synthetic_run.folder / "encoders"
+    names = {f"scenario-{n}" for n in range(3)}
+    kept = {variant.name: {table.name for table in variant.iterdir()} for variant in folder.iterdir()}
+    assert load_model(next(synthetic_run.folder.glob("contenders/local+ft/models/*")))[1].contender == "local+ft"
+    assert kept == {"private": names, "shared": names, "pooled": {"pooled"}}
+    assert {p.name for p in (folder / "shared" / "scenario-1").iterdir()} == {
+        "encoder.json",
+        "vocabularies.parquet",
+        "scalers.safetensors",
+    }
+
+
+def test_a_resumed_run_keeps_the_encoders_it_began_with(synthetic_run: Run) -> None:
+    files = sorted((synthetic_run.folder / "encoders").rglob("*.*"))
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files if path.is_file()}
+    run(SYNTHETIC, out=synthetic_run.folder, resume=True, caution=lambda _: None)
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files if path.is_file()} == before
+
+
+def test_models_say_whose_they_are(synthetic_run: Run) -> None:
+    chosen = json.loads((synthetic_run.folder / "contenders/recommended/validation.json").read_text())
+    for entry in chosen:
+        name = f"{entry['scenario']}-seed{entry['seed']}.safetensors"
+        parameters, card = load_model(synthetic_run.folder / "contenders/recommended/models" / name)
+        assert (card.scenario, card.seed, card.round) == (entry["scenario"], entry["seed"], entry["round"])
+        assert (card.contender, card.method, card.variant) == ("recommended", "pf-msmtrec", "shared")
+        assert card.network["name"] == "mmoe"
+        assert card.roles.keys() == parameters.keys()
+        assert card.roles["shared_embedding"] == "shared-embedding"
+        assert card.tasks == ("click", "conversion")
+
+
+def test_an_encoder_of_other_data_is_refused(synthetic_run: Run, tmp_path: Path) -> None:
+    """Such as one brought back from another run."""
+    frame = raw_test_rows(SYNTHETIC, synthetic_run)["scenario-1"]
+    folder = tmp_path / "run"
+    shutil.copytree(synthetic_run.folder, folder)
+    own = folder / "encoders" / "shared" / "scenario-1"
+    shutil.rmtree(own)
+    shutil.copytree(folder / "encoders" / "private" / "scenario-1", own)
+    with pytest.raises(UserError, match=r"shared/scenario-1 belongs to other data than the model of 'scenario-1' was"):
+        score(folder, "recommended", "scenario-1", 0, frame)
+    shutil.rmtree(own)
+    shutil.copytree(folder / "encoders" / "shared" / "scenario-2", own)
+    with pytest.raises(
+        UserError, match=r"this encoder is scenario 'scenario-2''s; rows of 'scenario-1' need their own"
+    ):
+        score(folder, "recommended", "scenario-1", 0, frame)
+    shutil.rmtree(own)
+    with pytest.raises(UserError, match=r"shared/scenario-1 holds no encoder, or a damaged one"):
+        score(folder, "recommended", "scenario-1", 0, frame)
+
+
+def test_what_a_run_does_not_have_is_said(synthetic_run: Run, tmp_path: Path) -> None:
+    frame = pl.DataFrame()
+    with pytest.raises(UserError, match=r"has no contender 'lokal'; did you mean 'local'\?"):
+        score(synthetic_run.folder, "lokal", "scenario-1", 0, frame)
+    with pytest.raises(UserError, match=r"has no model of scenario 'scenario-9' and seed 0"):
+        score(synthetic_run.folder, "local", "scenario-9", 0, frame)
+    with pytest.raises(UserError, match=r"has no model of scenario 'scenario-1' and seed 5"):
+        score(synthetic_run.folder, "local", "scenario-1", 5, frame)
+    with pytest.raises(UserError, match=r"have no column"):
+        score(synthetic_run.folder, "local", "scenario-1", 0, frame)
+    with pytest.raises(UserError, match=r"results.json is missing or damaged; is its folder a finished run\?"):
+        score(tmp_path, "local", "scenario-1", 0, frame)
