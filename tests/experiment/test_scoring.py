@@ -37,6 +37,9 @@ SYNTHETIC: dict[str, Any] = {
         "local": {"fine_tune": {"rounds": 1, "patience": 1}},
         "recommended": {"method": "pf-msmtrec"},
         "pooled": None,
+        "pooled-star": {"method": "pooled", "model": {"name": "star"}},
+        "star": {"method": "fedavg-all", "model": {"name": "star"}},
+        "ditto": {"model": {"name": "ple"}},
     },
     "seeds": 2,
 }
@@ -102,7 +105,7 @@ def test_synthetic_rows(synthetic_run: Run, tmp_path: Path) -> None:
     frames = raw_test_rows(SYNTHETIC, synthetic_run)
     assert frames["scenario-0"].height > 2048  # several blocks
     found = scored_elsewhere(synthetic_run, frames, tmp_path)
-    assert len(found) == 4 * 3 * 2
+    assert len(found) == 7 * 3 * 2
     assert_the_same_bytes(synthetic_run, found)
 
 

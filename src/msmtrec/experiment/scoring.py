@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.parameters import Parameters
-from msmtrec.config.contender import MODELS
 from msmtrec.data.table import Layout, Rows
 from msmtrec.experiment.encoders import kept_encoder
 from msmtrec.experiment.threads import threads_set
+from msmtrec.models import MODELS
 from msmtrec.models.predict import predict
 from msmtrec.record.directory import RESULTS, contender_folder, model_file, read_json
 from msmtrec.record.models import ModelCard, load_model
