@@ -159,6 +159,31 @@ def test_the_server_of_the_best_mean_round_is_kept(
     assert kept[0].server.held == dict.fromkeys(synthetic.scenarios, 3)
 
 
+class Unreachable(InProcess):
+    """The second scenario does not answer in round 2, and keeps everything as it was."""
+
+    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        return super().__call__({m: o for m, o in orders.items() if m.scenario != "scenario-1" or o.round != 2})
+
+
+@pytest.mark.parametrize("method", ["fedavg-all", "pf-msmtrec"])
+def test_a_scenario_that_does_not_answer_was_not_there_and_is_owed_what_it_missed(
+    method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(one_contender(method), synthetic, tmp_path / "one", monkeypatch, Unreachable)
+    rounds = read_lines(tmp_path / "one" / "rounds.jsonl")
+    others = [name for name in synthetic.scenarios if name != "scenario-1"]
+    assert [line["took_part"]["0"] for line in rounds] == [
+        list(synthetic.scenarios),
+        others,
+        *[[*synthetic.scenarios]] * 2,
+    ]
+    assert set(rounds[1]["diagnostics"]["0"]["update_norms"]) == set(others)
+    assert rounds[2]["diagnostics"]["0"]["staleness"]["scenario-1"] == (1 if method == "pf-msmtrec" else 0)
+    metrics = read_lines(tmp_path / "one" / "metrics.jsonl")
+    assert not [m for m in metrics if m["scenario"] == "scenario-1" and (m["round"], m["stage"]) == (1, "after")]
+
+
 class Poisoned(InProcess):
     """The second scenario's training explodes in round 2."""
 

@@ -121,6 +121,7 @@ def federate(
             traffic.owed(standing.servers[member.seed], state)
             standing.servers[member.seed] = state
         reports = _exchange(exchange, _orders(plan, method, standing, going, members, number), standing, clock)
+        members = [member for member in members if member in reports]  # whoever did not answer was not there
         traffic.up_from(reports)
         _note(standing, journal, reports, before)
         if plan.evaluate_before and method.policies():
