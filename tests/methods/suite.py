@@ -44,6 +44,7 @@ class Case:
     rate: learning rate of the small federation.
     identity: whether identical scenarios get back exactly what they sent.
         tolerance: of equal runs in another order.
+        adopts: whether a scenario puts what it receives into its model as it is.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Case:
     rate: float = 1e-2
     identity: bool = True
     tolerance: float = 1e-9
+    adopts: bool = True
 
     def build(self, declarations: Any, **changed: Any) -> Method[Any]:
         entry = METHODS[self.name]
@@ -270,6 +272,21 @@ def assert_nothing_leaves_that_the_policies_do_not_name(case: Case) -> None:
         assert all(named >= {("model", roles[name])} for name in sent.tables)
 
 
+def assert_server_and_scenarios_agree_on_what_was_received(case: Case) -> None:
+    """What the server takes as the base of the next update is what the scenario holds; also with long updates cut."""
+    for clip in ({"clip": 0.5} if "clip" in METHODS[case.name].settings.model_fields else {}, {}):
+        found = Federation(case, 2, **clip).run()
+        try:
+            last = {n: found.method.last(found.standing.servers[0].method, n) for n in found.plan.scenarios}
+        except TypeError:  # the method needs no base
+            return
+        if not case.adopts:
+            return
+        for member, memory in found.runtime.memories.items():
+            for name in found.method.network():
+                assert torch.equal(last[member.scenario][name], memory.model[name]), (clip, name)
+
+
 def _round(m: Method[Any], state: Any, sent: Mapping[str, Any]) -> dict[str, dict[str, Parameters]]:
     """What each scenario holds after a round, as far as it comes from the server: scenario -> slot -> name."""
     if not m.policies():
@@ -298,5 +315,6 @@ ALL: tuple[Callable[[Case], None], ...] = (
     assert_state_survives_being_written_down,
     assert_every_option_changes_the_result_or_a_caution_says_why_not,
     assert_nothing_leaves_that_the_policies_do_not_name,
+    assert_server_and_scenarios_agree_on_what_was_received,
 )
 __all__ = ["ALL", "Case", "Federation", "Memory"]

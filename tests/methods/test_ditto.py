@@ -37,6 +37,14 @@ def test_the_personal_step_by_hand() -> None:
     assert torch.equal(one.model["gate"], memory.model["gate"])
 
 
+def test_the_common_model_is_fedavgs_tables_and_all() -> None:
+    """The personal phase's batches count for nothing in the means of shared tables."""
+    ours, theirs = Federation(CASE, 3).run(), Federation(Case("fedavg-all"), 3).run()
+    means = ours.standing.servers[0].method.parameters
+    for name, value in theirs.standing.servers[0].method.parameters.items():
+        assert torch.allclose(means[name], value, atol=1e-12), name
+
+
 def test_the_personal_model_is_served_and_the_common_one_averaged() -> None:
     found = Federation(CASE, 2).run()
     first, second = list(found.runtime.memories.values())[:2]

@@ -11,10 +11,10 @@ from methods.suite import ALL, Case, Federation
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
 from msmtrec.methods.fedala import GLOBAL, MIXING
-from msmtrec.methods.phases import MODEL, LocalRound
+from msmtrec.methods.phases import MODEL, SGD, LocalRound
 
 CHANGES = {"rate": 0.1, "share": 0.4, "steady": 1e-9, "losses": 2, "passes": 3, "embeddings": "local"}
-CASE = Case("fedala", {"embeddings": "shared", "rate": 5.0}, CHANGES)
+CASE = Case("fedala", {"embeddings": "shared", "rate": 5.0}, CHANGES, adopts=False)
 
 
 @pytest.mark.parametrize("check", ALL)
@@ -59,6 +59,19 @@ def test_the_mean_does_not_overwrite_the_towers_but_all_else() -> None:
     after = run_phase(found.site.model, replace(phase, steps=0, passes=None, until=None), [job], found.site.deck)
     assert after[member].memory.model["gate"].unique().tolist() == [9.0]
     assert all(torch.equal(after[member].memory.model[n], memory.model[n]) for n in found.method.adapted)
+
+
+def test_the_mixture_does_not_compound_over_passes() -> None:
+    """With W held at .5 the towers are halfway to the mean, after however many passes."""
+    found, member, memory = prepared()
+    half = {n: torch.full_like(w, 0.5) for n, w in memory.slots[MIXING].items()}
+    memory = memory.put({MIXING: half})
+    (phase,) = found.method.adapt(LocalRound(2, 0.01))
+    for passes in (1, 2, 5):
+        still = replace(phase, rule=SGD(0.0), until=lambda losses, passes=passes: len(losses) >= passes)
+        after = run_phase(found.site.model, still, [Job(member, memory, memory, 64, 1)], found.site.deck)[member].memory
+        for n in found.method.adapted:
+            assert torch.allclose(after.model[n], memory.model[n] + 0.15), (n, passes)
 
 
 def test_passes_go_on_until_the_loss_is_steady_the_first_time_only() -> None:

@@ -31,6 +31,19 @@ def test_two_scenarios_by_hand() -> None:
     assert reply.keys() == {"expert.local", "expert.scenario"}  # the head stays
 
 
+def test_ids_that_only_the_head_saw_do_not_leave() -> None:
+    found, sent = Federation(CASE, 1), []
+
+    def listen(orders):  # type: ignore[no-untyped-def]
+        reports = found.runtime(orders)
+        sent.extend(report.upload for report in reports.values() if report.upload is not None)
+        return reports
+
+    found.run(listen)
+    columns = found.site.data.layout.columns - found.site.data.layout.private_columns
+    assert [int(upload.tables["shared_embedding"].touches.sum()) for upload in sent] == [4 * 32 * columns] * 3
+
+
 def test_the_head_moves_first_and_then_the_body() -> None:
     found = Federation(CASE, 1)
     member, memory = next(iter(found.runtime.memories.items()))

@@ -26,13 +26,14 @@ def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: P
         tables: shared tables, for their shapes.
     """
     norms = {name: upload.norm for name, upload in uploads.items()}
-    uploads = _clipped(method, state, uploads)
+    sent, uploads = uploads, _clipped(method, state, uploads)
     policies, sums = method.policies(), dict[str, dict[str, Sum]]()
     singles: dict[str, dict[str, Parameters]] = {name: {} for name in uploads}
+    whole: dict[str, dict[str, Parameters]] = {name: {} for name in uploads}
     for slot in method.leaving_slots():
         sums[slot] = {}
         for name in singles:
-            singles[name][slot] = {}
+            singles[name][slot], whole[name][slot] = {}, {}
         for d in method.leaving(slot):
             policy = policies[slot, d.role]
             if policy is Policy.AVERAGE_BY_TOUCHES:
@@ -40,6 +41,7 @@ def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: P
             elif policy in SINGLE:
                 for name, upload in uploads.items():
                     singles[name][slot][d.name] = upload.slots[slot][d.name]
+                    whole[name][slot][d.name] = sent[name].slots[slot][d.name]
             else:
                 sums[slot][d.name] = weighted_sum(d, slot, policy, uploads.values())
     return Gathered(
@@ -48,6 +50,7 @@ def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: P
         norms,
         sums,
         singles,
+        whole,
     )
 
 

@@ -175,7 +175,7 @@ def _train(
     phases: Callable[[LocalRound], tuple[Phase, ...]],
     number: Callable[[Order], int] = lambda order: order.round,
 ) -> dict[Member, tuple[Memory, Tensor]]:
-    """Phase after phase, stack by stack: member -> (memory, row numbers of all its batches)."""
+    """Phase after phase, stack by stack: member -> (memory, rows of the batches that trained shared tables)."""
     nothing = torch.empty(0, dtype=torch.int64)
     found = {member: (memories[member], nothing) for member in members}
     groups: dict[LocalRound, list[Member]] = {}
@@ -188,8 +188,14 @@ def _train(
             jobs = [Job(m, found[m][0], memories[m], site.batches[m.scenario], site.steps[m.scenario]) for m in group]
             for stack in stacks(jobs, site.stack):
                 for member, trained in run_phase(site.model, phase, stack, site.deck, local.number).items():
-                    found[member] = trained.memory, torch.cat([found[member][1], trained.rows])
+                    rows = trained.rows if _trains_tables(phase) else nothing
+                    found[member] = trained.memory, torch.cat([found[member][1], rows])
     return found
+
+
+def _trains_tables(phase: Phase) -> bool:
+    """Whether a phase trains the shared tables of the model, which are what is uploaded."""
+    return phase.slot == MODEL and (phase.roles is None or Role.SHARED_EMBEDDING in phase.roles)
 
 
 def _upload(

@@ -81,6 +81,7 @@ class Gathered:
         rows, tasks, norms: scenario -> as in `Upload`, in table order.
         sums: slot -> name -> sum over scenarios, for roles that need no more.
         singles: scenario -> slot -> parameters, for what is coordinated, personalised or collected.
+        whole: the same before long updates were shortened: what the scenario itself holds.
     """
 
     rows: Mapping[str, int]
@@ -88,6 +89,7 @@ class Gathered:
     norms: Mapping[str, float]
     sums: Mapping[str, Mapping[str, Sum]]
     singles: Mapping[str, Mapping[str, Parameters]]
+    whole: Mapping[str, Mapping[str, Parameters]]
 
     @property
     def scenarios(self) -> tuple[str, ...]:

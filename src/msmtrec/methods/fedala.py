@@ -78,9 +78,10 @@ class FedALA(Averaging):
         )
 
     def _mixture(self, leaves: Leaves, work: Work) -> Parameters:
-        own, common = work.slots[MODEL], work.slots[GLOBAL]
+        """θ_i is what the scenario held when the mean came, in every repetition."""
+        own, common = work.received[MODEL], work.slots[GLOBAL]
         mixed = {n: own[n] + (common[n] - own[n]) * leaves[MIXING][n] for n in self.adapted}
-        return {**own, **common, **mixed}
+        return {**work.slots[MODEL], **common, **mixed}
 
     def _steady(self, losses: Sequence[float]) -> bool:
         s = self.settings

@@ -243,8 +243,8 @@ class PFMSMTrec(Method[PFState]):
         return move_and_add(group, start, gathered.own()[name], last[name], added)
 
     def settle(self, state: PFState, gathered: Gathered, answers: Mapping[str, Answer]) -> Outcome[PFState]:
-        """Repeat the scenarios' own mixing on the uploads: both sides then hold the same last_n, byte for byte."""
-        held, own = dict(state.held), gathered.own()
+        """Repeat the scenarios' own mixing on what they hold, unshortened: both sides then hold the same last_n."""
+        held, own = dict(state.held), {name: slots[MODEL] for name, slots in gathered.whole.items()}
         for name, answer in answers.items():
             mixed = dict(held[name].parameters)
             for label, betas in answer.betas.items():
