@@ -16,6 +16,7 @@ from msmtrec.config.parse import Contender, parse_config
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.experiment import contender as contender_module
+from msmtrec.federation import rounds as rounds_module
 from msmtrec.federation import scenario as scenario_module
 from msmtrec.federation.checkpoint import load_server
 from msmtrec.federation.memory import Memory, load
@@ -182,6 +183,66 @@ def test_a_scenario_that_does_not_answer_was_not_there_and_is_owed_what_it_misse
     assert rounds[2]["diagnostics"]["0"]["staleness"]["scenario-1"] == (1 if method == "pf-msmtrec" else 0)
     metrics = read_lines(tmp_path / "one" / "metrics.jsonl")
     assert not [m for m in metrics if m["scenario"] == "scenario-1" and (m["round"], m["stage"]) == (1, "after")]
+
+
+class Deaf(InProcess):
+    """The second scenario trains, but does not answer the offer of round 2."""
+
+    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        return super().__call__(
+            {m: o for m, o in orders.items() if o.offer is None or m.scenario != "scenario-1" or o.round != 2}
+        )
+
+
+@pytest.mark.parametrize("towers", ["held-out", "uniform"])
+def test_whoever_misses_the_second_exchange_gets_the_reply_later(
+    towers: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contender = one_contender("pf-msmtrec", rounds=3)
+    contender = replace(contender, settings=contender.settings.model_copy(update={"towers": towers}))
+    orders: list[Mapping[Member, Order]] = []
+
+    class Listening(Deaf):
+        def __call__(self, given: Mapping[Member, Order]) -> Mapping[Member, Report]:
+            orders.append(given)
+            return super().__call__(given)
+
+    run(contender, synthetic, tmp_path / "one", monkeypatch, Listening)
+    late = next(o[Member(0, "scenario-1")] for o in orders if any(x.round == 3 for x in o.values()))
+    assert late.reply is not None
+    names = {"shared_embedding"} | (
+        {n for n in late.reply.model if n.startswith("tower")} if towers == "uniform" else set()
+    )
+    assert set(late.reply.model) == names
+    assert towers == "held-out" or len(names) > 1
+
+
+def test_what_is_measured_of_a_round_does_not_depend_on_who_trains_next(
+    synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catch-up of a scenario that was absent is loaded after the last round's result has been measured."""
+    contender = one_contender("fedavg-all", rounds=4, participation=0.5)
+    lines = {}
+    for patience in (None, 1):  # with patience 1 many rounds are measured alone
+        folder = tmp_path / str(patience)
+        train = contender.train.model_copy(update={"patience": patience})
+        run(replace(contender, train=train), synthetic, folder, monkeypatch)
+        lines[patience] = [m for m in read_lines(folder / "metrics.jsonl") if m["stage"] == "after"]
+    assert lines[1]
+    assert all(line in lines[None] for line in lines[1])
+
+
+def test_one_who_is_refused_alone_does_not_end_the_others(
+    synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {1: ["scenario-0", "scenario-1", "scenario-2"], 2: ["scenario-1"], 3: ["scenario-0", "scenario-1"]}
+    monkeypatch.setattr(
+        rounds_module, "taking_part", lambda plan, seeds, number: [Member(s, n) for s in seeds for n in there[number]]
+    )
+    run(one_contender("fedavg", rounds=3, participation=0.5), synthetic, tmp_path / "one", monkeypatch, Poisoned)
+    rounds = read_lines(tmp_path / "one" / "rounds.jsonl")
+    assert "NaN" in rounds[1]["diagnostics"]["0"]["rejected"][0]
+    assert set(rounds[2]["diagnostics"]["0"]["update_norms"]) == {"scenario-0", "scenario-1"}
 
 
 class Poisoned(InProcess):

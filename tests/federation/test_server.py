@@ -72,22 +72,26 @@ def test_too_old_updates_do_not_count_and_get_a_fresh_start() -> None:
 
 
 def test_a_scenario_that_missed_a_round_fetches_the_averages_before_it_trains() -> None:
-    state = catch_up(FEDAVG, ServerState(start(FEDAVG), {"a": 3}), "a", 6)
-    assert state.owed["a"].model.keys() == EXPECTED["model"].keys()
+    state, reply = catch_up(FEDAVG, ServerState(start(FEDAVG), {"a": 3}), "a", 6)
+    assert reply is not None
+    assert reply.model.keys() == EXPECTED["model"].keys()
     assert state.held == {"a": 5}  # its update will be fresh
-    assert catch_up(FEDAVG, state, "a", 6) is state
+    assert catch_up(FEDAVG, state, "a", 6) == (state, None)
     paper = method("pf-msmtrec")
-    aged = catch_up(paper, ServerState(start(paper), {"a": 3}), "a", 6)
-    assert set(aged.owed["a"].model) == {"shared_embedding"}  # personal parameters stay and age
+    aged, reply = catch_up(paper, ServerState(start(paper), {"a": 3}), "a", 6)
+    assert reply is not None
+    assert set(reply.model) == {"shared_embedding"}  # personal parameters stay and age
     assert aged.held == {"a": 3}
 
 
-def test_what_was_owed_before_is_not_lost_to_a_refresh() -> None:
+def test_what_is_owed_piles_up_and_is_handed_out_once() -> None:
     m = method("fedavg-all")
-    mine = Reply({"model": {"tower": tower(7.0)}, "control": {"tower": tower(1.0)}})
-    state = catch_up(m, ServerState(start(m), {"a": 3}, {"a": mine}), "a", 6)
-    assert state.owed["a"].slots["control"]["tower"].tolist() == tower(1.0).tolist()
-    assert state.owed["a"].model["tower"].tolist() == COMMON["tower"].tolist()  # the newer mean
+    first = Reply({"model": {"tower": tower(7.0), "gate": COMMON["gate"]}, "control": {"tower": tower(1.0)}})
+    state = ServerState(start(m)).owing("a", first).owing("a", Reply({"model": {"tower": tower(8.0)}}))
+    owed = state.owed["a"]
+    assert owed.slots["control"]["tower"].tolist() == tower(1.0).tolist()
+    assert owed.model["tower"].tolist() == tower(8.0).tolist()
+    assert "gate" in owed.model
     assert state.handed_out("a").owed == {}
 
 
@@ -99,8 +103,9 @@ def test_a_new_scenario_starts_from_the_consensus_and_does_not_drag_it_back() ->
     for number in (1, 2, 3):
         sent = {name: upload(paper, name, expert__scenario=five, tower=five) for name in ("a", "b")}
         state = step(sent, state, number, 10, paper).state
-    state = catch_up(paper, state, "late", 4)
-    reply = state.owed["late"].model
+    state, welcome = catch_up(paper, state, "late", 4)
+    assert welcome is not None
+    reply = welcome.model
     assert set(reply) == {"expert.scenario", "tower", "shared_embedding"}
     assert reply["tower"].tolist() == five.tolist()
     assert state.held["late"] == 3

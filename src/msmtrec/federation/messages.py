@@ -22,6 +22,7 @@ class Order:
         restart: begin again from the best round, with fresh moments.
         reply: parameters to put in place.
         measure: validation metrics after that; the round they belong to, which competes for the best.
+        refresh: parameters to put in place after the measurement, where the scenario missed rounds before this one.
         train: local steps, and an upload of what the method lets leave (none while fine-tuning).
         measure_trained: validation metrics after those; while fine-tuning they compete for the best as well.
         offer: mixtures to measure on held-out rows, the best of which is kept.
@@ -31,6 +32,7 @@ class Order:
     restart: bool = False
     reply: Reply | None = None
     measure: int | None = None
+    refresh: Reply | None = None
     train: Stage | None = None
     measure_trained: bool = False
     offer: Offer | None = None

@@ -18,7 +18,7 @@ from msmtrec.federation import server
 from msmtrec.federation.messages import Exchange, Order, Report
 from msmtrec.federation.server import ServerState
 from msmtrec.federation.traffic import Clock, Traffic
-from msmtrec.methods.base import Method
+from msmtrec.methods.base import Method, Reply
 
 S = TypeVar("S")
 
@@ -116,11 +116,12 @@ def federate(
             progress(plan.rounds)
             return standing
         members, before = taking_part(plan, going, number), dict(standing.servers)
-        for member in members:
-            state = server.catch_up(method, standing.servers[member.seed], member.scenario, number)
-            traffic.owed(standing.servers[member.seed], state)
-            standing.servers[member.seed] = state
-        reports = _exchange(exchange, _orders(plan, method, standing, going, members, number), standing, clock)
+        missed = _catch_up(method, standing, members, number)
+        traffic.replies(missed.values())
+        if number == 1:
+            traffic.replies(reply for seed in going for reply in standing.servers[seed].owed.values())
+        orders = _orders(plan, method, standing, going, members, number, missed)
+        reports = _exchange(exchange, orders, standing, clock)
         members = [member for member in members if member in reports]  # whoever did not answer was not there
         traffic.up_from(reports)
         _note(standing, journal, reports, before)
@@ -136,10 +137,10 @@ def federate(
             if not sent or not method.policies():
                 continue
             step = steps[seed] = _aggregate(plan, method, standing.servers[seed], sent, number)
-            traffic.owed(standing.servers[seed], step.state, step.before_offer)
+            traffic.owed(standing.servers[seed], step.state)
             standing.servers[seed], diagnostics[seed] = step.state, dict(step.diagnostics)
             offers |= {
-                Member(seed, name): Order(number, reply=step.before_offer.get(name), offer=offer)
+                Member(seed, name): Order(number, reply=step.state.owed.get(name), offer=offer)
                 for name, offer in step.offers.items()
             }
         traffic.offers(offers)
@@ -179,8 +180,25 @@ def federate(
     return standing
 
 
+def _catch_up(method: Method[Any], standing: Standing[Any], members: list[Member], number: int) -> dict[Member, Reply]:
+    """What those who missed the last round download before they train."""
+    found = {}
+    for member in members:
+        state, reply = server.catch_up(method, standing.servers[member.seed], member.scenario, number)
+        standing.servers[member.seed] = state
+        if reply is not None:
+            found[member] = reply
+    return found
+
+
 def _orders(
-    plan: Plan, method: Method[Any], standing: Standing[Any], going: list[int], members: list[Member], number: int
+    plan: Plan,
+    method: Method[Any],
+    standing: Standing[Any],
+    going: list[int],
+    members: list[Member],
+    number: int,
+    missed: Mapping[Member, Reply],
 ) -> dict[Member, Order]:
     """Everybody loads and measures what the last round gave them; those who take part train."""
     measure = None if standing.measured else standing.round
@@ -191,6 +209,7 @@ def _orders(
             number,
             reply=standing.servers[seed].owed.get(name) if measure is not None or member in part else None,
             measure=measure,
+            refresh=missed.get(member),
             train="rounds" if member in part else None,
             measure_trained=before and member in part,
         )
@@ -210,9 +229,12 @@ def _exchange(
     for member, order in orders.items():
         if member in reports:
             clock.add(reports[member].seconds)
-            if order.reply is not None and order.offer is None:
+            if order.reply is not None:
                 state = standing.servers[member.seed]
                 standing.servers[member.seed] = state.handed_out(member.scenario)
+        elif order.refresh is not None:
+            state = standing.servers[member.seed]
+            standing.servers[member.seed] = state.owing(member.scenario, order.refresh)
     return reports
 
 
@@ -222,7 +244,8 @@ def _aggregate(
     uploads = {name: report.upload for name, report in sent.items() if report.upload is not None}
     refused = [report.refused for report in sent.values() if report.refused is not None]
     step = server.aggregate(method, state, uploads, refused, plan.expected, plan.tables, number, plan.max_staleness)
-    if step.gathered is None and not step.diagnostics["stale"]:
+    alone = len(sent) == 1 and plan.participation < 1  # the others may be well
+    if step.gathered is None and not step.diagnostics["stale"] and not alone:
         raise Diverged(
             f"round {number}: no scenario sent a usable update ({step.diagnostics['rejected'][0]}); lower the learning"
             " rate or check that scenario's rows"
@@ -255,7 +278,8 @@ def _note(
     journal.metrics(standing.round, "after", "validation", {m: report.measured for m, report in reports.items()})
     for seed in dict.fromkeys(member.seed for member in reports):
         own = [report for member, report in reports.items() if member.seed == seed]
-        standing.best[seed] = {name: found[0] for report in own for name, found in report.best.items()}
+        known = {name: found[0] for report in own for name, found in report.best.items()}
+        standing.best[seed] = {**standing.best.get(seed, {}), **known}
         scores = [mean_auc(list(report.measured)) for report in own]
         score = float(np.nanmean(scores)) if not np.isnan(scores).all() else float("nan")
         if seed not in standing.kept or score > standing.kept[seed].score or np.isnan(standing.kept[seed].score):

@@ -87,19 +87,13 @@ def scenario_steps(
 
     for member in those(lambda order: order.restart):
         now[member] = _restart(site, member, now[member])
-    loaded = those(lambda order: order.reply is not None)
-    there: dict[int, Tensor] = {}
-    for member in loaded:
-        slots = _on_device(orders[member].reply, site.deck.device, there)
-        now[member] = load(now[member], slots, site.deck.used[member.scenario], site.shared)
-    if loaded:
-        adapted = _train(site, loaded, orders, now, site.method.adapt, _closed)
-        now |= {member: memory for member, (memory, _) in adapted.items()}
+    now |= _loaded(site, orders, now, {member: order.reply for member, order in orders.items()})
     for member in those(lambda order: order.measure is not None):
         found = validate(site, member, now[member])
         now[member] = keep_best(site, member, now[member], orders[member].measure or 0, found)
         reports[member] = replace(reports[member], measured=tuple(found))
     clock.lap("evaluate", those(lambda order: order.measure is not None))
+    now |= _loaded(site, orders, now, {member: order.refresh for member, order in orders.items()})
     federated = those(lambda order: order.train == "rounds")
     for member, (memory, rows) in _train(site, federated, orders, now, site.method.local).items():
         upload, refused = _upload(site, member, memory, rows, now[member])
@@ -125,9 +119,22 @@ def scenario_steps(
     return now, reports
 
 
-def _on_device(reply: Reply | None, device: torch.device, there: dict[int, Tensor]) -> Mapping[str, Parameters]:
+def _loaded(
+    site: Site, orders: Mapping[Member, Order], memories: Memories, replies: Mapping[Member, Reply | None]
+) -> Memories:
+    """With replies put in place, and what the method does with them at once."""
+    there: dict[int, Tensor] = {}
+    found: Memories = {}
+    for member, reply in replies.items():
+        if reply is not None:
+            slots = _on_device(reply, site.deck.device, there)
+            found[member] = load(memories[member], slots, site.deck.used[member.scenario], site.shared)
+    adapted = _train(site, list(found), orders, memories | found, site.method.adapt, _closed)
+    return {member: memory for member, (memory, _) in adapted.items()}
+
+
+def _on_device(reply: Reply, device: torch.device, there: dict[int, Tensor]) -> Mapping[str, Parameters]:
     """A reply's tensors where the training runs; what several scenarios get alike goes there once (`there`)."""
-    assert reply is not None
     return {
         slot: {name: there.setdefault(id(value), value.to(device)) for name, value in tensors.items()}
         for slot, tensors in reply.slots.items()
@@ -238,7 +245,12 @@ def _answer(site: Site, member: Member, order: Order, memory: Memory, report: Re
     model = memory.whole(MODEL, site.deck.used[member.scenario])
     tasks = site.data.schema.has_task(member.scenario)
     mixed, betas, answer = answer_offer(site.model, model, dict(memory.betas), order.offer, rows, tasks)
-    kept = {part.keep: part.parameters for part in order.offer.parts if part.keep is not None}
+    device = site.deck.device
+    kept = {
+        part.keep: {name: value.to(device) for name, value in part.parameters.items()}
+        for part in order.offer.parts
+        if part.keep is not None
+    }
     return replace(memory.put({MODEL: mixed, **kept}), betas=betas), replace(report, answer=answer)
 
 

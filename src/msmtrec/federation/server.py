@@ -32,6 +32,12 @@ class ServerState(Generic[S]):
     held: Mapping[str, int] = field(default_factory=dict)
     owed: Mapping[str, Reply] = field(default_factory=dict)
 
+    def owing(self, scenario: str, reply: Reply) -> ServerState[S]:
+        """With a reply on top of what the scenario is owed already."""
+        before = self.owed.get(scenario, Reply({}))
+        slots = {slot: {**before.slots.get(slot, {}), **tensors} for slot, tensors in reply.slots.items()}
+        return replace(self, owed={**self.owed, scenario: Reply({**before.slots, **slots})})
+
     def handed_out(self, scenario: str) -> ServerState[S]:
         """After an order to this scenario has carried what it was owed."""
         return replace(self, owed={name: reply for name, reply in self.owed.items() if name != scenario})
@@ -43,14 +49,12 @@ class Step(Generic[S]):
 
     Args:
         gathered: what took part, for `settle`; None where nothing did.
-        before_offer: replies that go out together with the offers.
     """
 
     state: ServerState[S]
     gathered: Gathered | None = None
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
-    before_offer: Mapping[str, Reply] = field(default_factory=dict)
 
 
 def begin(method: Method[S], common: Parameters, rows: Mapping[str, int]) -> ServerState[S]:
@@ -119,9 +123,7 @@ def aggregate(
         memory, replies[name] = method.welcome(memory, name)
     diagnostics |= {"rejected": rejected, "stale": stale, "staleness": age}
     held = {**state.held, **dict.fromkeys((*replies, *offers), round_number)}
-    at_once = {name: replies.pop(name) for name in offers if name in replies}
-    new = ServerState(memory, held, {**state.owed, **replies})
-    return Step(new, gathered, diagnostics, offers, at_once)
+    return Step(ServerState(memory, held, {**state.owed, **replies}), gathered, diagnostics, offers)
 
 
 def _check_sums(gathered: Gathered, round_number: int) -> None:
@@ -139,28 +141,25 @@ def settle(
 ) -> tuple[ServerState[S], Mapping[str, Any]]:
     """Close the second exchange: the new state and its diagnostics."""
     outcome = method.settle(state.method, gathered, answers)
-    return replace(state, method=outcome.state, owed={**state.owed, **outcome.replies}), outcome.diagnostics
+    state = replace(state, method=outcome.state)
+    for name, reply in outcome.replies.items():
+        state = state.owing(name, reply)
+    return state, outcome.diagnostics
 
 
-def catch_up(method: Method[S], state: ServerState[S], scenario: str, round_number: int) -> ServerState[S]:
-    """What a scenario that is new or missed the last round is owed before it trains.
+def catch_up(
+    method: Method[S], state: ServerState[S], scenario: str, round_number: int
+) -> tuple[ServerState[S], Reply | None]:
+    """What a scenario that is new or missed the last round downloads before it trains; None where it missed nothing.
 
     A new one is welcomed: consensus and means. Else averages are fetched anew, so that no old weights enter a mean;
     personal parameters stay: their updates are relative to what the scenario last received, and they age.
     """
     if round_number == 1 or state.held.get(scenario) == round_number - 1 or not method.policies():
-        return state
+        return state, None
     if scenario not in state.held:
         memory, reply = method.welcome(state.method, scenario)
-        return _owing(replace(state, method=memory), scenario, reply, round_number - 1)
-    personal = {Policy.COORDINATE, Policy.PERSONALISE, Policy.COLLECT} & set(method.policies().values())
-    reply = method.refresh(state.method)
-    return _owing(state, scenario, reply, state.held[scenario] if personal else round_number - 1)
-
-
-def _owing(state: ServerState[S], scenario: str, reply: Reply, held: int) -> ServerState[S]:
-    before = state.owed.get(scenario, Reply({}))
-    slots = {
-        slot: {**before.slots.get(slot, {}), **reply.slots.get(slot, {})} for slot in {**before.slots, **reply.slots}
-    }
-    return replace(state, held={**state.held, scenario: held}, owed={**state.owed, scenario: Reply(slots)})
+        return replace(state, method=memory, held={**state.held, scenario: round_number - 1}), reply
+    personal = {Policy.COORDINATE, Policy.PERSONALISE} & set(method.policies().values())
+    held = state.held[scenario] if personal else round_number - 1
+    return replace(state, held={**state.held, scenario: held}), method.refresh(state.method)

@@ -23,12 +23,12 @@ class Traffic:
         self.up: dict[str, int] = {}
         self.down: dict[str, int] = {}
 
-    def owed(
-        self, before: ServerState[Any], after: ServerState[Any], at_once: Mapping[str, Reply] | None = None
-    ) -> None:
-        """Replies that a step of the server has added, and those that go out with its offers."""
-        new = [reply for name, reply in after.owed.items() if before.owed.get(name) is not reply]
-        for reply in (*new, *(at_once or {}).values()):
+    def owed(self, before: ServerState[Any], after: ServerState[Any]) -> None:
+        """Replies that a step of the server has added."""
+        self.replies(reply for name, reply in after.owed.items() if before.owed.get(name) is not reply)
+
+    def replies(self, replies: Iterable[Reply]) -> None:
+        for reply in replies:
             for slot, tensors in reply.slots.items():
                 for name, value in tensors.items():
                     self._add(self.down, slot, name, [value])

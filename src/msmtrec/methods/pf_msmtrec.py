@@ -263,7 +263,7 @@ class PFMSMTrec(Method[PFState]):
                 )
             ]
         wait = self._towers_wait()
-        later = {n: Reply({MODEL: {key: held[n].parameters[key] for key in wait}}) for n in answers if wait}
+        later = {n: Reply({MODEL: {key: held[n].parameters[key] for key in wait}}) for n in gathered.rows if wait}
         return Outcome(replace(state, held=held), later, diagnostics)
 
     def _towers_wait(self) -> tuple[str, ...]:
