@@ -288,6 +288,7 @@ def test_a_refused_upload_costs_one_round_and_nothing_else(
     for member, before in Poisoned.before.items():
         assert same_tensors(before, Poisoned.after[member])
         assert Poisoned.after[member].steps == before.steps + 3  # the next round takes the rows after these
+        assert Poisoned.after[member].counters == before.counters  # the moments have not seen them
     metrics = read_lines(tmp_path / "one" / "metrics.jsonl")
     found = [m for m in metrics if m["scenario"] == "scenario-1" and m["stage"] == "after"]
     assert all(m["auc"] is not None for m in found)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from methods.helpers import COMMON, method, start, upload
 from msmtrec.base.errors import UserError
 from msmtrec.federation.gather import gather
 from msmtrec.federation.server import ServerState, aggregate, begin, catch_up
-from msmtrec.methods.base import Reply, Upload
+from msmtrec.methods.base import Reply, TableRows, Upload
 
 FEDAVG = method("fedavg")
 EXPECTED = {"model": {name: COMMON[name] for name in FEDAVG.network()}}
@@ -51,6 +52,24 @@ def test_a_missing_tensor_is_named() -> None:
     everything = method("fedavg-all")
     sent = {"a": upload(everything, "a"), "b": replace(upload(everything, "b"), tables={})}
     assert step(sent, m=everything).diagnostics["rejected"] == ["scenario 'b' sent no 'shared_embedding'"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "touches", "rows", "fault"),
+    [
+        ([0, 3], [1, 1], [[1.0], [1.0]], r"with ids outside 0 … 2"),
+        ([0, 1], [1], [[1.0], [1.0]], r"with 2 ids, \(1,\) counts and rows of shape \(2, 1\)"),
+        ([0, 1], [1, 1], [[1.0, 2.0], [1.0, 2.0]], r"rows of shape \(2, 2\)"),
+        ([0], [1], [[float("nan")]], r"with NaN or infinite values"),
+    ],
+)
+def test_rows_of_a_shared_table_are_looked_at(ids: Any, touches: Any, rows: Any, fault: str) -> None:
+    m = method("fedavg-all")
+    bad = TableRows(torch.tensor(ids), torch.tensor(touches), torch.tensor(rows))
+    sent = {"a": upload(m, "a"), "b": replace(upload(m, "b"), tables={"shared_embedding": bad})}
+    (sentence,) = step(sent, m=m).diagnostics["rejected"]
+    assert sentence.startswith("scenario 'b' sent 'shared_embedding' with ")
+    assert re.search(fault, sentence)
 
 
 def test_what_scenarios_hold_back_is_written_down() -> None:

@@ -283,6 +283,9 @@ def test_a_phase_may_start_from_another_slot_and_leave_that_alone(synthetic: Enc
     assert all(torch.equal(ahead.model[n], value) for n, value in job.memory.model.items())
     assert all(torch.equal(ahead.slots["ahead"][n], value) for n, value in plain.model.items())
     assert ahead.apart == {"ahead"}
+    again = train(model, [replace(job, memory=ahead)], deck, 1e-2, slot="ahead", start="model")[job.member].memory
+    assert again.counters == {"rounds": 2}  # fresh moments
+    assert again.clocks == {"rounds": 4}
 
 
 def test_shares_passes_repeats_and_ends(synthetic: EncodedData, deck: Deck) -> None:

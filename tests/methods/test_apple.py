@@ -9,6 +9,7 @@ from methods.helpers import aggregate, method, start, upload
 from methods.suite import ALL, Case, Federation
 from msmtrec.base.errors import UserError
 from msmtrec.federation.packed import Job
+from msmtrec.federation.server import ServerState, catch_up
 from msmtrec.federation.stack import run_phase
 from msmtrec.methods.apple import CORE, CORES, MIXING, ROSTER, _falling
 from msmtrec.methods.phases import LocalRound
@@ -35,6 +36,15 @@ def test_the_core_is_uploaded_and_all_cores_come_down() -> None:
     assert first.slots[MIXING]["p"].tolist() == [0.75, 0.25]
     with pytest.raises(UserError, match=r"apple: scenario 'late' was not there at the start"):
         m.welcome(state, "late")
+
+
+def test_a_scenario_that_was_away_keeps_its_mixture() -> None:
+    m = method("apple")
+    state = aggregate(m, start(m, {"a": 3, "b": 1}), {"b": upload(m, "b", slots={CORE: {}})}).state
+    assert MIXING not in m.welcome(state, "b")[1].slots
+    assert set(m.welcome(state, "a")[1].slots) == {CORES, MIXING, ROSTER}
+    later, _ = catch_up(m, ServerState(state, {"b": 1}), "b", 50)
+    assert later.held == {"b": 49}  # a core does not age
 
 
 def test_the_mixture_by_hand() -> None:

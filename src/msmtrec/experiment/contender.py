@@ -30,6 +30,7 @@ from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
+from msmtrec.federation.memory import on_device
 from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Method
@@ -79,7 +80,7 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in method.common_names()} for seed in seeds}
         standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
     else:
-        memories, standing = dict(saved.memories), saved.standing
+        memories, standing = on_device(saved.memories, site.deck.device), saved.standing
     clients = InProcess(site, memories)
     journal = ContenderJournal(folder, clients, train, saved.journal if saved else {})
     example = first[members[0]]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.methods.phases import MODEL
 
@@ -36,6 +37,7 @@ class Memory:
     Args:
         slots: name -> tensors; `SLOT.m` and `SLOT.v` are Adam's moments of a slot.
         clocks: phase -> optimiser steps taken; row orders and dropout streams follow from it.
+        counters: phase -> steps that its Adam moments have seen: those of a refused round are not among them.
         apart: slots whose rows of shared tables are no longer those of `whole`.
         betas: remembered mixtures of the second exchange.
         best: scenario -> its best round (a pooled member has several scenarios).
@@ -44,6 +46,7 @@ class Memory:
 
     slots: Mapping[str, Parameters]
     clocks: Mapping[str, int] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
     apart: frozenset[str] = frozenset()
     betas: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     best: Mapping[str, Best] = field(default_factory=dict)
@@ -76,6 +79,19 @@ class Memory:
             if name in held
         }
         return {**held, **overlaid}
+
+
+def on_device(memories: Mapping[Member, Memory], device: torch.device) -> dict[Member, Memory]:
+    """Slots where the training runs; what several hold alike goes there once. Best rounds stay where they are."""
+    there: dict[int, Tensor] = {}
+
+    def moved(held: Parameters) -> Parameters:
+        return {name: there.setdefault(id(value), value.to(device)) for name, value in held.items()}
+
+    return {
+        member: replace(memory, slots={slot: moved(held) for slot, held in memory.slots.items()})
+        for member, memory in memories.items()
+    }
 
 
 def begin(parameters: Parameters, used: Tensor, shared: frozenset[str]) -> Memory:

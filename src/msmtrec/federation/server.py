@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 from msmtrec.base.errors import Diverged
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import SINGLE, Policy
 from msmtrec.federation.gather import gather
-from msmtrec.methods.base import Answer, Gathered, Method, Offer, Reply, Upload
+from msmtrec.methods.base import Answer, Gathered, Method, Offer, Reply, TableRows, Upload
 from msmtrec.methods.phases import MODEL
 
 S = TypeVar("S")
@@ -64,8 +65,10 @@ def begin(method: Method[S], common: Parameters, rows: Mapping[str, int]) -> Ser
     return ServerState(state, owed=first)
 
 
-def check_upload(method: Method[S], upload: Upload, expected: Mapping[str, Parameters]) -> str | None:
-    """Why an upload cannot be used, or None. `expected`: slot -> parameters of the shapes wanted."""
+def check_upload(
+    method: Method[S], upload: Upload, expected: Mapping[str, Parameters], tables: Parameters
+) -> str | None:
+    """Why an upload cannot be used, or None. `expected`: slot -> parameters of the shapes wanted, tables apart."""
     roles, policies = {d.name: d.role for d in method.declarations}, method.policies()
     for slot, parameters in expected.items():
         for name, value in parameters.items():
@@ -78,8 +81,23 @@ def check_upload(method: Method[S], upload: Upload, expected: Mapping[str, Param
             if policies[slot, roles[name]] in SINGLE and not bool(torch.isfinite(sent).all()):
                 return f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
     for d in method.leaving():
-        if policies.get((MODEL, d.role)) is Policy.AVERAGE_BY_TOUCHES and d.name not in upload.tables:
-            return f"scenario '{upload.scenario}' sent no '{d.name}'"
+        if policies.get((MODEL, d.role)) is Policy.AVERAGE_BY_TOUCHES:
+            if d.name not in upload.tables:
+                return f"scenario '{upload.scenario}' sent no '{d.name}'"
+            if fault := _check_rows(upload.tables[d.name], tables[d.name]):
+                return f"scenario '{upload.scenario}' sent '{d.name}' {fault}"
+    return None
+
+
+def _check_rows(sent: TableRows, table: Tensor) -> str | None:
+    """Why rows of a shared table cannot be used, or None."""
+    count = len(sent.ids)
+    if sent.rows.shape != (count, table.shape[1]) or sent.touches.shape != (count,):
+        return f"with {count} ids, {tuple(sent.touches.shape)} counts and rows of shape {tuple(sent.rows.shape)}"
+    if count and not (int(sent.ids.min()) >= 0 and int(sent.ids.max()) < len(table)):
+        return f"with ids outside 0 … {len(table) - 1}"
+    if not bool(torch.isfinite(sent.rows).all()):
+        return "with NaN or infinite values"
     return None
 
 
@@ -105,7 +123,7 @@ def aggregate(
     Raises:
         Diverged: a sum over scenarios is no finite number.
     """
-    reasons = {name: check_upload(method, upload, expected) for name, upload in uploads.items()}
+    reasons = {name: check_upload(method, upload, expected, tables) for name, upload in uploads.items()}
     good = {name: upload for name, upload in uploads.items() if reasons[name] is None}
     rejected = [*refused, *(reason for reason in reasons.values() if reason is not None)]
     age = {name: round_number - 1 - state.held.get(name, 0) for name in good}

@@ -55,9 +55,9 @@ def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_num
 
 def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str]) -> Memory:
     """With the slot that the phase starts from, and moments where it needs them."""
-    slots = dict(memory.slots)
-    apart = memory.apart
+    slots, apart, counters = dict(memory.slots), memory.apart, dict(memory.counters)
     if phase.start is not None:
+        counters[phase.name] = 0
         slots[phase.slot] = dict(slots[phase.start])
         apart = apart | {phase.slot} if phase.start in apart else apart - {phase.slot}
     if isinstance(phase.rule, Adam) and phase.steps != 0:
@@ -65,7 +65,7 @@ def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str]) -> Memory:
             for kind in ("m", "v"):
                 if phase.start is not None or f"{slot}.{kind}" not in slots:
                     slots[f"{slot}.{kind}"] = zeros_like({n: v for n, v in slots[slot].items() if n not in buffers})
-    return replace(memory, slots=slots, apart=apart)
+    return replace(memory, slots=slots, apart=apart, counters=counters)
 
 
 class _Stack:
@@ -79,6 +79,7 @@ class _Stack:
         self.jobs = sorted(jobs, key=lambda job: -steps[job.member])
         self.steps = [steps[job.member] for job in self.jobs]
         self.clocks = [job.memory.clocks.get(phase.name, 0) for job in self.jobs]
+        self.counters = [job.memory.counters.get(phase.name, 0) for job in self.jobs]
         self.now = Packed(self.roles, [job.memory for job in self.jobs], deck.device)
         self.before = Packed(self.roles, [job.received for job in self.jobs], deck.device)
         self.now.slot(phase.slot)
@@ -125,8 +126,8 @@ class _Stack:
                 leaves = {slot: {} for slot in (phase.slot, *phase.also)}
                 for slot, name in trained:
                     leaves[slot][name] = work.slots[slot][name].detach().requires_grad_()
-                clocks = [(clock + step) * phase.repeat for clock in self.clocks[:count]]
-                updates = Updates(phase.rule, self.now, trained, clocks, self.declared)
+                counters = [counter + step * phase.repeat for counter in self.counters[:count]]
+                updates = Updates(phase.rule, self.now, trained, counters, self.declared)
             chosen = [plan[step] for plan in self.plans[:count]]
             for _ in range(phase.repeat):
                 statistics = self._step(leaves, trained, work, chosen, step, updates, losses)
@@ -227,9 +228,10 @@ class _Stack:
         for k, job in enumerate(self.jobs):
             memory = job.memory.put({slot: self.now.member(tensors, k) for slot, tensors in new.items()})
             clocks = {**memory.clocks, phase.name: self.clocks[k] + self.steps[k]}
+            counters = {**memory.counters, phase.name: self.counters[k] + self.steps[k] * phase.repeat}
             rows = torch.cat(self.plans[k]) if self.plans[k] else torch.empty(0, dtype=torch.int64)
             found[job.member] = Trained(
-                replace(memory, clocks=clocks, apart=memory.apart | apart), rows, float(losses[k])
+                replace(memory, clocks=clocks, counters=counters, apart=memory.apart | apart), rows, float(losses[k])
             )
         return found
 

@@ -47,12 +47,14 @@ class AppleState:
     shares: [N] p0, the scenarios' shares of all training rows.
     cores: name -> [N, ...].
     tables: shared tables.
+    met: scenarios that have sent a core, and so have a mixture of their own.
     """
 
     scenarios: tuple[str, ...]
     shares: Tensor
     cores: Parameters
     tables: Parameters
+    met: frozenset[str] = frozenset()
 
 
 class Apple(Method[AppleState]):
@@ -134,14 +136,16 @@ class Apple(Method[AppleState]):
         for scenario, sent in gathered.own(CORE).items():
             for name, value in sent.items():
                 cores[name][self._place(state, scenario)] = value
-        new = replace(state, cores=cores, tables=new_means(state.tables, gathered))
+        met = state.met | set(gathered.scenarios)
+        new = replace(state, cores=cores, tables=new_means(state.tables, gathered), met=met)
         return Outcome(new, dict.fromkeys(gathered.scenarios, self.refresh(new)))
 
     def refresh(self, state: AppleState) -> Reply:
         return Reply({CORES: state.cores, **({MODEL: state.tables} if state.tables else {})})
 
     def welcome(self, state: AppleState, scenario: str) -> tuple[AppleState, Reply]:
-        return state, self.first(state, scenario)
+        """Its learned mixture stays where it has one: cores are whole models and never too old to count."""
+        return state, self.refresh(state) if scenario in state.met else self.first(state, scenario)
 
     def _place(self, state: AppleState, scenario: str) -> int:
         if scenario not in state.scenarios:
