@@ -21,6 +21,16 @@ def test_every_candidate_costs(tmp_path: Path) -> None:
     assert "2 of 3 candidates" in write_report(tmp_path).read_text()
 
 
+def test_steps_are_printed(tmp_path: Path) -> None:
+    rising = {"s": 2, "r": 3}
+    journal(tmp_path / "contenders/local", ["s", "r"], ["click"], 3, lambda s, _t, n, _g: 0.6 + 0.1 * (n == rising[s]))
+    frame(tmp_path, {"s": 9, "r": 9}, ["click"], {"local": {"": {}}})
+    found = costs(read_run(tmp_path).contenders["local"])
+    assert (found.steps, found.a_round) == ((60, 90), (30, 30))
+    page = write_report(tmp_path).read_text()
+    assert "60 – 90<small>a round 30</small>" in page
+
+
 def test_without_a_grid_both_are_the_same(tmp_path: Path) -> None:
     journal(tmp_path / "contenders/local", ["s"], ["click"], 2, lambda *_: 0.7)
     frame(tmp_path, {"s": 9}, ["click"], {"local": {"": {}}})

@@ -65,7 +65,7 @@ def test_the_page_is_self_contained_and_complete(folder: Path) -> None:
         "Learning curves",
         "Conflict:",
         "Listening:",
-        "Bytes and seconds",
+        "Steps, bytes and seconds",
     ):
         assert part in page
     assert page.count("<svg") == 3 * 2 + 3 * 2 + 2  # curves; conflict and listening for three rows; two mixtures

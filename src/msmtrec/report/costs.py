@@ -1,4 +1,4 @@
-"""What a contender cost: bytes, seconds."""
+"""What a contender cost: optimiser steps, bytes, seconds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ class Costs:
     up, down: role -> kilobytes a round and scenario that takes part, mean over rounds.
     phases: phase -> seconds of the chosen candidate, all rounds, scenarios and seeds together.
     all_seconds: the same of all candidates together.
+    steps: fewest and most optimiser steps behind a kept model, over scenarios and seeds, of all phases.
+    a_round: fewest and most of one phase in a round.
     candidates, known: how many there are, and how many of them `all_seconds` counts.
     """
 
@@ -24,6 +26,8 @@ class Costs:
     all_seconds: float
     candidates: int
     known: int
+    steps: tuple[int, int]
+    a_round: tuple[int, int]
 
     @property
     def seconds(self) -> float:
@@ -45,7 +49,14 @@ def costs(contender: ContenderRecord) -> Costs:
         sum(seconds.values()),
         len({*contender.candidates, *seconds}),
         len(seconds),
+        _range(contender, "steps"),
+        _range(contender, "steps_per_round"),
     )
+
+
+def _range(contender: ContenderRecord, key: str) -> tuple[int, int]:
+    found = [int(entry[key]) for entry in contender.chosen]
+    return min(found), max(found)
 
 
 def _sums(tables: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -36,6 +36,7 @@ def write_report(folder: Path) -> Path:
         pairs=_pairs(run.results),
         curves=learning_curves(run),
         relations=relations(run),
+        span=_steps,
         costs=[costs(contender) for contender in run.contenders.values()],
         warnings=[*run.results.notes, *gaps(run.results), *diagnose(run)],
         data=_data(run),
@@ -110,6 +111,11 @@ def _pairs(results: Results) -> list[dict[str, Any]]:
         for one in results.cells
         if results.pairs
     ]
+
+
+def _steps(found: tuple[int, int]) -> str:
+    low, high = found
+    return f"{low:,}" if low == high else f"{low:,} – {high:,}"
 
 
 def _data(run: RunRecord) -> dict[str, Any]:
