@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from msmtrec.aggregation.conflict import coordinate, gram_matrix
+from msmtrec.aggregation.conflict import coordinate
+
+
+def gram_matrix(updates: Tensor) -> Tensor:
+    """[K, P] -> [K, K] in float64, written plainly; `chunks.gram` is what the server uses."""
+    values = updates.double()
+    return values @ values.T
 
 
 def combine(updates: Tensor, c: float, rescale: str = "identity") -> Tensor:

@@ -3,9 +3,9 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from msmtrec.aggregation.conflict import coordinate, gram_matrix
+from msmtrec.aggregation.conflict import coordinate
 from msmtrec.base.errors import UserError
-from properties import combine, random_updates
+from properties import combine, gram_matrix, random_updates
 
 
 def scipy_primal(updates: np.ndarray, c: float, mean: np.ndarray | None = None) -> float:

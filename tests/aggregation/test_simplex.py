@@ -5,9 +5,9 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from msmtrec.aggregation import simplex
-from msmtrec.aggregation.conflict import coordinate, gram_matrix
+from msmtrec.aggregation.conflict import coordinate
 from msmtrec.aggregation.simplex import affine_step, duality_gap, simplex_minimum
-from properties import random_updates
+from properties import gram_matrix, random_updates
 
 
 def scaled(updates: Tensor) -> tuple[Tensor, Tensor]:

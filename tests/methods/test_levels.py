@@ -31,7 +31,9 @@ def test_levels_together_are_levels_apart(normalization: str) -> None:
 
     def found(group: tuple[Declaration, ...]) -> Consensus:
         rows = dict.fromkeys("abc", 1)
-        return expert_consensus(group, held, new, rows, normalization=normalization, c=0.4, rescale="identity")
+        return expert_consensus(
+            group, held, new, rows, normalization=normalization, c=0.4, rescale="identity", updates=True
+        )
 
     both, low, high = (found(group) for group in (BOTH, LOW, HIGH))
     assert both.consensus.keys() == {**low.consensus, **high.consensus}.keys()

@@ -51,12 +51,6 @@ class Coordination:
         return float((self.cosine[upper] < 0).double().mean()) if K > 1 else 0.0
 
 
-def gram_matrix(updates: Tensor) -> Tensor:
-    """[K, P] -> [K, K] in float64. For large P see `chunks.gram`."""
-    values = updates.double()
-    return values @ values.T
-
-
 def coordinate(gram: Tensor, c: float, rescale: Rescale = "identity", start: Tensor | None = None) -> Coordination:
     """Coefficients of the coordinated update. Scale-free: A(sJ) = s A(J); no absolute epsilon.
 

@@ -96,10 +96,8 @@ class HyperStep:
     momentum: float = 0.9
     decay: float = 1e-4
 
-    def __call__(self, alpha: float, velocity: float, update: Tensor, common: Tensor) -> tuple[float, float]:
-        """(alpha, velocity) after one step; update [P] this round's, common [P] the last round's U."""
-        squared = float(common.double() @ common.double())
-        agreement = float(update.double() @ common.double()) / squared if squared > 0 else 0.0
+    def __call__(self, alpha: float, velocity: float, agreement: float) -> tuple[float, float]:
+        """(alpha, velocity) after one step; agreement = <dW_n(next), U> / |U|², 0 where U is."""
         gradient = -agreement + self.decay * alpha
         velocity = self.momentum * velocity + gradient
         return min(1.0, max(0.0, alpha - self.rate * velocity)), velocity

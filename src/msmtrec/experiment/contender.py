@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,13 @@ from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.scoring import THREADS, computed_with, logits_of
-from msmtrec.experiment.steps import batch_sizes, local_steps
+from msmtrec.experiment.steps import training_size
 from msmtrec.experiment.threads import threads_set
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
-from msmtrec.federation.memory import on_device
+from msmtrec.federation.memory import Shipment
 from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Method
@@ -80,7 +81,8 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in method.common_names()} for seed in seeds}
         standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
     else:
-        memories, standing = on_device(saved.memories, site.deck.device), saved.standing
+        ship, standing = Shipment(site.deck.device), saved.standing
+        memories = {m: replace(memory, slots=ship(memory.slots)) for m, memory in saved.memories.items()}
     clients = InProcess(site, memories)
     journal = ContenderJournal(folder, clients, train, saved.journal if saved else {})
     example = first[members[0]]
@@ -132,14 +134,14 @@ def _fine_tune(
 
 def _site(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
     train = contender.train
-    batches = batch_sizes(train, data)
+    sizes = training_size(train, data)
     return Site(
         data=data,
         deck=Deck(data, _dtype(train), _device(train.device)),
         model=model,
         method=method,
-        batches=batches,
-        steps=local_steps(train, data, batches),
+        batches={name: size.batch for name, size in sizes.items()},
+        steps={name: size.steps for name, size in sizes.items()},
         rate=train.learning_rate,
         decay=train.weight_decay,
         fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.methods.phases import MODEL
 
@@ -81,17 +80,20 @@ class Memory:
         return {**held, **overlaid}
 
 
-def on_device(memories: Mapping[Member, Memory], device: torch.device) -> dict[Member, Memory]:
-    """Slots where the training runs; what several hold alike goes there once. Best rounds stay where they are."""
-    there: dict[int, Tensor] = {}
+class Shipment:
+    """Slots on their way to a device; tensors that several scenarios have alike go there once."""
 
-    def moved(held: Parameters) -> Parameters:
-        return {name: there.setdefault(id(value), value.to(device)) for name, value in held.items()}
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._there: dict[int, tuple[Tensor, Tensor]] = {}
 
-    return {
-        member: replace(memory, slots={slot: moved(held) for slot, held in memory.slots.items()})
-        for member, memory in memories.items()
-    }
+    def __call__(self, slots: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Parameters]:
+        return {slot: {name: self._moved(value) for name, value in held.items()} for slot, held in slots.items()}
+
+    def _moved(self, value: Tensor) -> Tensor:
+        if id(value) not in self._there:
+            self._there[id(value)] = value, value.to(self.device)  # the first is kept, so that its id stays its own
+        return self._there[id(value)][1]
 
 
 def begin(parameters: Parameters, used: Tensor, shared: frozenset[str]) -> Memory:

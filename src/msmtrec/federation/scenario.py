@@ -19,7 +19,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.held_out import answer_offer, held_out_rows
-from msmtrec.federation.memory import Best, Memory, begin, load
+from msmtrec.federation.memory import Best, Memory, Shipment, begin, load
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
@@ -123,22 +123,13 @@ def _loaded(
     site: Site, orders: Mapping[Member, Order], memories: Memories, replies: Mapping[Member, Reply | None]
 ) -> Memories:
     """With replies put in place, and what the method does with them at once."""
-    there: dict[int, Tensor] = {}
-    found: Memories = {}
+    ship, found = Shipment(site.deck.device), dict[Member, Memory]()
     for member, reply in replies.items():
         if reply is not None:
-            slots = _on_device(reply, site.deck.device, there)
-            found[member] = load(memories[member], slots, site.deck.used[member.scenario], site.shared)
+            used = site.deck.used[member.scenario]
+            found[member] = load(memories[member], ship(reply.slots), used, site.shared)
     adapted = _train(site, list(found), orders, memories | found, site.method.adapt, _closed)
     return {member: memory for member, (memory, _) in adapted.items()}
-
-
-def _on_device(reply: Reply, device: torch.device, there: dict[int, Tensor]) -> Mapping[str, Parameters]:
-    """A reply's tensors where the training runs; what several scenarios get alike goes there once (`there`)."""
-    return {
-        slot: {name: there.setdefault(id(value), value.to(device)) for name, value in tensors.items()}
-        for slot, tensors in reply.slots.items()
-    }
 
 
 class Stopwatch:
@@ -245,13 +236,10 @@ def _answer(site: Site, member: Member, order: Order, memory: Memory, report: Re
     model = memory.whole(MODEL, site.deck.used[member.scenario])
     tasks = site.data.schema.has_task(member.scenario)
     mixed, betas, answer = answer_offer(site.model, model, dict(memory.betas), order.offer, rows, tasks)
-    device = site.deck.device
-    kept = {
-        part.keep: {name: value.to(device) for name, value in part.parameters.items()}
-        for part in order.offer.parts
-        if part.keep is not None
-    }
-    return replace(memory.put({MODEL: mixed, **kept}), betas=betas), replace(report, answer=answer)
+    kept = {part.keep: part.parameters for part in order.offer.parts if part.keep is not None}
+    return replace(memory.put(Shipment(site.deck.device)({MODEL: mixed, **kept})), betas=betas), replace(
+        report, answer=answer
+    )
 
 
 def validate(site: Site, member: Member, memory: Memory) -> list[Measure]:

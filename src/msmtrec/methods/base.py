@@ -152,11 +152,6 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Nothing:
-    """The state of a method that remembers nothing."""
-
-
-@dataclass(frozen=True)
 class Outcome(Generic[S]):
     """What an aggregation gives. With `offers`, the loop asks the scenarios and calls `settle` with their answers."""
 
@@ -166,7 +161,7 @@ class Outcome(Generic[S]):
     offers: Mapping[str, Offer] = field(default_factory=dict)
 
 
-class MethodSettings(Settings):
+class MethodSettings(Settings, ABC):
     """A method's options; `build` makes the method for a network's parameters."""
 
     @property
@@ -174,8 +169,8 @@ class MethodSettings(Settings):
         """Whether tables of shared fields travel."""
         return False
 
-    def build(self, declarations: tuple[Declaration, ...]) -> Method[Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def build(self, declarations: tuple[Declaration, ...]) -> Method[Any]: ...
 
 
 class SharingSettings(MethodSettings):

@@ -30,7 +30,7 @@ def units_of(group: Group, like: Mapping[str, Tensor]) -> list[tuple[Group, int]
 class Consensus:
     """Args:
     consensus: name -> [J, ...], C = mean(A) + U - m.
-    updates: expert -> name -> U.
+    updates: expert -> name -> U; empty unless asked for.
     dual: scenario -> its dual weight per expert, where the next round's search begins.
     diagnostics: see `summarise_conflict`; also the share of negative pairs, experts whose mean was returned, and the
         largest duality gap.
@@ -52,6 +52,7 @@ def expert_consensus(
     c: float | None,
     rescale: Rescale,
     dual: Mapping[str, tuple[float, ...]] | None = None,
+    updates: bool = False,
 ) -> Consensus:
     """Federated batch normalisation and conflict coordination. Reads the uploads where they lie.
 
@@ -63,25 +64,26 @@ def expert_consensus(
         normalization: off, tensor, channel or literal.
         c: of the conflict problem; None leaves U = m.
         dual: of the round before.
+        updates: whether U itself is wanted, which only `hyper` needs.
     """
     experts, solved = units_of(group, next(iter(sent.values()))), list[Coordination]()
     pieces: dict[str, list[Tensor]] = {d.name: [] for d in group}
-    updates: dict[int, Parameters] = {}
+    asked: dict[int, Parameters] = {}
     for unit, (part, number) in enumerate(experts):
         values = {d.name: units(sent, d.name, number) for d in part}
         base = {d.name: units({name: held[name] for name in sent}, d.name, number) for d in part}
         gram = torch.stack([chunks.gram(values[d.name], base[d.name]) for d in part]).sum(0)
         found = coordinate(gram, c or 0.0, rescale, start=_start(dual, list(sent), unit))
         solved.append(found)
-        updates[unit] = {}
         for name, tensors in values.items():
             aligned = _alignment(tensors, normalization)
             pieces[name].append(consensus(tensors, aligned, base[name], found.coefficients))
-            updates[unit][name] = chunks.combine(found.coefficients, tensors, base[name])
+            if updates:
+                asked.setdefault(unit, {})[name] = chunks.combine(found.coefficients, tensors, base[name])
     weights = torch.stack([found.weights for found in solved])  # [J, K]
     return Consensus(
         {name: torch.stack(parts) for name, parts in pieces.items()},
-        updates,
+        asked,
         {name: tuple(weights[:, place].tolist()) for place, name in enumerate(sent)},
         {
             **summarise_conflict(

@@ -45,14 +45,21 @@ def move_and_add(
     mixed = {d.name: sent[d.name].clone() for d in group}
     for unit, (part, number) in enumerate(units_of(group, sent)):
         if unit in before.given:
-            moved = [sent[d.name][number].double() - last[d.name][number].double() for d in part]
-            given = [before.given[unit][d.name] for d in part]
-            update, common = (torch.cat([value.flatten() for value in values]) for values in (moved, given))
-            alpha[unit], velocity[unit] = step(alpha[unit], velocity[unit], update, common)
+            agreement = _agreement(part, number, sent, last, before.given[unit])
+            alpha[unit], velocity[unit] = step(alpha[unit], velocity[unit], agreement)
         for d in part if unit in updates else ():
             total = sent[d.name][number].double() + alpha[unit] * updates[unit][d.name].double()
             mixed[d.name][number] = total.to(mixed[d.name].dtype)
     return mixed, Alphas(tuple(alpha), tuple(velocity), dict(updates))
+
+
+def _agreement(part: Group, number: int, sent: Parameters, last: Parameters, given: Parameters) -> float:
+    """<dW_n, U> / |U|² over one unit's tensors."""
+    inner, squared = 0.0, 0.0
+    for d in part:
+        inner += float(chunks.dots([sent[d.name][number]], given[d.name], [last[d.name][number]]))
+        squared += float(chunks.dots([given[d.name]], given[d.name]))
+    return inner / squared if squared > 0 else 0.0
 
 
 def task_means(

@@ -188,6 +188,7 @@ class PFMSMTrec(Method[PFState]):
             c=s.coordination,
             rescale=s.rescale,
             dual=state.dual,
+            updates=s.personalization == "hyper",
         )
         towers = task_means(self.towers, sent, gathered.tasks, state.consensus)
         means = new_means(state.consensus, gathered)
