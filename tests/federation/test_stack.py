@@ -10,12 +10,12 @@ from msmtrec.base.member import Member
 from msmtrec.base.roles import Role
 from msmtrec.data.encode import encode
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.federation.deck import Deck, batch_rows, sample
+from msmtrec.federation.deck import Deck, batch_rows
 from msmtrec.federation.memory import Memory, begin
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.logs.sources.synthetic import Synthetic
-from msmtrec.methods.phases import SGD, Adam, Phase, squared_distance
+from msmtrec.methods.phases import SGD, Adam, Phase
 from msmtrec.models.base import Pass
 from msmtrec.models.mmoe import MMoE, MMoESettings
 from msmtrec.models.predict import single_batch, with_member_axis
@@ -54,11 +54,6 @@ def difference(a: Memory, b: Memory) -> float:
         for slot, held in a.slots.items()
         for name, value in held.items()
     )
-
-
-@pytest.fixture
-def deck(synthetic: EncodedData) -> Deck:
-    return Deck(synthetic, torch.float64, CPU)
 
 
 @pytest.mark.parametrize("settings", [MMoESettings(template=True), MMoESettings(template=False, dropout=0.3)])
@@ -204,23 +199,6 @@ def test_an_epoch_is_a_permutation_and_streams_do_not_depend_on_others() -> None
     assert batch_rows(Member(1, "a"), "rounds", 10, 4, 0, 1)[0].tolist() != whole[0].tolist()
 
 
-def test_an_extra_loss_is_its_gradient(synthetic: EncodedData, deck: Deck) -> None:
-    """One step from zero moments moves by sign(gradient): a huge penalty turns every W_scen towards its anchor."""
-    model = MMoESettings(template=True).build(synthetic.layout)
-    job = even(synthetic, model, deck, 1, 32)[0]
-    names = [n for n, role in model.roles().items() if role is Role.EXPERT_SCENARIO]
-    memory = job.memory.put({"anchor": {n: job.memory.model[n] + 1 for n in names}})
-    job = replace(job, memory=memory, received=memory)
-
-    def extra(leaves: Any, work: Any) -> torch.Tensor:
-        return 1e6 * squared_distance(leaves["model"], work.slots["anchor"], names)
-
-    moved = train(model, [job], deck, 1e-3, extra=extra)[job.member].memory
-    for n in names:
-        step = moved.model[n] - memory.model[n]
-        assert torch.allclose(step, torch.full_like(step, 1e-3), rtol=1e-5)
-
-
 def test_a_missing_task_does_not_train(synthetic: EncodedData) -> None:
     model = MMoESettings(template=True).build(synthetic.layout)
     split = synthetic.whole["train"]
@@ -251,84 +229,3 @@ def test_scenarios_have_shuffles_and_dropout_of_their_own(synthetic: EncodedData
     one, two = masks
     assert not torch.equal(one[0], one[1])  # another scenario, the same step
     assert not torch.equal(one[0], two[0])  # the same scenario, the next step
-
-
-def test_a_phase_goes_on_where_its_clock_stands(synthetic: EncodedData, deck: Deck) -> None:
-    """Two orders of three steps are one of six: rows, dropout and Adam's counters."""
-    model = MMoESettings(template=True, dropout=0.3).build(synthetic.layout)
-    work = even(synthetic, model, deck, 6)
-    at_once = train(model, work, deck, 1e-2)
-    first = train(model, [replace(job, steps=3) for job in work], deck, 1e-2)
-    rest = [replace(job, memory=first[job.member].memory, steps=3) for job in work]
-    for member, trained in train(model, rest, deck, 1e-2).items():
-        assert difference(trained.memory, at_once[member].memory) < 1e-12
-        assert trained.memory.clocks == {"rounds": 6}
-
-
-def test_only_the_phases_roles_move(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings(template=True).build(synthetic.layout)
-    work = even(synthetic, model, deck, 2)
-    head = frozenset({Role.TOWER, Role.GATE})
-    for member, trained in train(model, work, deck, 1e-2, roles=head).items():
-        before = next(job.memory.model for job in work if job.member == member)
-        moved = {n for n, value in trained.memory.model.items() if not torch.equal(value, before[n])}
-        assert moved == {n for n, role in model.roles().items() if role in head}
-
-
-def test_a_phase_may_start_from_another_slot_and_leave_that_alone(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings(template=True).build(synthetic.layout)
-    job = even(synthetic, model, deck, 2)[0]
-    ahead = train(model, [job], deck, 1e-2, slot="ahead", start="model")[job.member].memory
-    plain = train(model, [job], deck, 1e-2)[job.member].memory
-    assert all(torch.equal(ahead.model[n], value) for n, value in job.memory.model.items())
-    assert all(torch.equal(ahead.slots["ahead"][n], value) for n, value in plain.model.items())
-    assert ahead.apart == {"ahead"}
-    again = train(model, [replace(job, memory=ahead)], deck, 1e-2, slot="ahead", start="model")[job.member].memory
-    assert again.counters == {"rounds": 2}  # fresh moments
-    assert again.clocks == {"rounds": 4}
-
-
-def test_shares_passes_repeats_and_ends(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings(template=True).build(synthetic.layout)
-    job = even(synthetic, model, deck, 99)[0]
-    rows = deck.sizes["scenario-0"]
-    found = train(model, [job], deck, 1e-3, share=0.5, passes=1)[job.member]
-    wanted = sample(job.member, "rounds", rows, rows // 2, 1)
-    assert sorted(found.rows.tolist()) == sorted(wanted.tolist())  # half of the rows, each once
-    seen: list[int] = []
-
-    def until(losses: Any) -> bool:
-        seen.append(len(losses))
-        return len(losses) == 3
-
-    again = train(model, [job], deck, 1e-3, steps=2, until=until)[job.member]
-    assert seen == [1, 2, 3]
-    assert again.memory.clocks == {"rounds": 6}
-    twice = train(model, [job], deck, 1e-3, steps=1, repeat=2)[job.member].memory
-    once = train(model, [job], deck, 1e-3, steps=1)[job.member].memory
-    assert twice.clocks == once.clocks == {"rounds": 1}
-    assert difference(twice, once) > 1e-5
-
-
-def test_rates_by_role_and_slot(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings(template=True).build(synthetic.layout)
-    job = even(synthetic, model, deck, 1)[0]
-    moved = train(model, [job], deck, 0, rule=Adam(1e-2, rates={Role.TOWER: 1e-4}))[job.member].memory.model
-    for n, role in model.roles().items():
-        if role in (Role.EXPERT_LOCAL, Role.EXPERT_TASK):
-            continue  # biases' factors get no gradient while b_scen is 0
-        step = float((moved[n] - job.memory.model[n]).abs().max())
-        assert step == pytest.approx(1e-4 if role is Role.TOWER else 1e-2, rel=1e-3), n
-
-
-def test_a_gradient_rule_may_weigh_tasks(synthetic: EncodedData, deck: Deck) -> None:
-    model = MMoESettings(template=True).build(synthetic.layout)
-    job = even(synthetic, model, deck, 2)[0]
-
-    def first_task_only(losses: torch.Tensor, leaves: list[torch.Tensor]) -> list[torch.Tensor]:
-        assert losses.shape == (1, 2)
-        return list(torch.autograd.grad(losses[:, 0].sum(), leaves))
-
-    moved = train(model, [job], deck, 1e-2, gradient=first_task_only)[job.member].memory.model
-    assert torch.equal(moved["tower.0.weight"][1], job.memory.model["tower.0.weight"][1])
-    assert not torch.equal(moved["tower.0.weight"][0], job.memory.model["tower.0.weight"][0])
