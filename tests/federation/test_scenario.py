@@ -85,7 +85,8 @@ def test_only_what_the_policies_name_leaves(synthetic: EncodedData) -> None:
     assert upload.rows == len(synthetic.tables[member.scenario].splits["train"])
     table = upload.tables["shared_embedding"]
     whole = now[member].whole("model", where.deck.used[member.scenario])["shared_embedding"]
-    assert torch.equal(table.rows, whole[table.ids])
+    assert torch.equal(table.rows, whole[table.ids.long()])
+    assert table.ids.dtype == table.touches.dtype == torch.int32
     norm = sum(float((now[member].model[n] - before[member].model[n]).square().sum()) for n in upload.slots["model"])
     assert upload.norm == pytest.approx(norm**0.5)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msmtrec.record.reading import ContenderRecord, mean_of_seeds, metric_table, read_run
+from msmtrec.record.reading import ContenderRecord, RunRecord, mean_of_seeds, metric_table, read_run
 from report.made import frame, journal
 
 
@@ -51,3 +51,14 @@ def test_where_all_rows_are_pooled_a_scenario_is_as_large_as_its_validation_rows
     found = read_run(tmp_path)
     assert (found.sizes, found.scenarios) == ({"a": 400, "b": 500, "c": 400}, ["a", "b", "c"])
     assert found.largest(1) == ["b"]
+
+
+def test_a_fine_tuned_column_of_another_candidate_has_rounds_of_its_own() -> None:
+    def record(first: str, second: str) -> RunRecord:
+        table = metric_table([])
+        found = {n: ContenderRecord(n, table, [], [], c) for n, c in (("one", first), ("one+ft", second))}
+        return RunRecord(None, found, {}, {}, "", {})  # type: ignore[arg-type]
+
+    assert record("a=1", "a=1").repeats("one+ft") == "one"
+    assert record("a=1", "a=2").repeats("one+ft") is None
+    assert record("a=1", "a=1").repeats("one") is None

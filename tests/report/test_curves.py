@@ -78,3 +78,10 @@ def test_names_in_any_script_stay_text_and_warn_nobody(tmp_path: Path) -> None:
         assert f">{text}" in figures
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
+
+
+def test_a_training_is_drawn_once_and_its_fine_tuning_in_its_colour(tmp_path: Path) -> None:
+    for name in ("one", "one+ft", "two"):
+        journal(tmp_path / "contenders" / name, ["a"], ["click"], 4, lambda *_: 0.7)
+    frame(tmp_path, {"a": 9}, ["click"], {name: {"": {}} for name in ("one", "one+ft", "two")})
+    assert [entry.name for entry in learning_curves(read_run(tmp_path)).legend] == ["one", "two"]

@@ -93,7 +93,9 @@ def test_what_the_rounds_show_is_said_once_not_of_the_fine_tuned_column_again(tm
             tmp_path / "contenders" / name, SCENARIOS, ["click"], 10, rising(dict.fromkeys(SCENARIOS, 10)), lambda _: {}
         )
     frame(tmp_path, dict.fromkeys(SCENARIOS, 9), ["click"], dict.fromkeys(names, settings))
-    (sentence,) = diagnose(read_run(tmp_path))
+    record = read_run(tmp_path)
+    assert (record.repeats("one"), record.repeats("one+ft")) == (None, "one")
+    (sentence,) = diagnose(record)
     assert sentence.startswith("one: 4 of 4 scenarios have their best round")
 
 

@@ -81,8 +81,9 @@ def sum_of_rows(table: Tensor, name: str, uploads: Iterable[Upload]) -> Sum:
     for upload in uploads:
         sent = upload.tables[name]
         count = sent.touches.double().unsqueeze(1)
-        total.index_add_(0, sent.ids, count * sent.rows.double())
-        weight.index_add_(0, sent.ids, count)
+        ids = sent.ids.long()
+        total.index_add_(0, ids, count * sent.rows.double())
+        weight.index_add_(0, ids, count)
     return Sum(total, weight)
 
 

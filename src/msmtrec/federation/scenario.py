@@ -215,7 +215,7 @@ def _upload(
                 touches = site.deck.touches(name, rows)
                 held = touches.nonzero().squeeze(1)
                 used = site.deck.used[name][held]
-                tables[d.name] = TableRows(used, touches[held], value[held.to(value.device)].cpu())
+                tables[d.name] = TableRows(used.int(), touches[held].int(), value[held.to(value.device)].cpu())
                 value = tables[d.name].rows
             else:
                 slots[slot][d.name] = value.cpu()

@@ -29,8 +29,8 @@ class TableRows:
     """Rows of a shared table that a scenario's batches used in this round; no other row leaves.
 
     Args:
-        ids: [n] int64, ascending.
-        touches: [n] how often each was used.
+        ids: [n] int32, ascending.
+        touches: [n] int32, how often each was used.
         rows: [n, d].
     """
 

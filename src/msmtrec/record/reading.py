@@ -124,6 +124,16 @@ class RunRecord:
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(task for _, task in self.results.lines[:-1]))
 
+    def repeats(self, name: str) -> str | None:
+        """The contender whose very rounds a fine-tuned column goes on from, and so repeats; None where it has its own.
+
+        Each column chooses its own candidate: with another one the rounds are others.
+        """
+        base = self.contenders.get(name.removesuffix(directory.FINE_TUNED))
+        if base is None or base.name == name or base.candidate != self.contenders[name].candidate:
+            return None
+        return base.name
+
     def largest(self, count: int) -> list[str]:
         """The scenarios with the most rows, in table order; of equals the first."""
         names = self.scenarios

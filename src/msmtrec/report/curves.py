@@ -48,7 +48,7 @@ class Curves:
 
 
 def learning_curves(run: RunRecord) -> Curves:
-    """Validation AUC by round, a line per contender, a dot for the chosen models.
+    """Validation AUC by round, a line per training, a dot for the chosen models.
 
     With many scenarios the largest have panels, and one more panel a task has the mean over all others.
     """
@@ -64,7 +64,7 @@ def learning_curves(run: RunRecord) -> Curves:
         wanted += [(others, task, f"mean of the {len(others):,} others · {shown(task)}") for task in run.tasks]
     with mpl.rc_context(STYLE):
         panels = [_panel(run, *panel, f"curve-{number}") for number, panel in enumerate(wanted)]
-    legend = [Legend(name, colour(n), CSS[style(n)]) for n, name in enumerate(run.contenders)]
+    legend = [Legend(name, colour(n), CSS[style(n)]) for n, name in enumerate(_trainings(run))]
     fine_tuned = any((c.metrics["stage"] == "fine-tune").any() for c in run.contenders.values())
     return Curves(panels, legend, len(names), len(run.scenarios), fine_tuned)
 
@@ -90,12 +90,16 @@ def _panel(run: RunRecord, scenarios: Sequence[str], task: str, title: str, key:
     figure = Figure(figsize=(4.9, 2.3), layout="constrained")
     axes = figure.subplots()
     found, chosen = [], []
-    for number, contender in enumerate(run.contenders.values()):
+    trainings = _trainings(run)
+    for name, contender in run.contenders.items():
         rounds, values = contender.curve(scenarios, task)
         if not len(rounds):
             continue
         found.append(values)
+        number = trainings.index(run.repeats(name) or name)
         for stage, line in (("after", style(number)), ("fine-tune", "--")):
+            if stage == "after" and run.repeats(name):
+                continue  # drawn already
             axes.plot(*contender.curve(scenarios, task, (stage,)), line, color=colour(number), linewidth=1.3)
         dot = contender.at_choice(scenarios[0], task) if len(scenarios) == 1 else None
         if dot:
@@ -107,6 +111,11 @@ def _panel(run: RunRecord, scenarios: Sequence[str], task: str, title: str, key:
     axes.set_xlabel("round")
     axes.set_ylabel("AUC")
     return to_svg(figure, f"learning curves: {title}", key)
+
+
+def _trainings(run: RunRecord) -> list[str]:
+    """Contenders with rounds of their own; a fine-tuned column goes on from one of them, in its colour."""
+    return [name for name in run.contenders if not run.repeats(name)]
 
 
 def _frame(axes: Axes, found: list[Array], chosen: list[float], rounds: tuple[int, int]) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from msmtrec.evaluation.compare import holm
-from msmtrec.record.directory import FINE_TUNED
 from msmtrec.record.reading import ContenderRecord, RunRecord
 from msmtrec.record.relations import personalisation, plain_means
 from msmtrec.record.results import SIGNIFICANT
@@ -36,18 +35,13 @@ def diagnose(run: RunRecord) -> list[str]:
             for contender in run.contenders.values()
             for kind in (
                 _below_reference(run, contender),
-                *(_of_rounds(run, contender) if _federates(run, contender) else ()),
+                *(() if run.repeats(contender.name) else _of_rounds(run, contender)),
                 grid_edge(contender),
                 chance[contender.name],
             )
             for sentence in _first(kind)
         ),
     ]
-
-
-def _federates(run: RunRecord, contender: ContenderRecord) -> bool:
-    """Whether the rounds are its own: a fine-tuned column repeats those of the one it comes from."""
-    return contender.name.removesuffix(FINE_TUNED) not in run.contenders or not contender.name.endswith(FINE_TUNED)
 
 
 def _of_rounds(run: RunRecord, contender: ContenderRecord) -> Iterator[Iterable[str]]:

@@ -19,8 +19,9 @@ class Figure:
 
 
 def relations(run: RunRecord) -> list[tuple[str, list[Figure]]]:
-    """(contender, its figures) for the contenders that coordinate; heat maps have the largest scenarios."""
-    found = [(c.name, _figures(run, c, f"relation-{n}")) for n, c in enumerate(run.contenders.values())]
+    """(contender, its figures) for every training that coordinates; heat maps have the largest scenarios."""
+    own = [contender for contender in run.contenders.values() if not run.repeats(contender.name)]
+    found = [(c.name, _figures(run, c, f"relation-{n}")) for n, c in enumerate(own)]
     return [(name, figures) for name, figures in found if figures]
 
 
