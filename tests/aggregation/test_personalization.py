@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from msmtrec.aggregation.personalization import BETAS, HyperStep, choose_beta, is_worse, mixture
+from msmtrec.aggregation.personalization import BETAS, HyperStep, check_beta, is_worse, mixture, smooth_beta
 from msmtrec.aggregation.robust import clip_factors
 
 
@@ -25,6 +25,15 @@ def parabola(best: float):  # type: ignore[no-untyped-def]
 
 def grid(loss):  # type: ignore[no-untyped-def]
     return torch.stack([loss(b) for b in BETAS])
+
+
+def choose_beta(losses, losses_at, memory, keep=0.7, tolerance=0.0):  # type: ignore[no-untyped-def]
+    """Both steps, as the second exchange takes them; None where nothing can be compared."""
+    smooth = smooth_beta(losses, memory, keep, tolerance)
+    if smooth is None:
+        return None
+    rows = losses[BETAS.index(smooth)] if smooth in BETAS else losses_at(smooth)
+    return check_beta(losses, rows, smooth, tolerance)
 
 
 def test_the_first_round_takes_the_grid_minimum() -> None:
@@ -72,8 +81,7 @@ def test_a_loss_that_is_no_number_is_never_chosen(bad: float, tolerance: float) 
     broken[2] = bad
     choice = choose_beta(torch.stack([own, own, broken, broken, broken]), lambda _: broken, 1.0, 0.7, tolerance)
     assert (choice.beta, choice.loss_mixed) == (0.0, pytest.approx(0.6))
-    lost = choose_beta(torch.stack([broken] * 5), losses_at_none, 0.5, 0.7, tolerance)
-    assert (lost.beta, lost.checked) == (0.5, False)
+    assert choose_beta(torch.stack([broken] * 5), losses_at_none, 0.5, 0.7, tolerance) is None
 
 
 def test_worse_by_hand() -> None:

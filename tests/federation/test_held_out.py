@@ -7,15 +7,20 @@ import torch
 from methods.helpers import aggregate, settle
 from msmtrec.aggregation.personalization import BETAS, mixture
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.federation.held_out import answer_offer, held_out_rows
+from msmtrec.federation.held_out import Holding, answer_offers, held_out_rows
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Offer, OfferPart, TableRows, Upload
 from msmtrec.models.mmoe import MMoESettings
-from msmtrec.models.predict import predict
+from msmtrec.models.predict import Weights, predict
+from msmtrec.models.star import STARSettings
 
 
-def state_and_consensus(data: EncodedData, name: str):  # type: ignore[no-untyped-def]
-    model = MMoESettings(template=True, embedding_dim=4, expert_layers=(8, 6), tower_layers=()).build(data.layout)
+def state_and_consensus(data: EncodedData, name: str, kind: str = "mmoe"):  # type: ignore[no-untyped-def]
+    settings = {
+        "mmoe": MMoESettings(template=True, embedding_dim=4, expert_layers=(8, 6), tower_layers=()),
+        "star": STARSettings(embedding_dim=4),
+    }
+    model = settings[kind].build(data.layout)
     params = model.initialise(0, name, data.tables[name].private_rows, torch.float64)
     generator = torch.Generator().manual_seed(3)
     other = {n: p + 0.5 * torch.randn(p.shape, generator=generator, dtype=p.dtype) for n, p in params.items()}
@@ -28,6 +33,12 @@ def offer(model, other, start=None):  # type: ignore[no-untyped-def]
     return Offer((OfferPart("experts", experts), OfferPart("towers", towers, per_task=True)), start, 0.7)
 
 
+def respond(model, offered, params, rows: Rows, tasks, betas=None):  # type: ignore[no-untyped-def]
+    """One scenario by itself: what it mixed, what it remembers, its answer."""
+    (found,) = answer_offers(model, [offered], [Holding(Weights(params), betas or {}, rows, tasks)])
+    return found.mixed, found.betas, found.answer
+
+
 def plain_losses(model, params, rows: Rows) -> np.ndarray:  # type: ignore[no-untyped-def]
     logits = predict(model, params, rows).numpy()
     return (np.logaddexp(0, logits) - rows.labels * logits).mean(0)
@@ -37,7 +48,7 @@ def test_the_answer_is_the_best_mixture_on_held_out_rows(synthetic: EncodedData)
     name = synthetic.scenarios[0]
     model, params, other = state_and_consensus(synthetic, name)
     rows = synthetic.tables[name].splits["validation"]
-    changed, betas, answer = answer_offer(model, params, {}, offer(model, other), rows, [True, True])
+    changed, betas, answer = respond(model, offer(model, other), params, rows, [True, True])
 
     experts = offer(model, other).parts[0].parameters
     losses = []
@@ -76,7 +87,7 @@ def test_server_and_client_hold_the_same_bytes(synthetic: EncodedData) -> None:
     outcome = aggregate(method, server, uploads, params)
     held_out = synthetic.tables[name].splits["validation"]
     own = {**params, **uploads[name].slots["model"]}
-    changed, _, answer = answer_offer(model, own, {}, outcome.offers[name], held_out, [True, True])
+    changed, _, answer = respond(model, outcome.offers[name], own, held_out, [True, True])
     settled = settle(method, outcome.state, uploads, {name: answer}, params).state
     held = method.last(settled, name)
     assert held.keys() == {d.name for d in (*method.experts, *method.towers)}
@@ -88,10 +99,10 @@ def test_too_few_rows_keep_beta_and_are_reported(synthetic: EncodedData) -> None
     name = synthetic.scenarios[0]
     model, params, other = state_and_consensus(synthetic, name)
     few = synthetic.tables[name].splits["validation"].take(slice(0, 49))
-    changed, _, answer = answer_offer(model, params, {}, offer(model, other), few, [True, True])
+    changed, _, answer = respond(model, offer(model, other), params, few, [True, True])
     assert answer.betas["experts"] == (1.0,)
     assert answer.checked["experts"] == (False,)
-    again = answer_offer(model, params, {"experts": (0.4,)}, offer(model, other), few, [True, True])
+    again = respond(model, offer(model, other), params, few, [True, True], {"experts": (0.4,)})
     assert again[2].betas["experts"] == (0.4,)
     assert torch.equal(changed["expert.0.bias.scenario"], other["expert.0.bias.scenario"])
 
@@ -109,7 +120,7 @@ def test_a_task_that_cannot_be_measured_does_not_switch_the_check_off(spoil: str
         labels[49:, 1] = np.nan
     spoiled = Rows(rows.ids, rows.numeric, labels, rows.group)
     harmful = {n: p * 40 for n, p in other.items()}
-    _, _, answer = answer_offer(model, params, {}, offer(model, harmful, start=1.0), spoiled, [True, True])
+    _, _, answer = respond(model, offer(model, harmful, start=1.0), params, spoiled, [True, True])
     assert answer.betas["experts"] == (0.0,)
     assert answer.checked["experts"] == (True,)
     assert answer.loss_own["experts"][0] == pytest.approx(plain_losses(model, params, rows)[0], abs=1e-9)
@@ -123,7 +134,7 @@ def test_a_task_the_scenario_lacks_gets_the_mean_tower_and_its_labels_are_not_re
     rows = synthetic.tables[name].splits["validation"]
     spoiled = Rows(rows.ids, rows.numeric, rows.labels.copy(), rows.group)
     spoiled.labels[:, 1] = 1 - spoiled.labels[:, 1]
-    answers = [answer_offer(model, params, {}, offer(model, other), r, [True, False])[2] for r in (rows, spoiled)]
+    answers = [respond(model, offer(model, other), params, r, [True, False])[2] for r in (rows, spoiled)]
     assert answers[0].betas == answers[1].betas
     assert answers[0].betas["towers"][1] == 1.0
 
@@ -133,9 +144,31 @@ def test_do_no_harm_holds_on_the_held_out_rows(synthetic: EncodedData) -> None:
     model, params, other = state_and_consensus(synthetic, name)
     rows = synthetic.tables[name].splits["validation"]
     harmful = {n: p * 40 for n, p in other.items()}
-    _, _, answer = answer_offer(model, params, {}, offer(model, harmful, start=1.0), rows, [True, True])
+    _, _, answer = respond(model, offer(model, harmful, start=1.0), params, rows, [True, True])
     assert answer.betas["experts"] == (0.0,)
     assert answer.loss_mixed == answer.loss_own
+
+
+@pytest.mark.parametrize("kind", ["mmoe", "star"])
+def test_scenarios_answer_together_as_they_do_alone(kind: str, synthetic: EncodedData) -> None:
+    """Different numbers of rows, some with nothing to measure; each on its own consensus."""
+    offers, holdings = [], []
+    sizes = dict(zip(synthetic.scenarios, (49, 120, 90, 200), strict=False))
+    for number, (name, size) in enumerate(sizes.items()):
+        model, params, other = state_and_consensus(synthetic, name, kind)
+        scaled = {n: p + (1 + number) * (other[n] - p) for n, p in params.items()}
+        offers.append(offer(model, scaled))
+        rows = synthetic.tables[name].splits["validation"].take(slice(0, size))
+        holdings.append(Holding(Weights(params), {"experts": (0.3,)}, rows, [True, number != 2]))
+    together = answer_offers(model, offers, holdings)
+    for one, other_offer, holding in zip(together, offers, holdings, strict=True):
+        (alone,) = answer_offers(model, [other_offer], [holding])
+        assert one.answer.betas == alone.answer.betas
+        assert one.answer.checked == alone.answer.checked
+        for label, losses in alone.answer.loss_mixed.items():
+            assert one.answer.loss_mixed[label] == pytest.approx(losses, abs=1e-12, nan_ok=True)
+        assert all(torch.equal(one.mixed[n], value) for n, value in alone.mixed.items())
+    assert len({found.answer.betas["towers"] for found in together}) > 1
 
 
 def test_the_held_out_sample_is_evenly_spaced(synthetic: EncodedData) -> None:

@@ -29,7 +29,7 @@ from msmtrec.methods.fedavg import FedAvg, FedAvgSettings
 from msmtrec.methods.phases import Adam, Phase
 from msmtrec.models.base import Model, ModelSettings, Pass
 from msmtrec.models.ple import PLESettings
-from msmtrec.models.predict import single_batch, with_member_axis
+from msmtrec.models.predict import Stacked, Weights
 from msmtrec.models.star import STARSettings
 
 CPU = torch.device("cpu")
@@ -94,8 +94,9 @@ def test_a_phase_equals_a_plain_loop_with_torchs_optimiser(which: str, request: 
     for chosen in batch_rows(job.member, "rounds", len(table), job.batch, 0, job.steps):
         stepper.zero_grad()
         part = Rows(*(getattr(table, k)[chosen.numpy()] for k in ("ids", "numeric", "labels", "group", "scenario")))
-        forward = Pass(single_batch(model, part, leaves["scenario"]), training=True)
-        logits = model.forward(with_member_axis(model, {**state, **leaves}), forward)[0]
+        stacked = Stacked(model, [Weights({**state, **leaves})])
+        forward = Pass(stacked.batch([part]), training=True)
+        logits = model.forward(stacked.parameters, forward)[0]
         target = torch.from_numpy(part.labels).double()
         torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(0).sum().backward()
         stepper.step()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -17,7 +17,6 @@ from msmtrec.evaluation.metrics import Measure
 from msmtrec.experiment import contender as contender_module
 from msmtrec.federation import scenario as scenario_module
 from msmtrec.federation.checkpoint import load_server
-from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.rounds import Plan, Standing, _over
 from msmtrec.federation.stack import Trained, run_phase
@@ -55,10 +54,11 @@ class Rehearsed(InProcess):
     script: Mapping[int, float] = {}
 
     def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
-        def validate(_site: object, member: Member, _memory: Memory) -> list[Measure]:
-            number = orders[member].measure or orders[member].round
-            auc = self.script.get(number, 0.5) - 0.01 * member.seed * number
-            return [Measure(member.scenario, "click", auc, 0.7, 10, 5)]
+        def validate(_site: object, _: object, members: list[Member]) -> Iterator[tuple[Member, list[Measure]]]:
+            for member in members:
+                number = orders[member].measure or orders[member].round
+                auc = self.script.get(number, 0.5) - 0.01 * member.seed * number
+                yield member, [Measure(member.scenario, "click", auc, 0.7, 10, 5)]
 
         with patch.object(scenario_module, "validate", validate):
             return super().__call__(orders)

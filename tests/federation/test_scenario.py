@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,6 @@ from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.packed import Job
 from msmtrec.federation.scenario import Site, scenario_steps, stacks
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Reply
@@ -127,13 +127,34 @@ def test_the_best_round_is_kept_and_fine_tuning_starts_from_it(synthetic: Encode
     assert tuned[member].clocks == {"fine-tune": 40}
 
 
-def test_stacks_are_small_and_of_like_batches(synthetic: EncodedData) -> None:
-    where = site(synthetic)
-    memory = next(iter(members(where).values()))
-    jobs = [Job(Member(n, "a"), memory, memory, 64 if n < 40 else 20, 1) for n in range(45)]
-    assert [len(stack) for stack in stacks(jobs, "auto")] == [16, 16, 8, 5]
-    assert [len(stack) for stack in stacks(jobs, "all")] == [45]
-    assert [len(stack) for stack in stacks(jobs, "off")] == [1] * 45
+def test_scenarios_are_measured_together_as_alone(synthetic: EncodedData) -> None:
+    first = members(site(synthetic))
+    trained, _ = scenario_steps(site(synthetic), {member: Order(1, train="rounds") for member in first}, first)
+    orders = {member: Order(2, measure=1) for member in first}
+    together, alone = (
+        scenario_steps(replace(site(synthetic), stack=layout), orders, trained)[1] for layout in ("all", "off")
+    )
+    for member, report in together.items():
+        assert [m.scenario for m in report.measured] == [member.scenario] * len(report.measured) != []
+        for one, two in zip(report.measured, alone[member].measured, strict=True):
+            assert (one.task, one.rows, one.positives) == (two.task, two.rows, two.positives)
+            assert one.log_loss == pytest.approx(two.log_loss, abs=1e-12)
+            assert one.auc == pytest.approx(two.auc, abs=1e-12)
+
+
+def test_stacks_are_small_and_of_like_sizes() -> None:
+    sizes = [64] * 40 + [20] * 5
+
+    def lengths(layout: str, most: float = math.inf) -> list[int]:
+        found = stacks(range(45), sizes.__getitem__, layout, most)
+        assert sorted(n for stack in found for n in stack) == list(range(45))
+        return [len(stack) for stack in found]
+
+    assert lengths("auto") == [16, 16, 8, 5]
+    assert lengths("auto", most=200) == [3] * 13 + [1, 5]
+    assert lengths("auto", most=10) == [1] * 45  # who is larger is alone
+    assert lengths("all") == [45]
+    assert lengths("off") == [1] * 45
 
 
 def test_messages_hold_tensors_and_plain_values_only(synthetic: EncodedData) -> None:

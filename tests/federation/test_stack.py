@@ -18,7 +18,7 @@ from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods.phases import SGD, Adam, Phase
 from msmtrec.models.base import Pass
 from msmtrec.models.mmoe import MMoE, MMoESettings
-from msmtrec.models.predict import single_batch, with_member_axis
+from msmtrec.models.predict import Stacked, Weights
 
 CPU = torch.device("cpu")
 SHARED = frozenset({"shared_embedding"})
@@ -102,8 +102,8 @@ def plain_training(
     for rows in batch_rows(job.member, "rounds", len(table), job.batch, 0, job.steps):
         stepper.zero_grad()
         part = Rows(*(getattr(table, k)[rows.numpy()] for k in ("ids", "numeric", "labels", "group")))
-        forward = Pass(single_batch(model, part, leaves["gate"]))
-        logits = model.forward(with_member_axis(model, leaves), forward)[0]
+        stacked = Stacked(model, [Weights(leaves)])
+        logits = model.forward(stacked.parameters, Pass(stacked.batch([part])))[0]
         target = torch.from_numpy(part.labels).double()
         losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
         losses.mean(0).sum().backward()

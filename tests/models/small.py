@@ -11,7 +11,7 @@ from torch import Tensor
 from msmtrec.base.parameters import Parameters
 from msmtrec.data.table import Field, Layout, Rows
 from msmtrec.models.base import Model, ModelSettings, Pass
-from msmtrec.models.predict import predict, single_batch, with_member_axis
+from msmtrec.models.predict import Stacked, Weights, predict
 
 LAYOUT = Layout(
     (
@@ -58,9 +58,10 @@ def gradients(model: Model, params: Mapping[str, Tensor], data: Rows, training: 
     """Of the sum of squared logits, and the pass that gave them; buffers are no leaves."""
     trained = [d.name for d in model.declare() if d.trained]
     leaves = {n: params[n].clone().requires_grad_() for n in trained}
-    forward = Pass(single_batch(model, data, next(iter(leaves.values()))), training=training)
     with torch.enable_grad():
-        logits = model.forward(with_member_axis(model, {**params, **leaves}), forward)
+        stacked = Stacked(model, [Weights({**params, **leaves})])
+        forward = Pass(stacked.batch([data]), training=training)
+        logits = model.forward(stacked.parameters, forward)
         found = torch.autograd.grad(logits.square().sum(), list(leaves.values()), allow_unused=True)
     return {n: torch.zeros_like(params[n]) if g is None else g for n, g in zip(trained, found, strict=True)}, forward
 

@@ -6,7 +6,7 @@ from msmtrec.base.roles import Role
 from msmtrec.data.table import EncodedData
 from msmtrec.models.base import Pass
 from msmtrec.models.mmoe import MMoESettings
-from msmtrec.models.predict import predict, single_batch, with_member_axis
+from msmtrec.models.predict import Stacked, Weights, predict, predict_each
 from msmtrec.models.reference import reference_forward
 
 
@@ -30,8 +30,8 @@ def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}
     data = rows(64)
     with torch.enable_grad():
-        kept = with_member_axis(model, leaves)
-        logits = model.forward(kept, Pass(single_batch(model, data, leaves["gate"])))
+        stacked = Stacked(model, [Weights(leaves)])
+        logits = model.forward(stacked.parameters, Pass(stacked.batch([data])))
         logits.square().sum().backward()
     assert all(leaf.grad is not None and leaf.grad.abs().max() > 0 for leaf in leaves.values())
 
@@ -42,7 +42,8 @@ def test_predictions_do_not_depend_on_the_batch() -> None:
     whole = predict(model, params, data)
     for i in range(30):
         assert torch.allclose(predict(model, params, data.take(slice(i, i + 1)))[0], whole[i], atol=1e-6)
-    assert torch.allclose(predict(model, params, data, block=7), whole, atol=1e-12)
+    (blocks,) = predict_each(model, [Weights(params)], [data], block=7)
+    assert torch.allclose(blocks, whole, atol=1e-12)
 
 
 def test_common_parts_start_equal_and_private_tables_do_not() -> None:
@@ -70,15 +71,16 @@ def test_attention_starts_near_the_mean_and_can_pick_one_value() -> None:
     model, params = scrambled(MMoESettings(template=True, embedding_dim=3))
     data = rows(20)
     start = model.initialise(0, "a", PRIVATE_ROWS, torch.float64)
-    batch = single_batch(model, data, start["gate"])
-    pieces = model.inputs(with_member_axis(model, start), batch)[0]
+    stacked = Stacked(model, [Weights(start)])
+    pieces = model.inputs(stacked.parameters, stacked.batch([data]))[0]
     seen = pieces[:, 4 * 3 : 5 * 3]
     table, ids = start["shared_embedding"], torch.from_numpy(data.ids[:, 7:10]).long()
     mean = torch.stack([table[row[row >= 0]].mean(0) for row in ids])
     assert torch.allclose(seen, mean, atol=1e-3)
     assert not torch.allclose(seen, mean, atol=1e-12)
     sharp = {**params, "attention": 1e6 * params["attention"]}
-    picked = model.inputs(with_member_axis(model, sharp), batch)[0][:, 4 * 3 : 5 * 3]
+    stacked = Stacked(model, [Weights(sharp)])
+    picked = model.inputs(stacked.parameters, stacked.batch([data]))[0][:, 4 * 3 : 5 * 3]
     nearest = torch.cdist(picked, sharp["shared_embedding"]).min(1).values
     assert nearest.max() < 1e-6
 

@@ -7,7 +7,7 @@ from models.small import LAYOUT, depends_on_the_batch, gradients, rows, scramble
 from msmtrec.base.roles import Role
 from msmtrec.models.base import Pass
 from msmtrec.models.ple import PLESettings
-from msmtrec.models.predict import predict, single_batch, with_member_axis
+from msmtrec.models.predict import Stacked, Weights, predict
 
 SMALL = PLESettings(embedding_dim=3, expert_layers=(6, 5), tower_layers=(4,), shared_experts=3, task_experts=2)
 
@@ -75,8 +75,8 @@ def test_dropout_is_drawn_in_experts_only() -> None:
         return h
 
     data = rows(5)
-    batch = single_batch(model, data, params["tower.0.weight"])
-    model.forward(with_member_axis(model, params), Pass(batch, training=True, dropout=watch))
+    stacked = Stacked(model, [Weights(params)])
+    model.forward(stacked.parameters, Pass(stacked.batch([data]), training=True, dropout=watch))
     assert sites == ["level.0.0", "level.0.1", "level.1.0", "level.1.1"]
 
 

@@ -9,7 +9,7 @@ from models.small import LAYOUT, PRIVATE_ROWS, depends_on_the_batch, gradients, 
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Rows
 from msmtrec.models.base import Pass
-from msmtrec.models.predict import predict, single_batch, with_member_axis
+from msmtrec.models.predict import Stacked, Weights, predict
 from msmtrec.models.star import STARSettings
 
 SMALL = STARSettings(embedding_dim=3, layers=(6, 5), tower_layers=(4,), auxiliary_layer=3)
@@ -37,8 +37,9 @@ def test_in_training_each_scenarios_rows_are_normalised_together(scenarios: list
     """Also where a scenario has a single row (its running moments) or none."""
     model, params = scrambled(SMALL)
     data = of(scenarios)
-    forward = Pass(single_batch(model, data, params["scenario"]), training=True)
-    logits = model.forward(with_member_axis(model, params), forward)[0]
+    stacked = Stacked(model, [Weights(params)])
+    forward = Pass(stacked.batch([data]), training=True)
+    logits = model.forward(stacked.parameters, forward)[0]
     assert (logits - plain_star(LAYOUT, SMALL, params, data, training=True)).abs().max() < 1e-10
     assert forward.statistics.keys() == BUFFERS
     for name in BUFFERS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +14,9 @@ BETAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 def mixture(own: Tensor, consensus: Tensor, beta: Tensor) -> Tensor:
     """(1 - beta) · own + beta · consensus, exact at beta = 0, at beta = 1 and for own = consensus.
 
-    own, consensus [U, ...] with beta [U], or any shape with beta [1].
+    own, consensus [U, ...] with beta [U], or any shape with beta [1]; all may have further axes in front.
     """
-    weight = beta.to(own).view(-1, *[1] * (own.dim() - 1))
+    weight = beta.to(own).view(*beta.shape, *[1] * (own.dim() - beta.dim()))
     return torch.lerp(own, consensus, weight.expand_as(own))
 
 
@@ -39,49 +38,51 @@ class HeldOutChoice:
     checked: bool
 
 
-def choose_beta(
-    losses: Tensor,
-    losses_at: Callable[[float], Tensor],
-    memory: float | None,
-    keep: float = 0.7,
-    tolerance: float = 0.0,
-) -> HeldOutChoice:
-    """The largest mixture that held-out rows do not speak against, smoothed over rounds.
+def smooth_beta(losses: Tensor, memory: float | None, keep: float = 0.7, tolerance: float = 0.0) -> float | None:
+    """The largest mixture that held-out rows do not speak against, smoothed over rounds: the one to check.
 
     A mixture is acceptable if its loss exceeds the grid minimum by at most `tolerance` standard errors of the paired
     difference over rows (after the one-standard-error rule of Breiman et al. 1984, leaning to the consensus): few rows
-    trust the consensus, many decide for themselves. With tolerance 0 it is the grid minimum. The smoothed mixture is
-    used if, by the same measure, it is not worse than the scenario's own parameters, else 0 (do no harm).
+    trust the consensus, many decide for themselves. With tolerance 0 it is the grid minimum.
 
     Args:
         losses: [len(BETAS), R] held-out log loss of every row at each of BETAS.
-        losses_at: measures any other mixture: [R].
         memory: last round's smoothed beta; None in the first round, which takes the choice as it is.
         keep: beta <- keep · memory + (1 - keep) · choice.
+
+    Returns:
+        None where the scenario's own parameters have no finite loss: there is nothing to compare with.
     """
-    if not losses[0].isfinite().all():  # nothing to compare with
-        last = 1.0 if memory is None else memory
-        return HeldOutChoice(last, last, math.nan, math.nan, False)
+    if not losses[0].isfinite().all():
+        return None
     means = losses.mean(1)
     lowest = losses[torch.where(means.isfinite(), means, math.inf).argmin()]
-    best = max(b for b, rows in zip(BETAS, losses, strict=True) if not is_worse(rows, lowest, tolerance))
-    smooth = best if memory is None else keep * memory + (1 - keep) * best
-    rows = losses[BETAS.index(smooth)] if smooth in BETAS else losses_at(smooth)
-    harm = is_worse(rows, losses[0], tolerance)
+    worse = is_worse(losses, lowest, tolerance)
+    best = max(b for b, bad in zip(BETAS, worse.tolist(), strict=True) if not bad)
+    return best if memory is None else keep * memory + (1 - keep) * best
+
+
+def check_beta(losses: Tensor, rows: Tensor, smooth: float, tolerance: float = 0.0) -> HeldOutChoice:
+    """The smoothed mixture if it is not worse than the scenario's own parameters, else 0 (do no harm).
+
+    losses as in `smooth_beta`; rows [R], the losses at `smooth`; `tolerance` in standard errors of the difference.
+    """
+    harm = bool(is_worse(rows, losses[0], tolerance))
     own, mixed = float(losses[0].mean()), float(rows.mean())
     return HeldOutChoice(0.0 if harm else smooth, smooth, own, own if harm else mixed, True)
 
 
-def is_worse(rows: Tensor, base: Tensor, tolerance: float) -> bool:
-    """Whether the mean of `rows` exceeds that of `base` by more than `tolerance` standard errors of the difference.
+def is_worse(rows: Tensor, base: Tensor, tolerance: float) -> Tensor:
+    """[...] whether the mean of `rows` exceeds that of `base` by more than `tolerance` standard errors of the
+    difference.
 
-    rows, base [R] losses of the same rows, at least two; a loss that is NaN or infinite is worse than any other.
+    rows [..., R], base [R] losses of the same rows, at least two; a loss that is NaN or infinite is worse than any
+    other.
     """
     difference = rows.double() - base.double()
-    if not difference.isfinite().all():
-        return True
-    error = float(difference.std()) / math.sqrt(len(difference))
-    return float(difference.mean()) > tolerance * error
+    error = difference.std(-1) / math.sqrt(difference.shape[-1])
+    fine = difference.isfinite().all(-1) & (difference.mean(-1) <= tolerance * error)
+    return ~fine
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, part: slice) -> Rows:
-        """A view of consecutive rows."""
+    def take(self, part: slice | NDArray[np.int64]) -> Rows:
+        """A view of consecutive rows, or a copy of chosen ones."""
         scenario = None if self.scenario is None else self.scenario[part]
         return Rows(self.ids[part], self.numeric[part], self.labels[part], self.group[part], scenario)
 

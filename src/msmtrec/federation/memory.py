@@ -10,6 +10,7 @@ from torch import Tensor
 
 from msmtrec.base.parameters import Parameters
 from msmtrec.methods.phases import MODEL
+from msmtrec.models.predict import Weights
 
 WHOLE = "whole"
 """The slot with the shared tables as last received: all rows, one copy for all who received the same."""
@@ -65,19 +66,19 @@ class Memory:
         merged = {slot: {**self.slots.get(slot, {}), **tensors} for slot, tensors in slots.items()}
         return replace(self, slots={**self.slots, **merged})
 
-    def whole(self, slot: str, used: Tensor) -> Parameters:
-        """A slot's network parameters with whole tables.
+    def weights(self, slot: str, used: Tensor) -> Weights:
+        """A slot's network parameters with the tables as last received, and its own rows where they differ.
 
         used [U]: numbers of the rows that the slot holds.
         """
         held = self.slots[slot]
-        tables = self.slots.get(WHOLE, {})
-        overlaid = {
-            name: table.index_copy(0, used.to(table.device), held[name]) if slot in self.apart else table
-            for name, table in tables.items()
-            if name in held
-        }
-        return {**held, **overlaid}
+        tables = {name: table for name, table in self.slots.get(WHOLE, {}).items() if name in held}
+        own = {name: held[name] for name in tables} if slot in self.apart else {}
+        return Weights({**held, **tables}, own, used)
+
+    def whole(self, slot: str, used: Tensor) -> Parameters:
+        """A slot's network parameters with whole tables; arguments as in `weights`."""
+        return self.weights(slot, used).whole()
 
 
 class Shipment:

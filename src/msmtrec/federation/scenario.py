@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,21 +18,22 @@ from msmtrec.base.roles import Policy, Role
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
 from msmtrec.federation.deck import Deck
-from msmtrec.federation.held_out import answer_offer, held_out_rows
+from msmtrec.federation.held_out import Holding, answer_offers, held_out_rows
 from msmtrec.federation.memory import Best, Memory, Shipment, begin, load
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
-from msmtrec.methods.base import Method, Reply, TableRows, Upload
+from msmtrec.methods.base import Answer, Method, Reply, TableRows, Upload
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
 from msmtrec.models.base import Model
-from msmtrec.models.predict import predict
+from msmtrec.models.predict import BLOCK, predict_each
 
 STACK_RATIO = 2.0
 """Members share a stack when their batches differ by less than this factor: little is computed for nothing."""
 STACK_MEMBERS = 16
 """More members in one computation leave the caches: slower, and more memory at once."""
 Memories = dict[Member, Memory]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,7 @@ def scenario_steps(
     for member in those(lambda order: order.restart):
         now[member] = _restart(site, member, now[member])
     now |= _loaded(site, orders, now, {member: order.reply for member, order in orders.items()})
-    for member in those(lambda order: order.measure is not None):
-        found = validate(site, member, now[member])
+    for member, found in validate(site, now, those(lambda order: order.measure is not None)):
         now[member] = keep_best(site, member, now[member], orders[member].measure or 0, found)
         reports[member] = replace(reports[member], measured=tuple(found))
     clock.lap("evaluate", those(lambda order: order.measure is not None))
@@ -104,14 +104,13 @@ def scenario_steps(
     tuned = those(lambda order: order.train == "fine-tune")
     now |= {m: memory for m, (memory, _) in _train(site, tuned, orders, now, _fine_tune(site)).items()}
     clock.lap("fine-tune", tuned)
-    for member in those(lambda order: order.measure_trained):
-        found = validate(site, member, now[member])
+    for member, found in validate(site, now, those(lambda order: order.measure_trained)):
         if orders[member].train == "fine-tune":
             now[member] = keep_best(site, member, now[member], orders[member].round, found)
         reports[member] = replace(reports[member], trained=tuple(found))
     clock.lap("evaluate", those(lambda order: order.measure_trained))
-    for member in those(lambda order: order.offer is not None):
-        now[member], reports[member] = _answer(site, member, orders[member], now[member], reports[member])
+    for member, (memory, answer) in _answers(site, orders, now, those(lambda order: order.offer is not None)):
+        now[member], reports[member] = memory, replace(reports[member], answer=answer)
     clock.lap("second exchange", those(lambda order: order.offer is not None))
     for member in orders:
         best = {name: (found.round, found.score) for name, found in now[member].best.items()}
@@ -184,7 +183,7 @@ def _train(
     for local, group in groups.items():
         for phase in phases(local):
             jobs = [Job(m, found[m][0], memories[m], site.batches[m.scenario], site.steps[m.scenario]) for m in group]
-            for stack in stacks(jobs, site.stack):
+            for stack in stacks(jobs, lambda job: job.batch, site.stack):
                 for member, trained in run_phase(site.model, phase, stack, site.deck, local.number).items():
                     rows = trained.rows if _trains_tables(phase) else nothing
                     found[member] = trained.memory, torch.cat([found[member][1], rows])
@@ -229,30 +228,38 @@ def _upload(
     return Upload(name, site.deck.sizes[name], tasks, slots, tables, squared**0.5), None
 
 
-def _answer(site: Site, member: Member, order: Order, memory: Memory, report: Report) -> tuple[Memory, Report]:
-    """Held-out measurements on the scenario's own rows."""
-    assert order.offer is not None
-    rows = held_out_rows(site.data.tables[member.scenario].splits["validation"], site.held_out_limit)
-    model = memory.whole(MODEL, site.deck.used[member.scenario])
-    tasks = site.data.schema.has_task(member.scenario)
-    mixed, betas, answer = answer_offer(site.model, model, dict(memory.betas), order.offer, rows, tasks)
-    kept = {part.keep: part.parameters for part in order.offer.parts if part.keep is not None}
-    return replace(memory.put(Shipment(site.deck.device)({MODEL: mixed, **kept})), betas=betas), replace(
-        report, answer=answer
-    )
+def _answers(
+    site: Site, orders: Mapping[Member, Order], memories: Memories, members: list[Member]
+) -> Iterator[tuple[Member, tuple[Memory, Answer]]]:
+    """Held-out measurements on the scenarios' own rows, stack by stack."""
+    rows = {m: held_out_rows(site.data.tables[m.scenario].splits["validation"], site.held_out_limit) for m in members}
+    ship = Shipment(site.deck.device)
+    for stack in stacks(members, lambda member: len(rows[member]), site.stack, most=BLOCK):
+        holdings, offers = [], []
+        for member in stack:
+            offer = orders[member].offer
+            assert offer is not None
+            offers.append(offer)
+            model = memories[member].weights(MODEL, site.deck.used[member.scenario])
+            tasks = site.data.schema.has_task(member.scenario)
+            holdings.append(Holding(model, memories[member].betas, rows[member], tasks))
+        for member, offer, found in zip(stack, offers, answer_offers(site.model, offers, holdings), strict=True):
+            kept = {part.keep: part.parameters for part in offer.parts if part.keep is not None}
+            memory = memories[member].put(ship({MODEL: found.mixed, **kept}))
+            yield member, (replace(memory, betas=found.betas), found.answer)
 
 
-def validate(site: Site, member: Member, memory: Memory) -> list[Measure]:
-    """Metrics of what the method serves on the validation rows; of each scenario, where the member is pooled."""
-    table, schema = site.data.tables[member.scenario], site.data.schema
-    rows = table.splits["validation"]
-    served = memory.whole(site.method.served, site.deck.used[member.scenario])
-    logits = predict(site.model, served, rows).double().numpy()
-    present = schema.has_task(member.scenario)
-    found = []
-    for scenario, part in table.parts["validation"].items():
-        found += measure(scenario, schema.task_names, present, logits[part], rows.labels[part])
-    return found
+def validate(site: Site, memories: Memories, members: list[Member]) -> Iterator[tuple[Member, list[Measure]]]:
+    """Metrics of what the method serves on the validation rows; of each scenario, where a member is pooled."""
+    tables, schema = site.data.tables, site.data.schema
+    for stack in stacks(members, lambda m: len(tables[m.scenario].splits["validation"]), site.stack, most=BLOCK):
+        rows = [tables[member.scenario].splits["validation"] for member in stack]
+        served = [memories[m].weights(site.method.served, site.deck.used[m.scenario]) for m in stack]
+        for member, own, logits in zip(stack, rows, predict_each(site.model, served, rows), strict=True):
+            scores, present, found = logits.double().numpy(), schema.has_task(member.scenario), []
+            for scenario, part in tables[member.scenario].parts["validation"].items():
+                found += measure(scenario, schema.task_names, present, scores[part], own.labels[part])
+            yield member, found
 
 
 def keep_best(site: Site, member: Member, memory: Memory, round_number: int, found: Iterable[Measure]) -> Memory:
@@ -267,17 +274,24 @@ def keep_best(site: Site, member: Member, memory: Memory, round_number: int, fou
     return replace(memory, best=best)
 
 
-def stacks(jobs: list[Job], layout: str) -> list[list[Job]]:
-    """Which members train together."""
+def stacks(items: Iterable[T], size: Callable[[T], int], layout: str, most: float = math.inf) -> list[list[T]]:
+    """Which members are one computation: those of similar size, so that little is computed for nothing.
+
+    Args:
+        size: rows of a member in it.
+        most: rows of all members together; a larger member is alone.
+    """
     if layout == "off":
-        return [[job] for job in jobs]
+        return [[item] for item in items]
+    ordered = sorted(items, key=lambda item: -size(item))
     if layout == "all":
-        return [jobs] if jobs else []
-    groups: list[list[Job]] = []
-    for job in sorted(jobs, key=lambda job: -job.batch):
-        fits = groups and groups[-1][0].batch < STACK_RATIO * job.batch and len(groups[-1]) < STACK_MEMBERS
-        if fits:
-            groups[-1].append(job)
+        return [ordered] if ordered else []
+    groups: list[list[T]] = []
+    for item in ordered:
+        largest = size(groups[-1][0]) if groups else math.inf
+        similar = bool(groups) and largest < STACK_RATIO * size(item)
+        if similar and len(groups[-1]) < STACK_MEMBERS and (len(groups[-1]) + 1) * largest <= most:
+            groups[-1].append(item)
         else:
-            groups.append([job])
+            groups.append([item])
     return groups

@@ -24,6 +24,7 @@ from msmtrec.federation.optimisers import Updates
 from msmtrec.federation.packed import Job, Packed, StackWork
 from msmtrec.methods.phases import Adam, Phase
 from msmtrec.models.base import Batch, Model, Pass
+from msmtrec.models.layers import shift
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,3 @@ class _Stack:
                 replace(memory, clocks=clocks, counters=counters, apart=memory.apart | apart), rows, float(losses[k])
             )
         return found
-
-
-def shift(ids: Tensor, offset: Tensor) -> Tensor:
-    """Add table offsets, leaving padding alone."""
-    return torch.where(ids >= 0, ids + offset, ids)

@@ -22,6 +22,11 @@ Dropout = Callable[[Tensor, str], Tensor]
 """(activations [K, Q, H, B], site) -> activations; each member draws from its own stream."""
 
 
+def repeated(x: Tensor, times: int) -> Tensor:
+    """[K, ...] -> [times · K, ...], version by version; a view where K = 1."""
+    return x.expand(times, *x.shape).flatten(0, 1)
+
+
 @dataclass(frozen=True)
 class Batch:
     """One batch of K members.
@@ -40,10 +45,10 @@ class Batch:
     scenario: Tensor
     valid: Tensor
 
-    def repeated(self, K: int) -> Batch:
-        """One member's batch for K versions of its parameters."""
+    def repeated(self, times: int) -> Batch:
+        """For several versions of the members' parameters."""
         parts = (self.private_ids, self.shared_ids, self.numeric, self.scenario, self.valid)
-        return Batch(*(part.expand(K, *part.shape[1:]) for part in parts))
+        return Batch(*(repeated(part, times) for part in parts))
 
 
 @dataclass
@@ -79,6 +84,7 @@ class Model(ABC):
     layout: Layout
     dropout: float = 0.0
     reads_scenario: bool = False
+    _roles: dict[str, Role] | None = None
 
     @abstractmethod
     def declare(self) -> tuple[Declaration, ...]:
@@ -102,7 +108,9 @@ class Model(ABC):
         return self.head(parameters, self.body(parameters, x, forward), forward)
 
     def roles(self) -> dict[str, Role]:
-        return {d.name: d.role for d in self.declare()}
+        if self._roles is None:  # asked for at every batch
+            self._roles = {d.name: d.role for d in self.declare()}
+        return self._roles
 
     def initialise(
         self,

@@ -53,6 +53,11 @@ def embed(
     return pieces
 
 
+def shift(ids: Tensor, offset: Tensor) -> Tensor:
+    """Add table offsets, leaving padding alone."""
+    return torch.where(ids >= 0, ids + offset, ids)
+
+
 def attend(query: Tensor, values: Tensor, present: Tensor, weight: Tensor) -> Tensor:
     """softmax(q·W·v / sqrt(d)) over the values that are there: bilinear attention (Luong et al. 2015, "general"), with
     the shown item as the query as in DIN (Zhou et al. 2018).
