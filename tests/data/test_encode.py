@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -49,13 +50,13 @@ def test_ids_by_hand() -> None:
     tags = FIRST_ID + 2  # after users x, y and the two reserved ids
     assert table.private_rows == tags + FIRST_ID + 2
     user, s, t = FIRST_ID, tags + FIRST_ID, tags + FIRST_ID + 1
-    assert table.splits["train"].ids[:, :4].tolist() == [[user, s, t, FIRST_ID], [user + 1, t, PADDING, FIRST_ID + 4]]
+    ids = table.splits["train"].table_ids
+    assert ids[:, :4].tolist() == [[user, s, t, FIRST_ID], [user + 1, t, PADDING, FIRST_ID + 4]]
     held = table.splits["validation"].ids
     assert held[:, 0].tolist() == [MISSING_ID, UNKNOWN_ID]  # a missing and an unseen user
     assert held[:, 1:3].tolist() == [[tags + MISSING_ID, PADDING], [tags + UNKNOWN_ID, s]]  # empty; third tag cut
     assert held[:, 3].tolist() == [UNKNOWN_ID, MISSING_ID]  # 9 is outside the agreed ids
-    words = table.splits["train"].ids[:, 4]
-    assert table.splits["test"].ids[0, 4] == words[0] != words[1]
+    assert table.splits["test"].ids[0, 4] == ids[0, 4] != ids[1, 4]
 
 
 def test_unsharing_makes_every_field_private() -> None:
@@ -165,3 +166,22 @@ def test_rows_without_a_user_are_users_of_their_own_pooled_or_not_and_are_counte
     counts = {"train": 0, "validation": 2, "test": 1}
     assert data.tables["a"].encoding["without_group"] == counts
     assert pooled.tables[POOLED].encoding["without_group"] == {split: 2 * n for split, n in counts.items()}
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_training_rows_count_shared_ids_within_those_they_use(cached: bool, tmp_path: Path) -> None:
+    """Also across the blocks in which they are renumbered; held-out rows have the table's own ids."""
+    cache = tmp_path if cached else None
+    with patch("msmtrec.data.encoding.writer.BLOCK", 1):
+        data = encode(logs(), share=True, cache=cache)
+    first = data.layout.private_columns
+    for table in data.tables.values():
+        rows = table.splits["train"]
+        used, shared = rows.used, rows.ids[:, first:]
+        assert used is not None
+        assert used.tolist() == sorted({*rows.table_ids[:, first:].flatten().tolist()} - {PADDING})
+        assert set(shared.flatten().tolist()) - {PADDING} == set(range(len(used)))
+        assert np.array_equal(rows.take(slice(1, 2)).table_ids, rows.table_ids[1:2])
+        assert table.splits["test"].used is None
+        assert table.splits["test"].table_ids is table.splits["test"].ids
+    assert encode(logs(), share=False).tables["a"].splits["train"].used == pytest.approx([])

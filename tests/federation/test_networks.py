@@ -14,7 +14,7 @@ from msmtrec.base.member import Member
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Policy, Role
 from msmtrec.data.encode import Variant, encode_all
-from msmtrec.data.table import EncodedData, Rows
+from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck, batch_rows
 from msmtrec.federation.gather import gather, weighted_sum
 from msmtrec.federation.memory import Memory, begin
@@ -93,7 +93,7 @@ def test_a_phase_equals_a_plain_loop_with_torchs_optimiser(which: str, request: 
     table = data.tables[name].splits["train"]
     for chosen in batch_rows(job.member, "rounds", len(table), job.batch, 0, job.steps):
         stepper.zero_grad()
-        part = Rows(*(getattr(table, k)[chosen.numpy()] for k in ("ids", "numeric", "labels", "group", "scenario")))
+        part = table.take(chosen.numpy())
         stacked = Stacked(model, [Weights({**state, **leaves})])
         forward = Pass(stacked.batch([part]), training=True)
         logits = model.forward(stacked.parameters, forward)[0]

@@ -177,8 +177,8 @@ def test_only_rows_that_the_batches_used_leave(
                 reports = super().__call__(orders)
             for member, report in reports.items():
                 if report.upload is not None:
-                    rows = synthetic.tables[member.scenario].splits["train"]
-                    shared = rows.ids[plans[member].numpy()][:, synthetic.layout.private_columns :]
+                    rows, split = synthetic.tables[member.scenario].splits["train"], synthetic.layout.private_columns
+                    shared = rows.take(plans[member].numpy()).table_ids[:, split:]
                     sent = report.upload.tables["shared_embedding"]
                     assert sent.ids.tolist() == sorted(set(shared.flatten().tolist()))
                     assert int(sent.touches.sum()) == shared.size

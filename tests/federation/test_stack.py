@@ -9,7 +9,7 @@ import torch
 from msmtrec.base.member import Member
 from msmtrec.base.roles import Role
 from msmtrec.data.encode import encode
-from msmtrec.data.table import EncodedData, Rows
+from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck, batch_rows
 from msmtrec.federation.memory import Memory, begin
 from msmtrec.federation.packed import Job
@@ -101,7 +101,7 @@ def plain_training(
     table = data.tables[name].splits["train"]
     for rows in batch_rows(job.member, "rounds", len(table), job.batch, 0, job.steps):
         stepper.zero_grad()
-        part = Rows(*(getattr(table, k)[rows.numpy()] for k in ("ids", "numeric", "labels", "group")))
+        part = table.take(rows.numpy())
         stacked = Stacked(model, [Weights(leaves)])
         logits = model.forward(stacked.parameters, Pass(stacked.batch([part])))[0]
         target = torch.from_numpy(part.labels).double()
@@ -152,40 +152,35 @@ def test_decay_draws_the_templates_factors_to_one_and_all_else_to_zero(
         assert torch.allclose(value, expected, atol=1e-12), n
 
 
-def test_a_scenario_trains_the_rows_of_shared_tables_that_it_uses(synthetic: EncodedData) -> None:
+def test_a_scenario_holds_and_trains_the_rows_of_shared_tables_that_it_uses(synthetic: EncodedData) -> None:
+    """Of whatever size its rows are: in memory and mapped it is the same. That whole tables would give the same too is
+    what `plain_training` shows."""
     model = MMoESettings(template=True).build(synthetic.layout)
-    decks = [Deck(synthetic, torch.float64, CPU, in_memory=size) for size in (1 << 20, 0)]
-    small, whole = decks
-    assert all(len(small.used[n]) < len(whole.used[n]) == synthetic.layout.shared_rows for n in synthetic.scenarios)
-    found = [train(model, even(synthetic, model, deck, 4), deck, 1e-2) for deck in decks]
-    for job in even(synthetic, model, small, 4):
-        name = job.member.scenario
-        mine, theirs = (
-            each[job.member].memory.whole("model", deck.used[name]) for each, deck in zip(found, decks, strict=True)
-        )
-        assert all((value - theirs[n]).abs().max() < 1e-12 for n, value in mine.items())
+    packed, mapped = (Deck(synthetic, torch.float64, CPU, in_memory=size) for size in (1 << 20, 0))
+    one, two = (train(model, even(synthetic, model, deck, 4), deck, 1e-2) for deck in (packed, mapped))
+    for job in even(synthetic, model, packed, 4):
+        used = packed.used[job.member.scenario]
+        assert len(used) < synthetic.layout.shared_rows
+        memory = one[job.member].memory
+        assert len(memory.model["shared_embedding"]) == len(used)
+        assert difference(memory, two[job.member].memory) == 0
         unused = torch.ones(synthetic.layout.shared_rows, dtype=torch.bool)
-        unused[small.used[name]] = False
-        before = job.memory.whole("model", small.used[name])["shared_embedding"]
-        assert torch.equal(before[unused], mine["shared_embedding"][unused])
-        assert not torch.equal(before[~unused], mine["shared_embedding"][~unused])
+        unused[used] = False
+        before, after = (m.whole("model", used)["shared_embedding"] for m in (job.memory, memory))
+        assert torch.equal(before[unused], after[unused])
+        assert not torch.equal(before[~unused], after[~unused])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_packed_rows_are_the_tables_rows(synthetic: EncodedData, dtype: torch.dtype) -> None:
+def test_packed_and_mapped_rows_are_the_tables_rows(synthetic: EncodedData, dtype: torch.dtype) -> None:
     packed, mapped = (Deck(synthetic, dtype, CPU, in_memory=size) for size in (1 << 20, 0))
     index = torch.tensor([[0, 5, 5], [639, 2, 1]])
-    one, two = packed.gather(index), mapped.gather(index)
     train = synthetic.whole["train"]
-    for ids, numeric, labels in (one, two):
+    for ids, numeric, labels in (packed.gather(index), mapped.gather(index)):
         assert (ids.dtype, numeric.dtype, labels.dtype) == (torch.int32, dtype, dtype)
+        assert torch.equal(ids, torch.from_numpy(train.ids)[index])
         assert torch.equal(numeric, torch.from_numpy(train.numeric)[index].to(dtype))
         assert torch.equal(labels, torch.from_numpy(train.labels)[index].to(dtype))
-    assert torch.equal(two[0], torch.from_numpy(train.ids)[index])
-    split = packed.private_columns
-    assert torch.equal(one[0][..., :split], two[0][..., :split])
-    used = packed.used["scenario-0"]  # rows 0 … 629
-    assert torch.equal(used[one[0][0, :, split:].long()], two[0][0, :, split:].long())
 
 
 def test_an_epoch_is_a_permutation_and_streams_do_not_depend_on_others() -> None:

@@ -22,7 +22,7 @@ from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.table import EncodedData, open_encoded, scenarios_of
 
-ENCODING = 9
+ENCODING = 10
 """Version of the encoded form; part of the cache key."""
 
 

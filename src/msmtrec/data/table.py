@@ -77,6 +77,9 @@ class Rows:
         labels: [N, T] float32, 0, 1 or NaN (missing).
         group: [N] int64, stable hash of the user or session; a number of its own where a row has none.
         scenario: [N] int64, number of each row's scenario in `Layout.scenarios`; None where nobody has asked.
+        used: [U] int64, ascending: the rows of the shared table that shared ids count within, as those of training rows
+            do; None where they are the table's own rows.
+        first_shared: the column at which shared ids begin; only read where there is `used`.
     """
 
     ids: NDArray[np.int32]
@@ -84,14 +87,26 @@ class Rows:
     labels: NDArray[np.float32]
     group: NDArray[np.int64]
     scenario: NDArray[np.int64] | None = None
+    used: NDArray[np.int64] | None = None
+    first_shared: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, part: slice | NDArray[np.int64]) -> Rows:
         """A view of consecutive rows, or a copy of chosen ones."""
+        ids, numeric, labels, group = self.ids[part], self.numeric[part], self.labels[part], self.group[part]
         scenario = None if self.scenario is None else self.scenario[part]
-        return Rows(self.ids[part], self.numeric[part], self.labels[part], self.group[part], scenario)
+        return replace(self, ids=ids, numeric=numeric, labels=labels, group=group, scenario=scenario)
+
+    @property
+    def table_ids(self) -> NDArray[np.int32]:
+        """[N, C] ids as rows of the tables: `ids` itself, where shared ones do not count within `used`."""
+        if self.used is None:
+            return self.ids
+        ids, row = np.array(self.ids), np.append(self.used, -1).astype(np.int32)  # -1 looks up -1
+        ids[:, self.first_shared :] = row[ids[:, self.first_shared :]]
+        return ids
 
 
 @dataclass(frozen=True)
@@ -119,7 +134,8 @@ class EncodedData:
     """All scenarios, encoded alike.
 
     Args:
-        whole: split -> the rows of all tables, one after the other in table order; `tables` are views of it.
+        whole: split -> the rows of all tables, one after the other in table order; `tables` are views of it, and say
+            what training rows' shared ids count within.
         folder: the cache's, where there is one; it holds the encoders too.
         encoders: table -> what its rows were encoded with, where there is no folder; ask `encoder_of`.
     """
@@ -153,6 +169,7 @@ def _open_again(schema: Schema, fingerprint: str, origin: str, folder: Path) -> 
 
 
 INDEX = "index.json"
+USED = "train-used.npy"
 
 
 def encoder_folder(cache: Path, table: int) -> Path:
@@ -166,9 +183,19 @@ Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 
 
 def cut(
-    whole: Mapping[str, Rows], rows: Counts, described: Mapping[str, tuple[int, dict[str, Any]]]
+    whole: Mapping[str, Rows],
+    rows: Counts,
+    described: Mapping[str, tuple[int, dict[str, Any]]],
+    used: Mapping[str, NDArray[np.int64]],
+    first_shared: int,
 ) -> dict[str, ScenarioTable]:
-    """Each table's rows as views."""
+    """Each table's rows as views.
+
+    Args:
+        described: table -> (rows of its private embedding table, encoding).
+        used: table -> the rows of the shared table that its training rows' ids count within, from the column
+            `first_shared` on.
+    """
     tables = {}
     numbers = {name: number for number, name in enumerate(scenarios_of(rows))}
     starts = dict.fromkeys(SPLITS, 0)
@@ -183,6 +210,8 @@ def cut(
             parts[split] = {part: found[part] for part in counted}
             own = whole[split].take(slice(starts[split], starts[split] + place))
             splits[split] = replace(own, scenario=_numbers(parts[split], numbers))
+            if split == "train":
+                splits[split] = replace(splits[split], used=used[table], first_shared=first_shared)
             starts[split] += place
         private_rows, encoding = described[table]
         tables[table] = ScenarioTable(table, splits, private_rows, parts, encoding)
@@ -215,7 +244,9 @@ def open_encoded(
             for split in SPLITS
         }
         described = {table: (entry["private_rows"], entry["encoding"]) for table, entry in index["tables"].items()}
-        tables = cut(whole, index["rows"], described)
+        ends = np.cumsum(list(index["used"].values()))[:-1]
+        used = dict(zip(index["used"], np.split(np.load(folder / USED, mmap_mode="c"), ends), strict=True))
+        tables = cut(whole, index["rows"], described, used, layout.private_columns)
         with suppress(OSError):  # a cache that may only be read
             os.utime(folder / INDEX)  # last used now
     except (OSError, ValueError, KeyError, TypeError, UserError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from msmtrec.base.member import Member
@@ -12,27 +11,24 @@ from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import EncodedData
 
 IN_MEMORY = 1 << 31
-"""Training rows of more bytes than this are gathered from the memory-mapped cache."""
+"""Training rows of more bytes than this are gathered from the memory-mapped cache, which is slower."""
 
 
 class Deck:
     """All scenarios' training rows, packed into one tensor so that a batch is one gather.
 
-    Of shared tables a scenario holds and trains the rows that its training rows use: no other row can ever get a
-    gradient from it. Rows that stay on disk keep their ids, and their scenarios hold whole tables.
-
     Args:
         in_memory: bytes of training rows up to which they are packed in memory; larger ones stay in three mapped files.
 
     Attributes:
-        used: scenario -> [rows] of the shared table, ascending; a batch's shared ids count within these.
+        used: scenario -> [rows] of the shared table that its training rows use, ascending; a batch's shared ids count
+            within these, and no others are held and trained.
     """
 
     def __init__(
         self, data: EncodedData, dtype: torch.dtype, device: torch.device, *, in_memory: int = IN_MEMORY
     ) -> None:
         whole = data.whole["train"]
-        small = sum(array.nbytes for array in (whole.ids, whole.numeric, whole.labels)) <= in_memory
         self.dtype, self.device = dtype, device
         self.private_columns = data.layout.private_columns
         self.starts: dict[str, int] = {}
@@ -40,17 +36,19 @@ class Deck:
         self.used: dict[str, Tensor] = {}
         numbers, ends, start = [], [], 0
         for name, table in data.tables.items():
-            self.starts[name], self.sizes[name] = start, len(table.splits["train"])
+            rows = table.splits["train"]
+            self.starts[name], self.sizes[name] = start, len(rows)
+            self.used[name] = (
+                torch.arange(data.layout.shared_rows) if rows.used is None else torch.from_numpy(rows.used)
+            )
             for scenario, part in sorted(table.parts["train"].items(), key=lambda entry: entry[1].start):
                 numbers.append(data.layout.scenarios.index(scenario))
                 ends.append(start + part.stop)
             start += self.sizes[name]
         self._numbers, self._last = torch.tensor(numbers), torch.tensor(ends) - 1
-        ids = self._compact(data) if small else whole.ids
-        if not small:
-            self.used = dict.fromkeys(data.tables, torch.arange(data.layout.shared_rows))
-        groups = [ids, *(np.ascontiguousarray(array).view(np.int32) for array in (whole.numeric, whole.labels))]
-        groups = [np.concatenate(groups, 1)] if small else groups
+        groups = [np.ascontiguousarray(array).view(np.int32) for array in (whole.ids, whole.numeric, whole.labels)]
+        if sum(group.nbytes for group in groups) <= in_memory:
+            groups = [np.concatenate(groups, 1)]
         self._groups = [torch.from_numpy(group).to(device) for group in groups]
         self._ends = np.cumsum([whole.ids.shape[1], whole.numeric.shape[1], whole.labels.shape[1]]).tolist()
 
@@ -66,18 +64,6 @@ class Deck:
     def scenario_of(self, index: Tensor) -> Tensor:
         """Rows by number -> numbers of their scenarios, on the CPU."""
         return self._numbers[torch.searchsorted(self._last, index)]
-
-    def _compact(self, data: EncodedData) -> NDArray[np.int32]:
-        """A copy of the ids, shared ones renumbered within those that the scenario uses."""
-        ids = np.array(data.whole["train"].ids)
-        for name, start in self.starts.items():
-            shared = ids[start : start + self.sizes[name], self.private_columns :]
-            used = np.unique(shared[shared >= 0])
-            place = np.full(data.layout.shared_rows + 1, -1, np.int32)  # the last one is padding's
-            place[used] = np.arange(len(used))
-            shared[:] = place[shared]
-            self.used[name] = torch.from_numpy(used.astype(np.int64))
-        return ids
 
     def touches(self, scenario: str, rows: Tensor) -> Tensor:
         """[len(used)] how often the shared ids of these rows (numbers within the scenario) were used."""

@@ -95,12 +95,11 @@ class Stacked:
         model, width = self.model, max(len(own) for own in rows)
         if model.reads_scenario and len(model.layout.scenarios) > 1 and any(own.scenario is None for own in rows):
             raise ValueError("this network reads each row's scenario; these rows have none")
-        sizes = torch.tensor([len(own) for own in rows])
-        ids = torch.from_numpy(_side_by_side([own.ids for own in rows], width))
+        sizes, split, device = torch.tensor([len(own) for own in rows]), model.layout.private_columns, self.like.device
+        ids = torch.from_numpy(_side_by_side([own.table_ids for own in rows], width))
         numeric = torch.from_numpy(_side_by_side([own.numeric for own in rows], width))
         numbers = [np.zeros(len(own), np.int64) if own.scenario is None else own.scenario for own in rows]
         scenario = torch.from_numpy(_side_by_side(numbers, width))
-        split, device = model.layout.private_columns, self.like.device
         shared = self._shifted(ids[:, :, split:], Role.SHARED_EMBEDDING)
         if self._own:
             each = zip(ids[:, :, split:], shared, self._own, strict=True)
@@ -140,7 +139,7 @@ def _replaced(ids: Tensor, placed: Tensor, numbers: NDArray[np.int64], start: in
 def _side_by_side(parts: Sequence[NDArray[Any]], width: int) -> NDArray[Any]:
     """[K, width, ...] filled up with each member's first row: its ids are in its own tables."""
     if len(parts) == 1:
-        return np.ascontiguousarray(parts[0])[np.newaxis]
+        return np.require(parts[0], requirements="CW")[np.newaxis]
     whole = np.empty((len(parts), width, *parts[0].shape[1:]), parts[0].dtype)
     for k, part in enumerate(parts):
         whole[k, : len(part)] = part

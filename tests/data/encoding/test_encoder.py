@@ -56,7 +56,8 @@ def own_logs(folder: Path) -> Logs:
 
 
 def same(one: Rows, two: Rows) -> bool:
-    return all(np.array_equal(getattr(one, n), getattr(two, n), equal_nan=n in ("numeric", "labels")) for n in ARRAYS)
+    names = ["table_ids" if name == "ids" else name for name in ARRAYS]
+    return all(np.array_equal(getattr(one, n), getattr(two, n), equal_nan=n in ("numeric", "labels")) for n in names)
 
 
 def saved(encoder: Encoder, folder: Path) -> Encoder:

@@ -56,7 +56,7 @@ def test_hashed_fields_have_the_stated_size_and_no_vocabulary(tmp_path: Path) ->
     data = encoded(write(tmp_path), "{user: {hash: 5}, item: {hash: 1000}}")
     table = first(data)
     assert table.private_rows == 5 + FIRST_ID + 1000 + FIRST_ID
-    ids = table.splits["train"].ids
+    ids = table.splits["train"].table_ids
     assert ids[:, 0].min() >= FIRST_ID
     assert ids[:, 0].max() < FIRST_ID + 5
     assert encoder_of(data, "FR").vocabularies == {}
@@ -64,7 +64,7 @@ def test_hashed_fields_have_the_stated_size_and_no_vocabulary(tmp_path: Path) ->
     found = {}
     for country, held in data.tables.items():  # the same value has the same id everywhere
         own = raw.filter(pl.col("country") == country)["item"]
-        found[country] = dict(zip(own, held.splits["train"].ids[:, 1].tolist(), strict=True))
+        found[country] = dict(zip(own, held.splits["train"].table_ids[:, 1].tolist(), strict=True))
     common = found["NL"].keys() & found["FR"].keys()
     assert len(common) >= 3
     assert all(found["NL"][item] == found["FR"][item] for item in common)
@@ -79,10 +79,10 @@ def test_rare_values_are_unknown_also_in_training_rows(tmp_path: Path) -> None:
     assert whole.encoding["vocabulary"] == {"item": 4}
     assert cut.encoding["vocabulary"] == {"item": 3}
     place = raw["item"].to_list().index("rare")
-    assert cut.splits["train"].ids[place, 0] == UNKNOWN_ID
-    assert cut.splits["train"].ids[place - 1, 0] >= FIRST_ID
+    assert cut.splits["train"].table_ids[place, 0] == UNKNOWN_ID
+    assert cut.splits["train"].table_ids[place - 1, 0] >= FIRST_ID
     nothing = first(encoded(path, "{item: {min_count: 1000}}"))
-    assert set(nothing.splits["train"].ids[:, 0]) == {UNKNOWN_ID}
+    assert set(nothing.splits["train"].table_ids[:, 0]) == {UNKNOWN_ID}
 
 
 def test_rows_are_counted_not_occurrences_and_what_is_cut_is_no_value(tmp_path: Path) -> None:
@@ -116,9 +116,8 @@ def test_whole_numbers_that_a_tool_made_floats_are_the_same_ids(tmp_path: Path) 
         rows.drop("country").write_parquet(files[name])
     features = safe_load("{user: , item: {shared: {hash: 1000}}}")
     config = source(files, scenario=..., features=features, split={"column": "part"}, group="user")
-    shared = {
-        name: set(table.splits["train"].ids[:, 1]) for name, table in encode(config.load(), share=True).tables.items()
-    }
+    tables = encode(config.load(), share=True).tables
+    shared = {name: set(table.splits["train"].table_ids[:, 1]) for name, table in tables.items()}
     assert shared["FR"] - {MISSING_ID} <= shared["NL"]
 
 
@@ -128,7 +127,7 @@ def test_a_cross_is_one_value_for_every_pair(tmp_path: Path) -> None:
     raw = pl.read_csv(path).filter((pl.col("country") == "FR") & (pl.col("part") == "train"))
     table = first(data)
     assert table.encoding["vocabulary"]["item_hour"] == raw.select("item", "hour").unique().height
-    pairs = dict(zip(raw.select("item", "hour").rows(), table.splits["train"].ids[:, 1], strict=True))
+    pairs = dict(zip(raw.select("item", "hour").rows(), table.splits["train"].table_ids[:, 1], strict=True))
     assert len(set(pairs.values())) == len(pairs)
     shared = encoded(path, "{pair: {cross: [item, user], shared: {hash: 100}}}", share=True)
     assert shared.layout.shared_rows == 100 + FIRST_ID
@@ -140,7 +139,7 @@ def test_a_cross_with_a_missing_part_is_missing_and_parts_do_not_run_together(tm
     lines = [f"NL,{row},{n % 2},u" for n, row in enumerate(rows)]
     path.write_text("country,one,two,part,click,user\n" + "\n".join(lines) + "\n")
     table = encoded(path, "{both: {cross: [one, two]}}").tables["NL"]
-    assert table.splits["train"].ids[:, 0].tolist() == [FIRST_ID, FIRST_ID + 1, MISSING_ID]
+    assert table.splits["train"].table_ids[:, 0].tolist() == [FIRST_ID, FIRST_ID + 1, MISSING_ID]
     assert table.splits["test"].ids[:, 0].tolist() == [FIRST_ID + 1, MISSING_ID]
 
 
@@ -159,7 +158,7 @@ def test_a_sequence_has_the_ids_of_its_feature_and_keeps_the_newest(tmp_path: Pa
     words = ["a", "b", "c", "rare"]  # the vocabulary of both columns, in order
     assert table.private_rows == FIRST_ID + len(words)
     raw = pl.read_csv(path).filter((pl.col("country") == "FR") & (pl.col("part") == "train"))
-    item, seen = table.splits["train"].ids[:, 0], table.splits["train"].ids[:, 1:]
+    item, seen = table.splits["train"].table_ids[:, 0], table.splits["train"].table_ids[:, 1:]
     assert item.tolist() == [FIRST_ID + words.index(value) for value in raw["item"]]
     for text, ids in zip(raw["seen"], seen.tolist(), strict=True):
         values = [value for value in (text or "").split("|") if value][-2:]
@@ -169,7 +168,7 @@ def test_a_sequence_has_the_ids_of_its_feature_and_keeps_the_newest(tmp_path: Pa
         path, '{item: , seen: {kind: sequence, of: item, separator: "|", max_values: 1, newest: first}}'
     ).tables["FR"]
     newest = [(text or "").split("|")[0] for text in raw["seen"]]
-    assert turned.splits["train"].ids[:, 1].tolist() == [
+    assert turned.splits["train"].table_ids[:, 1].tolist() == [
         FIRST_ID + words.index(value) if value else MISSING_ID for value in newest
     ]
 
@@ -183,7 +182,7 @@ def test_a_sequence_of_a_shared_field_is_shared_with_it(tmp_path: Path) -> None:
         ("item", True),
     ]
     assert data.layout.shared_rows == 50 + FIRST_ID  # one table for both
-    ids = first(data).splits["train"].ids
+    ids = first(data).splits["train"].table_ids
     raw = pl.read_csv(tmp_path / "log.csv").filter((pl.col("country") == "FR") & (pl.col("part") == "train"))
     place = next(n for n, text in enumerate(raw["seen"]) if text == "a")
     assert ids[place, 1] == ids[raw["item"].to_list().index("a"), 4]
@@ -194,7 +193,7 @@ def test_a_sequence_of_a_shared_field_is_shared_with_it(tmp_path: Path) -> None:
 def test_a_sequence_may_have_ids_of_its_own(tmp_path: Path) -> None:
     table = first(encoded(write(tmp_path), '{item: , seen: {kind: sequence, separator: "|"}}'))
     assert table.encoding["vocabulary"] == {"item": 4, "seen": 3}
-    assert table.splits["train"].ids.shape[1] == 1 + 8
+    assert table.splits["train"].table_ids.shape[1] == 1 + 8
 
 
 def test_parquet_lists_are_sequences_without_a_separator(tmp_path: Path) -> None:
@@ -204,7 +203,7 @@ def test_parquet_lists_are_sequences_without_a_separator(tmp_path: Path) -> None
     settings = "{item: , seen: {kind: sequence, of: item, max_values: 3}}"
     data = encoded(tmp_path / "log.parquet", settings)
     text = encoded(tmp_path / "log.csv", settings.replace("max_values", 'separator: "|", max_values'))
-    assert np.array_equal(first(data).splits["train"].ids, first(text).splits["train"].ids)
+    assert np.array_equal(first(data).splits["train"].table_ids, first(text).splits["train"].table_ids)
 
 
 @pytest.mark.parametrize(("pooling", "longest"), [("mean", 3), ("attention", 3), ("attention", 1)])

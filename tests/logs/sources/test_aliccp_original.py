@@ -129,7 +129,8 @@ def test_of_many_values_the_heaviest_are_kept(tmp_path: Path) -> None:
 def test_encoded_lists_are_padded_and_absent_fields_are_missing(tmp_path: Path) -> None:
     plain(tmp_path, release())
     data = encode(load(tmp_path, buckets=100, max_values=4, validation=0.3), share=True)
-    ids = {f.name: data.tables["2"].splits["train"].ids[:, f.start : f.start + f.width] for f in data.layout.fields}
+    rows = data.tables["2"].splits["train"].table_ids
+    ids = {f.name: rows[:, f.start : f.start + f.width] for f in data.layout.fields}
     assert ids["110_14"].shape[1] == 4
     assert (ids["110_14"][:, 2:] == -1).all()
     assert (ids["127_14"][:, 1:] == -1).all()

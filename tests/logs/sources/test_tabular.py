@@ -21,7 +21,7 @@ def csv(tmp_path: Path) -> Path:
 def test_one_csv_by_time(csv: Path) -> None:
     assert sizes(source(csv)) == {"FR": [6, 2, 2], "NL": [6, 2, 2]}
     data = encode(source(csv).load(), share=False)
-    assert data.tables["NL"].splits["train"].ids.shape == (6, 3)
+    assert data.tables["NL"].splits["train"].table_ids.shape == (6, 3)
 
 
 def test_parquet_and_one_file_per_scenario_give_the_same_tables(csv: Path, tmp_path: Path) -> None:

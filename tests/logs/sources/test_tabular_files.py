@@ -62,7 +62,7 @@ def test_parquet_partitioned_by_scenario(csv: Path, tmp_path: Path) -> None:
     pattern = str(tmp_path / "set" / "*" / "*.parquet")
     one, two = (encode(source(files).load(), share=False) for files in (csv, pattern))
     for name in ("NL", "FR"):
-        assert (one.tables[name].splits["train"].ids == two.tables[name].splits["train"].ids).all()
+        assert (one.tables[name].splits["train"].table_ids == two.tables[name].splits["train"].table_ids).all()
     assert sizes(source(pattern)) == {"FR": [6, 2, 2], "NL": [6, 2, 2]}
 
 

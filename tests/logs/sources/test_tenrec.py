@@ -66,13 +66,13 @@ def test_backslash_n_is_a_missing_category_and_watching_times_is_no_feature(fold
     data = encode(logs, share=True)
     column = next(f for f in data.layout.fields if f.name == "video_category")
     offset = 2 * 1002
-    ids = data.tables["QB-video"].splits["train"].ids[:, column.start]
+    ids = data.tables["QB-video"].splits["train"].table_ids[:, column.start]
     assert (ids == offset + MISSING_ID).sum() == 7 * 4
 
 
 def test_users_and_items_that_feeds_have_in_common_share_their_ids(folder: Path) -> None:
     data = encode(Tenrec(folder=folder).load(), share=True)
-    one, two = (set(data.tables[n].splits["train"].ids[:, 0].tolist()) for n in ("QK-video", "QB-video"))
+    one, two = (set(data.tables[n].splits["train"].table_ids[:, 0].tolist()) for n in ("QK-video", "QB-video"))
     assert two < one
 
 
@@ -119,7 +119,7 @@ def test_articles_stand_beside_the_videos_with_the_features_all_have(folder: Pat
 def test_an_article_is_not_the_video_of_the_same_number_but_a_user_is_the_same(folder: Path) -> None:
     write_articles(folder)
     data = encode(Tenrec(folder=folder, scenarios=("QK-video", "QK-article"), tasks=("like",)).load(), share=True)
-    video, article = (data.tables[name].splits["train"].ids for name in ("QK-video", "QK-article"))
+    video, article = (data.tables[name].splits["train"].table_ids for name in ("QK-video", "QK-article"))
     column = {f.name: f.start for f in data.layout.fields}
     users, items = column["user_id"], column["item_id"]
     assert set(article[:, users]) < set(video[:, users])

@@ -19,7 +19,10 @@ from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.snapshot import digest_of
-from msmtrec.data.table import ARRAYS, INDEX, Counts, EncodedData, Layout, Rows, cut, encoder_folder, open_encoded
+from msmtrec.data.table import ARRAYS, INDEX, USED, Counts, EncodedData, Layout, Rows, cut, encoder_folder, open_encoded
+
+BLOCK = 1 << 16
+"""Rows that are renumbered at once."""
 
 
 class _InMemory:
@@ -31,6 +34,10 @@ class _InMemory:
     def write(self, start: int, values: NDArray[Any]) -> None:
         self.values[start : start + len(values)] = values
 
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """A copy."""
+        return self.values[start:stop].copy()
+
     def close(self) -> None:
         pass
 
@@ -41,7 +48,7 @@ class _OnDisk:
     values: NDArray[Any] = np.empty(0)
 
     def __init__(self, path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> None:
-        self.kind, self.row = kind, int(np.prod(shape[1:])) * np.dtype(kind).itemsize
+        self.kind, self.shape, self.row = kind, shape, int(np.prod(shape[1:])) * np.dtype(kind).itemsize
         self.file = path.open("w+b")
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self.file, header)
@@ -52,6 +59,12 @@ class _OnDisk:
         self.file.seek(self.first + start * self.row)
         self.file.write(np.ascontiguousarray(values, self.kind).data)
 
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """A copy."""
+        self.file.seek(self.first + start * self.row)
+        held = bytearray(self.file.read((stop - start) * self.row))
+        return np.frombuffer(held, self.kind).reshape(stop - start, *self.shape[1:])
+
     def close(self) -> None:
         if not self.file.closed:
             self.file.flush()
@@ -60,6 +73,10 @@ class _OnDisk:
 
 
 _Column = _InMemory | _OnDisk
+
+
+def _rows(arrays: Mapping[str, _Column]) -> Rows:
+    return Rows(arrays["ids"].values, arrays["numeric"].values, arrays["labels"].values, arrays["group"].values)
 
 
 class TableWriter:
@@ -146,13 +163,16 @@ class TableWriter:
         for (table, part, split), start in self.starts.items():
             if self.cursors[table, part, split] - start != self.rows[table][part][split]:
                 raise UserError(f"{origin} changed while it was read; start again when nothing writes to it")
+        with self._explained():
+            used = self._renumbered()
         if self.folder is None or self.temporary is None:
-            whole = {split: Rows(**{n: a.values for n, a in arrays.items()}) for split, arrays in self.arrays.items()}
-            tables = cut(whole, self.rows, described)
+            whole = {split: _rows(arrays) for split, arrays in self.arrays.items()}
+            tables = cut(whole, self.rows, described, used, self.layout.private_columns)
             return EncodedData(schema, self.layout, tables, whole, fingerprint, origin, encoders=encoders)
         with self._explained():
             index: dict[str, Any] = {"name": schema.name, "origin": origin, "layout": asdict(self.layout)}
-            index |= {"rows": self.rows, "tables": {}}
+            index |= {"rows": self.rows, "tables": {}, "used": {table: len(held) for table, held in used.items()}}
+            np.save(self.temporary / USED, np.concatenate(list(used.values())))
             for number, (table, (private_rows, encoding)) in enumerate(described.items()):
                 encoders[table].save(encoder_folder(self.temporary, number))
                 index["tables"][table] = {"private_rows": private_rows, "encoding": encoding}
@@ -174,6 +194,29 @@ class TableWriter:
                 # else another process finished the same cache first
         found = open_encoded(schema, fingerprint, origin, self.folder, verify=not ours)
         assert found is not None
+        return found
+
+    def _renumbered(self) -> dict[str, NDArray[np.int64]]:
+        """Training rows' shared ids now count within those that their table uses: table -> these, ascending.
+
+        No other row of a shared table can ever get a gradient from them, so that nobody holds more while training.
+        """
+        found, first, total = {}, self.layout.private_columns, self.layout.shared_rows
+        ids, place = self.arrays["train"]["ids"], np.empty(total + 1, np.int32)  # the last one is padding's
+        for table, parts in self.rows.items():
+            start = self.starts[table, min(parts), "train"]
+            stop = start + sum(counted["train"] for counted in parts.values())
+            blocks = [(at, min(at + BLOCK, stop)) for at in range(start, stop, BLOCK)] if total else []
+            seen = np.zeros(total + 1, bool)
+            for block in blocks:
+                seen[ids.read(*block)[:, first:]] = True
+            found[table] = np.flatnonzero(seen[:-1])
+            place.fill(-1)
+            place[found[table]] = np.arange(len(found[table]))
+            for block in blocks:
+                rows = ids.read(*block)
+                rows[:, first:] = place[rows[:, first:]]
+                ids.write(block[0], rows)
         return found
 
     @contextmanager
