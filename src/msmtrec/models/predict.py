@@ -139,7 +139,7 @@ def _replaced(ids: Tensor, placed: Tensor, numbers: NDArray[np.int64], start: in
 def _side_by_side(parts: Sequence[NDArray[Any]], width: int) -> NDArray[Any]:
     """[K, width, ...] filled up with each member's first row: its ids are in its own tables."""
     if len(parts) == 1:
-        return np.require(parts[0], requirements="CW")[np.newaxis]
+        return np.require(parts[0], requirements=("C", "W"))[np.newaxis]
     whole = np.empty((len(parts), width, *parts[0].shape[1:]), parts[0].dtype)
     for k, part in enumerate(parts):
         whole[k, : len(part)] = part
