@@ -145,21 +145,20 @@ def _sound(file: IO[bytes], size: int, text: bool) -> bool:
             again = re.compile(b"\n" + re.escape(first) + b"\r?(?:\n|$)")
         if again is not None and again.search(rest):
             return False
-        found = np.frombuffer(block, np.uint8)
-        quoted = quotes + np.cumsum(found == ord('"'), dtype=np.int32)
-        marks = np.flatnonzero(found == ord('"'))
-        opening = marks[quoted[marks] % 2 == 1]
-        if not np.isin(np.frombuffer(before + block, np.uint8)[opening], _BEFORE_QUOTES).all():
-            return False
-        outside, quotes = quoted % 2 == 0, int(quoted[-1]) % 2
-        counted = np.cumsum((found == ord(",")) & outside, dtype=np.int32)
-        ends = counted[(found == ord("\n")) & outside]
-        each = np.diff(ends, prepend=-commas)
+        marks, separators, ends = (np.flatnonzero(np.frombuffer(block, np.uint8) == ord(sign)) for sign in '",\n')
+        if len(marks) or quotes:
+            opening = marks[quotes::2]
+            if not np.isin(np.frombuffer(before + block, np.uint8)[opening], _BEFORE_QUOTES).all():
+                return False
+            separators, ends = (at[(np.searchsorted(marks, at) + quotes) % 2 == 0] for at in (separators, ends))
+            quotes = (len(marks) + quotes) % 2
+        counted = np.searchsorted(separators, ends)
+        each = np.diff(counted, prepend=-commas)
         if wanted is None and len(each):
             wanted = int(each[0])
         if (each != wanted).any():
             return False
-        commas = int(counted[-1] - (ends[-1] if len(ends) else -commas))
+        commas = len(separators) - (int(counted[-1]) if len(ends) else -commas)
     return not quotes and (last == b"\n" or commas == wanted or wanted is None)
 
 
