@@ -60,3 +60,28 @@ def test_no_arrow_comes_back(start: str) -> None:
             reached.add(here)
             waiting += [other for one, other in ARROWS if one == here]
     assert start not in reached
+
+
+def positional(found: ast.ClassDef) -> int:
+    """Arguments that a constructor takes by place: fields before KW_ONLY, or those of __init__."""
+    for item in found.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            return len(item.args.posonlyargs) + len(item.args.args) - 1
+    if not any(
+        "dataclass" in ast.unparse(mark) and "kw_only" not in ast.unparse(mark) for mark in found.decorator_list
+    ):
+        return 0
+    kinds = [ast.unparse(item.annotation) for item in found.body if isinstance(item, ast.AnnAssign)]
+    kinds = [kind for kind in kinds if "ClassVar" not in kind]
+    return kinds.index("KW_ONLY") if "KW_ONLY" in kinds else len(kinds)
+
+
+def test_no_constructor_takes_more_than_four_arguments_by_place() -> None:
+    classes = [
+        (path, node)
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert max(positional(node) for _, node in classes) == 4
+    assert not [f"{path.name}: {node.name}" for path, node in classes if positional(node) > 4]

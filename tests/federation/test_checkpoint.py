@@ -27,11 +27,11 @@ def example() -> Checkpoint[PFState]:
         slots = {"model": values, "model.m": values, "anchor": {"gate": values["gate"]}}
         best = {name: Best(number, 0.5 + number / 100, values)}
         memories[Member(0, name)] = Memory(
-            slots, {"rounds": number}, {"rounds": number}, frozenset({"model"}), {"experts": (0.5,)}, best
+            slots, {"rounds": number}, {"rounds": number}, frozenset({"model"}), betas={"experts": (0.5,)}, best=best
         )
     held = Held({"p": torch.ones(2)}, {"experts": Alphas((0.1,), (0.0,), {0: {"p": torch.ones(3)}})})
     server = ServerState(PFState({"p": torch.zeros(2)}, {}, {"a": held}), {"a": 3}, {"a": Reply({"model": {}})})
-    standing = Standing({0: server}, 7, {0: {"a": 2}}, [0], {0: Kept(2, float("nan"), server)}, measured=False)
+    standing = Standing({0: server}, 7, {0: {"a": 2}}, [0], kept={0: Kept(2, float("nan"), server)}, measured=False)
     return Checkpoint(standing, memories, {"metrics": 12})
 
 

@@ -83,7 +83,7 @@ def test_server_and_client_hold_the_same_bytes(synthetic: EncodedData) -> None:
         moved = {k: params[k] + scale * torch.randn(params[k].shape, dtype=torch.float64) for k in method.network()}
         ids = torch.arange(3)
         table = TableRows(ids, ids + 1, params["shared_embedding"][ids])
-        uploads[n] = Upload(n, 5, (True, True), {"model": moved}, {"shared_embedding": table})
+        uploads[n] = Upload(n, 5, (True, True), {"model": moved}, tables={"shared_embedding": table})
     outcome = aggregate(method, server, uploads, params)
     held_out = synthetic.tables[name].splits["validation"]
     own = {**params, **uploads[name].slots["model"]}

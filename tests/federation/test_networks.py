@@ -51,7 +51,7 @@ def jobs(data: EncodedData, model: Model, deck: Deck, steps: list[int], batch: l
         for n, name in enumerate(data.scenarios):
             parameters = model.initialise(seed, name, data.tables[name].private_rows, deck.dtype)
             memory = begin(parameters, deck.used[name], shared)
-            found.append(Job(Member(seed, name), memory, memory, batch[n + seed], steps[n + seed]))
+            found.append(Job(Member(seed, name), memory, memory, batch[n + seed], steps=steps[n + seed]))
     return found
 
 
@@ -130,7 +130,7 @@ def site(data: EncodedData, **options: Any) -> Site:
     method = METHODS["fedavg"].settings(**options).build(model.declare())
     deck = Deck(data, torch.float64, CPU)
     batches, steps = dict.fromkeys(data.scenarios, 32), dict.fromkeys(data.scenarios, 3)
-    return Site(data, deck, model, method, batches, steps, rate=1e-2)
+    return Site(data, deck, model, method, batches=batches, steps=steps, rate=1e-2)
 
 
 def start(where: Site) -> dict[Member, Memory]:

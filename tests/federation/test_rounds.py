@@ -58,7 +58,7 @@ class Rehearsed(InProcess):
             for member in members:
                 number = orders[member].measure or orders[member].round
                 auc = self.script.get(number, 0.5) - 0.01 * member.seed * number
-                yield member, [Measure(member.scenario, "click", auc, 0.7, 10, 5)]
+                yield member, [Measure(member.scenario, "click", auc, 0.7, rows=10, positives=5)]
 
         with patch.object(scenario_module, "validate", validate):
             return super().__call__(orders)

@@ -27,7 +27,7 @@ def site(data: EncodedData, name: str = "fedavg-all", **options: Any) -> Site:
     method = entry.settings(**{**entry.defaults, **options}).build(model.declare())
     deck = Deck(data, torch.float64, torch.device("cpu"))
     batches, steps = dict.fromkeys(data.scenarios, 32), dict.fromkeys(data.scenarios, 3)
-    return Site(data, deck, model, method, batches, steps, rate=1e-2)
+    return Site(data, deck, model, method, batches=batches, steps=steps, rate=1e-2)
 
 
 def members(where: Site) -> dict[Member, Memory]:

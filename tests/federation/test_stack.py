@@ -34,7 +34,7 @@ def jobs(
         for name in data.scenarios:
             parameters = model.initialise(seed, name, data.tables[name].private_rows, deck.dtype)
             memory = begin(parameters, deck.used[name], SHARED)
-            found.append(Job(Member(seed, name), memory, memory, batch[name], steps[name]))
+            found.append(Job(Member(seed, name), memory, memory, batch[name], steps=steps[name]))
     return found
 
 

@@ -18,9 +18,9 @@ DECLARATIONS = (
     Declaration("embedding", Role.EMBEDDING, (None, 1), "embedding"),
     Declaration("shared_embedding", Role.SHARED_EMBEDDING, (3, 1), "embedding"),
     Declaration("expert.local", Role.EXPERT_LOCAL, (2,), "ones"),
-    Declaration("expert.scenario", Role.EXPERT_SCENARIO, (2, 2), "kaiming", "expert"),
-    Declaration("gate", Role.GATE, (2, 2, 2), "uniform", "task"),
-    Declaration("tower", Role.TOWER, (2, 2), "kaiming", "task"),
+    Declaration("expert.scenario", Role.EXPERT_SCENARIO, (2, 2), "kaiming", unit_axis="expert"),
+    Declaration("gate", Role.GATE, (2, 2, 2), "uniform", unit_axis="task"),
+    Declaration("tower", Role.TOWER, (2, 2), "kaiming", unit_axis="task"),
 )
 COMMON = {
     "shared_embedding": torch.zeros(3, 1),
@@ -62,7 +62,7 @@ def upload(
         tables["shared_embedding"] = TableRows(ids, counts[ids], table[ids])
     for name, value in sent.get("model", {}).items():
         squared += float((value - COMMON[name]).square().sum())
-    return Upload(scenario, rows, tasks, sent, tables, squared**0.5)
+    return Upload(scenario, rows, tasks, sent, tables=tables, norm=squared**0.5)
 
 
 def aggregate(

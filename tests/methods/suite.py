@@ -109,7 +109,7 @@ class Federation:
         self.method = case.build(model.declare(), **changed)
         deck = Deck(encoded, torch.float64, torch.device("cpu"))
         batches, steps = dict.fromkeys(names, 32), dict.fromkeys(names, 4)
-        self.site = Site(encoded, deck, model, self.method, batches, steps, case.rate, stack="all")
+        self.site = Site(encoded, deck, model, self.method, batches=batches, steps=steps, rate=case.rate, stack="all")
         first: dict[Member, Parameters] = {}
         common: Parameters = {}
         for name in encoded.scenarios:

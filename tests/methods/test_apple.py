@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -60,7 +62,7 @@ def test_the_mixture_by_hand() -> None:
         slots = {**reply.slots, CORES: cores, CORE: own, MIXING: {"p": weights}}
         memories[member] = memory.put({s: v for s, v in slots.items() if s != "model"})
         assert reply.slots[ROSTER]["own"].tolist().index(1) == place
-    jobs = [Job(m, memory, memory, 32, 1) for m, memory in memories.items()]
+    jobs = [Job(m, memory, memory, 32, steps=1) for m, memory in memories.items()]
     (compose,) = found.method.adapt(LocalRound(1, 0.01))
     served = run_phase(found.site.model, compose, jobs, found.site.deck)
     for place, (member, memory) in enumerate(memories.items()):
@@ -75,6 +77,9 @@ def test_the_mixture_by_hand() -> None:
         assert not torch.equal(trained.memory.slots[CORE]["gate"], before.slots[CORE]["gate"])
         assert float((trained.memory.slots[MIXING]["p"] - before.slots[MIXING]["p"]).abs().max()) <= 0.001 + 1e-9
         assert trained.memory.slots[CORES] is before.slots[CORES]
+    other = jobs[1].memory.put({CORES: {n: cores[n] + 1 for n in names}})
+    with pytest.raises(AssertionError, match=f"members of a federation differ in '{CORES}'"):
+        run_phase(found.site.model, compose, [jobs[0], replace(jobs[1], memory=other)], found.site.deck)
 
 
 def test_the_penalty_falls_by_a_half_cosine() -> None:

@@ -29,7 +29,7 @@ def test_the_personal_step_by_hand() -> None:
     gate = torch.full_like(memory.model["gate"], 0.5)
     away = memory.put({PERSONAL: {"gate": memory.model["gate"] + gate}})  # v - w = .5
     _, personal = found.method.local(LocalRound(1, 0.1))
-    job = Job(member, away, away, 32, 1)
+    job = Job(member, away, away, 32, steps=1)
     phase = replace(personal, rule=SGD(0.1))
     one = run_phase(found.site.model, phase, [job], found.site.deck)[member].memory
     two = run_phase(found.site.model, replace(phase, extra=None), [job], found.site.deck)[member].memory

@@ -38,11 +38,13 @@ def test_one_step_of_the_weights_by_hand() -> None:
     memory = memory.put({MIXING: half})
     (phase,) = found.method.adapt(LocalRound(2, 0.01))
     phase = replace(phase, until=None, passes=None, steps=1, share=1.0)
-    job = Job(member, memory, memory, 10**6, 1)
+    job = Job(member, memory, memory, 10**6, steps=1)
     after = run_phase(found.site.model, phase, [job], found.site.deck)[member].memory
     middle = memory.put({MODEL: {n: memory.model[n] + 0.15 for n in found.method.adapted}})
     plain = replace(phase, roles=None, also=(), compose=None, project=None, finish=None, name=MIXING)
-    moved = run_phase(found.site.model, plain, [Job(member, middle, middle, 10**6, 1)], found.site.deck)[member].memory
+    moved = run_phase(found.site.model, plain, [Job(member, middle, middle, 10**6, steps=1)], found.site.deck)[
+        member
+    ].memory
     for n in found.method.adapted:
         gradient = (middle.model[n] - moved.model[n]) / 5.0
         expected = (0.5 - 5.0 * gradient * 0.3).clamp(0, 1)
@@ -55,7 +57,7 @@ def test_the_mean_does_not_overwrite_the_towers_but_all_else() -> None:
     zero = {n: torch.zeros_like(w) for n, w in memory.slots[MIXING].items()}
     memory = memory.put({MIXING: zero, GLOBAL: {"gate": torch.full_like(memory.model["gate"], 9.0)}})
     (phase,) = found.method.adapt(LocalRound(2, 0.01))
-    job = Job(member, memory, memory, 32, 1)
+    job = Job(member, memory, memory, 32, steps=1)
     after = run_phase(found.site.model, replace(phase, steps=0, passes=None, until=None), [job], found.site.deck)
     assert after[member].memory.model["gate"].unique().tolist() == [9.0]
     assert all(torch.equal(after[member].memory.model[n], memory.model[n]) for n in found.method.adapted)
@@ -69,7 +71,9 @@ def test_the_mixture_does_not_compound_over_passes() -> None:
     (phase,) = found.method.adapt(LocalRound(2, 0.01))
     for passes in (1, 2, 5):
         still = replace(phase, rule=SGD(0.0), until=lambda losses, passes=passes: len(losses) >= passes)
-        after = run_phase(found.site.model, still, [Job(member, memory, memory, 64, 1)], found.site.deck)[member].memory
+        after = run_phase(found.site.model, still, [Job(member, memory, memory, 64, steps=1)], found.site.deck)[
+            member
+        ].memory
         for n in found.method.adapted:
             assert torch.allclose(after.model[n], memory.model[n] + 0.15), (n, passes)
 
@@ -79,7 +83,9 @@ def test_passes_go_on_until_the_loss_is_steady_the_first_time_only() -> None:
     for done, passes in ((frozenset(), 11), (frozenset({MIXING}), 1)):
         (phase,) = found.method.adapt(LocalRound(2, 0.01, done=done))
         phase = replace(phase, until=phase.until and (lambda losses: len(losses) > 10))
-        trained = run_phase(found.site.model, phase, [Job(member, memory, memory, 32, 1)], found.site.deck)[member]
+        trained = run_phase(found.site.model, phase, [Job(member, memory, memory, 32, steps=1)], found.site.deck)[
+            member
+        ]
         rows = round(0.8 * found.site.deck.sizes[member.scenario])
         assert len(trained.rows) == passes * rows
     first, later = (

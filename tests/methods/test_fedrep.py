@@ -49,7 +49,9 @@ def test_the_head_moves_first_and_then_the_body() -> None:
     member, memory = next(iter(found.runtime.memories.items()))
     roles, moved = found.site.model.roles(), []
     for phase in found.method.local(LocalRound(1, 0.01)):
-        after = run_phase(found.site.model, phase, [Job(member, memory, memory, 32, 2)], found.site.deck)[member].memory
+        after = run_phase(found.site.model, phase, [Job(member, memory, memory, 32, steps=2)], found.site.deck)[
+            member
+        ].memory
         moved.append({roles[n] for n, v in after.model.items() if not torch.equal(v, memory.model[n])})
         memory = after
     assert moved[0] == {Role.GATE, Role.TOWER}

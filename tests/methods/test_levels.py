@@ -13,10 +13,10 @@ from msmtrec.methods.consensus import Consensus, expert_consensus, units_of
 from msmtrec.methods.hyper import Alphas, move_and_add
 
 LOW = (
-    Declaration("low.weight", Role.EXPERT_SCENARIO, (2, 3, 2), "kaiming", "expert", 0),
-    Declaration("low.bias", Role.EXPERT_SCENARIO, (2, 2), "zeros", "expert", 0),
+    Declaration("low.weight", Role.EXPERT_SCENARIO, (2, 3, 2), "kaiming", unit_axis="expert", level=0),
+    Declaration("low.bias", Role.EXPERT_SCENARIO, (2, 2), "zeros", unit_axis="expert", level=0),
 )
-HIGH = (Declaration("high.weight", Role.EXPERT_SCENARIO, (3, 2, 2), "kaiming", "expert", 1),)
+HIGH = (Declaration("high.weight", Role.EXPERT_SCENARIO, (3, 2, 2), "kaiming", unit_axis="expert", level=1),)
 BOTH = (LOW[0], HIGH[0], LOW[1])
 
 
@@ -62,6 +62,6 @@ def test_hyper_has_an_alpha_for_each_expert_of_each_level() -> None:
 
 
 def test_pf_msmtrec_refuses_a_network_without_experts() -> None:
-    declared = (Declaration("tower", Role.TOWER, (2, 2), "kaiming", "task"),)
+    declared = (Declaration("tower", Role.TOWER, (2, 2), "kaiming", unit_axis="task"),)
     with pytest.raises(UserError, match=r"the network declares none; choose another network .* or another method"):
         METHODS["pf-msmtrec"].settings().build(declared)

@@ -197,7 +197,7 @@ def test_a_new_scenario_is_welcomed_with_the_consensus() -> None:
 
 
 def test_channel_moments_change_the_consensus_of_a_weight_matrix() -> None:
-    weights = (Declaration("w", Role.EXPERT_SCENARIO, (2, 3, 2), "kaiming", "expert"),)
+    weights = (Declaration("w", Role.EXPERT_SCENARIO, (2, 3, 2), "kaiming", unit_axis="expert"),)
     held = {n: {"w": torch.zeros(2, 3, 2)} for n in "ab"}
     uploads = {
         n: {"w": torch.randn(2, 3, 2, generator=torch.Generator().manual_seed(s)) * (s + 1)} for s, n in enumerate("ab")

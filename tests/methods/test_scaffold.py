@@ -47,7 +47,7 @@ def test_a_scenarios_steps_by_hand() -> None:
 
     local = LocalRound(1, 0.1)
     (phase,) = found.method.local(local)
-    job = Job(member, shifted, shifted, 32, 1)
+    job = Job(member, shifted, shifted, 32, steps=1)
     with_control = run_phase(site.model, phase, [job], site.deck)[member].memory
     without = run_phase(site.model, Phase(rule=local.sgd), [job], site.deck)[member].memory
     gate = next(n for n, role in site.model.roles().items() if role is Role.GATE)

@@ -25,7 +25,7 @@ LAYOUT = Layout(
     4,
     11,
     ("click", "like"),
-    ("a", "b", "c"),
+    scenarios=("a", "b", "c"),
 )
 PRIVATE_ROWS = 17
 
@@ -41,7 +41,7 @@ def rows(N: int, seed: int = 0) -> Rows:
         random.normal(size=(N, 4)).astype(np.float32),
         random.integers(0, 2, size=(N, 2)).astype(np.float32),
         np.arange(N),
-        random.integers(0, 3, size=N),
+        scenario=random.integers(0, 3, size=N),
     )
 
 

@@ -35,7 +35,17 @@ def test_valid_auc_is_that_of_the_chosen_round_after_aggregation_by_task(tmp_pat
     records = [{"seed": 0, "scenario": s, "task": t, "auc": auc} for s, t, auc in tests]
     (place / "test.json").write_text(json.dumps(records))
     order = (("a", "click"), ("a", "buy"), ("b, c", "click"), MEAN)
-    results = Results("t", order, {"ours": (Cell((0.5,)),) * 4}, "ours", (), (), 0, 0, chosen={"ours": place.name})
+    results = Results(
+        "t",
+        order,
+        {"ours": (Cell((0.5,)),) * 4},
+        "ours",
+        support=(),
+        counted=(),
+        users=0,
+        rows=0,
+        chosen={"ours": place.name},
+    )
     assert figures(tmp_path, results).splitlines() == [
         "data,contender,scenario,task,seed,valid_auc,test_auc",
         "toy,ours,a,click,0,0.610000,0.510000",

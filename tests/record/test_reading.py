@@ -56,8 +56,8 @@ def test_where_all_rows_are_pooled_a_scenario_is_as_large_as_its_validation_rows
 def test_a_fine_tuned_column_of_another_candidate_has_rounds_of_its_own() -> None:
     def record(first: str, second: str) -> RunRecord:
         table = metric_table([])
-        found = {n: ContenderRecord(n, table, [], [], c) for n, c in (("one", first), ("one+ft", second))}
-        return RunRecord(None, found, {}, {}, "", {})  # type: ignore[arg-type]
+        found = {n: ContenderRecord(n, table, [], [], candidate=c) for n, c in (("one", first), ("one+ft", second))}
+        return RunRecord(None, found, {}, {}, config_text="", sizes={})  # type: ignore[arg-type]
 
     assert record("a=1", "a=1").repeats("one+ft") == "one"
     assert record("a=1", "a=2").repeats("one+ft") is None

@@ -95,7 +95,7 @@ def frame(
     folder.mkdir(parents=True, exist_ok=True)
     lines = [(scenario, task) for scenario in rows for task in tasks if (scenario, task) not in lacking]
     nan, (reference, *_) = float("nan"), candidates
-    level = Comparison(0.0, 1, nan, 0.01, nan, nan, nan, nan, "one seed")
+    level = Comparison(0.0, 1, nan, 0.01, df=nan, p_value=nan, low=nan, high=nan, untested="one seed")
     cells = {
         name: tuple(Cell((0.7,), None if name == reference else level) for _ in (*lines, MEAN)) for name in candidates
     }
@@ -105,7 +105,7 @@ def frame(
         lines=(*lines, MEAN),
         cells=cells,
         reference=reference,
-        support=tuple(Support(100, 40, 50, 30, 30) for _ in lines),
+        support=tuple(Support(100, 40, 50, 30, negative_users=30) for _ in lines),
         counted=tuple(True for _ in lines),
         users=50,
         rows=100,

@@ -9,7 +9,7 @@ the ball; the simplex is over those whose update is not zero, since <0, V> is 0 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 import torch
@@ -41,6 +41,7 @@ class Coordination:
     weights: Tensor
     cosine: Tensor
     degenerate: bool
+    _: KW_ONLY
     gap: float
 
     @property
@@ -78,7 +79,7 @@ def coordinate(gram: Tensor, c: float, rescale: Rescale = "identity", start: Ten
     uniform = torch.full((K,), 1 / K, dtype=torch.float64)
     mean_squared, typical = float(gram.mean()), float(gram.diagonal().mean())
     if K == 1 or c == 0 or not mean_squared > NEGLIGIBLE * typical:
-        return Coordination(uniform, uniform, cosine, K > 1 and c > 0, 0.0)
+        return Coordination(uniform, uniform, cosine, K > 1 and c > 0, gap=0.0)
     scaled = gram / mean_squared
     moved = (scaled.diagonal() > 0).nonzero().squeeze(1)
     linear = scaled.mean(1)[moved]  # before the zero updates go: m is the mean over all
@@ -89,10 +90,10 @@ def coordinate(gram: Tensor, c: float, rescale: Rescale = "identity", start: Ten
     weights[moved] = found
     length = float(found @ (scaled @ found))
     if length <= apex:
-        return Coordination(uniform, weights, cosine, True, 0.0)
+        return Coordination(uniform, weights, cosine, True, gap=0.0)
     factor = {"none": 1.0, "identity": 1 / (1 + c), "fedhca2": 1 / (1 + c * c)}[rescale]
     coefficients = factor * (uniform + c / length**0.5 * weights)
-    return Coordination(coefficients, weights, cosine, False, duality_gap(scaled, linear, c, found))
+    return Coordination(coefficients, weights, cosine, False, gap=duality_gap(scaled, linear, c, found))
 
 
 def _cosines(gram: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class HeldOutChoice:
     memory: float
     loss_own: float
     loss_mixed: float
+    _: KW_ONLY
     checked: bool
 
 
@@ -69,7 +70,7 @@ def check_beta(losses: Tensor, rows: Tensor, smooth: float, tolerance: float = 0
     """
     harm = bool(is_worse(rows, losses[0], tolerance))
     own, mixed = float(losses[0].mean()), float(rows.mean())
-    return HeldOutChoice(0.0 if harm else smooth, smooth, own, own if harm else mixed, True)
+    return HeldOutChoice(0.0 if harm else smooth, smooth, own, own if harm else mixed, checked=True)
 
 
 def is_worse(rows: Tensor, base: Tensor, tolerance: float) -> Tensor:

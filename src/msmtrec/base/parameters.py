@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from torch import Tensor
@@ -35,6 +35,7 @@ class Declaration:
     role: Role
     shape: tuple[int | None, ...]
     init: Init
+    _: KW_ONLY
     unit_axis: Literal["expert", "task"] | None = None
     level: int = 0
     owners: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from math import inf
 from typing import Any, Literal
 
@@ -84,6 +84,7 @@ class Feature:
     kind: Literal["categorical", "numeric", "multi", "sequence"] = "categorical"
     shared: IdSpace | None = None
     hash: int | None = None
+    _: KW_ONLY
     min_count: int = 1
     scale: Literal["standard", "log", "quantile"] = "standard"
     clip: float | None = None
@@ -165,6 +166,7 @@ class Schema:
     features: tuple[Feature, ...]
     tasks: tuple[Task, ...]
     scenarios: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _: KW_ONLY
     group: str | None = None
 
     def __post_init__(self) -> None:
@@ -237,7 +239,7 @@ class Schema:
             tuple(_feature(feature) for feature in raw["features"]),
             tuple(Task(**task) for task in raw["tasks"]),
             {name: tuple(tasks) for name, tasks in raw["scenarios"].items()},
-            raw["group"],
+            group=raw["group"],
         )
 
 

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from msmtrec.base.errors import UserError
@@ -34,6 +34,7 @@ class Entry:
     what: str
     origin: str
     bytes: int
+    _: KW_ONLY
     used: float
 
     @property
@@ -53,7 +54,7 @@ def _found(folder: Path) -> Iterator[Entry]:
             size = sum(p.stat().st_size for p in inside if p.is_file())
             used = max(p.stat().st_mtime for p in inside)
             what, origin = _described(path)
-            yield Entry(path, what, origin, size, used)
+            yield Entry(path, what, origin, size, used=used)
 
 
 def _described(path: Path) -> tuple[str, str]:

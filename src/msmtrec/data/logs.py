@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 import polars as pl
 
@@ -49,6 +49,7 @@ class Logs:
     stream: Stream
     fingerprint: str
     origin: str
+    _: KW_ONLY
     notes: tuple[str, ...] = ()
     allow_one_class: bool = False
     files: Snapshot = field(default_factory=Snapshot)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ class Field:
     start: int
     width: int
     shared: bool
+    _: KW_ONLY
     attends: str | None = None
 
 
@@ -48,6 +49,7 @@ class Layout:
     numeric: int
     shared_rows: int
     tasks: tuple[str, ...]
+    _: KW_ONLY
     scenarios: tuple[str, ...] = ()
     """All scenarios in table order, those inside a pooled table too; `Rows.scenario` counts in it. An encoder knows the
     names of its own rows' scenarios only; the others are ""."""
@@ -56,7 +58,7 @@ class Layout:
     def from_dict(cls, raw: Mapping[str, Any]) -> Layout:
         """What `asdict` gave, also after JSON."""
         fields = tuple(Field(**field) for field in raw["fields"])
-        return cls(fields, raw["numeric"], raw["shared_rows"], tuple(raw["tasks"]), tuple(raw["scenarios"]))
+        return cls(fields, raw["numeric"], raw["shared_rows"], tuple(raw["tasks"]), scenarios=tuple(raw["scenarios"]))
 
     @property
     def columns(self) -> int:
@@ -86,6 +88,7 @@ class Rows:
     numeric: NDArray[np.float32]
     labels: NDArray[np.float32]
     group: NDArray[np.int64]
+    _: KW_ONLY
     scenario: NDArray[np.int64] | None = None
     used: NDArray[np.int64] | None = None
     first_shared: int = 0
@@ -126,6 +129,7 @@ class ScenarioTable:
     splits: Mapping[str, Rows]
     private_rows: int
     parts: Mapping[str, Mapping[str, slice]]
+    _: KW_ONLY
     encoding: Mapping[str, Any]
 
 
@@ -144,6 +148,7 @@ class EncodedData:
     layout: Layout
     tables: Mapping[str, ScenarioTable]
     whole: Mapping[str, Rows]
+    _: KW_ONLY
     fingerprint: str
     origin: str
     folder: Path | None = None
@@ -214,7 +219,7 @@ def cut(
                 splits[split] = replace(splits[split], used=used[table], first_shared=first_shared)
             starts[split] += place
         private_rows, encoding = described[table]
-        tables[table] = ScenarioTable(table, splits, private_rows, parts, encoding)
+        tables[table] = ScenarioTable(table, splits, private_rows, parts, encoding=encoding)
     return tables
 
 
@@ -251,4 +256,4 @@ def open_encoded(
             os.utime(folder / INDEX)  # last used now
     except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
-    return EncodedData(schema, layout, tables, whole, fingerprint, origin, folder)
+    return EncodedData(schema, layout, tables, whole, fingerprint=fingerprint, origin=origin, folder=folder)

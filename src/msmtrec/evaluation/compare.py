@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Comparison:
     seeds: int
     se_seeds: float
     se_users: float
+    _: KW_ONLY
     df: float
     p_value: float
     low: float
@@ -44,8 +45,7 @@ class Comparison:
 
     def reversed(self) -> Comparison:
         """Second - first."""
-        numbers = (self.seeds, self.se_seeds, self.se_users, self.df, self.p_value)
-        return Comparison(-self.difference, *numbers, -self.high, -self.low, self.untested)
+        return replace(self, difference=-self.difference, low=-self.high, high=-self.low)
 
 
 def compare(first: Array, second: Array, users: Array | None, few: str = "") -> Comparison:
@@ -70,7 +70,7 @@ def compare(first: Array, second: Array, users: Array | None, few: str = "") -> 
     se_users = nan if users is None or few else float(np.sqrt((users**2).sum()))
 
     def none(why: str) -> Comparison:
-        return Comparison(mean, len(known), se_seeds, se_users, nan, nan, nan, nan, why)
+        return Comparison(mean, len(known), se_seeds, se_users, df=nan, p_value=nan, low=nan, high=nan, untested=why)
 
     if len(known) < len(differences):
         return none(f"an AUC in {len(known)} of {len(differences)} seeds")
@@ -84,7 +84,7 @@ def compare(first: Array, second: Array, users: Array | None, few: str = "") -> 
     df = se**4 / (se_seeds**4 / (len(known) - 1) + se_users**4 / effective_df(users))
     half = float(special.stdtrit(df, 0.975)) * se
     p_value = 2 * float(special.stdtr(df, -abs(mean) / se))
-    return Comparison(mean, len(known), se_seeds, se_users, df, p_value, mean - half, mean + half)
+    return Comparison(mean, len(known), se_seeds, se_users, df=df, p_value=p_value, low=mean - half, high=mean + half)
 
 
 def effective_df(users: Array) -> float:

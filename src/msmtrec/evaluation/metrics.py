@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class Measure:
     task: str
     auc: float
     log_loss: float
+    _: KW_ONLY
     rows: int
     positives: int
 
@@ -69,8 +70,8 @@ def measure(
                     task,
                     auc(scores, truth),
                     log_loss(scores, truth),
-                    len(truth),
-                    int(truth.sum()),
+                    rows=len(truth),
+                    positives=int(truth.sum()),
                 )
             )
     return found

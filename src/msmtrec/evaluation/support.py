@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Support:
     positives: int
     users: int
     positive_users: int
+    _: KW_ONLY
     negative_users: int
 
     @property
@@ -54,5 +55,5 @@ def support(labels: NDArray[np.floating[Any]], owner: NDArray[np.integer[Any]]) 
         int(positive.sum()),
         len(np.unique(owner)),
         len(np.unique(owner[positive])),
-        len(np.unique(owner[~positive])),
+        negative_users=len(np.unique(owner[~positive])),
     )

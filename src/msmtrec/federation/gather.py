@@ -49,8 +49,8 @@ def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: P
         {name: upload.tasks for name, upload in uploads.items()},
         norms,
         sums,
-        singles,
-        whole,
+        singles=singles,
+        whole=whole,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -110,6 +110,7 @@ class _Unit:
     rows: int
     tasks: list[int]
     last: float | None
+    _: KW_ONLY
     offer: Offer
 
     def read(self, losses: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ class _Unit:
         """measured [1, K, R, T] at the smoothed mixtures"""
         if smooth is None:
             beta, nan = 1.0 if self.last is None else self.last, float("nan")
-            return HeldOutChoice(beta, beta, nan, nan, False)
+            return HeldOutChoice(beta, beta, nan, nan, checked=False)
         losses = self.read(grid)
         rows = losses[BETAS.index(smooth)] if smooth in BETAS else self.read(measured)[0]
         return check_beta(losses, rows, smooth, self.offer.tolerance)
@@ -131,13 +132,13 @@ def _units(held_out: _HeldOut, k: int, part: OfferPart, offer: Offer, holding: H
     rows, remembered = len(holding.rows), holding.betas.get(part.label)
     if not part.per_task:
         last = remembered[0] if remembered else offer.start
-        return [_Unit(k, rows, held_out.usable[k], last, offer)]
+        return [_Unit(k, rows, held_out.usable[k], last, offer=offer)]
     found = []
     for task, has in enumerate(holding.tasks):
         last = remembered[task] if remembered else offer.start
         asked = [task] if task in held_out.usable[k] else []
         found.append(
-            _Unit(k, rows, asked, last if has else 1.0, offer)
+            _Unit(k, rows, asked, last if has else 1.0, offer=offer)
         )  # a tower it lacks: the others' mean (zero-shot)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -48,6 +48,7 @@ class Memory:
     clocks: Mapping[str, int] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
     apart: frozenset[str] = frozenset()
+    _: KW_ONLY
     betas: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     best: Mapping[str, Best] = field(default_factory=dict)
     earlier: int = 0

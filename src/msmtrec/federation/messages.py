@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, Protocol
 
 from msmtrec.base.member import Member
@@ -32,6 +32,7 @@ class Order:
     restart: bool = False
     reply: Reply | None = None
     measure: int | None = None
+    _: KW_ONLY
     refresh: Reply | None = None
     train: Stage | None = None
     measure_trained: bool = False
@@ -56,6 +57,7 @@ class Report:
     trained: tuple[Measure, ...] = ()
     upload: Upload | None = None
     refused: str | None = None
+    _: KW_ONLY
     answer: Answer | None = None
     best: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -30,6 +30,7 @@ class Updates:
         packed: Packed,
         trained: list[tuple[str, str]],
         clocks: list[int],
+        *,
         declared: Mapping[str, Declaration],
     ) -> None:
         self.rule, self.packed, self.trained = rule, packed, trained

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ class Job:
     memory: Memory
     received: Memory
     batch: int
+    _: KW_ONLY
     steps: int
 
 
@@ -105,7 +106,7 @@ class StackWork:
     """Implements `phases.Work` for the first `count` members of a stack."""
 
     def __init__(
-        self, jobs: list[Job], now: Packed, before: Packed, common: tuple[str, ...], steps: list[int], rate: float
+        self, jobs: list[Job], now: Packed, before: Packed, common: tuple[str, ...], *, steps: list[int], rate: float
     ) -> None:
         count = len(steps)
         seeds = list(dict.fromkeys(job.member.seed for job in jobs))
@@ -113,8 +114,18 @@ class StackWork:
         own = [name for name in now.memories[0].slots if name not in common]
         self.slots: Mapping[str, Parameters] = Views(own, lambda name: now.views(name, count))
         self.received: Mapping[str, Parameters] = Views(own, lambda name: before.views(name, count))
+        for job in jobs:
+            _check_alike(common, job.memory, firsts[seeds.index(job.member.seed)].memory)
         alike = Packed(now.roles, [job.memory for job in firsts], now.device)
         self.common: Mapping[str, Parameters] = Views(list(common), alike.slot)
         self.federation = torch.tensor([seeds.index(job.member.seed) for job in jobs[:count]])
         self.steps = torch.tensor(steps)
         self.rate = rate
+
+
+def _check_alike(slots: tuple[str, ...], one: Memory, other: Memory) -> None:
+    """A slot that a federation has in common is computed with once: nobody may hold another."""
+    for slot in slots:
+        for name, value in one.slots[slot].items():
+            held = other.slots[slot][name]
+            assert value is held or torch.equal(value, held), f"members of a federation differ in '{slot}'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -52,6 +52,7 @@ class Plan:
     scenarios: tuple[str, ...]
     rounds: int
     participation: float = 1.0
+    _: KW_ONLY
     max_staleness: int = 10
     evaluate_before: bool = True
     patience: int | None = None
@@ -85,6 +86,7 @@ class Standing(Generic[S]):
     round: int = 0
     best: dict[int, dict[str, int]] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
+    _: KW_ONLY
     kept: dict[int, Kept[S]] = field(default_factory=dict)
     measured: bool = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from time import perf_counter
 from typing import Any, Literal, TypeVar
 
@@ -52,6 +52,7 @@ class Site:
     deck: Deck
     model: Model
     method: Method[Any]
+    _: KW_ONLY
     batches: Mapping[str, int]
     steps: Mapping[str, int]
     rate: float
@@ -182,7 +183,9 @@ def _train(
         groups.setdefault(local, []).append(member)
     for local, group in groups.items():
         for phase in phases(local):
-            jobs = [Job(m, found[m][0], memories[m], site.batches[m.scenario], site.steps[m.scenario]) for m in group]
+            jobs = [
+                Job(m, found[m][0], memories[m], site.batches[m.scenario], steps=site.steps[m.scenario]) for m in group
+            ]
             for stack in stacks(jobs, lambda job: job.batch, site.stack):
                 for member, trained in run_phase(site.model, phase, stack, site.deck, local.number).items():
                     rows = trained.rows if _trains_tables(phase) else nothing
@@ -225,7 +228,7 @@ def _upload(
     if not slots:
         return None, None
     tasks = tuple(site.data.schema.has_task(name))
-    return Upload(name, site.deck.sizes[name], tasks, slots, tables, squared**0.5), None
+    return Upload(name, site.deck.sizes[name], tasks, slots, tables=tables, norm=squared**0.5), None
 
 
 def _answers(

@@ -44,7 +44,7 @@ def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_num
     losses: dict[Member, list[float]] = {job.member: [] for job in jobs}
     going = jobs
     while going:
-        for member, trained in _Stack(model, phase, going, deck, round_number).run().items():
+        for member, trained in _Stack(model, phase, going, deck, round_number=round_number).run().items():
             rows = torch.cat([found[member].rows, trained.rows])
             found[member] = replace(trained, rows=rows)
             losses[member].append(trained.loss)
@@ -72,7 +72,7 @@ def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str]) -> Memory:
 class _Stack:
     """One repetition of a phase."""
 
-    def __init__(self, model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_number: int) -> None:
+    def __init__(self, model: Model, phase: Phase, jobs: list[Job], deck: Deck, *, round_number: int) -> None:
         self.model, self.phase, self.deck, self.round = model, phase, deck, round_number
         self.declared = {d.name: d for d in model.declare()}
         self.roles = {name: d.role for name, d in self.declared.items()}
@@ -128,7 +128,7 @@ class _Stack:
                 for slot, name in trained:
                     leaves[slot][name] = work.slots[slot][name].detach().requires_grad_()
                 counters = [counter + step * phase.repeat for counter in self.counters[:count]]
-                updates = Updates(phase.rule, self.now, trained, counters, self.declared)
+                updates = Updates(phase.rule, self.now, trained, counters, declared=self.declared)
             chosen = [plan[step] for plan in self.plans[:count]]
             for _ in range(phase.repeat):
                 statistics = self._step(leaves, trained, work, chosen, step, updates, losses)
@@ -144,7 +144,8 @@ class _Stack:
         return self._results(more, losses)
 
     def _work(self, count: int) -> StackWork:
-        return StackWork(self.jobs, self.now, self.before, self.phase.common, self.steps[:count], self.phase.rule.rate)
+        steps, rate = self.steps[:count], self.phase.rule.rate
+        return StackWork(self.jobs, self.now, self.before, self.phase.common, steps=steps, rate=rate)
 
     def _step(
         self,
@@ -195,7 +196,7 @@ class _Stack:
             shift(ids[:, :, split:], self.now.offsets(Role.SHARED_EMBEDDING, K)),
             numeric,
             scenario.to(deck.device),
-            valid,
+            valid=valid,
         )
         sizes = [len(rows) for rows in chosen]
         forward = Pass(batch, training=True, dropout=partial(self._dropout, sizes, step))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from msmtrec.methods.apple import AppleSettings
@@ -34,6 +34,7 @@ class Entry:
     about: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    _: KW_ONLY
     pooled: bool = False
     reference: bool = False
     template: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import torch
 from pydantic import Field
@@ -54,6 +54,7 @@ class AppleState:
     shares: Tensor
     cores: Parameters
     tables: Parameters
+    _: KW_ONLY
     met: frozenset[str] = frozenset()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
@@ -55,6 +55,7 @@ class Upload:
     rows: int
     tasks: tuple[bool, ...]
     slots: Mapping[str, Parameters]
+    _: KW_ONLY
     tables: Mapping[str, TableRows] = field(default_factory=dict)
     norm: float = 0.0
 
@@ -88,6 +89,7 @@ class Gathered:
     tasks: Mapping[str, tuple[bool, ...]]
     norms: Mapping[str, float]
     sums: Mapping[str, Mapping[str, Sum]]
+    _: KW_ONLY
     singles: Mapping[str, Mapping[str, Parameters]]
     whole: Mapping[str, Mapping[str, Parameters]]
 

@@ -8,7 +8,7 @@ the phases from these by itself, so nothing callable ever travels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 import torch
@@ -109,6 +109,7 @@ class Phase:
     slot: str = MODEL
     roles: frozenset[Role] | None = None
     also: tuple[str, ...] = ()
+    _: KW_ONLY
     start: str | None = None
     common: tuple[str, ...] = ()
     steps: int | None = None

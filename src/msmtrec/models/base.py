@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Annotated, Self
 
 import torch
@@ -43,12 +43,18 @@ class Batch:
     shared_ids: Tensor
     numeric: Tensor
     scenario: Tensor
+    _: KW_ONLY
     valid: Tensor
 
     def repeated(self, times: int) -> Batch:
         """For several versions of the members' parameters."""
-        parts = (self.private_ids, self.shared_ids, self.numeric, self.scenario, self.valid)
-        return Batch(*(repeated(part, times) for part in parts))
+        return Batch(
+            repeated(self.private_ids, times),
+            repeated(self.shared_ids, times),
+            repeated(self.numeric, times),
+            repeated(self.scenario, times),
+            valid=repeated(self.valid, times),
+        )
 
 
 @dataclass
@@ -66,6 +72,7 @@ class Pass:
     training: bool = False
     dropout: Dropout | None = None
     statistics: Parameters = field(default_factory=dict)
+    _: KW_ONLY
     losses: list[Tensor] = field(default_factory=list)
 
     def drop(self, h: Tensor, site: str) -> Tensor:

@@ -73,18 +73,18 @@ class MMoE(Model):
                 size = (width, out) if kind == "weight" else (out,)
                 if s.template:
                     found.append(Declaration(f"{name}.local", Role.EXPERT_LOCAL, size, "ones"))
-                    found.append(Declaration(f"{name}.task", Role.EXPERT_TASK, (T, *size), "ones", "task"))
+                    found.append(Declaration(f"{name}.task", Role.EXPERT_TASK, (T, *size), "ones", unit_axis="task"))
                 found.append(
                     Declaration(
                         f"{name}.scenario",
                         Role.EXPERT_SCENARIO,
                         (J, *size),
                         "kaiming" if kind == "weight" else "zeros",
-                        "expert",
+                        unit_axis="expert",
                     )
                 )
             width = out
-        found.append(Declaration("gate", Role.GATE, (T, self.input.width, J), "uniform", "task"))
+        found.append(Declaration("gate", Role.GATE, (T, self.input.width, J), "uniform", unit_axis="task"))
         found += declare_towers(T, width, s.tower_layers)
         return tuple(found)
 

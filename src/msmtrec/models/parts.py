@@ -57,8 +57,8 @@ def declare_towers(tasks: int, width: int, layers: tuple[int, ...]) -> list[Decl
     found = []
     for n, out in enumerate((*layers, 1)):
         init: Init = "uniform" if n == len(layers) else "kaiming"
-        found.append(Declaration(f"tower.{n}.weight", Role.TOWER, (tasks, width, out), init, "task"))
-        found.append(Declaration(f"tower.{n}.bias", Role.TOWER, (tasks, out), "zeros", "task"))
+        found.append(Declaration(f"tower.{n}.weight", Role.TOWER, (tasks, width, out), init, unit_axis="task"))
+        found.append(Declaration(f"tower.{n}.bias", Role.TOWER, (tasks, out), "zeros", unit_axis="task"))
         width = out
     return found
 

@@ -78,10 +78,14 @@ class PLE(Model):
                     init: Init = "kaiming" if kind == "weight" else "zeros"
                     for group, role, units, axis in groups:
                         name, shape = f"level.{level}.{group}.{n}.{kind}", (*units, *size)
-                        found.append(Declaration(name, role, shape, init, axis, level))
+                        found.append(Declaration(name, role, shape, init, unit_axis=axis, level=level))
                 width = out
             mixed = s.task_experts + s.shared_experts
-            found.append(Declaration(f"level.{level}.gate", Role.GATE, (T, incoming, mixed), "uniform", "task", level))
+            found.append(
+                Declaration(
+                    f"level.{level}.gate", Role.GATE, (T, incoming, mixed), "uniform", unit_axis="task", level=level
+                )
+            )
             if level < s.levels - 1:
                 mixed = T * s.task_experts + s.shared_experts
                 gate = (incoming, mixed)

@@ -109,7 +109,7 @@ class Stacked:
             shared.to(device),
             numeric.to(device, self.like.dtype),
             scenario.to(device),
-            (torch.arange(width) < sizes.unsqueeze(1)).to(device),
+            valid=(torch.arange(width) < sizes.unsqueeze(1)).to(device),
         )
 
     def _shifted(self, ids: Tensor, role: Role) -> Tensor:

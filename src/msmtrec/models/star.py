@@ -82,15 +82,15 @@ class STAR(Model):
             Declaration("norm.own.mean", Role.NORM_STATISTICS, (S, width), "zeros", owners=owners),
             Declaration("norm.own.variance", Role.NORM_STATISTICS, (S, width), "ones", owners=owners),
             Declaration("scenario", Role.GATE, (S, s.embedding_dim), "embedding", owners=owners),
-            Declaration("auxiliary.0.weight", Role.GATE, (T, embedded, inner), "kaiming", "task"),
-            Declaration("auxiliary.0.bias", Role.GATE, (T, inner), "zeros", "task"),
-            Declaration("auxiliary.1.weight", Role.GATE, (T, inner, 1), "uniform", "task"),
-            Declaration("auxiliary.1.bias", Role.GATE, (T, 1), "zeros", "task"),
+            Declaration("auxiliary.0.weight", Role.GATE, (T, embedded, inner), "kaiming", unit_axis="task"),
+            Declaration("auxiliary.0.bias", Role.GATE, (T, inner), "zeros", unit_axis="task"),
+            Declaration("auxiliary.1.weight", Role.GATE, (T, inner, 1), "uniform", unit_axis="task"),
+            Declaration("auxiliary.1.bias", Role.GATE, (T, 1), "zeros", unit_axis="task"),
         ]
         for n, out in enumerate(s.layers):
             found += [
-                Declaration(f"star.{n}.weight", Role.EXPERT_SCENARIO, (1, width, out), "kaiming", "expert"),
-                Declaration(f"star.{n}.bias", Role.EXPERT_SCENARIO, (1, out), "zeros", "expert"),
+                Declaration(f"star.{n}.weight", Role.EXPERT_SCENARIO, (1, width, out), "kaiming", unit_axis="expert"),
+                Declaration(f"star.{n}.bias", Role.EXPERT_SCENARIO, (1, out), "zeros", unit_axis="expert"),
                 Declaration(f"star.{n}.own.weight", Role.EXPERT_LOCAL, (S, width, out), "ones", owners=owners),
                 Declaration(f"star.{n}.own.bias", Role.EXPERT_LOCAL, (S, out), "zeros", owners=owners),
             ]

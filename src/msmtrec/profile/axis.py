@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -48,6 +48,7 @@ class Axis:
     column: str | None
     start: float
     width: float
+    _: KW_ONLY
     bins: int
     unit: float = 1.0
 
@@ -80,15 +81,15 @@ class Axis:
 def axis(column: str | None, span: Span) -> Axis:
     """Bins for a time column, of natural width where its numbers look like dates; by log order without one."""
     if column is None or not math.isfinite(span.lowest):
-        return Axis("order", None, 0.0, 1 / 20, 20)
+        return Axis("order", None, 0.0, 1 / 20, bins=20)
     for unit in (1.0, 1e3, 1e6):
         first, last = span.lowest / unit, span.highest / unit
         if _EPOCHS[0] <= first and last <= _EPOCHS[1]:
             width = next((step for step in _STEPS if (last - first) / step <= BINS - 1), _STEPS[-1])
             start = first // width * width
-            return Axis("time", column, start, width, int((last - start) // width) + 1, unit)
+            return Axis("time", column, start, width, bins=int((last - start) // width) + 1, unit=unit)
     even = (span.highest - span.lowest) / 40 or 1.0
-    return Axis("number", column, span.lowest, even, 40)
+    return Axis("number", column, span.lowest, even, bins=40)
 
 
 def numbers(times: pl.Series) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import polars as pl
@@ -38,6 +38,7 @@ class ScenarioProfile:
     rows: dict[str, int]
     rates: dict[str, float]
     groups: int
+    _: KW_ONLY
     vocabulary: int
     unknown: float
 
@@ -57,8 +58,8 @@ def _profile(data: EncodedData, table: ScenarioTable) -> ScenarioProfile:
         {split: len(table.splits[split]) for split in SPLITS},
         {task: float(np.nanmean(labels[:, t])) for t, task in enumerate(data.schema.task_names) if present[t]},
         len(np.unique(groups)),
-        sum(table.encoding["vocabulary"].values()),
-        float(np.mean(unknown)) if unknown else 0.0,
+        vocabulary=sum(table.encoding["vocabulary"].values()),
+        unknown=float(np.mean(unknown)) if unknown else 0.0,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import polars as pl
 
@@ -26,6 +26,7 @@ class Filled:
     missing: int = 0
     lowest: float = math.inf
     highest: float = -math.inf
+    _: KW_ONLY
     first: object = None
     differs: bool = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from hashlib import sha256
 
 import numpy as np
@@ -69,6 +69,7 @@ class Profile:
     origin: str
     fingerprint: str
     notes: tuple[str, ...]
+    _: KW_ONLY
     shown: tuple[str, ...]
     axis: Axis
     rows: dict[str, ScenarioRows]
@@ -108,19 +109,19 @@ def profile(logs: Logs, progress: Progress = lambda step, rows: None) -> Profile
         logs.origin,
         sha256(logs.fingerprint.encode()).hexdigest(),
         logs.notes,
-        shown,
-        second.axis,
-        first.rows,
-        first.fields,
-        tuple(_overlaps(first.fields, schema, shown)),
-        second.item,
-        {kind: {name: counts.of(name) for name in shown} for kind, counts in second.keys.items()},
-        _between(schema, samples, first.rows, shown),
-        {name: _over_time(schema, samples[name]) for name in shown},
-        _apart(schema, first.fields, samples, first.rows, shown),
-        sum(rows.height for rows in samples.values()),
-        first.filled,
-        tuple(sentence for name in shown for sentence in _leaks(schema, name, samples[name])),
+        shown=shown,
+        axis=second.axis,
+        rows=first.rows,
+        fields=first.fields,
+        overlaps=tuple(_overlaps(first.fields, schema, shown)),
+        item=second.item,
+        repeats={kind: {name: counts.of(name) for name in shown} for kind, counts in second.keys.items()},
+        between=_between(schema, samples, first.rows, shown),
+        over_time={name: _over_time(schema, samples[name]) for name in shown},
+        apart=_apart(schema, first.fields, samples, first.rows, shown),
+        sampled=sum(rows.height for rows in samples.values()),
+        filled=first.filled,
+        leaks=tuple(sentence for name in shown for sentence in _leaks(schema, name, samples[name])),
     )
 
 

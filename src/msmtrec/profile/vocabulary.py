@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import polars as pl
@@ -99,6 +99,7 @@ class Vocabulary:
     distinct: Distinct
     rows: dict[str, int] = field(default_factory=dict)
     growth: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    _: KW_ONLY
     asked: dict[str, dict[str, Asked]] = field(default_factory=dict)
     late: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     _all: Hashes | None = field(default=None, init=False)

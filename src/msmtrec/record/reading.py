@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class ContenderRecord:
     metrics: pl.DataFrame
     rounds: list[Round]
     chosen: list[dict[str, Any]]
+    _: KW_ONLY
     candidate: str = ""
     candidates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     candidate_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -113,6 +114,7 @@ class RunRecord:
     contenders: dict[str, ContenderRecord]
     environment: dict[str, Any]
     data: dict[str, Any]
+    _: KW_ONLY
     config_text: str
     sizes: Mapping[str, int]
 
@@ -163,13 +165,15 @@ def read_run(folder: Path) -> RunRecord:
             read_metrics(place / "metrics.jsonl"),
             rounds,
             directory.read_json(place / "validation.json"),
-            chosen,
-            candidates.get(name, {}),
-            seconds | {chosen: sum(sum(one.seconds.values()) for one in rounds)},
+            candidate=chosen,
+            candidates=candidates.get(name, {}),
+            candidate_seconds=seconds | {chosen: sum(sum(one.seconds.values()) for one in rounds)},
         )
     if not any(sizes.values()):
         sizes |= _validation_rows(next(iter(contenders.values())).metrics, sizes)
-    return RunRecord(results, contenders, directory.read_json(folder / directory.ENVIRONMENT), data, text, sizes)
+    return RunRecord(
+        results, contenders, directory.read_json(folder / directory.ENVIRONMENT), data, config_text=text, sizes=sizes
+    )
 
 
 def read_metrics(path: Path) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ class Pairs:
     negative: float
     mean: float
     low: float
+    _: KW_ONLY
     high: float
 
 
@@ -51,7 +52,11 @@ def all_pairs(contender: ContenderRecord) -> Pairs | None:
         return None
     mean, low, high = (float(np.mean([c.pairs[key] for c in found])) for key in ("mean", "q05", "q95"))
     return Pairs(
-        max(int(c.pairs["count"] or 0) for c in found), float(np.mean([c.negative for c in found])), mean, low, high
+        max(int(c.pairs["count"] or 0) for c in found),
+        float(np.mean([c.negative for c in found])),
+        mean,
+        low,
+        high=high,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,7 @@ class Pair:
     second: str
     compared: Comparison
     p_value: float
+    _: KW_ONLY
     family: bool
 
     @property
@@ -100,6 +101,7 @@ class Results:
     lines: tuple[tuple[str, str], ...]
     cells: Mapping[str, tuple[Cell, ...]]
     reference: str
+    _: KW_ONLY
     support: tuple[Support, ...]
     counted: tuple[bool, ...]
     users: int
@@ -142,7 +144,7 @@ class Results:
             if (p.first, p.second) == (first, second):
                 return p
             if (p.second, p.first) == (first, second):
-                return Pair(first, second, p.compared.reversed(), p.p_value, p.family)
+                return Pair(first, second, p.compared.reversed(), p.p_value, family=p.family)
         return None
 
     def as_dict(self) -> dict[str, Any]:
@@ -179,8 +181,8 @@ class Results:
                 tuple((scenario, task) for scenario, task in raw["lines"]),
                 {contender: tuple(_cell(cell) for cell in cells) for contender, cells in raw["cells"].items()},
                 raw["reference"],
-                tuple(Support(**_counts(support)) for support in raw["support"]),
-                tuple(bool(counted) for counted in raw["counted"]),
+                support=tuple(Support(**_counts(support)) for support in raw["support"]),
+                counted=tuple(bool(counted) for counted in raw["counted"]),
                 **_counts({"users": raw["users"], "rows": raw["rows"]}),
                 unit=raw["unit"],
                 baselines=dict(raw["baselines"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Conflict:
     of: int
     cosine: Array
     listening: Array
+    _: KW_ONLY
     pairs: Mapping[str, float | None]
     negative: float
     problems: int
@@ -58,6 +59,7 @@ class Federation:
     conflict: Conflict | None
     shares: Mapping[str, Array]
     norms: Array | None
+    _: KW_ONLY
     rejected: tuple[str, ...]
     stale: tuple[str, ...]
     unchecked: tuple[str, ...]
@@ -76,6 +78,7 @@ class Round:
     up: Mapping[str, int]
     down: Mapping[str, int]
     seconds: Mapping[str, float]
+    _: KW_ONLY
     took_part: int
     federations: tuple[Federation, ...]
 
@@ -99,8 +102,10 @@ def read_rounds(path: Path, sizes: Mapping[str, int]) -> list[Round]:
                     raw["bytes_up"],
                     raw["bytes_down"],
                     raw["seconds"],
-                    sum(len(names) for names in raw["took_part"].values()),
-                    tuple(_federation(int(seed), one, places, sizes) for seed, one in raw["diagnostics"].items()),
+                    took_part=sum(len(names) for names in raw["took_part"].values()),
+                    federations=tuple(
+                        _federation(int(seed), one, places, sizes) for seed, one in raw["diagnostics"].items()
+                    ),
                 )
             )
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
@@ -146,9 +151,9 @@ def _federation(seed: int, raw: Mapping[str, Any], places: Mapping[str, int], si
         _conflict(raw, sizes) if "cosine" in raw else None,
         {symbol: _by_scenario(raw[key], places) for symbol, key in SHARES.items() if raw.get(key)},
         _by_scenario(raw["update_norms"], places) if raw.get("update_norms") else None,
-        tuple(raw.get("rejected", [])),
-        tuple(raw.get("stale", [])),
-        tuple(sorted(unchecked)),
+        rejected=tuple(raw.get("rejected", [])),
+        stale=tuple(raw.get("stale", [])),
+        unchecked=tuple(sorted(unchecked)),
     )
 
 
@@ -172,11 +177,11 @@ def _conflict(raw: Mapping[str, Any], sizes: Mapping[str, int]) -> Conflict:
         raw.get("of", len(names)),
         cosine[np.ix_(at, at)],
         _listening(raw, kept, np.array(raw["coefficients"], float)[at]),
-        raw.get("pairs") or pair_statistics(cosine),
-        raw["negative_pairs"],
-        len(raw["conflict_weights"]),
-        int(raw.get("degenerate", 0)),
-        raw.get("duality_gap", 0.0),
+        pairs=raw.get("pairs") or pair_statistics(cosine),
+        negative=raw["negative_pairs"],
+        problems=len(raw["conflict_weights"]),
+        degenerate=int(raw.get("degenerate", 0)),
+        gap=raw.get("duality_gap", 0.0),
     )
 
 

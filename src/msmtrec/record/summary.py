@@ -83,15 +83,15 @@ def summarise(
         (*lines, MEAN),
         cells,
         reference,
-        tuple(scores.support[line] for line in lines),
-        tuple(counted),
-        users,
-        rows,
-        unit,
-        baselines,
-        {n: contender.candidate for n, contender in contenders.items()},
-        _pairs(means, baselines),
-        notes,
+        support=tuple(scores.support[line] for line in lines),
+        counted=tuple(counted),
+        users=users,
+        rows=rows,
+        unit=unit,
+        baselines=baselines,
+        chosen={n: contender.candidate for n, contender in contenders.items()},
+        pairs=_pairs(means, baselines),
+        notes=notes,
     )
 
 
@@ -156,7 +156,7 @@ def _pairs(means: _Means, baselines: Mapping[str, str]) -> tuple[Pair, ...]:
     """Every two contenders; Holm's correction over those of which one is a baseline, and over no other."""
     declared = set(baselines.values())
     found = [
-        Pair(first, second, means.compare(first, second), float("nan"), first in declared or second in declared)
+        Pair(first, second, means.compare(first, second), float("nan"), family=first in declared or second in declared)
         for first, second in combinations(means.aucs, 2)
     ]
     corrected = holm([pair.compared.p_value if pair.family else float("nan") for pair in found])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -28,6 +28,7 @@ class Blocks:
     caption: str
     heads: Mapping[str, Sequence[str]]
     columns: Sequence[tuple[str, Sequence[Text]]]
+    _: KW_ONLY
     last_apart: bool = True
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

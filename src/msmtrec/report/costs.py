@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from msmtrec.record.reading import ContenderRecord
 
@@ -23,6 +23,7 @@ class Costs:
     up: Mapping[str, float]
     down: Mapping[str, float]
     phases: Mapping[str, float]
+    _: KW_ONLY
     all_seconds: float
     candidates: int
     known: int
@@ -46,11 +47,11 @@ def costs(contender: ContenderRecord) -> Costs:
         up,
         down,
         _sums([one.seconds for one in rounds]),
-        sum(seconds.values()),
-        len({*contender.candidates, *seconds}),
-        len(seconds),
-        _range(contender, "steps"),
-        _range(contender, "steps_per_round"),
+        all_seconds=sum(seconds.values()),
+        candidates=len({*contender.candidates, *seconds}),
+        known=len(seconds),
+        steps=_range(contender, "steps"),
+        a_round=_range(contender, "steps_per_round"),
     )
 
 

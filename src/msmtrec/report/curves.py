@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -44,6 +44,7 @@ class Curves:
     legend: list[Legend]
     drawn: int
     of: int
+    _: KW_ONLY
     fine_tuned: bool
 
 
@@ -66,7 +67,7 @@ def learning_curves(run: RunRecord) -> Curves:
         panels = [_panel(run, *panel, f"curve-{number}") for number, panel in enumerate(wanted)]
     legend = [Legend(name, colour(n), CSS[style(n)]) for n, name in enumerate(_trainings(run))]
     fine_tuned = any((c.metrics["stage"] == "fine-tune").any() for c in run.contenders.values())
-    return Curves(panels, legend, len(names), len(run.scenarios), fine_tuned)
+    return Curves(panels, legend, len(names), len(run.scenarios), fine_tuned=fine_tuned)
 
 
 def limits(curves: list[Array], chosen: list[float]) -> tuple[float, float, bool]:

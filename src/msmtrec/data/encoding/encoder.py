@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -34,12 +34,14 @@ def make_layout(schema: Schema, *, share: bool, scenarios: tuple[str, ...]) -> L
     fields, column = [], 0
     for feature in sorted(schema.categorical, key=is_shared):
         attends = feature.of if feature.pooling == "attention" else None
-        fields.append(Field(feature.name, column, feature.max_values, is_shared(feature), attends))
+        fields.append(Field(feature.name, column, feature.max_values, is_shared(feature), attends=attends))
         column += feature.max_values
     spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
     shared_rows = sum(FIRST_ID + space.size for space in spaces)
     _fits(shared_rows, f"the shared fields of {schema.name}")
-    return Layout(tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names, scenarios)
+    return Layout(
+        tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names, scenarios=scenarios
+    )
 
 
 def _fits(ids: int, what: str) -> None:
@@ -73,6 +75,7 @@ class Encoder:
     schema: Schema
     layout: Layout
     vocabularies: Mapping[str, pl.Series]
+    _: KW_ONLY
     scalers: Mapping[str, Scaler]
     kinds: Mapping[str, str]
     fingerprint: str
@@ -95,9 +98,9 @@ class Encoder:
             replace(schema, scenarios={table: schema.scenarios[table]}),
             replace(layout, scenarios=own),
             vocabularies,
-            {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric},
-            found.kinds,
-            fingerprint,
+            scalers={f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric},
+            kinds=found.kinds,
+            fingerprint=fingerprint,
         )
         _fits(encoder.private_rows, f"the private fields of scenario '{table}'")
         return encoder
@@ -183,7 +186,7 @@ class Encoder:
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
             numeric[:, column] = values
         number = np.broadcast_to(np.int64(self.layout.scenarios.index(scenario)), rows.height)
-        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first), number)
+        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first), scenario=number)
 
     def _known(self, scenario: str | None) -> str:
         """Whose rows they are."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -98,6 +98,7 @@ class Odd:
     column: str
     scenario: str
     split: str
+    _: KW_ONLY
     value: float
     row: int
     size: float
@@ -114,7 +115,7 @@ def farthest(feature: Feature, scaler: Scaler, ends: Mapping[tuple[str, str], En
         sizes = {value: deviations(feature, scaler, value) for value in found.outermost}
         if sizes:
             value = max(sizes, key=lambda v: abs(sizes[v]))
-            yield Odd("far", feature.name, scenario, split, value, found.rows[value], abs(sizes[value]))
+            yield Odd("far", feature.name, scenario, split, value=value, row=found.rows[value], size=abs(sizes[value]))
 
 
 def deviations(feature: Feature, scaler: Scaler, value: float) -> float:
@@ -137,14 +138,14 @@ def odd_values(feature: Feature, scaler: Scaler, ends: Mapping[tuple[str, str], 
 
 
 def _as(kind: Kind, found: Odd, size: float) -> Odd:
-    return Odd(kind, found.column, found.scenario, found.split, found.value, found.row, size)
+    return Odd(kind, found.column, found.scenario, found.split, value=found.value, row=found.row, size=size)
 
 
 def _rounded(feature: Feature, ends: Mapping[tuple[str, str], Ends]) -> Iterator[Odd]:
     for (scenario, split), found in ends.items():
         for value in found.outermost:
             if _EXACT < abs(value) <= _IDS:
-                yield Odd("rounded", feature.name, scenario, split, value, found.rows[value], abs(value))
+                yield Odd("rounded", feature.name, scenario, split, value=value, row=found.rows[value], size=abs(value))
 
 
 def _alone(feature: Feature, ends: Mapping[tuple[str, str], Ends]) -> Iterator[Odd]:
@@ -162,7 +163,7 @@ def _alone(feature: Feature, ends: Mapping[tuple[str, str], Ends]) -> Iterator[O
             ):
                 if apart > 0 and away / apart > FAR:
                     size = float(away / apart)
-                    yield Odd("alone", feature.name, scenario, split, value, found.rows[value], size)
+                    yield Odd("alone", feature.name, scenario, split, value=value, row=found.rows[value], size=size)
 
 
 def as_plain(odd: list[Odd]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ class Labels:
     positives: int = 0
     wrong: int = 0
     example: Any = None
+    _: KW_ONLY
     outside_parent: int = 0
 
     @property
@@ -49,6 +50,7 @@ class Numeric:
     ends: dict[tuple[str, str], Ends] = field(default_factory=dict)
     bad: int = 0
     example: float = math.nan
+    _: KW_ONLY
     first_row: int = 0
     part: str = ""
     text: str | None = None
@@ -116,6 +118,7 @@ class Survey:
     labels: dict[str, dict[str, Labels]]
     numeric: dict[str, Numeric]
     tallies: dict[str, Tally]
+    _: KW_ONLY
     kinds: dict[str, str] = field(default_factory=dict)
     odd_kind: str | None = None
     missing: tuple[str, list[str]] | None = None

@@ -168,7 +168,9 @@ class TableWriter:
         if self.folder is None or self.temporary is None:
             whole = {split: _rows(arrays) for split, arrays in self.arrays.items()}
             tables = cut(whole, self.rows, described, used, self.layout.private_columns)
-            return EncodedData(schema, self.layout, tables, whole, fingerprint, origin, encoders=encoders)
+            return EncodedData(
+                schema, self.layout, tables, whole, fingerprint=fingerprint, origin=origin, encoders=encoders
+            )
         with self._explained():
             index: dict[str, Any] = {"name": schema.name, "origin": origin, "layout": asdict(self.layout)}
             index |= {"rows": self.rows, "tables": {}, "used": {table: len(held) for table, held in used.items()}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from msmtrec.logs.releases.unpacking import Archive
 from msmtrec.logs.sources import movielens, movielens_100k
@@ -45,6 +45,7 @@ class Remote:
     title: str
     scenarios: str
     licence: Licence
+    _: KW_ONLY
     url: str
     size: int
     checksum: str
@@ -72,6 +73,7 @@ class Manual:
     title: str
     scenarios: str
     licence: Licence
+    _: KW_ONLY
     size: str
     folder: str
     why: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import groupby
 from math import isnan
 from typing import Any
@@ -80,6 +80,7 @@ class Meter:
     """Rows with label 1 in each bin."""
     likely: NDArray[np.float64] = field(default_factory=_zeros)
     """Sum of the probabilities in each bin."""
+    _: KW_ONLY
     itself: float = 0.0
     """How probable a pair of a row with itself would be; there is no such pair."""
 

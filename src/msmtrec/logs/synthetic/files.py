@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -31,6 +31,7 @@ class Written:
     names: dict[str, str]
     progress: Callable[[int, int], None]
     passes: int = 1
+    _: KW_ONLY
     done: int = field(default=0)
 
     def of(self, scenario: str, parts: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:

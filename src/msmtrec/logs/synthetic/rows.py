@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,7 @@ class Piece:
     part: str
     number: int
     start: int
+    _: KW_ONLY
     rows: int
 
 
@@ -92,7 +93,7 @@ class Rows:
         for part, rows in self.shape.parts(self.sizes[self.names[scenario]]):
             for number, start in enumerate(range(0, rows, CHUNK)):
                 if wanted is None or part in wanted:
-                    yield Piece(scenario, part, number, before + start, min(CHUNK, rows - start))
+                    yield Piece(scenario, part, number, before + start, rows=min(CHUNK, rows - start))
             before += rows
 
     def draw(self, piece: Piece) -> tuple[pl.DataFrame, Values, Values]:

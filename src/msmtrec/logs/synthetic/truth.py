@@ -13,7 +13,7 @@ with a p of its own task. Covariate shift moves x and appears nowhere here: it l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from math import floor, sqrt
 from typing import Any
 
@@ -166,6 +166,7 @@ class Law:
     own: Preference | None
     mixed: tuple[float, float, float]
     rate: float
+    _: KW_ONLY
     signal: float
     noise: float
     intercept: float = 0.0
@@ -258,7 +259,7 @@ class GroundTruth:
             eta += of_own * (rest - rest.mean())
         rates = knobs.click_rate, knobs.conversion_rate / knobs.click_rate
         rate = float(expit(logit(rates[task]) + self._offset(scenario, task)))
-        return Law(common, own, (of_common, of_own, constant), rate, knobs.signal, knobs.noise), eta
+        return Law(common, own, (of_common, of_own, constant), rate, signal=knobs.signal, noise=knobs.noise), eta
 
     def _extended(self, known: Preference, task: int, name: str) -> Preference:
         """f, also of the values that only this scenario has."""
