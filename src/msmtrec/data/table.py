@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,8 +158,8 @@ class EncodedData:
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the cache's path to another process, not the rows."""
         if self.folder is None:
-            held = (self.schema, self.layout, self.tables, self.whole, self.fingerprint, self.origin)
-            return EncodedData, (*held, None, self.encoders)
+            known = {"fingerprint": self.fingerprint, "origin": self.origin, "encoders": self.encoders}
+            return partial(EncodedData, self.schema, self.layout, self.tables, self.whole, **known), ()
         return _open_again, (self.schema, self.fingerprint, self.origin, self.folder)
 
     @property
