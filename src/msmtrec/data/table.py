@@ -158,7 +158,7 @@ class EncodedData:
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the cache's path to another process, not the rows."""
         if self.folder is None:
-            known = {"fingerprint": self.fingerprint, "origin": self.origin, "encoders": self.encoders}
+            known: dict[str, Any] = {"origin": self.origin, "encoders": self.encoders, "fingerprint": self.fingerprint}
             return partial(EncodedData, self.schema, self.layout, self.tables, self.whole, **known), ()
         return _open_again, (self.schema, self.fingerprint, self.origin, self.folder)
 
