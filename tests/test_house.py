@@ -15,7 +15,7 @@ FLOORS = (
     {"data", "aggregation", "evaluation"},
     {"methods", "models", "logs", "record"},
     {"federation", "config", "report"},
-    {"runtime", "profile"},
+    {"runtime", "profile", "serving"},
     {"experiment"},
     {"cli"},
     {"__main__", "__init__"},

@@ -10,8 +10,10 @@ from msmtrec.base.version import __version__
 if TYPE_CHECKING:
     from msmtrec.config.parse import Config, load_config
     from msmtrec.experiment.run import Run, run
+    from msmtrec.serving.finished import FinishedRun
+    from msmtrec.serving.finished import FinishedRun as load
 
-__all__ = ["Caution", "Config", "Run", "UserError", "__version__", "load_config", "run"]
+__all__ = ["Caution", "Config", "FinishedRun", "Run", "UserError", "__version__", "load", "load_config", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,4 +26,8 @@ def __getattr__(name: str) -> Any:
         from msmtrec.experiment import run as experiment
 
         return getattr(experiment, name)
+    if name in ("FinishedRun", "load"):
+        from msmtrec.serving.finished import FinishedRun
+
+        return FinishedRun
     raise AttributeError(f"module 'msmtrec' has no attribute '{name}'")

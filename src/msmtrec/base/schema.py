@@ -76,6 +76,7 @@ class Feature:
         of: sequence: the categorical feature whose ids and embeddings the values have, as items seen and item shown.
         pooling: sequence: `mean`, or `attention` of the value of `of` over the sequence.
         missing: numeric only: values may be missing, which a second column then says; False refuses missing values.
+        separator: multi and sequence: between the values of a text; lists need none, and None refuses text.
         cross: categorical: the raw columns whose values together are this feature's value, missing where any is; such
             a feature is no column of the logs, it is made when rows are encoded.
     """
@@ -93,6 +94,7 @@ class Feature:
     of: str | None = None
     pooling: Literal["mean", "attention"] = "mean"
     missing: bool = True
+    separator: str | None = None
     cross: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -106,6 +108,7 @@ class Feature:
             ("missing", not self.missing, not has_ids, "kind 'numeric'"),
             ("cross", bool(self.cross), self.kind == "categorical", "kind 'categorical'"),
             ("max_values", self.max_values != 1, self.has_lists, "kind 'multi' or 'sequence'"),
+            ("separator", self.separator is not None, self.has_lists, "kind 'multi' or 'sequence'"),
             ("newest", self.newest != "last", self.kind == "sequence", "kind 'sequence'"),
             ("of", self.of is not None, self.kind == "sequence", "kind 'sequence'"),
             ("pooling", self.pooling != "mean", self.of is not None, "'of', the feature that attends"),
@@ -160,6 +163,7 @@ class Schema:
         tasks: all tasks of any scenario, in table order.
         scenarios: scenario name -> names of the tasks it has.
         group: column that identifies the user or session (tests, GAUC); None where there is none.
+        missing: texts that stand for a missing value in raw rows, besides no value at all.
     """
 
     name: str
@@ -168,6 +172,7 @@ class Schema:
     scenarios: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _: KW_ONLY
     group: str | None = None
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -240,6 +245,7 @@ class Schema:
             tuple(Task(**task) for task in raw["tasks"]),
             {name: tuple(tasks) for name, tasks in raw["scenarios"].items()},
             group=raw["group"],
+            missing=tuple(raw["missing"]),
         )
 
 

@@ -24,9 +24,7 @@ from msmtrec.evaluation.metrics import measure
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.journal import ContenderJournal
-from msmtrec.experiment.scoring import THREADS, computed_with, logits_of
 from msmtrec.experiment.steps import training_size
-from msmtrec.experiment.threads import threads_set
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
 from msmtrec.federation.deck import Deck
@@ -39,6 +37,8 @@ from msmtrec.models.base import Model
 from msmtrec.record.directory import FAILED, VALIDATION, ended, model_file, read_json, write_json, writing
 from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
+from msmtrec.runtime.threads import threads_set
+from msmtrec.serving.scoring import THREADS, computed_with, logits_of
 
 Progress = Callable[[int, int], None]
 """(rounds done, rounds in all)"""

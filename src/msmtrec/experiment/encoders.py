@@ -6,12 +6,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from msmtrec.base.errors import UserError
 from msmtrec.config.contender import Contender
-from msmtrec.data.encoding.encoder import Encoder, encoder_of
+from msmtrec.data.encoding.encoder import encoder_of
 from msmtrec.data.table import EncodedData
 from msmtrec.record.directory import encoder_folder, writing
-from msmtrec.record.models import ModelCard
 
 
 def variant(contender: Contender) -> str:
@@ -36,18 +34,3 @@ def keep_encoders(run: Path, data: Mapping[str, EncodedData]) -> None:
                     shutil.rmtree(temporary, ignore_errors=True)
                     encoder_of(encoded, table).save(temporary)
                     temporary.rename(folder)
-
-
-def kept_encoder(run: Path, card: ModelCard) -> Encoder:
-    """The encoder that a model of the run was trained with.
-
-    Raises:
-        UserError: it is absent or damaged, or another one.
-    """
-    folder = encoder_folder(run, card.variant, card.table)
-    encoder = Encoder.load(folder)
-    if encoder.fingerprint != card.fingerprint:
-        raise UserError(
-            f"{folder} belongs to other data than the model of '{card.scenario}' was trained on; bring its own back"
-        )
-    return encoder

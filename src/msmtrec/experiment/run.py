@@ -27,12 +27,12 @@ from msmtrec.experiment.contender import read_test_rows
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
-from msmtrec.experiment.threads import threads_set
 from msmtrec.record import directory
 from msmtrec.record.figures import figures
 from msmtrec.record.results import Results
 from msmtrec.record.summary import POOLED, REFERENCE, Finished, summarise
 from msmtrec.report.page import write_report
+from msmtrec.runtime.threads import threads_set
 
 Progress = Callable[[str, int, int], None]
 """(contender, rounds done, rounds in all); a tuned contender is named contender/candidate"""

@@ -114,6 +114,10 @@ class Model(ABC):
         x = self.inputs(parameters, forward.batch)
         return self.head(parameters, self.body(parameters, x, forward), forward)
 
+    def folded(self, parameters: Parameters) -> tuple[Model, Parameters]:
+        """The same function for use, with everything computed that does not depend on the rows."""
+        return self, parameters
+
     def roles(self) -> dict[str, Role]:
         if self._roles is None:  # asked for at every batch
             self._roles = {d.name: d.role for d in self.declare()}

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field as Constrained
 from torch import Tensor
 
-from msmtrec.base.parameters import Declaration
+from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
@@ -107,6 +107,17 @@ class MMoE(Model):
 
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         return self.input.read(parameters, batch)
+
+    def folded(self, parameters: Parameters) -> tuple[Model, Parameters]:
+        """Without the template: T·J experts of their own, of which each task mixes its J."""
+        if not self.settings.template:
+            return self, parameters
+        plain = MMoE(self.layout, self.settings.model_copy(update={"template": False}))
+        factors = {name: value.unsqueeze(0) for name, value in parameters.items() if name.startswith("expert.")}
+        found = {name: value for name, value in parameters.items() if name not in factors}
+        for name in sorted({factor.rpartition(".")[0] for factor in factors}):
+            found[f"{name}.scenario"] = self.compose(factors, name)[0]
+        return plain, found
 
     def compose(self, parameters: Mapping[str, Tensor], name: str) -> Tensor:
         """[K, Q, ...] the experts' weights or biases, from three factors where the template is on."""

@@ -17,6 +17,7 @@ from msmtrec.data.encoding import encoder_files
 from msmtrec.data.encoding.columns import check_columns, labels_of, numbers_of
 from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import check_sizes
+from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.encoding.texts import text_of
@@ -166,6 +167,7 @@ class Encoder:
         """
         scenario = self._known(scenario)
         where = f"the rows to encode for scenario '{scenario}'"
+        frame = as_yielded(self.schema, frame)
         check_columns(self.schema, self.kinds, frame, where)
         rows = derive(self.schema, frame, scenario)
         ids = np.empty((rows.height, self.layout.columns), np.int32)

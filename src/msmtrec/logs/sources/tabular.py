@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Schema, Task
 from msmtrec.base.settings import Name, Settings, by_name
+from msmtrec.data.encoding.forms import divided_text
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import remembered, snapshot
 from msmtrec.logs.reading.csv_lines import check_lines
@@ -107,6 +108,7 @@ class OwnLogs(Settings):
             tasks=tuple(Task(name, task.column or name, task.within) for name, task in tasks.items()),
             scenarios=has,
             group=self.group,
+            missing=self.missing,
         )
         files = snapshot(path for part in parts for path in part.paths)
         paths = list(files.stamps)
@@ -210,7 +212,7 @@ class OwnLogs(Settings):
         label = divided.labeller() if isinstance(divided, Shares) else None
         schema = part.frame.collect_schema()
         lists = [
-            column.divided(name, self.missing)
+            divided_text(column.feature(name), self.missing)
             for name, column in self._columns().items()
             if column.has_lists and schema[name] == pl.String
         ]

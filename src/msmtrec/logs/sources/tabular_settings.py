@@ -7,7 +7,6 @@ from datetime import date
 from math import isfinite
 from typing import Any, Literal
 
-import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from msmtrec.base.errors import UserError
@@ -93,11 +92,6 @@ class Column(Settings):
     def has_lists(self) -> bool:
         return self.kind in ("multi", "sequence")
 
-    def divided(self, name: str, missing: tuple[str, ...]) -> pl.Expr:
-        """The values of a text column, as lists; two separators in a row have no value between them."""
-        lists = pl.col(name).str.split(self.separator or ",")
-        return lists.list.eval(pl.element().filter(~pl.element().is_in(["", *missing])))
-
     def feature(self, name: str) -> Feature:
         """What the schema says of this column.
 
@@ -117,6 +111,7 @@ class Column(Settings):
             of=self.of,
             pooling=self.pooling,
             missing=self.missing,
+            separator=(self.separator or ",") if self.has_lists else None,
             cross=self.cross or (),
         )
 

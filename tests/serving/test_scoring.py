@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from yaml import safe_load
 
 from cli.test_main import call
@@ -23,11 +22,10 @@ from msmtrec import UserError, run
 from msmtrec.config.parse import parse_config
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLIT
-from msmtrec.experiment import scoring
 from msmtrec.experiment.run import Run
-from msmtrec.experiment.scoring import score
-from msmtrec.models.predict import predict
 from msmtrec.record.models import load_model
+from places import ROOT
+from serving.loaded import scores as score
 
 TRAIN = {"rounds": 2, "local_steps": 4, "batch_size": 32}
 SYNTHETIC: dict[str, Any] = {
@@ -47,12 +45,12 @@ ELSEWHERE = """
 import sys
 from pathlib import Path
 import numpy as np, polars as pl
-from msmtrec.experiment.scoring import score
+from serving.loaded import scores
 run, rows, out = map(Path, sys.argv[1:])
 found = {}
 for path in sorted(rows.glob("*.parquet")):
     contender, scenario, seed = path.stem.split(" ")
-    found[path.stem] = score(run, contender, scenario, int(seed), pl.read_parquet(path))
+    found[path.stem] = scores(run, contender, scenario, int(seed), pl.read_parquet(path))
 np.savez(out, **found)
 """
 
@@ -79,6 +77,7 @@ def scored_elsewhere(finished: Run, frames: dict[str, pl.DataFrame], folder: Pat
             frames[scenario].write_parquet(folder / "rows" / f"{contender} {scenario} {seed}.parquet")
     out = folder / "scores.npz"
     places = {"MSMTREC_CACHE": str(folder / "cache"), "MSMTREC_DATA": str(folder / "data"), "OMP_NUM_THREADS": "2"}
+    places["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", ELSEWHERE, str(finished.folder), str(folder / "rows"), str(out)]
     subprocess.run(command, check=True, cwd=folder, env={**os.environ, **places})
     assert list((folder / "cache").iterdir()) == []
@@ -141,24 +140,6 @@ def test_one_row_by_itself_has_the_score_it_has_among_others(synthetic_run: Run)
     for place in (0, 17, frame.height - 1):
         alone = score(synthetic_run.folder, "recommended", "scenario-1", 0, frame[place])
         assert alone[0] == pytest.approx(whole[place], abs=1e-6)
-
-
-def test_as_many_threads_compute_as_computed_the_test_rows(synthetic_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def spied(*arguments: Any) -> torch.Tensor:
-        seen.append(torch.get_num_threads())
-        return predict(*arguments)
-
-    monkeypatch.setattr(scoring, "predict", spied)
-    frame = raw_test_rows(SYNTHETIC, synthetic_run)["scenario-1"]
-    torch.set_num_threads(2)
-    try:
-        score(synthetic_run.folder, "local", "scenario-1", 0, frame)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(1)
-    assert seen == [1]
 
 
 def test_a_cleared_cache_takes_nothing_that_a_finished_run_needs(
@@ -228,17 +209,3 @@ def test_an_encoder_of_other_data_is_refused(synthetic_run: Run, tmp_path: Path)
     shutil.rmtree(own)
     with pytest.raises(UserError, match=r"shared/scenario-1 holds no encoder, or a damaged one"):
         score(folder, "recommended", "scenario-1", 0, frame)
-
-
-def test_what_a_run_does_not_have_is_said(synthetic_run: Run, tmp_path: Path) -> None:
-    frame = pl.DataFrame()
-    with pytest.raises(UserError, match=r"has no contender 'lokal'; did you mean 'local'\?"):
-        score(synthetic_run.folder, "lokal", "scenario-1", 0, frame)
-    with pytest.raises(UserError, match=r"has no model of scenario 'scenario-9' and seed 0"):
-        score(synthetic_run.folder, "local", "scenario-9", 0, frame)
-    with pytest.raises(UserError, match=r"has no model of scenario 'scenario-1' and seed 5"):
-        score(synthetic_run.folder, "local", "scenario-1", 5, frame)
-    with pytest.raises(UserError, match=r"have no column"):
-        score(synthetic_run.folder, "local", "scenario-1", 0, frame)
-    with pytest.raises(UserError, match=r"results.json is missing or damaged; is its folder a finished run\?"):
-        score(tmp_path, "local", "scenario-1", 0, frame)

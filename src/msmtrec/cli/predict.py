@@ -1,0 +1,73 @@
+"""`msmtrec predict`: raw rows in, probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from msmtrec.base.errors import UserError
+from msmtrec.cli.console import err
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
+ContenderOption = Annotated[
+    str | None,
+    typer.Option("--contender", metavar="NAME", help="Column of the result table [default: best on validation]."),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="One seed's model [default: the mean over all].")]
+
+
+def predict(
+    run: RunArgument,
+    scenario: Annotated[str, typer.Option("--scenario", metavar="NAME", help="Whose rows these are.")],
+    source: Annotated[Path, typer.Option("--input", metavar="FILE", help="CSV or Parquet; - is CSV on stdin.")],
+    target: Annotated[Path, typer.Option("--output", metavar="FILE", help=".parquet or .csv; - is CSV on stdout.")],
+    contender: ContenderOption = None,
+    seed: SeedOption = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="Write it too; repeatable.")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", metavar="K", help="Only the best rows of a request.")] = None,
+    request: Annotated[str | None, typer.Option("--request", metavar="COLUMN", help="Names the request.")] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="That compute the network.")] = 1,
+    by: Annotated[str | None, typer.Option("--by", metavar="TASK", help="Ranks [default: the first task].")] = None,
+) -> None:
+    """Score raw rows with the models of a finished run: a probability per task and row, in the order of the rows.
+
+    Columns have the names and forms of the training logs; others than the features are not looked at.
+
+    Example: `msmtrec predict runs/mine --scenario NL --input rows.parquet --output scores.parquet --keep user_id`
+    """
+    from msmtrec.serving.batch import Best, predict_file
+    from msmtrec.serving.files import rows_in
+    from msmtrec.serving.finished import FinishedRun
+
+    if (top_k is None) != (request is None):
+        raise UserError("--top-k and --request belong together: K rows of each request")
+    if by is not None and top_k is None:
+        raise UserError("--by says what --top-k ranks by; give --top-k and --request too")
+    predictor = FinishedRun(run).predictor(scenario, contender=contender, seed=seed)
+    best = None if top_k is None else Best(top_k, request or "", by or predictor.tasks[0])
+    seeds = ", ".join(map(str, predictor.models))
+    err.print(f"[dim]scenario {scenario}, contender {predictor.contender}, seeds {seeds}[/]", soft_wrap=True)
+    columns = (
+        TextColumn("{task.completed:,.0f} rows"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=rows_in(source))
+        rows = predict_file(
+            predictor,
+            source,
+            target,
+            keep=tuple(keep or ()),
+            best=best,
+            threads=threads,
+            progress=lambda done: bar.advance(task, done),
+        )
+    err.print(f"{rows:,} rows scored", highlight=False)

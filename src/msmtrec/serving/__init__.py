@@ -1,0 +1,1 @@
+"""Finished runs at work: predictions of raw rows, from Python, from files, over HTTP, and in other runtimes."""

@@ -1,0 +1,149 @@
+"""Raw rows of a file or a stream, chunk by chunk, and where their scores are written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from csv import reader
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+import pyarrow as pa
+from pyarrow import csv, parquet
+
+from msmtrec.base.errors import UserError, nearest
+from msmtrec.data.encoding.encoder import Encoder
+from msmtrec.logs.reading.csv_lines import check_lines, is_parquet
+from msmtrec.logs.reading.files import batches, scan
+
+STREAM = Path("-")
+_BLOCK = 1 << 24
+
+
+def kinds_of(encoder: Encoder, kept: tuple[str, ...]) -> dict[str, str]:
+    """Column -> how it is read, as `files.scan` names it: what the encoder wants, and what is only passed on."""
+    numeric = {feature.name for feature in encoder.schema.numeric}
+    wanted = {column: "number" if column in numeric else "text" for column in encoder.columns}
+    return {**dict.fromkeys(kept, "any"), **wanted}
+
+
+def chunks(path: Path, kinds: Mapping[str, str], missing: tuple[str, ...]) -> Iterator[pl.DataFrame]:
+    """The wanted columns of a file, or of CSV on the standard input (`-`), in order.
+
+    Raises:
+        UserError: the file is absent or unreadable, or a column or value does not fit.
+    """
+    if path == STREAM:
+        yield from _streamed(sys.stdin.buffer, kinds, missing)
+        return
+    if not path.exists():
+        raise UserError(f"there is no file {path}")
+    frame = scan(path, kinds, missing)
+    check_lines(path)
+    yield from batches(frame, path)
+
+
+def rows_in(path: Path) -> int | None:
+    """How many rows a Parquet file says it has; None of CSV, which does not say."""
+    if path == STREAM or not is_parquet(path):
+        return None
+    with suppress(OSError, pa.ArrowException):
+        return int(parquet.read_metadata(path).num_rows)
+    return None
+
+
+def _streamed(stream: IO[bytes], kinds: Mapping[str, str], missing: tuple[str, ...]) -> Iterator[pl.DataFrame]:
+    """CSV that can be read once, as text; numbers are made of it here."""
+    names = next(reader([stream.readline().decode("utf-8-sig", errors="replace")]), [])
+    for column in kinds:
+        if column not in names:
+            raise UserError(f"the standard input has no column '{column}'; {nearest(column, names)}")
+    convert = csv.ConvertOptions(
+        column_types=dict.fromkeys(kinds, pa.string()),
+        include_columns=list(kinds),
+        strings_can_be_null=True,
+        null_values=["", *missing],
+    )
+    read, parse = csv.ReadOptions(column_names=names, block_size=_BLOCK), csv.ParseOptions(newlines_in_values=True)
+    numbers = [column for column, kind in kinds.items() if kind == "number"]
+    try:
+        for batch in csv.open_csv(stream, read, parse, convert):
+            frame = pl.DataFrame(pl.from_arrow(batch))
+            for column in numbers:
+                frame = frame.with_columns(_as_numbers(frame[column]))
+            yield frame
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" not in str(error):  # a header alone
+            raise UserError(f"the standard input is no CSV: {error}") from error
+
+
+def _as_numbers(texts: pl.Series) -> pl.Series:
+    found = texts.cast(pl.Float64, strict=False)
+    odd = texts.filter(found.is_null() & texts.is_not_null())
+    if len(odd):
+        raise UserError(f"the standard input: column '{texts.name}' holds {odd[0]!r}, which is no number")
+    return found
+
+
+@contextmanager
+def writer(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """Takes tables one after the other; the file appears, or is replaced, when all of them are written.
+
+    Args:
+        path: .parquet, .pq or .csv; `-` is CSV on the standard output.
+
+    Raises:
+        UserError: the name ends otherwise, or the file cannot be written.
+    """
+    if path == STREAM:
+        yield _Csv(sys.stdout.buffer)
+        return
+    if path.suffix not in (".parquet", ".pq", ".csv"):
+        raise UserError(f"{path}: scores are written as .parquet or .csv, or as CSV to - (the standard output)")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            if path.suffix == ".csv":
+                yield _Csv(file)
+            else:
+                with _Parquet(file) as write:
+                    yield write
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class _Csv:
+    """Tables as CSV with one header."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.begun = file, False
+
+    def __call__(self, table: pl.DataFrame) -> None:
+        table.write_csv(self.file, include_header=not self.begun)
+        self.begun = True
+
+
+class _Parquet:
+    """Tables as row groups of one file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.inner: parquet.ParquetWriter | None = None
+
+    def __enter__(self) -> _Parquet:
+        return self
+
+    def __call__(self, table: pl.DataFrame) -> None:
+        arrow = table.to_arrow()
+        if self.inner is None:
+            self.inner = parquet.ParquetWriter(self.file, arrow.schema)
+        self.inner.write_table(arrow.cast(self.inner.schema))
+
+    def __exit__(self, *_: object) -> None:
+        if self.inner is not None:
+            self.inner.close()

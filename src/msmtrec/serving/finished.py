@@ -1,0 +1,101 @@
+"""A finished run, opened for use: which models it has, and which of them are meant."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from msmtrec.base.errors import UserError, nearest
+from msmtrec.methods import METHODS
+from msmtrec.record.directory import CANDIDATES, RESULTS, VALIDATION, contender_folder, model_file, read_json
+from msmtrec.record.models import load_model
+from msmtrec.record.results import Results
+from msmtrec.serving.predictor import Predictor
+from msmtrec.serving.scoring import kept_encoder, network_of
+
+
+class FinishedRun:
+    """A run directory at work; neither logs nor cache are needed.
+
+    `run["NL"]` predicts for a scenario with the models of `best`, the mean over seeds.
+
+    Raises:
+        UserError: the folder holds no finished run.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / RESULTS).exists():
+            raise UserError(f"{self.folder} holds no finished run: there is no {RESULTS} in it")
+        self.results = Results.from_dict(read_json(self.folder / RESULTS))
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """The columns of the result table."""
+        return tuple(self.results.cells)
+
+    @cached_property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """Scenario -> the tasks it has, in table order."""
+        found: dict[str, tuple[str, ...]] = {}
+        for scenario, task in self.results.lines:
+            if task:
+                found[scenario] = (*found.get(scenario, ()), task)
+        return found
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        return tuple(self.tasks)
+
+    @cached_property
+    def best(self) -> str:
+        """The contender with the best mean validation AUC over scenarios and seeds; pooled ones stand aside."""
+        settings = read_json(self.folder / CANDIDATES)
+        known = {name: next(iter(settings[name].values()))["method"] for name in self.contenders}
+        apart = [name for name, method in known.items() if method not in METHODS or not METHODS[method].pooled]
+        return max(apart or self.contenders, key=self._validation_auc)
+
+    def _validation_auc(self, contender: str) -> float:
+        return float(np.mean([entry["auc"] for entry in self._chosen(contender)]))
+
+    def _folder(self, contender: str) -> Path:
+        return contender_folder(self.folder, contender, self.results.chosen.get(contender, ""))
+
+    def _chosen(self, contender: str) -> list[dict[str, float]]:
+        """Entries of its validation file: seed, scenario, round, auc."""
+        return list(read_json(self._folder(contender) / VALIDATION))
+
+    def seeds(self, contender: str) -> tuple[int, ...]:
+        return tuple(sorted({int(entry["seed"]) for entry in self._chosen(contender)}))
+
+    def __getitem__(self, scenario: str) -> Predictor:
+        return self.predictor(scenario)
+
+    def predictor(self, scenario: str, *, contender: str | None = None, seed: int | None = None) -> Predictor:
+        """One scenario's models.
+
+        Args:
+            contender: a column of the result table; None takes `best`.
+            seed: None takes all seeds and the mean of their probabilities.
+
+        Raises:
+            UserError: the run has no such scenario, contender or seed, or a file is missing or damaged.
+        """
+        if scenario not in self.tasks:
+            raise UserError(f"{self.folder} has no scenario '{scenario}'; {nearest(scenario, self.tasks)}")
+        name = contender or self.best
+        if name not in self.contenders:
+            raise UserError(f"{self.folder} has no contender '{name}'; {nearest(name, self.contenders)}")
+        seeds = self.seeds(name)
+        if seed is not None and seed not in seeds:
+            raise UserError(f"contender '{name}' has no seed {seed}; it has {', '.join(map(str, seeds))}")
+        folder = self._folder(name)
+        kept = {n: load_model(model_file(folder, scenario, n)) for n in (seeds if seed is None else (seed,))}
+        encoder = kept_encoder(self.folder, next(iter(kept.values()))[1])  # of all seeds
+        models = {n: network_of(card, encoder.layout).folded(parameters) for n, (parameters, card) in kept.items()}
+        return Predictor(scenario, name, self.tasks[scenario], encoder, models=models)
+
+    def __repr__(self) -> str:
+        return f"FinishedRun({str(self.folder)!r}, scenarios={self.scenarios}, contenders={self.contenders})"

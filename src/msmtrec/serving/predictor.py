@@ -1,0 +1,89 @@
+"""One scenario's models at work: raw rows in, a probability per task out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from msmtrec.base.errors import UserError, nearest
+from msmtrec.base.parameters import Parameters
+from msmtrec.data.encoding.encoder import Encoder
+from msmtrec.data.logs import CHUNK
+from msmtrec.models.base import Model
+from msmtrec.models.predict import predict
+from msmtrec.serving.frames import as_polars
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What a finished run predicts for one scenario.
+
+    Several seeds are several models; the prediction is the mean of their probabilities. Tasks that the scenario does
+    not have are left out.
+
+    Args:
+        scenario: whose models they are.
+        contender: the column of the result table that they stand in.
+        tasks: what is predicted, in this order.
+        encoder: turns raw rows into the networks' input.
+        models: seed -> network and parameters.
+    """
+
+    scenario: str
+    contender: str
+    tasks: tuple[str, ...]
+    encoder: Encoder
+    _: KW_ONLY
+    models: Mapping[int, tuple[Model, Parameters]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns that rows must have; others are not looked at."""
+        return self.encoder.columns
+
+    def predict(self, rows: Any) -> Any:
+        """A column of probabilities for each task, in a table of the kind that was given.
+
+        Args:
+            rows: a polars, pandas or Arrow table, or a list of mappings, with the raw columns of training: a value of a
+                categorical column is text or a number (7, "7" and 7.0 are one id), lists are lists or text with the
+                separator of the config, numerics are numbers, null is missing.
+
+        Raises:
+            UserError: a column is missing, holds another kind of value than in training, or a number that is none.
+        """
+        frame, back = as_polars(rows)
+        found = self.probabilities(frame)
+        return back(pl.DataFrame({task: found[:, t] for t, task in enumerate(self.tasks)}))
+
+    def probabilities(self, frame: pl.DataFrame) -> NDArray[np.float32]:
+        """[N, tasks] the mean over the models; errors as `predict`."""
+        total = sum((expit(logits) for logits in self.logits(frame)), start=np.zeros(()))
+        mean = total / len(self.models) if frame.height else np.empty((0, len(self.tasks)))
+        return np.asarray(mean, np.float32)
+
+    def logits(self, frame: pl.DataFrame) -> Iterator[NDArray[np.float64]]:
+        """[N, tasks] of each model, in order of the seeds; errors as `predict`."""
+        for column in self.columns:
+            if column not in frame.columns:
+                near = nearest(column, frame.columns)
+                raise UserError(f"the rows of scenario '{self.scenario}' have no column '{column}'; {near}")
+        frame = frame.select(self.columns)
+        chunks = [
+            self.encoder.encode(frame.slice(start, CHUNK), self.scenario) for start in range(0, frame.height, CHUNK)
+        ]
+        of = [self.encoder.layout.tasks.index(task) for task in self.tasks]
+        for model, parameters in self.models.values():
+            parts = [predict(model, parameters, rows).double().numpy()[:, of] for rows in chunks]
+            yield np.concatenate(parts) if parts else np.empty((0, len(of)))
+
+    def __repr__(self) -> str:
+        return (
+            f"Predictor({self.scenario!r}, contender={self.contender!r}, tasks={self.tasks}, seeds={list(self.models)})"
+        )
