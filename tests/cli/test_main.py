@@ -37,12 +37,12 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = call(capsys, "train", "synthetic", *SMALL, "--out", str(tmp_path / "run"))
     assert code == 0
-    for word in ("scenario-0", "conversion", "paper", "±", "Row − column", str(tmp_path / "run")):
+    for word in ("scenario-0", "conversion", "paper", "±", "Row − column", "GAUC", str(tmp_path / "run")):
         assert word in out
     assert call(capsys, "show", str(tmp_path / "run"))[1] == out
     lines = call(capsys, "show", str(tmp_path / "run"), "--markdown")[1].splitlines()
     assert lines[0] == "| scenario | task | local | paper |"
-    assert {line.count("|") for line in lines} == {5, 0, 4, 3}
+    assert {line.count("|") for line in lines} == {5, 0, 4, 3, 7}
     code, out, _ = call(capsys, "show", str(tmp_path / "run"), "--csv")
     assert (code, out) == (0, (tmp_path / "run" / "results.csv").read_text())
     assert len(out.splitlines()) == 1 + 2 * 4 * 2 * 2  # contenders, scenarios, tasks, seeds

@@ -92,7 +92,10 @@ def test_markdown_has_one_p_a_line_and_the_corrected_one_for_the_mean(results: R
         "| mean | − local | − fedavg-all+ft (best reference) | − pooled (best pooled) |"
     )
     assert "(p" not in parts[3]  # every two contenders: not tested
-    assert "over 18 declared tests" in parts[4]
+    head, _, *rows = parts[4].splitlines()
+    assert head == "| contender | GAUC | log loss | norm. entropy | calibration | ECE |"
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == list(results.cells)
+    assert "over 18 declared tests" in parts[5]
 
 
 def test_rows_are_called_rows_where_there_are_no_users(results: Results, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from msmtrec import UserError, run
 from msmtrec.config.parse import parse_config
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLIT
+from msmtrec.evaluation.quality import QUALITIES, quality
 from msmtrec.experiment.run import Run
 from msmtrec.record.models import load_model
 from places import ROOT
@@ -209,3 +210,28 @@ def test_an_encoder_of_other_data_is_refused(synthetic_run: Run, tmp_path: Path)
     shutil.rmtree(own)
     with pytest.raises(UserError, match=r"shared/scenario-1 holds no encoder, or a damaged one"):
         score(folder, "recommended", "scenario-1", 0, frame)
+
+
+def test_figures_beside_auc_are_those_of_the_kept_scores(synthetic_run: Run) -> None:
+    results = synthetic_run.results
+    with np.load(synthetic_run.folder / "contenders/recommended/scores.npz") as kept:
+        each = {
+            line: [
+                quality(
+                    kept[f"{line[0]}/{seed}"][:, task],
+                    kept[f"{line[0]}/labels"][:, task],
+                    kept[f"{line[0]}/group"],
+                )
+                for seed in (0, 1)
+            ]
+            for line in results.lines[:-1]
+            for task in (("click", "conversion").index(line[1]),)
+        }
+    for figure in QUALITIES:
+        wanted = np.array([[getattr(found, figure) for found in line] for line in each.values()])
+        written = np.array(results.qualities["recommended"][figure], float)
+        assert written[:-1] == pytest.approx(wanted, abs=1e-6, nan_ok=True)
+        assert written[-1] == pytest.approx(wanted[list(results.counted)].mean(0), abs=1e-6, nan_ok=True)
+        assert results.quality("recommended", figure, 1) == pytest.approx(wanted[1].mean(), nan_ok=True, abs=1e-6)
+    assert 0.4 < results.quality("recommended", "gauc") < 0.9
+    assert Run.open(synthetic_run.folder).results.qualities == results.qualities

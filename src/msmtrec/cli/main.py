@@ -162,12 +162,15 @@ def _rounds(config: Any) -> dict[str, int]:
 
 
 def _print(run: Any) -> None:
+    from msmtrec.report.qualities import quality_table
     from msmtrec.report.terminal import difference_table, results_table
     from msmtrec.report.words import verdicts
 
     out.print(results_table(run.results))
     if len(run.results.cells) > 1:
         out.print(difference_table(run.results))
+    if run.results.qualities:
+        out.print(quality_table(run.results))
     for sentence in verdicts(run.results):
         out.print(escape(sentence), soft_wrap=True, highlight=False)
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)

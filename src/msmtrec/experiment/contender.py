@@ -21,6 +21,7 @@ from msmtrec.config.contender import Contender
 from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import measure
+from msmtrec.evaluation.quality import quality
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.journal import ContenderJournal
@@ -235,7 +236,11 @@ def read_test_rows(data: EncodedData, folder: Path) -> None:
         parameters, card = load_model(model_file(folder, scenario, seed))
         logits = logits_of(card, parameters, data.layout, rows)
         found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
-        records += [{"seed": seed, "round": chosen["round"], **m.as_dict()} for m in found]
+        for m in found:
+            task = data.layout.tasks.index(m.task)
+            known = ~np.isnan(rows.labels[:, task])
+            more = quality(logits[known, task], rows.labels[known, task], rows.group[known])
+            records.append({"seed": seed, "round": chosen["round"], **m.as_dict(), **more.as_dict()})
         scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
         scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
     np.savez(folder / "scores.npz", **scores)

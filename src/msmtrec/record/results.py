@@ -95,6 +95,8 @@ class Results:
         chosen: contender -> the candidate that validation chose.
         pairs: every two contenders on the mean line.
         notes: what a reader must know of the settings.
+        qualities: contender -> figure (`evaluation.quality`) -> for each line a value per seed, None where there is
+            none; the last line is the mean over those counted.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Results:
     chosen: Mapping[str, str] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     notes: tuple[str, ...] = ()
+    qualities: Mapping[str, Mapping[str, tuple[tuple[float | None, ...], ...]]] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         """By value, where figures that do not exist (NaN) are equal."""
@@ -138,6 +141,11 @@ class Results:
         """How many tests the correction is over."""
         return sum(pair.family and pair.compared.tested for pair in self.pairs)
 
+    def quality(self, contender: str, figure: str, line: int = -1) -> float:
+        """The mean over seeds of a figure on a line; NaN where it does not exist for every seed."""
+        values = self.qualities[contender][figure][line]
+        return float(np.mean([math.nan if value is None else value for value in values]))
+
     def pair(self, first: str, second: str) -> Pair | None:
         """Difference first - second on the mean line, in the order asked for."""
         for p in self.pairs:
@@ -160,6 +168,7 @@ class Results:
                 "baselines": self.baselines,
                 "chosen": self.chosen,
                 "notes": self.notes,
+                "qualities": self.qualities,
                 "support": [asdict(support) for support in self.support],
                 "counted": self.counted,
                 "pairs": [asdict(pair) for pair in self.pairs],
@@ -189,6 +198,7 @@ class Results:
                 chosen=dict(raw["chosen"]),
                 pairs=tuple(_pair(pair) for pair in raw["pairs"]),
                 notes=tuple(raw["notes"]),
+                qualities={contender: _qualities(figures) for contender, figures in raw["qualities"].items()},
             )
             lines = len(found.lines)
             if not found.cells or any(len(cells) != lines for cells in found.cells.values()):
@@ -214,6 +224,13 @@ def _plain(value: Any) -> Any:
 def _cell(raw: Mapping[str, Any]) -> Cell:
     auc = tuple(None if value is None else float(value) for value in raw["auc"])
     return Cell(auc, _comparison(raw["compared"]) if raw["compared"] else None)
+
+
+def _qualities(raw: Mapping[str, Any]) -> dict[str, tuple[tuple[float | None, ...], ...]]:
+    return {
+        name: tuple(tuple(None if v is None else _number(name, v) for v in line) for line in lines)
+        for name, lines in raw.items()
+    }
 
 
 def _pair(raw: Mapping[str, Any]) -> Pair:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from msmtrec.evaluation.compare import Comparison, compare, holm
 from msmtrec.evaluation.contributions import Array
+from msmtrec.evaluation.quality import QUALITIES
 from msmtrec.record.results import MEAN, Cell, Pair, Results
 from msmtrec.record.scores import Scores
 
@@ -92,6 +93,7 @@ def summarise(
         chosen={n: contender.candidate for n, contender in contenders.items()},
         pairs=_pairs(means, baselines),
         notes=notes,
+        qualities={n: _qualities(found, lines, seeds, counted) for n, found in records.items()},
     )
 
 
@@ -112,11 +114,21 @@ def _by_line(
     return compared, sums
 
 
+def _qualities(
+    records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...], counted: list[bool]
+) -> dict[str, tuple[tuple[float | None, ...], ...]]:
+    found = {}
+    for figure in QUALITIES:
+        table = _table(records, lines, seeds, figure)
+        found[figure] = tuple(_known(line) for line in np.vstack([table, _mean(table, counted)]))
+    return found
+
+
 def _table(
-    records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...]
+    records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...], figure: str = "auc"
 ) -> NDArray[np.float64]:
-    """[lines, seeds] AUC, NaN where there is none"""
-    by_key = {(r["scenario"], r["task"], r["seed"]): r["auc"] for r in records}
+    """[lines, seeds] a figure, NaN where there is none"""
+    by_key = {(r["scenario"], r["task"], r["seed"]): r.get(figure) for r in records}
     return np.array([[np.nan if (v := by_key.get((*line, seed))) is None else v for seed in seeds] for line in lines])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from msmtrec.record.results import Cell, Pair, Results
+from msmtrec.report.qualities import quality_markdown
 from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
 
 
@@ -24,6 +25,8 @@ def results_markdown(results: Results) -> str:
                 *(_row([one, *(_difference(results.pair(one, two)) for two in contenders)]) for one in contenders),
             ]
         )
+    if results.qualities:
+        parts.append(quality_markdown(results))
     parts.append(_legend(results))
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 

@@ -1,0 +1,98 @@
+"""What AUC does not say: ranking within a user, and whether probabilities are right."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from msmtrec.evaluation.metrics import Scores, log_loss
+
+BINS = 20
+"""Of equally many rows each, over which the calibration error is taken."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One scenario × task on one split; NaN where a figure does not exist.
+
+    Args:
+        gauc: AUC within each group, averaged over the groups that have both classes, weighted by their rows (Zhou et
+            al., KDD 2018).
+        log_loss: mean negative log-likelihood.
+        normalised_entropy: log loss over that of always predicting the rows' own label rate (He et al., ADKDD 2014); 1
+            is no better than that.
+        calibration: sum of probabilities over number of positives; 1 is right on average.
+        ece: expected calibration error: mean absolute difference between probability and label rate over BINS bins of
+            equally many rows (Nguyen and O'Connor, EMNLP 2015); equal scores share a bin.
+    """
+
+    gauc: float
+    log_loss: float
+    normalised_entropy: float
+    calibration: float
+    ece: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """None for what does not exist."""
+        return {name: None if np.isnan(value) else float(value) for name, value in asdict(self).items()}
+
+
+QUALITIES = tuple(Quality.__dataclass_fields__)
+
+
+def quality(logits: Scores, labels: Scores, group: NDArray[np.int64]) -> Quality:
+    """logits [N], labels [N] of 0 and 1, group [N] the user of each row."""
+    loss = log_loss(logits, labels)
+    rate = float(labels.mean()) if len(labels) else float("nan")
+    entropy = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate)) if 0 < rate < 1 else float("nan")
+    chances = expit(logits)
+    return Quality(
+        gauc=gauc(logits, labels, group),
+        log_loss=loss,
+        normalised_entropy=loss / entropy,
+        calibration=float(chances.sum() / labels.sum()) if labels.sum() else float("nan"),
+        ece=calibration_error(chances, labels),
+    )
+
+
+def gauc(scores: Scores, labels: Scores, group: NDArray[np.int64]) -> float:
+    """Group AUC; ties count half; NaN without a group that has both classes, or with a NaN score.
+
+    By ranks: with R the sum of a group's positives' mean ranks within it, AUC = (R - P (P + 1) / 2) / (P N).
+    """
+    if not len(scores) or np.isnan(scores).any():
+        return float("nan")
+    order = np.lexsort((scores, group))
+    scores, positive, group = scores[order], labels[order] > 0.5, group[order]
+    new_group = np.r_[True, group[1:] != group[:-1]]
+    new_value = new_group | np.r_[True, scores[1:] != scores[:-1]]
+    owner = np.cumsum(new_group) - 1
+    starts = np.flatnonzero(new_group)
+    value = np.cumsum(new_value) - 1
+    first = np.flatnonzero(new_value)
+    last = np.r_[first[1:], len(scores)] - 1
+    rank = ((first + last) / 2)[value] - starts[owner] + 1  # equal scores share their mean rank
+    rows = np.bincount(owner)
+    ups = np.bincount(owner, positive)
+    summed = np.bincount(owner, rank * positive)
+    both = (ups > 0) & (ups < rows)
+    if not both.any():
+        return float("nan")
+    ups, summed, rows = ups[both], summed[both], rows[both]
+    each = (summed - ups * (ups + 1) / 2) / (ups * (rows - ups))
+    return float(np.average(each, weights=rows))
+
+
+def calibration_error(chances: Scores, labels: Scores) -> float:
+    """Mean over rows of |mean probability - label rate| of their bin; NaN without rows."""
+    if not len(chances) or np.isnan(chances).any():
+        return float("nan")
+    order = np.argsort(chances, kind="stable")
+    chances, labels = chances[order], labels[order]
+    below = np.searchsorted(chances, chances, side="left")  # rows with a smaller probability
+    bins = below * BINS // len(chances)
+    gaps = np.bincount(bins, chances) - np.bincount(bins, labels)
+    return float(np.abs(gaps).sum() / len(chances))
