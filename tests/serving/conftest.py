@@ -54,7 +54,12 @@ def own_run(tmp_path_factory: pytest.TempPathFactory) -> OwnRun:
         "data": data,
         "model": {"embedding_dim": 4, "expert_layers": [8], "tower_layers": []},
         "train": {"rounds": 2, "local_steps": 6, "batch_size": 16, "dtype": "float64"},
-        "methods": {"fedavg-all": None, "recommended": {"method": "pf-msmtrec"}, "pooled": None},
+        "methods": {
+            "fedavg-all": None,
+            "recommended": {"method": "pf-msmtrec"},
+            "pooled": None,
+            "star": {"method": "pooled", "model": {"name": "star"}},
+        },
         "seeds": 2,
     }
     msmtrec.run(config, out=folder / "run", caution=lambda _: None)

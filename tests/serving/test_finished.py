@@ -22,7 +22,7 @@ def kept(run: OwnRun, contender: str, scenario: str, seed: int) -> np.ndarray:
         return found[f"{scenario}/{seed}"]
 
 
-@pytest.mark.parametrize("contender", ["fedavg-all", "recommended", "pooled"])
+@pytest.mark.parametrize("contender", ["fedavg-all", "recommended", "pooled", "star"])
 def test_rows_as_the_log_has_them_get_the_scores_of_the_test_rows(own_run: OwnRun, contender: str) -> None:
     """Texts with separators, words for missing values, and columns that are no features."""
     run = own_run.loaded
@@ -48,7 +48,12 @@ def test_the_best_contender_is_chosen_on_validation_and_pooled_ones_stand_aside(
     own_run: OwnRun, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    aucs = {"fedavg-all": [0.6, 0.8, 0.6, 0.8], "recommended": [0.7, 0.7, 0.9, 0.9], "pooled": [0.99] * 4}
+    aucs = {
+        "fedavg-all": [0.6, 0.8, 0.6, 0.8],
+        "recommended": [0.7, 0.7, 0.9, 0.9],
+        "pooled": [0.99] * 4,
+        "star": [0.99] * 4,
+    }
     (folder / "contenders").mkdir(parents=True)
     for name in ("results.json", "candidates.json"):
         (folder / name).write_bytes((own_run.folder / name).read_bytes())

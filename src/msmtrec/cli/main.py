@@ -14,6 +14,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
 from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
 from msmtrec.cli.data import data_app
+from msmtrec.cli.export import export
 from msmtrec.cli.listing import list_app
 from msmtrec.cli.predict import predict
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.command()(predict)
+app.command()(export)
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
 

@@ -114,8 +114,11 @@ class Model(ABC):
         x = self.inputs(parameters, forward.batch)
         return self.head(parameters, self.body(parameters, x, forward), forward)
 
-    def folded(self, parameters: Parameters) -> tuple[Model, Parameters]:
-        """The same function for use, with everything computed that does not depend on the rows."""
+    def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:
+        """The same function for one scenario's rows, with everything computed that does not depend on them.
+
+        scenario: its number in `Layout.scenarios`, where the network reads it.
+        """
         return self, parameters
 
     def roles(self) -> dict[str, Role]:

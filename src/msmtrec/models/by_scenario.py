@@ -47,6 +47,14 @@ class ByScenario:
             torch.empty_like(place).scatter_(1, order, place),
         )
 
+    @classmethod
+    def alone(cls, number: int, valid: Tensor) -> ByScenario:
+        """All rows of one scenario, as they stand. valid [K, B] bool"""
+        K, B = valid.shape
+        places = torch.arange(B, device=valid.device).expand(K, B)
+        numbers = torch.full((K, 1), number, dtype=torch.int64, device=valid.device)
+        return cls(numbers, places.unsqueeze(1), valid.unsqueeze(1), places)
+
     def split(self, x: Tensor) -> Tensor:
         """[K, B, D] -> [K, P, D, R]"""
         K, P, R = self.rows.shape

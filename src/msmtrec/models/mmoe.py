@@ -108,7 +108,7 @@ class MMoE(Model):
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         return self.input.read(parameters, batch)
 
-    def folded(self, parameters: Parameters) -> tuple[Model, Parameters]:
+    def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:
         """Without the template: T·J experts of their own, of which each task mixes its J."""
         if not self.settings.template:
             return self, parameters

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field as Constrained
 from torch import Tensor
 
-from msmtrec.base.parameters import Declaration
+from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
@@ -68,6 +68,7 @@ class STAR(Model):
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
         self.scenarios = max(1, len(layout.scenarios))
         self.input = Inputs(layout, settings.embedding_dim)
+        self.only: int | None = None  # the scenario of all rows, where it is known beforehand
 
     def declare(self) -> tuple[Declaration, ...]:
         s, T, S, width = self.settings, self.tasks, self.scenarios, self.input.width
@@ -102,7 +103,7 @@ class STAR(Model):
 
     def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
         """[K, T, H + 1, B]: what the towers read, and the auxiliary logit in the last place."""
-        groups = ByScenario.of(forward.batch.scenario, forward.batch.valid)
+        groups = self._groups(forward.batch)
         h = self._normalise(parameters, groups, groups.split(x), forward)  # [K, P, D, R]
         for n in range(len(self.settings.layers)):
             weight = parameters[f"star.{n}.weight"] * groups.take(parameters[f"star.{n}.own.weight"])  # [K, P, in, out]
@@ -110,6 +111,17 @@ class STAR(Model):
             h = torch.relu_(next_layer(h, weight, bias))  # [K, P, out, R]
         z = groups.join(h).unsqueeze(1).expand(-1, self.tasks, -1, -1)  # [K, T, H, B]
         return torch.cat([z, self._auxiliary(parameters, x, forward.batch)], 2)
+
+    def _groups(self, batch: Batch) -> ByScenario:
+        if self.only is not None:
+            return ByScenario.alone(self.only, batch.valid)
+        return ByScenario.of(batch.scenario, batch.valid)
+
+    def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[STAR, Parameters]:
+        """For rows of one scenario, whatever number they bear."""
+        alone = STAR(self.layout, self.settings)
+        alone.only, alone.reads_scenario = scenario, False
+        return alone, parameters
 
     def _normalise(self, parameters: Mapping[str, Tensor], groups: ByScenario, x: Tensor, forward: Pass) -> Tensor:
         """Partitioned normalisation. [K, P, D, R] -> [K, P, D, R]"""
@@ -126,7 +138,8 @@ class STAR(Model):
     def _auxiliary(self, parameters: Mapping[str, Tensor], x: Tensor, batch: Batch) -> Tensor:
         """[K, T, 1, B] a logit per task from the scenario's embedding and the input."""
         table = parameters["scenario"]  # [K, S, d]
-        own = table.gather(1, batch.scenario.unsqueeze(2).expand(-1, -1, table.shape[2]))  # [K, B, d]
+        number = batch.scenario if self.only is None else torch.full_like(batch.scenario, self.only)
+        own = table.gather(1, number.unsqueeze(2).expand(-1, -1, table.shape[2]))  # [K, B, d]
         h = first_layer(
             torch.cat([x, own], 2), parameters["auxiliary.0.weight"], parameters["auxiliary.0.bias"]
         )  # [K, T, inner, B]

@@ -198,7 +198,7 @@ class Results:
                 chosen=dict(raw["chosen"]),
                 pairs=tuple(_pair(pair) for pair in raw["pairs"]),
                 notes=tuple(raw["notes"]),
-                qualities={contender: _qualities(figures) for contender, figures in raw["qualities"].items()},
+                qualities={contender: _qualities(figures) for contender, figures in raw.get("qualities", {}).items()},
             )
             lines = len(found.lines)
             if not found.cells or any(len(cells) != lines for cells in found.cells.values()):

@@ -94,7 +94,8 @@ class FinishedRun:
         folder = self._folder(name)
         kept = {n: load_model(model_file(folder, scenario, n)) for n in (seeds if seed is None else (seed,))}
         encoder = kept_encoder(self.folder, next(iter(kept.values()))[1])  # of all seeds
-        models = {n: network_of(card, encoder.layout).folded(parameters) for n, (parameters, card) in kept.items()}
+        number = encoder.layout.scenarios.index(scenario)
+        models = {n: network_of(card, encoder.layout).folded(held, number) for n, (held, card) in kept.items()}
         return Predictor(scenario, name, self.tasks[scenario], encoder, models=models)
 
     def __repr__(self) -> str:

@@ -36,7 +36,7 @@ def network_of(card: ModelCard, layout: Layout) -> Model:
 
 def logits_of(card: ModelCard, parameters: Parameters, layout: Layout, rows: Rows) -> NDArray[np.float64]:
     """[N, T] logits of one model, in the blocks of `predict`; errors as `network_of`."""
-    model, folded = network_of(card, layout).folded(parameters)
+    model, folded = network_of(card, layout).folded(parameters, layout.scenarios.index(card.scenario))
     return predict(model, folded, rows).double().numpy()
 
 
@@ -48,6 +48,8 @@ def kept_encoder(run: Path, card: ModelCard) -> Encoder:
     """
     folder = encoder_folder(run, card.variant, card.table)
     encoder = Encoder.load(folder)
+    if encoder.table != card.table:
+        raise UserError(f"{folder} holds the encoder of '{encoder.table}', not of '{card.table}'; bring its own back")
     if encoder.fingerprint != card.fingerprint:
         raise UserError(
             f"{folder} belongs to other data than the model of '{card.scenario}' was trained on; bring its own back"

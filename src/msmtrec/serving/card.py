@@ -1,0 +1,50 @@
+"""What a reader must know of a model that leaves its run: whose it is, of what data, and how good it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msmtrec.base.version import __version__
+from msmtrec.base.yaml import read_yaml
+from msmtrec.logs.releases.catalogue import RELEASES
+from msmtrec.record.directory import CANDIDATES, CONFIG, read_json
+from msmtrec.serving.finished import FinishedRun
+from msmtrec.serving.predictor import Predictor
+
+
+def model_card(run: FinishedRun, predictor: Predictor) -> dict[str, Any]:
+    """Plain data for JSON.
+
+    Raises:
+        UserError: a file of the run is missing or damaged.
+    """
+    data = read_yaml(run.folder / CONFIG)["data"]
+    settings = next(iter(read_json(run.folder / CANDIDATES)[predictor.contender].values()))
+    return {
+        "scenario": predictor.scenario,
+        "contender": predictor.contender,
+        "method": settings["method"],
+        "network": settings["model"],
+        "seeds": list(predictor.models),
+        "tasks": {task: _figures(run, predictor, task) for task in predictor.tasks},
+        "data": data.get("name") or data["source"],
+        "licence": _licence(str(data["source"])),
+        "msmtrec": __version__,
+    }
+
+
+def _figures(run: FinishedRun, predictor: Predictor, task: str) -> dict[str, float | None]:
+    """Test figures of the contender, the mean over all its seeds."""
+    line = run.results.lines.index((predictor.scenario, task))
+    found = {"auc": run.results.cells[predictor.contender][line].mean}
+    for figure in run.results.qualities.get(predictor.contender, {}):
+        found[figure] = run.results.quality(predictor.contender, figure, line)
+    return {name: None if value != value else round(value, 6) for name, value in found.items()}
+
+
+def _licence(source: str) -> str:
+    """Of the rows that the model was trained on."""
+    named = [found.licence.name for name, found in RELEASES.items() if f"{name}-".startswith(f"{source}-")]
+    if source in ("tabular", "sql"):
+        return "own logs"
+    return named[0] if named else "synthetic rows" if source == "synthetic" else "unknown"

@@ -1,0 +1,1 @@
+"""A predictor as one ONNX graph: raw columns in, probabilities out."""

@@ -1,0 +1,112 @@
+"""What a graph's inputs are, and how a table of raw rows becomes them.
+
+ONNX has no null: a missing text is "", a missing integer MISSING_INTEGER, a missing number NaN, a missing bucket -1. It
+has no rows of different lengths: a list is a row of `width` values, filled up with missing ones. And it has no hash of
+texts: a hashed field is given as the number of its bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from msmtrec.base.schema import Feature
+from msmtrec.data.encoding.texts import text_of, texts_of
+from msmtrec.data.hashing import stable_hash
+
+MISSING_INTEGER = -(2**63)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a graph.
+
+    Args:
+        column: the raw column it is made of; of a hashed cross, those crossed.
+        kind: `text`, `integer` or `number` (float64).
+        width: values a row, where the column holds lists.
+        last: whether the last `width` values of a list count, not the first.
+        buckets: of a hashed field: how many.
+        prefix: of a hashed field: what stands before the value when it is hashed, as in a pooled table.
+    """
+
+    column: tuple[str, ...]
+    kind: Literal["text", "integer", "number"]
+    _: KW_ONLY
+    width: int | None = None
+    last: bool = False
+    buckets: int | None = None
+    prefix: str = ""
+
+    @classmethod
+    def of(cls, feature: Feature, kind: Literal["text", "integer"], buckets: int | None = None) -> Input:
+        last = feature.kind == "sequence" and feature.newest == "last"
+        return cls(
+            feature.columns, kind, width=feature.max_values if feature.has_lists else None, last=last, buckets=buckets
+        )
+
+    @property
+    def meaning(self) -> str:
+        """In words, for a model card."""
+        if self.buckets is not None:
+            of = " and ".join(self.column)
+            of += f" after {self.prefix!r}" if self.prefix else ""
+            found = f"bucket of {of}: BLAKE2b (8 bytes, little-endian) of the text modulo {self.buckets}; -1 is missing"
+        else:
+            none = {"text": '""', "integer": str(MISSING_INTEGER), "number": "NaN"}[self.kind]
+            found = f"{self.kind}; {none} is missing"
+        if self.width is not None:
+            found += f"; the {'last' if self.last else 'first'} {self.width} values, filled up with missing ones"
+        return found
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Input:
+        """What `as_dict` gave, also after JSON."""
+        return cls(
+            **{**{name: raw[name] for name in cls.__dataclass_fields__ if name != "_"}, "column": tuple(raw["column"])}
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "meaning": self.meaning}
+
+    def read(self, frame: pl.DataFrame) -> NDArray[Any]:
+        """[N] or [N, width] of the rows, which are as a source yields them."""
+        if self.kind == "number":
+            return frame[self.column[0]].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        if len(self.column) > 1:
+            parts = pl.DataFrame([text_of(frame[part]).alias(str(n)) for n, part in enumerate(self.column)])
+            values = parts.select(pl.concat_str(pl.all(), separator="\x1f")).to_series()
+        else:
+            values = frame[self.column[0]]
+        if self.width is None:
+            return self._plain(values)
+        lists = texts_of(values.cast(pl.List(pl.String)) if values.dtype == pl.Null else values)
+        lists = lists.list.tail(self.width) if self.last else lists.list.head(self.width)
+        lengths = lists.list.len().fill_null(0).cast(pl.Int64).to_numpy()
+        row = np.repeat(np.arange(len(lengths)), lengths)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        nothing = self._plain(pl.Series([None], dtype=pl.String))
+        found = np.full((len(lengths), self.width), nothing[0], nothing.dtype)
+        found[row, place] = self._plain(lists.filter(pl.Series(lengths > 0)).explode())
+        return found
+
+    def _plain(self, values: pl.Series) -> NDArray[Any]:
+        if self.buckets is not None:
+            texts = (self.prefix + text_of(values)).alias("")
+            distinct = texts.drop_nulls().unique()
+            numbers = (stable_hash(distinct.to_list()) % np.uint64(self.buckets)).astype(np.int64)
+            found = texts.replace_strict(distinct, pl.Series(numbers), default=None, return_dtype=pl.Int64)
+            return found.fill_null(-1).to_numpy()
+        if self.kind == "integer":
+            return values.cast(pl.Int64).fill_null(MISSING_INTEGER).to_numpy()
+        return text_of(values).fill_null("").to_numpy().astype(object)
+
+
+def feeds(inputs: Mapping[str, Input], frame: pl.DataFrame) -> dict[str, NDArray[Any]]:
+    """What onnxruntime takes: input -> values of all rows."""
+    return {name: one.read(frame) for name, one in inputs.items()}
