@@ -14,7 +14,7 @@ BINS = 20
 """Of equally many rows each, over which the calibration error is taken."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quality:
     """One scenario × task on one split; NaN where a figure does not exist.
 
