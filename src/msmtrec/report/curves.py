@@ -15,7 +15,7 @@ from msmtrec.report.figure import Figure, colour
 from msmtrec.report.lines import Chart, Line
 
 Array = NDArray[np.float64]
-PANELS = 8
+PANELS = 12
 """Panels that are open at once; the others are a click away."""
 
 

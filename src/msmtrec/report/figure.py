@@ -29,6 +29,7 @@ class Figure:
         at: of a figure of lines, the x of each row in units of the drawing; empty where there are marks.
         caption: below the figure.
         kinds: column -> class of its line, for the key of colours beside shown values.
+        keyed: whether the figure needs a key of its own: no other on the page says whose its lines are.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Figure:
     at: Sequence[float] = ()
     caption: str = ""
     kinds: Mapping[str, str] = field(default_factory=dict)
+    keyed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for the page's JSON."""

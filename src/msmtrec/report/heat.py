@@ -1,4 +1,4 @@
-"""A matrix as coloured cells; lines have names, columns the lines' numbers, so that thirty fit a phone."""
+"""A matrix as coloured cells; where the names do not fit above columns, these have the lines' numbers, so that thirty fit a phone."""
 
 from __future__ import annotations
 
@@ -32,13 +32,18 @@ def heat_map(
     cell = (WIDTH - _LABEL - 4) / count
     high = min(max(cell * 0.8, 13.0), 34.0)
     body = []
+    named = all(shortened(name, cell - 2) == name for name in names)  # else columns have the numbers of their rows
     every = 1 if count <= 12 else 5
     for n, name in enumerate(names):
         at = _TOP + high * n + high / 2 + 4
-        numbered = f"{n + 1} {name}" if count > 1 else name
-        body.append(text(_LABEL - 6, at, shortened(numbered, _LABEL - 8), "end"))
+        if named:
+            body.append(text(_LABEL + cell * (n + 0.5), 13, name, "middle"))
+            body.append(text(_LABEL - 6, at, name, "end"))
+            continue
+        body.append(text(_LABEL - 24, at, shortened(name, _LABEL - 26), "end"))
+        body.append(text(_LABEL - 6, at, str(n + 1), "end", "unit"))
         if n == 0 or (n + 1) % every == 0:
-            body.append(text(_LABEL + cell * (n + 0.5), 13, str(n + 1), "middle"))
+            body.append(text(_LABEL + cell * (n + 0.5), 13, str(n + 1), "middle", "unit"))
     rows = []
     for i, line in enumerate(matrix):
         for j, value in enumerate(line):
@@ -50,7 +55,7 @@ def heat_map(
         for (i, j), value in np.ndenumerate(matrix):
             if not np.isnan(value):
                 at = (_LABEL + cell * (j + 0.5), _TOP + high * i + high / 2 + 4)
-                body.append(text(*at, f"{value:.2f}", "middle", f"on {shade(value, most, signed)}"))
+                body.append(text(*at, f"{value:.2f}".replace("-0.00", "0.00"), "middle", f"on {shade(value, most, signed)}"))
     drawing = document(_TOP + high * count + 4, body, title)
     return Figure(key, title, drawing, ["row", "column", "value"], rows=rows, caption=caption)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,7 @@ class Chart:
         span: (low, high) of the values' axis; None for what the lines need.
         reach: first and last round of the axis, where several panels share it; None for the lines' own.
         band: (name, [R] low, [R] high): the spread of all, behind the lines.
+        keyed: as in `Figure`.
     """
 
     key: str
@@ -92,7 +93,7 @@ class Chart:
     span: tuple[float, float] | None = None
     reach: tuple[float, float] | None = None
     band: tuple[str, Array, Array] | None = None
-    extra: Sequence[str] = field(default_factory=tuple)
+    keyed: bool = False
 
     def figure(self) -> Figure:
         axis, floor = self._axis()
@@ -102,7 +103,7 @@ class Chart:
         def x(value: float) -> float:
             return LEFT + (width * (value - first) / (last - first) if last > first else width / 2)
 
-        body = [*self._frame(axis, floor, first, last), *self.extra]
+        body = self._frame(axis, floor, first, last)
         if self.band:
             _, low, high = self.band
             known = [n for n in range(len(self.rounds)) if np.isfinite(low[n]) and np.isfinite(high[n])]
@@ -131,6 +132,7 @@ class Chart:
             at=[x(r) for r in self.rounds],
             caption=self.caption,
             kinds={line.name: line.kind for line in self.lines},
+            keyed=self.keyed,
         )
 
     def _axis(self) -> tuple[Axis, float | None]:

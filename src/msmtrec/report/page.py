@@ -20,7 +20,7 @@ from msmtrec.report.diagnosis import diagnose
 from msmtrec.report.figure import Figure, embedded
 from msmtrec.report.relations import conflict_by_round, relations
 from msmtrec.report.spread import spreads
-from msmtrec.report.words import gaps
+from msmtrec.report.words import gaps, verdicts
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
@@ -61,6 +61,7 @@ def render(run: RunRecord) -> str:
         others=[name for name in run.results.cells if name != run.results.reference],
         lines=len(run.results.lines),
         tests=tables.tests(run.results),
+        verdicts=list(verdicts(run.results)),
         pairs=tables.pairs(run.results),
         curves=curves,
         panels=PANELS,

@@ -103,7 +103,7 @@ def _mixture(run: RunRecord, name: str, key: str, mixed: tuple[str, np.ndarray, 
         lines.append(Line(f"median of all {of:,}", "median", middle))
     caption = f"Mixture {symbol} by round, mean over seeds.{few}"
     chart = Chart(
-        key, f"{name}: mixture", rounds, lines, unit=symbol, caption=caption, span=(-0.03, 1.03), band=band
+        key, f"{name}: mixture", rounds, lines, unit=symbol, caption=caption, span=(-0.03, 1.03), band=band, keyed=True
     )
     return chart.figure()
 

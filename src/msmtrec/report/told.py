@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.record.reading import RunRecord
 from msmtrec.report.choices import grid_edge, rounds_exhausted
-from msmtrec.report.words import correction, drawn, p_text, points, span, verdicts
+from msmtrec.report.words import baseline_titles, correction, drawn, p_text, points, span
 
 _NAMED = 4
 """Contenders that a sentence names."""
@@ -55,18 +55,34 @@ def story(run: RunRecord, main: str | None) -> Iterator[str]:
         above = sum(cell.mean_difference > 0 for cell in cells)
         up, down = (sum(cell.sign == sign for cell in cells) for sign in ("up", "down"))
         yield (
-            f"Line by line {main} is above {results.reference} in {above:,} of {len(cells):,};"
-            f" clearly above in {up:,} and clearly below in {down:,} (p below .05, not corrected: of twenty lines without a"
-            " difference one looks clear)."
+            f"Line by line: above {results.reference} in {above:,} of {len(cells):,}, clearly above in {_none(up)},"
+            f" clearly below in {_none(down)} (p below .05, not corrected)."
         )
         pair = results.pair(main, results.reference)
         if pair and pair.compared.tested:
             yield (
-                f"The interval counts the luck of the seeds and of {drawn(results)} together; p {p_text(pair.p_value)},"
-                f" {correction(results)}."
+                f"The interval counts the luck of the seeds and of {drawn(results)} together;"
+                f" p {p_text(pair.p_value)}, {correction(results)}."
             )
-    for sentence in verdicts(results):
-        yield f"{sentence[0].upper()}{sentence[1:]}."
+    yield from _groups(run)
+
+
+def _groups(run: RunRecord) -> Iterator[str]:
+    """How many are better, worse, or not told apart, for each that the others are tested against."""
+    results = run.results
+    for name, what in baseline_titles(results).items() if results.tests else ():
+        groups: dict[str, list[str]] = {"up": [], "down": [], "": []}
+        for contender in results.cells:
+            pair = results.pair(contender, name)
+            if pair and pair.compared.tested:
+                groups[pair.sign].append(contender)
+        said = [
+            f"{verb} {_named(groups[sign])}" for sign, verb in (("up", "better"), ("down", "worse")) if groups[sign]
+        ]
+        if groups[""]:
+            said.append(f"{_count(len(groups['']), 'contender')} not told apart")
+        if said:
+            yield f"Against {name}{f', {what} on validation' if what else ''}: {'; '.join(said)}."
 
 
 def next_steps(run: RunRecord, main: str | None) -> list[Step]:
@@ -133,3 +149,7 @@ def _named(names: list[str]) -> str:
 
 def _count(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _none(count: int) -> str:
+    return f"{count:,}" if count else "none"
