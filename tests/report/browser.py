@@ -100,15 +100,15 @@ class Browser:
             self.trouble.append(str(found["args"]))
         elif method == "Log.entryAdded" and found["entry"]["level"] in ("error", "warning"):
             self.trouble.append(found["entry"]["text"])
-        elif method == "Network.requestWillBeSent" and not found["request"]["url"].startswith(("file:", "data:", "blob:")):
+        elif method == "Network.requestWillBeSent" and not found["request"]["url"].startswith(
+            ("file:", "data:", "blob:")
+        ):
             self.trouble.append(f"asks the network for {found['request']['url']}")
 
     def show(self, page: Path, width: int = 1280, height: int = 900, *, dark: bool = False, media: str = "") -> None:
         """Open a file at a width, in a colour scheme, and wait until it is there."""
         mobile = width < 600
-        self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile
-        )
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.send("Page.navigate", url=page.resolve().as_uri())

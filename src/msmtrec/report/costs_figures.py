@@ -22,7 +22,9 @@ def cost_figures(found: Sequence[Costs]) -> list[tuple[Figure, list[tuple[str, s
     travelling: list[Parts] = [lambda c: c.up, lambda c: c.down]
     for key, title, unit, parts in _FIGURES:
         alike = [parts] if key == "seconds" else travelling  # a role has one colour, sent or received
-        names = list(dict.fromkeys(name for part in alike for c in found for name, value in part(c).items() if value > 0))
+        names = list(
+            dict.fromkeys(name for part in alike for c in found for name, value in part(c).items() if value > 0)
+        )
         lines = [(c.contender, parts(c)) for c in found if any(parts(c).values())]
         used = {name for _, values in lines for name, value in values.items() if value > 0}
         if lines:

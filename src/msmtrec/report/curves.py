@@ -45,7 +45,10 @@ def learning_curves(run: RunRecord) -> Curves:
     others = [name for name in run.scenarios if name not in names]
     lines = set(run.results.lines)
     wanted: list[tuple[list[str], str, str]] = [
-        ([scenario], task, f"{scenario} · {task}") for scenario in names for task in run.tasks if (scenario, task) in lines
+        ([scenario], task, f"{scenario} · {task}")
+        for scenario in names
+        for task in run.tasks
+        if (scenario, task) in lines
     ]
     if others:
         wanted += [(others, task, f"mean of the {len(others):,} others · {task}") for task in run.tasks]

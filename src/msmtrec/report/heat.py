@@ -55,7 +55,9 @@ def heat_map(
         for (i, j), value in np.ndenumerate(matrix):
             if not np.isnan(value):
                 at = (_LABEL + cell * (j + 0.5), _TOP + high * i + high / 2 + 4)
-                body.append(text(*at, f"{value:.2f}".replace("-0.00", "0.00"), "middle", f"on {shade(value, most, signed)}"))
+                body.append(
+                    text(*at, f"{value:.2f}".replace("-0.00", "0.00"), "middle", f"on {shade(value, most, signed)}")
+                )
     drawing = document(_TOP + high * count + 4, body, title)
     return Figure(key, title, drawing, ["row", "column", "value"], rows=rows, caption=caption)
 

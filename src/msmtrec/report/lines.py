@@ -124,7 +124,11 @@ class Chart:
             self.key,
             self.title,
             document(HEIGHT, body, f"{self.title}: {self.unit} by round"),
-            ["round", *(line.name for line in self.lines), *(f"{b[0]}, {end}" for b in bands for end in ("5 %", "95 %"))],
+            [
+                "round",
+                *(line.name for line in self.lines),
+                *(f"{b[0]}, {end}" for b in bands for end in ("5 %", "95 %")),
+            ],
             rows=[
                 [int(r), *(line.values[n] for line in self.lines), *(v[n] for b in bands for v in b[1:])]
                 for n, r in enumerate(self.rounds)
@@ -153,7 +157,10 @@ class Chart:
         marks = ticks(axis.low, axis.high, 5)
         for value in marks:
             if floor is None or axis(value) < base - STRIP - 8:
-                body += [rule(LEFT, axis(value), right, axis(value)), text(LEFT - 5, axis(value) + 4, short(value), "end")]
+                body += [
+                    rule(LEFT, axis(value), right, axis(value)),
+                    text(LEFT - 5, axis(value) + 4, short(value), "end"),
+                ]
         body.append(rule(LEFT, base, right, base, "edge"))
         for value in dict.fromkeys(round(v) for v in ticks(first, last, 6)):
             at = LEFT + ((right - LEFT) * (value - first) / (last - first) if last > first else (right - LEFT) / 2)

@@ -23,6 +23,10 @@ from msmtrec.report.spread import spreads
 from msmtrec.report.words import gaps, verdicts
 
 
+GENERATOR = b'<meta name="generator" content="msmtrec report">'
+"""In the page's head: how a page of ours is known again."""
+
+
 def write_report(folder: Path, out: Path | None = None) -> Path:
     """Render the page; nothing on it needs a network.
 
@@ -32,8 +36,9 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     Raises:
         UserError: the folder is no finished run, or the page cannot be written.
     """
-    target = directory.REPORT if out is None else out
-    return save(folder / target if out is None else Path(target), render(read_run(folder)))
+    if out is not None:
+        writable(out)
+    return save(folder / directory.REPORT if out is None else out, render(read_run(folder)))
 
 
 def render(run: RunRecord) -> str:
@@ -89,14 +94,29 @@ def page(template: str, *, json: str, **values: Any) -> str:
     )  # fmt: skip
 
 
+def writable(path: Path) -> None:
+    """A page may be written here: nothing is there, or an earlier page of ours.
+
+    Raises:
+        UserError: something else is, or the folder is missing.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it, such as {path / directory.REPORT}")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"the folder {path.absolute().parent} does not exist; create it or choose another --out")
+    try:
+        if path.exists() and GENERATOR not in path.read_bytes()[:2048]:
+            raise UserError(f"{path} exists and is no report; choose another --out or remove it")
+    except OSError as error:
+        raise UserError(f"cannot look at {path}: {error.strerror}; choose another --out") from error
+
+
 def save(path: Path, text: str) -> Path:
     """All of the page or nothing.
 
     Raises:
         UserError: the place cannot be written.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; name a file in it, such as {path / directory.REPORT}")
     try:
         directory.write_atomic(path, text)
     except OSError as error:
@@ -107,7 +127,9 @@ def save(path: Path, text: str) -> Path:
 def _json(run: RunRecord, figures: list[Figure], curves: Curves) -> str:
     found: dict[str, Any] = {figure.key: figure.as_dict() for figure in [*figures, curves.chosen]}
     found["rows"] = tables.row_counts(run)
-    return embedded({"name": run.results.name, "figures": found, "table": gains.table_data(run.results, dict(run.sizes))})
+    return embedded(
+        {"name": run.results.name, "figures": found, "table": gains.table_data(run.results, dict(run.sizes))}
+    )
 
 
 def _file(name: str) -> Markup:

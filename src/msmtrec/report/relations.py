@@ -37,7 +37,11 @@ def conflict_by_round(run: RunRecord) -> list[Figure]:
     rounds = np.unique(np.concatenate([table.rounds for table in found.values()]))
     figures = []
     for key, title, caption in (
-        ("negative", "pairs against each other", "Share of pairs with a cosine below zero, mean over experts and seeds."),
+        (
+            "negative",
+            "pairs against each other",
+            "Share of pairs with a cosine below zero, mean over experts and seeds.",
+        ),
         ("cosine", "mean cosine of pairs", "Mean over pairs, experts and seeds: 1 is one direction, 0 none in common."),
     ):
         lines = []
@@ -69,7 +73,13 @@ def _figures(run: RunRecord, contender: ContenderRecord, key: str) -> list[Figur
         note = f" Colours end at the most that one takes of another; of its own it keeps {own:.2f}."
     found = [
         heat_map(
-            f"{key}-conflict", f"{name}: conflict", cosine, drawn, most=1, signed=True, caption=_conflict(contender, some)
+            f"{key}-conflict",
+            f"{name}: conflict",
+            cosine,
+            drawn,
+            most=1,
+            signed=True,
+            caption=_conflict(contender, some),
         ),
         heat_map(
             f"{key}-listening",

@@ -43,7 +43,10 @@ def _figure(run: RunRecord, task: str, key: str) -> Figure | None:
     base = _STEP * len(found) + 6
     body = []
     for value in ticks(low, high, 5):
-        body += [rule(x(value), 2, x(value), base), text(x(value), base + 14, f"{value:+g}" if value else "0", "middle")]
+        body += [
+            rule(x(value), 2, x(value), base),
+            text(x(value), base + 14, f"{value:+g}" if value else "0", "middle"),
+        ]
     body.append(rule(x(0), 2, x(0), base, "zero"))
     for n, (name, q, above, _) in enumerate(found):
         top = _STEP * n + 4

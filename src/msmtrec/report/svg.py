@@ -22,9 +22,7 @@ _JOINER = "\u200d"
 def document(height: float, body: Sequence[str], label: str, width: float = WIDTH) -> str:
     """The whole element, with a text alternative."""
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
-        + "".join(body)
-        + "</svg>"
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">' + "".join(body) + "</svg>"
     )
 
 

@@ -54,9 +54,10 @@ def story(run: RunRecord, main: str | None) -> Iterator[str]:
         cells = [cell for cell in results.cells[main][:-1] if cell.compared]
         above = sum(cell.mean_difference > 0 for cell in cells)
         up, down = (sum(cell.sign == sign for cell in cells) for sign in ("up", "down"))
+        clearly = f", clearly above in {_none(up)}, clearly below in {_none(down)} (p below .05, not corrected)"
+        tested = any(cell.compared.tested for cell in cells if cell.compared)
         yield (
-            f"Line by line: above {results.reference} in {above:,} of {len(cells):,}, clearly above in {_none(up)},"
-            f" clearly below in {_none(down)} (p below .05, not corrected)."
+            f"Line by line: above {results.reference} in {_none(above)} of {len(cells):,}{clearly if tested else ''}."
         )
         pair = results.pair(main, results.reference)
         if pair and pair.compared.tested:
