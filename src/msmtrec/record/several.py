@@ -67,7 +67,7 @@ class Several:
     def per_seed(self, run: OneRun, contender: str) -> Array:
         """[S] mean test AUC over the counted lines."""
         cells = run.results.cells[contender]
-        return np.array([cells[n].auc for n in self.counted], float).mean(0)
+        return np.asarray(np.array([cells[n].auc for n in self.counted], float).mean(0))
 
     def columns(self) -> list[tuple[str, OneRun]]:
         """(contender, run), every contender of every run."""

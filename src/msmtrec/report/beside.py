@@ -112,16 +112,17 @@ def _means(found: Several, compared: dict[str, dict[str, Pair]]) -> Figure:
     rows = []
     for contender, run in found.columns():
         values, pair = found.per_seed(run, contender), compared[contender].get(run.name)
-        difference = (
-            [pair.compared.difference, pair.compared.low, pair.compared.high, pair.compared.p_value] if pair else []
-        )
-        rows.append([contender, run.name, float(values.mean()), *(difference or [None] * 4)])
+        difference: list[float | None] = [None] * 4
+        if pair:
+            compared_pair = pair.compared
+            difference = [compared_pair.difference, compared_pair.low, compared_pair.high, compared_pair.p_value]
+        rows.append([contender, run.name, float(values.mean()), *difference])
     columns = ["contender", "run", "mean AUC", "difference to the first run", "low", "high", "p"]
     return Figure("means", "mean AUC by run", "", columns, rows=rows)
 
 
 def _ranks(found: Several) -> tuple[Figure | None, int]:
-    """(the diagram, how many columns it leaves out); a contender with the same figures in several runs is one column."""
+    """(the diagram, how many columns it leaves out); the same figures in several runs are one column."""
     columns = found.columns()
     if not found.counted:
         return None, 0

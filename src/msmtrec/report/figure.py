@@ -45,7 +45,11 @@ class Figure:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for the page's JSON."""
-        found = {"title": self.title, "columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+        found: dict[str, Any] = {
+            "title": self.title,
+            "columns": list(self.columns),
+            "rows": [list(row) for row in self.rows],
+        }
         if self.at:
             found |= {"at": [round(x, 1) for x in self.at], "kinds": dict(self.kinds)}
         return found

@@ -1,4 +1,4 @@
-"""The gain over the reference, line by line, with its one interval: as a table, as pictures, as numbers for the page."""
+"""The gain over the reference, line by line, with its one interval: table, pictures, numbers for the script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A matrix as coloured cells; where the names do not fit above columns, these have the lines' numbers, so that thirty fit a phone."""
+"""A matrix as coloured cells. Where names do not fit above columns, these have the rows' numbers."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def heat_map(
     rows = []
     for i, line in enumerate(matrix):
         for j, value in enumerate(line):
-            x, y = number(_LABEL + cell * j + 0.5), number(_TOP + high * i + 0.5)
+            left, top = number(_LABEL + cell * j + 0.5), number(_TOP + high * i + 0.5)
             size = f'width="{number(cell - 1)}" height="{number(high - 1)}"'
-            body.append(f'<rect x="{x}" y="{y}" {size} class="m {shade(value, most, signed)}"/>')
+            body.append(f'<rect x="{left}" y="{top}" {size} class="m {shade(value, most, signed)}"/>')
             rows.append([names[i], names[j], value])
     if count <= NUMBERED:
         for (i, j), value in np.ndenumerate(matrix):
             if not np.isnan(value):
-                at = (_LABEL + cell * (j + 0.5), _TOP + high * i + high / 2 + 4)
+                x, y = _LABEL + cell * (j + 0.5), _TOP + high * i + high / 2 + 4
                 body.append(
-                    text(*at, f"{value:.2f}".replace("-0.00", "0.00"), "middle", f"on {shade(value, most, signed)}")
+                    text(x, y, f"{value:.2f}".replace("-0.00", "0.00"), "middle", f"on {shade(value, most, signed)}")
                 )
     drawing = document(_TOP + high * count + 4, body, title)
     return Figure(key, title, drawing, ["row", "column", "value"], rows=rows, caption=caption)

@@ -22,7 +22,6 @@ from msmtrec.report.relations import conflict_by_round, relations
 from msmtrec.report.spread import spreads
 from msmtrec.report.words import gaps, verdicts
 
-
 GENERATOR = b'<meta name="generator" content="msmtrec report">'
 """In the page's head: how a page of ours is known again."""
 

@@ -29,7 +29,7 @@ def rank_figure(key: str, names: Sequence[str], values: NDArray[np.float64]) -> 
     right = WIDTH - 8 - _GROUP * max(len(found), 1)
 
     def x(rank: float) -> float:
-        return _LABEL + 6 + (right - _LABEL - 12) * (rank - 1) / (k - 1)
+        return float(_LABEL + 6 + (right - _LABEL - 12) * (rank - 1) / (k - 1))
 
     base = _TOP + _STEP * k
     body = [text(0, 12, f"critical difference {distance:.2f} ranks", kind="unit")]
@@ -52,8 +52,8 @@ def rank_figure(key: str, names: Sequence[str], values: NDArray[np.float64]) -> 
         body.append(rect(x(k) + 2, 16, 2, 4, "span"))  # the bar goes on: nothing can be told apart
     rows = [[names[place], float(ranks[place])] for place in order]
     caption = (
-        f"n = {lines:,} lines (scenario × task), k = {k} columns; rank 1 is the best, equals share. Bars at the right join"
-        f" columns whose average ranks are closer than Nemenyi's critical difference at .05. It takes the lines as"
+        f"n = {lines:,} lines (scenario × task), k = {k} columns; rank 1 is the best, equals share. Bars at the right"
+        f" join columns whose average ranks are closer than Nemenyi's critical difference at .05. It takes the lines as"
         f" independent, and they are not: tasks share rows, scenarios share users, seeds are averaged. Read it as a"
         f" picture; the intervals above are the test."
     )

@@ -61,7 +61,7 @@ def _figure(run: RunRecord, task: str, key: str) -> Figure | None:
     columns = ["contender", "5 %", "25 %", "median", "75 %", "95 %", "share above 0", "scenarios"]
     rows = [[name, *q, above, count] for name, q, above, count in found]
     caption = (
-        f"AUC points (.01). Dot: median scenario; box: the middle half; line: nine of ten. All scenarios of the task are"
-        f" in it, also those beyond the {LISTED} largest. A spread of scenarios is no interval."
+        f"AUC points (.01). Dot: median scenario; box: the middle half; line: nine of ten. All scenarios of the task"
+        f" are in it, also those beyond the {LISTED} largest. A spread of scenarios is no interval."
     )
     return Figure(key, title, document(base + 20, body, title), columns, rows=rows, caption=caption)

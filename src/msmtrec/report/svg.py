@@ -1,4 +1,4 @@
-"""SVG by hand: text stays text, colours are classes of the page's style sheet, so that one figure serves light and dark.
+"""SVG by hand: text stays text, colours are classes of the page's style sheet, so that one figure is light and dark.
 
 Every figure is about 360 units wide: on a narrow phone a unit is a pixel and labels keep their size.
 """

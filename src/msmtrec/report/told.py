@@ -106,8 +106,8 @@ def _of_the_comparison(run: RunRecord, main: str | None) -> Iterator[Step]:
     few = sum(bool(support.few) for support in results.support)
     if few:
         yield Step(
-            f"{few:,} of {len(results.support):,} lines have too few test rows of a class for a test: a longer test window"
-            " helps.",
+            f"{few:,} of {len(results.support):,} lines have too few test rows of a class for a test: a longer"
+            " test window helps.",
             "look",
         )
 
