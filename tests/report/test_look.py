@@ -197,6 +197,7 @@ def test_paper_is_white_and_has_no_buttons(browser: Browser, folder: Path) -> No
         "[...document.querySelectorAll('nav, .save, .tools, #tip')].filter((e) => e.getClientRects().length).length"
     )
     assert browser.evaluate(buttons) == 0
+    assert browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     assert browser.evaluate(FAINT)[1] == []
 
 

@@ -101,8 +101,8 @@ def picture(ends: tuple[float, float, float], axis: tuple[float, float], sign: s
     low, middle, high = (x(end) for end in ends)
     body = [
         rule(x(0), 0, x(0), 20, "zero"),
-        rect(low, 8, max(high - low, 1), 4, f"span {sign}"),
-        f'<circle cx="{number(middle)}" cy="10" r="4.5" class="point {sign}"/>',
+        rect(low, 7.5, max(high - low, 1), 5, f"span {sign}"),
+        f'<circle cx="{number(middle)}" cy="10" r="3.6" class="point {sign}"/>',
     ]
     label = f"{100 * ends[1]:+.2f} points, from {100 * ends[0]:+.2f} to {100 * ends[2]:+.2f}"
     return document(20, body, label, PICTURE)

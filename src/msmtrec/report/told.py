@@ -36,7 +36,7 @@ def verdict(run: RunRecord, main: str | None) -> tuple[str, str]:
     if not pair.compared.tested:
         return f"{main} is {gain} from {results.reference} on average; not tested ({pair.compared.untested}).", ""
     told = {"up": "is better than", "down": "is worse than", "": "cannot be told from"}[pair.sign]
-    return f"{main} {told} {results.reference}: {gain} on average, 95 % interval {span(pair.compared)}.", pair.sign
+    return f"{main} {told} {results.reference}: {gain} on average, 95\u00a0% interval {span(pair.compared)}.", pair.sign
 
 
 def story(run: RunRecord, main: str | None) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _groups(run: RunRecord) -> Iterator[str]:
             if pair and pair.compared.tested:
                 groups[pair.sign].append(contender)
         said = [
-            f"{verb} {_named(groups[sign])}" for sign, verb in (("up", "better"), ("down", "worse")) if groups[sign]
+            f"{verb}: {_named(groups[sign])}" for sign, verb in (("up", "better"), ("down", "worse")) if groups[sign]
         ]
         if groups[""]:
             said.append(f"{_count(len(groups['']), 'contender')} not told apart")

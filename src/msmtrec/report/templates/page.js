@@ -169,8 +169,8 @@
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `${points(cell)} points, ${span(cell)}`);
     part("path", { d: `M${x(0)} 0V20`, class: "zero" });
-    part("rect", { x: x(cell[3]), y: 8, width: Math.max(x(cell[4]) - x(cell[3]), 1), height: 4, class: `span ${cell[6]}` });
-    part("circle", { cx: x(cell[2]), cy: 10, r: 4.5, class: `point ${cell[6]}` });
+    part("rect", { x: x(cell[3]), y: 7.5, width: Math.max(x(cell[4]) - x(cell[3]), 1), height: 5, class: `span ${cell[6]}` });
+    part("circle", { cx: x(cell[2]), cy: 10, r: 3.6, class: `point ${cell[6]}` });
     return svg;
   };
   const who = document.getElementById("who");
