@@ -80,12 +80,12 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
     first = make_run(tmp_path / "first", {"local": 0.7})
     begun = make_run(tmp_path / "begun", {"local": 0.7})
     (begun / "results.json").unlink()
-    with pytest.raises(UserError, match="is not finished; continue it: msmtrec train .*config.yaml --out .* --resume"):
+    with pytest.raises(UserError, match=r"is not finished; continue it: msmtrec train .*config.yaml --out .* --resume"):
         read_several([first, begun])
-    with pytest.raises(UserError, match="there is no run in .*firts; did you mean .*first"):
+    with pytest.raises(UserError, match=r"there is no run in .*firts; did you mean .*first"):
         read_several([first, tmp_path / "firts"])
     with pytest.raises(UserError, match="named twice"):
         read_several([first, tmp_path / "begun" / ".." / "first"])
     (tmp_path / "first" / "contenders" / "local" / "scores.npz").write_bytes(b"")
-    with pytest.raises(UserError, match="scores.npz is missing or damaged"):
+    with pytest.raises(UserError, match=r"scores.npz is missing or damaged"):
         read_several([first])

@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,7 @@ def _test_rows(run: OneRun) -> dict[str, str]:
                 name: sha256(file[f"{name}/labels"].tobytes() + file[f"{name}/group"].tobytes()).hexdigest()
                 for name in dict.fromkeys(scenario for scenario, _ in run.results.lines[:-1])
             }
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise UserError(f"{path} is missing or damaged; is its folder a finished run?") from error
 
 
