@@ -55,6 +55,23 @@ def test_a_setting_that_one_of_three_has(tmp_path: Path) -> None:
     assert read_several(folders).settings() == [("seeds", [None, 5, None])]
 
 
+def test_other_seeds_are_shown_and_not_tested(tmp_path: Path) -> None:
+    found = read_several(
+        [make_run(tmp_path / n, {"local": 0.7}, seeds=seeds) for n, seeds in (("a", (0, 1, 2)), ("b", (3, 4)))]
+    )
+    compared = found.against_first("local")["b"].compared
+    assert not compared.tested
+    assert np.isnan(compared.difference)
+    assert [len(found.per_seed(run, "local")) for run in found.runs] == [3, 2]
+
+
+def test_without_a_common_line_there_is_no_mean(tmp_path: Path) -> None:
+    thin = {"thin": labels_of(300, 4), "one class": labels_of(300, 0)}
+    found = read_several([make_run(tmp_path / n, {"local": 0.7}, labels={"x": thin["one class"]}) for n in "ab"])
+    assert found.counted == []
+    assert np.isnan(found.per_seed(found.runs[0], "local")).all()
+
+
 def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
     folders = [make_run(tmp_path / place / "run", {"local": 0.7}) for place in ("x", "y")]
     assert [run.name for run in read_several(folders).runs] == ["x/run", "y/run"]

@@ -139,6 +139,29 @@ def test_arrow_keys_show_values(browser: Browser, folder: Path) -> None:
         assert browser.evaluate(f"{tip}.hidden") is True
 
 
+def test_a_tap_shows_values_until_the_next_tap_elsewhere(browser: Browser, folder: Path) -> None:
+    browser.show(folder / "report.html", 390)
+    browser.send("Emulation.setTouchEmulationEnabled", enabled=True)
+    tip = "document.getElementById('tip')"
+    spot = """(() => {{
+      const mark = document.querySelector('{0}');
+      mark.scrollIntoView({{block: 'center'}});
+      const box = mark.getBoundingClientRect();
+      return [box.x + box.width / 2, box.y + box.height / 2];
+    }})()"""
+    try:
+        for mark, words in (("#relation-3-conflict .m", "scenario-0"), ("#curve-0 svg", "round")):
+            for where, hidden in ((mark, False), ("#curves", True)):
+                x, y = browser.evaluate(spot.format(where))
+                browser.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+                browser.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+                assert browser.evaluate(f"{tip}.hidden") is hidden, where
+                if not hidden:
+                    assert words in browser.evaluate(f"{tip}.textContent")
+    finally:
+        browser.send("Emulation.setTouchEmulationEnabled", enabled=False)
+
+
 def test_every_figure_and_table_is_saved_as_csv(browser: Browser, folder: Path, odd: Path) -> None:
     browser.show(folder / "report.html")
     browser.evaluate(CAPTURE)

@@ -66,8 +66,10 @@ class Several:
         return list(dict.fromkeys(name for run in self.runs for name in run.results.cells))
 
     def per_seed(self, run: OneRun, contender: str) -> Array:
-        """[S] mean test AUC over the counted lines."""
+        """[S] mean test AUC over the counted lines, NaN where there is none."""
         cells = run.results.cells[contender]
+        if not self.counted:
+            return np.full(len(cells[0].auc), np.nan)
         return np.asarray(np.array([cells[n].auc for n in self.counted], float).mean(0))
 
     def columns(self) -> list[tuple[str, OneRun]]:

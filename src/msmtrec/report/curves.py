@@ -61,7 +61,9 @@ def learning_curves(run: RunRecord) -> Curves:
     ]
     legend = [(name, kind_of(run, name), True) for name in trainings(run)]
     fine_tuned = any((c.metrics["stage"] == "fine-tune").any() for c in run.contenders.values())
-    return Curves(panels, legend, len(names), len(run.scenarios), chosen=_chosen(run, names), fine_tuned=fine_tuned)
+    return Curves(
+        panels, legend, len(names), len(run.scenarios), chosen=_chosen(run, tables, set(names)), fine_tuned=fine_tuned
+    )
 
 
 class Table:
@@ -130,11 +132,10 @@ def _spread(rounds: Array, at: Array, values: Array) -> Array:
     return found
 
 
-def _chosen(run: RunRecord, scenarios: list[str]) -> Figure:
+def _chosen(run: RunRecord, tables: dict[str, Table], scenarios: set[str]) -> Figure:
     """What the dots are, to be saved."""
     rows = []
-    for name, contender in run.contenders.items():
-        table = Table(contender)
+    for name, table in tables.items():
         for scenario, task in run.results.lines[:-1]:
             if scenario in scenarios and (dot := table.part([scenario], task).at_choice(scenario, task)):
                 rows.append([name, scenario, task, *dot])

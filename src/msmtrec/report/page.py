@@ -119,7 +119,7 @@ def save(path: Path, text: str) -> Path:
     try:
         directory.write_atomic(path, text)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+        raise UserError(f"cannot write {path}: {error.strerror}; make room or choose another --out") from error
     return path
 
 

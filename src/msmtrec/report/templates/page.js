@@ -54,7 +54,7 @@
     const square = Math.sqrt(marks.length) % 1 === 0 && numbers.columns[0] === "row" ? Math.sqrt(marks.length) : 1;
     let row = -1;
     const clear = () => {
-      tip.hidden = true;
+      if (row >= 0) tip.hidden = true;
       row = -1;
       all(".on.m, .cursor", svg).forEach((e) => (e.matches(".cursor") ? e.remove() : e.classList.remove("on")));
     };
@@ -76,7 +76,7 @@
       }
       show(figure, row, spot);
     };
-    draw.addEventListener("pointermove", (e) => {
+    const look = (e) => {
       const at = { x: e.clientX, y: e.clientY };
       if (numbers.at) {
         const box = svg.getBoundingClientRect();
@@ -88,9 +88,11 @@
         if (n >= 0) go(n, at);
         else clear();
       }
-    });
-    draw.addEventListener("pointerdown", (e) => draw.dispatchEvent(new PointerEvent("pointermove", e)));
-    draw.addEventListener("pointerleave", clear);
+    };
+    draw.addEventListener("pointermove", look);
+    draw.addEventListener("pointerdown", look);
+    draw.addEventListener("pointerleave", (e) => e.pointerType === "mouse" && clear()); // a finger has left when it is up
+    document.addEventListener("pointerdown", (e) => row >= 0 && !draw.contains(e.target) && clear());
     draw.addEventListener("blur", clear);
     draw.addEventListener("keydown", (e) => {
       const start = row < 0;
