@@ -12,7 +12,8 @@ from msmtrec import run
 from msmtrec.record.reading import read_run
 from msmtrec.record.relations import conflicts, listening
 from msmtrec.report.diagnosis import diagnose
-from msmtrec.report.page import write_report
+from msmtrec.report.page import SAID, write_report
+from report.made import frame, journal
 
 
 class Balanced(HTMLParser):
@@ -102,3 +103,15 @@ def test_the_wiped_model_is_diagnosed(folder: Path) -> None:
     sentences = diagnose(read_run(folder))
     assert any(s.startswith("literal: ") and "aggregation" in s for s in sentences)
     assert not any(s.startswith("local: ") and "aggregation" in s for s in sentences)
+
+
+def test_many_sentences_are_all_there_the_first_ones_open(tmp_path: Path) -> None:
+    journal(tmp_path / "contenders/local", ["a"], ["click"], 2, lambda *_: 0.7)
+    frame(tmp_path, {"a": 9}, ["click"], {"local": {"": {}}})
+    results = json.loads((tmp_path / "results.json").read_text())
+    results["notes"] = [f"note {n} <i>" for n in range(SAID + 3)]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    page = write_report(tmp_path).read_text()
+    before, after = page.split("<summary>3 more</summary>")
+    assert [n for n in range(SAID + 3) if f"note {n} &lt;i&gt;" in before] == list(range(SAID))
+    assert [n for n in range(SAID + 3) if f"note {n} &lt;i&gt;" in after] == list(range(SAID, SAID + 3))

@@ -24,6 +24,8 @@ from msmtrec.report.words import gaps, verdicts
 
 GENERATOR = b'<meta name="generator" content="msmtrec report">'
 """In the page's head: how a page of ours is known again."""
+SAID = 14
+"""Sentences worth a look that are open at once; the others are a click away."""
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
@@ -67,6 +69,7 @@ def render(run: RunRecord) -> str:
         tests=tables.tests(run.results),
         verdicts=list(verdicts(run.results)),
         pairs=tables.pairs(run.results),
+        said=SAID,
         curves=curves,
         panels=PANELS,
         relations=related,
