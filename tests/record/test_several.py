@@ -72,6 +72,14 @@ def test_without_a_common_line_there_is_no_mean(tmp_path: Path) -> None:
     assert np.isnan(found.per_seed(found.runs[0], "local")).all()
 
 
+def test_rows_encoded_in_other_ways_say_nothing_of_the_training_rows(tmp_path: Path) -> None:
+    folders = [make_run(tmp_path / name, {"local": 0.7}) for name in ("a", "b")]
+    assert read_several(folders).same_training
+    data = (tmp_path / "b" / "data.json").read_text()
+    (tmp_path / "b" / "data.json").write_text(data.replace('"private"', '"shared"').replace("f" * 64, "0" * 64))
+    assert not read_several(folders).same_training
+
+
 def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
     folders = [make_run(tmp_path / place / "run", {"local": 0.7}) for place in ("x", "y")]
     assert [run.name for run in read_several(folders).runs] == ["x/run", "y/run"]

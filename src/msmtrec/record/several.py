@@ -61,6 +61,11 @@ class Several:
         return [n for n in range(len(first.lines) - 1) if all(run.results.counted[n] for run in self.runs)]
 
     @property
+    def same_training(self) -> bool:
+        """Whether fingerprints say so; runs that encoded their rows in other ways (data.json) have none in common."""
+        return all(set(run.data) & set(self.runs[0].data) for run in self.runs)
+
+    @property
     def contenders(self) -> list[str]:
         """Of all runs, in order of appearance."""
         return list(dict.fromkeys(name for run in self.runs for name in run.results.cells))
@@ -139,7 +144,7 @@ def _other_rows(first: OneRun, run: OneRun) -> Iterator[str]:
     for variant, found in run.data.items():
         if variant in first.data and found["fingerprint"] != first.data[variant]["fingerprint"]:
             one, two = (raw["fingerprint"][:12] for raw in (found, first.data[variant]))
-            yield f"fingerprints of the {variant} data: {one} and {two}"
+            yield f"fingerprints of the {variant} data: {one} and {two}; other rows, splits or features"
     if run.results.lines != first.results.lines:
         yield "their tables have other scenarios and tasks"
     if run.results.support != first.results.support:

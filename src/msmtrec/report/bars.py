@@ -25,7 +25,7 @@ def bars(
         top = _STEP * n + 4
         total = sum(values.values())
         body.append(text(0, top + 10, shortened(name, 250)))
-        body.append(text(WIDTH, top + 10, f"{total:,.1f} {unit}", "end"))
+        body.append(text(WIDTH, top + 10, f"{total:,.1f} {unit}" if total >= 1 else f"{total:.2g} {unit}", "end"))
         x = 0.0
         for number, part in enumerate(parts):
             if value := values.get(part, 0.0):

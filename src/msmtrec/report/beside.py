@@ -49,6 +49,7 @@ def render_beside(found: Several) -> str:
         "beside.html.j2",
         json=embedded({"name": "side by side", "figures": figures}),
         runs=[_facts(run) for run in found.runs],
+        same_training=found.same_training,
         counted=len(found.counted),
         lines=len(first.results.lines) - 1,
         means=_table(found, compared),
