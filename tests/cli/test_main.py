@@ -47,6 +47,13 @@ def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str]
     assert (code, out) == (0, (tmp_path / "run" / "results.csv").read_text())
     assert len(out.splitlines()) == 1 + 2 * 4 * 2 * 2  # contenders, scenarios, tasks, seeds
     assert "not both" in call(capsys, "show", str(tmp_path / "run"), "--csv", "--markdown")[2]
+    page = (tmp_path / "run" / "report.html").read_text()
+    (tmp_path / "run" / "report.html").unlink()
+    code, out, _ = call(capsys, "report", str(tmp_path / "run"))
+    assert (code, out) == (0, f"{tmp_path / 'run' / 'report.html'}\n")
+    assert (tmp_path / "run" / "report.html").read_text() == page
+    assert call(capsys, "report", str(tmp_path / "run"), "--out", str(tmp_path / "x.html"))[0] == 0
+    assert (tmp_path / "x.html").read_text() == page
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"name": "t", "lines": [], "cells": {}}'])
@@ -63,6 +70,9 @@ def test_show_of_a_foreign_run(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         (["train", "nothing.yaml"], "cannot read the config nothing.yaml"),
         (["train", "kuairnad"], "did you mean 'kuairand'?"),
         (["train", "synthetic", "--set", "train.rouns=1"], "unknown config key 'train.rouns'; did you mean 'rounds'?"),
+        (["report"], "name a run directory, such as: msmtrec report runs/demo-kuairand"),
+        (["report", "nowhere"], "there is no run in nowhere; name the folder that train wrote"),
+        (["report", "nowhere", "nothing"], "there is no run in nowhere"),
         (["show", "nowhere"], "nowhere/results.json is missing or damaged"),
         (["data", "fetch", "movielens"], "no data set 'movielens' to fetch; did you mean 'movielens-1m'?"),
         (["data", "check", "synthetic", "--set", "data.users=0"], "data.users:"),

@@ -11,8 +11,9 @@ import pytest
 
 from msmtrec.base.errors import UserError
 from msmtrec.record.reading import ContenderRecord, metric_table, read_metrics
-from msmtrec.record.relations import conflicts, personalisation, plain_means
+from msmtrec.record.relations import conflicts, over_rounds, personalisation, plain_means
 from msmtrec.record.rounds import read_rounds, seconds_of
+from report.made import diagnostics
 
 CONFLICT = {
     "scenarios": ["b", "a"],
@@ -101,3 +102,24 @@ def test_metrics_need_their_names(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a line has no 'task'"):
         read_metrics(path)
     assert read_metrics(tmp_path / "none.jsonl").is_empty()
+
+
+def test_conflict_by_round_is_the_mean_of_the_seeds_that_had_one(tmp_path: Path) -> None:
+    shares = {1: {0: 0.2, 1: 0.4}, 2: {0: 0.6}}  # the second seed ends after the first round
+    lines = []
+    for number, seeds in shares.items():
+        found = {
+            str(seed): diagnostics(["a", "b"], [2, 1]) | {"negative_pairs": share} for seed, share in seeds.items()
+        }
+        lines.append(
+            {"round": number, "bytes_up": {}, "bytes_down": {}, "seconds": {}, "took_part": {}, "diagnostics": found}
+        )
+    (tmp_path / "rounds.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    rounds = read_rounds(tmp_path / "rounds.jsonl", {"a": 2, "b": 1})
+    found = over_rounds(ContenderRecord("c", metric_table([]), rounds, []))
+    assert found is not None
+    assert found.rounds.tolist() == [1, 2]
+    assert found.negative == pytest.approx([0.3, 0.5])  # its last value is carried on
+    cosine = rounds[0].federations[0].conflict.cosine[0, 1]  # type: ignore[union-attr]
+    assert found.cosine == pytest.approx([cosine, cosine], rel=1e-5)
+    assert over_rounds(ContenderRecord("c", metric_table([]), [], [])) is None

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from msmtrec.record.reading import read_run
-from msmtrec.report.curves import learning_curves, limits
+from msmtrec.report.curves import learning_curves
 from msmtrec.report.page import write_report
 from report.made import diagnostics, frame, journal
-
-
-def test_a_best_round_among_the_first_is_inside() -> None:
-    falling = np.array([0.74, 0.71, 0.65, 0.64, 0.63])
-    low, high, cut = limits([falling], [0.74])
-    assert low < 0.63
-    assert high > 0.74
-    assert not cut
-
-
-def test_steep_first_rounds_are_cut_below_only() -> None:
-    rising, early = np.array([0.5, 0.66, 0.70, 0.71, 0.712]), np.array([0.72, 0.705, 0.7, 0.7, 0.7])
-    low, high, cut = limits([rising, early], [0.712])
-    assert cut
-    assert 0.66 < low < 0.7
-    assert high > 0.72
-    assert limits([rising], [0.5])[0] < 0.5  # chosen, so it is shown
-    assert not limits([np.array([0.68, 0.69, 0.70, 0.71])], [0.71])[2]  # not so steep
-
-
-def test_short_and_flat_curves_have_a_height() -> None:
-    for curve in ([0.7], [0.7, 0.7], [0.5, 0.7], [0.7] * 5):
-        low, high, cut = limits([np.array(curve)], [curve[-1]])
-        assert low < min(curve) <= max(curve) < high
-        assert not cut
 
 
 def test_the_dot_is_what_the_seeds_chose_not_what_the_mean_curve_has_between_them(tmp_path: Path) -> None:
@@ -57,11 +32,8 @@ def test_panels_are_there_for_lines_of_the_table_only(tmp_path: Path) -> None:
     journal(tmp_path / "contenders/local", ["a", "b"], ["click", "buy"], 4, lambda _s, _t, n, _g: 0.5 + n / 100)
     frame(tmp_path, {"a": 9, "b": 8}, ["click", "buy"], {"local": {"": {}}}, lacking=(("b", "buy"),))
     curves = learning_curves(read_run(tmp_path))
-    assert [re.findall(r'aria-label="([^"]*)"', panel) for panel in curves.panels] == [
-        ["learning curves: a · click"],
-        ["learning curves: a · buy"],
-        ["learning curves: b · click"],
-    ]
+    assert [panel.title for panel in curves.panels] == ["a · click", "a · buy", "b · click"]
+    assert 'role="img" aria-label="a · click: validation AUC by round"' in curves.panels[0].svg
     assert (curves.drawn, curves.of, curves.fine_tuned) == (2, 2, False)
 
 
@@ -74,8 +46,10 @@ def test_names_in_any_script_stay_text_and_warn_nobody(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         page = write_report(tmp_path).read_text()
     figures = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
-    for text in ("中国 · 点击", "हिन्दी", "العربية", "日本語のとても長いシナリオの", "\u200b_x"):
+    for text in ("中国", "हिन्दी", "العربية", "日本語", "_x"):
         assert f">{text}" in figures
+    assert ">中国 · 点击<" in page
+    assert names[2] in page
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
 
@@ -84,4 +58,27 @@ def test_a_training_is_drawn_once_and_its_fine_tuning_in_its_colour(tmp_path: Pa
     for name in ("one", "one+ft", "two"):
         journal(tmp_path / "contenders" / name, ["a"], ["click"], 4, lambda *_: 0.7)
     frame(tmp_path, {"a": 9}, ["click"], {name: {"": {}} for name in ("one", "one+ft", "two")})
-    assert [entry.name for entry in learning_curves(read_run(tmp_path)).legend] == ["one", "two"]
+    curves = learning_curves(read_run(tmp_path))
+    assert [name for name, _, _ in curves.legend] == ["one", "two"]
+    assert [list(panel.columns) for panel in curves.panels] == [["round", "one", "one+ft", "two"]]
+
+
+def test_the_fine_tuned_column_keeps_its_dot_and_its_own_rounds(tmp_path: Path) -> None:
+    for name in ("one", "one+ft"):
+        journal(tmp_path / "contenders" / name, ["a"], ["click"], 4, lambda _s, _t, n, _g: 0.6 + n / 100)
+    path = tmp_path / "contenders/one+ft/metrics.jsonl"
+    last = json.loads(path.read_text().splitlines()[-1])
+    tuned = [json.dumps(last | {"round": n, "stage": "fine-tune", "auc": 0.7 + n / 100}) for n in (5, 6)]
+    path.write_text("\n".join([*path.read_text().splitlines(), *tuned]) + "\n")
+    chosen = [{"seed": 0, "scenario": "a", "round": 6, "auc": 0.76, "steps": 9, "steps_per_round": 1}]
+    (tmp_path / "contenders/one+ft/validation.json").write_text(json.dumps(chosen))
+    frame(tmp_path, {"a": 9}, ["click"], {name: {"": {}} for name in ("one", "one+ft")})
+    curves = learning_curves(read_run(tmp_path))
+    (panel,) = curves.panels
+    assert curves.fine_tuned
+    assert list(panel.rows[-1]) == [6, pytest.approx(float("nan"), nan_ok=True), pytest.approx(0.76)]
+    assert panel.svg.count("<circle") == 2
+    assert [list(row) for row in curves.chosen.rows] == [
+        ["one", "a", "click", 4.0, pytest.approx(0.64)],
+        ["one+ft", "a", "click", 6.0, pytest.approx(0.76)],
+    ]

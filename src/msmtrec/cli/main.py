@@ -116,6 +116,32 @@ def show(
         _print(finished)
 
 
+@app.command()
+def report(
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN …", help="One run directory, or several.")] = None,
+    out_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="The page [default: RUN/report.html; side-by-side.html beside several]."
+        ),
+    ] = None,
+) -> None:
+    """Write the page of a finished run again, or put several runs on the same rows side by side.
+
+    Example: `msmtrec report runs/one runs/two --out both.html`
+    """
+    from msmtrec.record.directory import check_finished
+    from msmtrec.report.beside import write_beside
+    from msmtrec.report.page import write_report
+
+    if not runs:
+        raise UserError("name a run directory, such as: msmtrec report runs/demo-kuairand")
+    for folder in runs:
+        check_finished(folder)
+    page = write_report(runs[0], out_file) if len(runs) == 1 else write_beside(runs, out_file)
+    out.print(str(page), soft_wrap=True, highlight=False, markup=False)
+
+
 def _run(config: Any, folder: Path | None, resume: bool) -> None:
     from msmtrec.experiment.run import run
 

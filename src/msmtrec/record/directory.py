@@ -62,7 +62,7 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
             held = read_yaml(path)
         except UserError as error:
             raise UserError(f"{path} is damaged, so the run cannot be continued; choose another --out") from error
-        different = list(_differences(held, json.loads(json.dumps(config))))
+        different = [key for key, _, _ in differences(held, json.loads(json.dumps(config)))]
         if different:
             more = f" and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""
             raise UserError(
@@ -104,12 +104,32 @@ def _meant(folder: Path) -> str:
     return f"did you mean {folder.parent / found}?" if found else "start it without --resume"
 
 
-def _differences(one: Any, two: Any, place: str = "") -> Iterator[str]:
+def differences(one: Any, two: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(key, value in one, value in two) of what differs in two configs; None where one has no such key.
+
+    `jobs` is left out: it changes no figure.
+    """
     if isinstance(one, dict) and isinstance(two, dict):
         for key in sorted({*one, *two}, key=str):
-            yield from _differences(one.get(key), two.get(key), f"{place}.{key}" if place else str(key))
+            yield from differences(one.get(key), two.get(key), f"{place}.{key}" if place else str(key))
     elif one != two and place != "jobs":
-        yield place or "settings"
+        yield place or "settings", one, two
+
+
+def check_finished(folder: Path) -> None:
+    """A folder holds a finished run.
+
+    Raises:
+        UserError: it does not; what to do.
+    """
+    if not (folder / CONFIG).exists():
+        beside = _meant(folder) if folder.absolute().parent.is_dir() else ""
+        hint = beside if beside.startswith("did you mean") else "name the folder that train wrote"
+        raise UserError(f"there is no run in {folder}; {hint}")
+    if not (folder / RESULTS).exists():
+        raise UserError(
+            f"the run in {folder} is not finished; continue it: msmtrec train {folder / CONFIG} --out {folder} --resume"
+        )
 
 
 @contextmanager

@@ -32,6 +32,41 @@ class Pairs:
     high: float
 
 
+@dataclass(frozen=True, eq=False)
+class ByRound:
+    """All pairs of scenarios, round by round, mean over seeds, each seed's last value carried on.
+
+    Args:
+        rounds: [R].
+        negative: [R] share of pairs that point against each other.
+        cosine: [R] mean cosine, NaN where a round had no pair.
+    """
+
+    rounds: Array
+    negative: Array
+    cosine: Array
+
+
+def over_rounds(contender: ContenderRecord) -> ByRound | None:
+    """None where no round had a conflict problem."""
+    negative: dict[int, dict[int, float]] = {}
+    cosine: dict[int, dict[int, float]] = {}
+    for one in contender.rounds:
+        for federation in one.federations:
+            if (conflict := federation.conflict) is not None:
+                negative.setdefault(federation.seed, {})[one.number] = conflict.negative
+                if (mean := conflict.pairs["mean"]) is not None:
+                    cosine.setdefault(federation.seed, {})[one.number] = mean
+    if not negative:
+        return None
+    rounds, shares = mean_of_seeds(negative)
+    values = np.full(len(rounds), np.nan)
+    if cosine:
+        known, means = mean_of_seeds(cosine)
+        values[np.searchsorted(rounds, known)] = means
+    return ByRound(rounds, shares, values)
+
+
 def conflicts(contender: ContenderRecord, scenarios: Sequence[str]) -> Array | None:
     """[N, N] mean cosine between the scenarios' expert updates over rounds and seeds, NaN where two never met.
 

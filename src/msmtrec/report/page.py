@@ -2,128 +2,142 @@
 
 from __future__ import annotations
 
-import math
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
 
-from msmtrec.evaluation.compare import Comparison
+from msmtrec.base.errors import UserError
 from msmtrec.record import directory
 from msmtrec.record.reading import RunRecord, read_run
-from msmtrec.record.results import Pair, Results
+from msmtrec.report import gains, tables, told
 from msmtrec.report.costs import costs
-from msmtrec.report.curves import learning_curves
+from msmtrec.report.costs_figures import cost_figures
+from msmtrec.report.curves import PANELS, Curves, learning_curves
 from msmtrec.report.diagnosis import diagnose
-from msmtrec.report.relations import relations
-from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
+from msmtrec.report.figure import Figure, embedded
+from msmtrec.report.relations import conflict_by_round, relations
+from msmtrec.report.spread import spreads
+from msmtrec.report.words import gaps, verdicts
+
+GENERATOR = b'<meta name="generator" content="msmtrec report">'
+"""In the page's head: how a page of ours is known again."""
+SAID = 14
+"""Sentences worth a look that are open at once; the others are a click away."""
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, out: Path | None = None) -> Path:
     """Render the page; nothing on it needs a network.
 
+    Args:
+        out: where to; default: report.html in the run directory.
+
     Raises:
-        UserError: the folder is no finished run.
+        UserError: the folder is no finished run, or the page cannot be written.
     """
-    run = read_run(folder)
-    environment = Environment(loader=PackageLoader("msmtrec.report"), autoescape=select_autoescape(["j2", "html"]))
-    page = environment.get_template("page.html.j2").render(
+    if out is not None:
+        writable(out)
+    return save(folder / directory.REPORT if out is None else out, render(read_run(folder)))
+
+
+def render(run: RunRecord) -> str:
+    """The page as text; the same for the same run."""
+    main = gains.main_contender(run)
+    curves, related, conflict, spread = learning_curves(run), relations(run), conflict_by_round(run), spreads(run)
+    spent = [costs(contender) for contender in run.contenders.values()]
+    cost = cost_figures(spent)
+    figures = [*curves.panels, *conflict, *spread, *(f for f, _ in cost), *(f for _, found in related for f in found)]
+    sentence, sign = told.verdict(run, main)
+    return page(
+        "page.html.j2",
+        json=_json(run, figures, curves),
         run=run,
         results=run.results,
-        table=_table(run),
-        differences=_differences(run),
-        tests=_tests(run.results),
-        pairs=_pairs(run.results),
-        curves=learning_curves(run),
-        relations=relations(run),
+        main=main,
+        verdict=sentence,
+        sign=sign,
+        story=list(told.story(run, main)),
+        steps=told.next_steps(run, main),
+        headline=gains.headline(run, main) if main else [],
+        first=gains.FIRST,
+        table=tables.auc_table(run),
+        differences=tables.differences(run) if len(run.results.cells) > 1 else [],
+        others=[name for name in run.results.cells if name != run.results.reference],
+        lines=len(run.results.lines),
+        tests=tables.tests(run.results),
+        verdicts=list(verdicts(run.results)),
+        pairs=tables.pairs(run.results),
+        said=SAID,
+        curves=curves,
+        panels=PANELS,
+        relations=related,
+        conflict=conflict,
+        spread=spread,
+        costs=spent,
+        cost_figures=cost,
         span=_steps,
-        costs=[costs(contender) for contender in run.contenders.values()],
         warnings=[*run.results.notes, *gaps(run.results), *diagnose(run)],
-        data=_data(run),
+        data=tables.data_facts(run),
     )
-    directory.write_atomic(folder / directory.REPORT, page)
-    return folder / directory.REPORT
 
 
-def _number(value: float, pattern: str = "{:.4f}") -> str:
-    return "–" if math.isnan(value) else pattern.format(value)
+def page(template: str, *, json: str, **values: Any) -> str:
+    """A template with the style sheet, the script and the data in it."""
+    environment = Environment(
+        loader=PackageLoader("msmtrec.report"),
+        autoescape=select_autoescape(["j2", "html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(
+        style=_file("look.css"), script=_file("page.js"), json=Markup(json), **values
+    )  # fmt: skip
 
 
-def _table(run: RunRecord) -> list[dict[str, Any]]:
-    lines = []
-    for n, (scenario, task) in enumerate(run.results.labels):
-        cells = [cells[n] for cells in run.results.cells.values()]
-        best = max((c.mean for c in cells if not math.isnan(c.mean)), default=math.nan)
-        lines.append(
-            {
-                "scenario": scenario,
-                "task": task,
-                "cells": [{"mean": _number(c.mean), "sd": _number(c.sd), "best": c.mean == best} for c in cells],
-            }
-        )
-    return lines
+def writable(path: Path) -> None:
+    """A page may be written here: nothing is there, or an earlier page of ours.
+
+    Raises:
+        UserError: something else is, or the folder is missing.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it, such as {path / directory.REPORT}")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"the folder {path.absolute().parent} does not exist; create it or choose another --out")
+    try:
+        if path.exists() and GENERATOR not in path.read_bytes()[:2048]:
+            raise UserError(f"{path} exists and is no report; choose another --out or remove it")
+    except OSError as error:
+        raise UserError(f"cannot look at {path}: {error.strerror}; choose another --out") from error
 
 
-def _differences(run: RunRecord) -> list[dict[str, Any]]:
-    """Against the reference, line by line, for every other contender; the mean with its corrected p."""
-    found = []
-    for contender, cells in run.results.cells.items():
-        if contender != run.results.reference:
-            lines = [_compared(c.compared, c.compared.p_value, c.sign) for c in cells[:-1] if c.compared]
-            mean = _test(run.results.pair(contender, run.results.reference))
-            found.append({"contender": contender, "cells": [*lines, mean]})
-    return found
+def save(path: Path, text: str) -> Path:
+    """All of the page or nothing.
+
+    Raises:
+        UserError: the place cannot be written.
+    """
+    try:
+        directory.write_atomic(path, text)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; make room or choose another --out") from error
+    return path
 
 
-def _compared(compared: Comparison, p_value: float, sign: str) -> dict[str, str]:
-    return {
-        "points": points(compared),
-        "p": p_text(p_value) if compared.tested else "",
-        "span": span(compared),
-        "sign": sign,
-    }
+def _json(run: RunRecord, figures: list[Figure], curves: Curves) -> str:
+    found: dict[str, Any] = {figure.key: figure.as_dict() for figure in [*figures, curves.chosen]}
+    found["rows"] = tables.row_counts(run)
+    return embedded(
+        {"name": run.results.name, "figures": found, "table": gains.table_data(run.results, dict(run.sizes))}
+    )
 
 
-def _tests(results: Results) -> dict[str, Any]:
-    """The declared tests on the mean line: every contender against each baseline."""
-    titles = baseline_titles(results)
-    rows = [
-        {"contender": contender, "cells": [_test(results.pair(contender, name)) for name in titles]}
-        for contender in results.cells
-        if results.pairs
-    ]
-    return {"titles": titles, "rows": rows, "correction": correction(results), "drawn": drawn(results)}
-
-
-def _test(pair: Pair | None) -> dict[str, str]:
-    if pair is None:
-        return {"points": "", "p": "", "span": "", "sign": ""}
-    return _compared(pair.compared, pair.p_value, pair.sign)
-
-
-def _pairs(results: Results) -> list[dict[str, Any]]:
-    """Row minus column on the mean line, contenders both, without a test; empty where there is one only."""
-    return [
-        {
-            "contender": one,
-            "cells": [points(pair.compared) if (pair := results.pair(one, two)) else "" for two in results.cells],
-        }
-        for one in results.cells
-        if results.pairs
-    ]
+def _file(name: str) -> Markup:
+    return Markup((resources.files("msmtrec.report") / "templates" / name).read_text(encoding="utf-8"))
 
 
 def _steps(found: tuple[int, int]) -> str:
     low, high = found
     return f"{low:,}" if low == high else f"{low:,} – {high:,}"
-
-
-def _data(run: RunRecord) -> dict[str, Any]:
-    variant = next((v for name, v in run.data.items() if name != "pooled"), None) or next(iter(run.data.values()))
-    return {
-        "name": variant["name"],
-        "origin": variant["origin"],
-        "notes": variant["notes"],
-        "fingerprints": {name: found["fingerprint"] for name, found in run.data.items()},
-        "scenarios": variant["scenarios"],
-    }

@@ -6,7 +6,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, select_autoescape
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
@@ -70,7 +70,7 @@ def write_profile(profile: Profile, path: Path, *, config: str, made: datetime) 
 def render(profile: Profile, *, config: str, made: datetime) -> str:
     """The page; the same text for the same profile, config and time."""
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("msmtrec.profile.page"), PackageLoader("msmtrec.report")]),
+        loader=PackageLoader("msmtrec.profile.page"),
         autoescape=select_autoescape(["j2", "html"]),
         trim_blocks=True,
         lstrip_blocks=True,

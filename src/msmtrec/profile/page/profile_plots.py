@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from msmtrec.data.logs import SPLITS
 from msmtrec.profile.axis import Axis
+from msmtrec.profile.page.plots import STYLE, colour, shown, to_svg
 from msmtrec.profile.profile import Profile
 from msmtrec.profile.rows import Rate
 from msmtrec.profile.vocabulary import Vocabulary
-from msmtrec.report.plots import STYLE, colour, shown, to_svg
 
 SPLIT_COLOURS = {"train": "#9db8d9", "validation": "#e69f00", "test": "#a0522d"}
 _MARKERS = "osD^vP"

@@ -13,10 +13,10 @@ from msmtrec.base.schema import Feature
 from msmtrec.data.logs import SPLITS
 from msmtrec.profile.drift import Shift
 from msmtrec.profile.duplicates import Repeated
+from msmtrec.profile.page.plots import heat_map
 from msmtrec.profile.page.profile_plots import short
 from msmtrec.profile.profile import Overlap, Profile
 from msmtrec.profile.rows import Rate
-from msmtrec.report.plots import heat_map
 
 UNKNOWN = 0.01
 """Share of unknown values from which a field is in the table."""

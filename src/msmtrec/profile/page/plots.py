@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Collection
 from html import escape
 from typing import Any
 
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 COLOURS = ("#555555", "#0072b2", "#e69f00", "#d55e00", "#a0522d", "#999933", "#56b4e9", "#009e73", "#cc79a7")
-STYLES = ("-", ":", "-.")
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a scenario may be called US$_1$
@@ -33,8 +31,6 @@ STYLE: dict[Any, Any] = {
 }
 NUMBERED = 12
 """Columns up to which the cells of a heat map have their numbers in them."""
-LINES = 12
-"""Beyond so many a figure has the largest ones and the spread of all."""
 _LONGEST = 28
 """Characters of a name in a figure."""
 _LEAST = 0.75
@@ -117,35 +113,6 @@ def heat_map(
         return to_svg(figure, title, key)
 
 
-def style(number: int) -> str:
-    """Of a line; when the colours begin anew it changes."""
-    return STYLES[number // len(COLOURS) % len(STYLES)]
-
-
 def _cell(columns: int) -> float:
     """Inches: room for a number where there are numbers."""
     return 0.62 if columns <= NUMBERED else 0.22
-
-
-def mixtures(
-    symbol: str, rounds: Array, table: Array, names: list[str], title: str, drawn: Collection[str], key: str = ""
-) -> str:
-    """How much each scenario takes of the common part, by round; beside those `drawn` the spread of all."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 2.8), layout="constrained")
-        axes = figure.subplots()
-        if len(drawn) < len(names):
-            low, middle, high = np.nanquantile(table, (0.05, 0.5, 0.95), axis=0)
-            axes.fill_between(rounds, low, high, color="#d9d9d9", linewidth=0, label=f"all {len(names):,}: 5–95 %")
-            axes.plot(rounds, middle, "--", color="black", linewidth=1.3, label="their median")
-        lines = [(name, values) for name, values in zip(names, table, strict=True) if name in drawn]
-        for number, (name, values) in enumerate(lines):
-            axes.plot(rounds, values, style(number), color=colour(number), label=shown(name), linewidth=1.3)
-        axes.set_ylim(-0.03, 1.03)
-        axes.set_xlabel("round")
-        axes.set_ylabel(symbol)
-        if len(drawn) <= 6:
-            axes.legend(frameon=False, fontsize=8, loc="best")
-        else:
-            figure.legend(frameon=False, fontsize=7, loc="outside right upper")
-        return to_svg(figure, title, key)
