@@ -107,7 +107,7 @@ def test_what_would_narrow_the_interval(changed: dict[str, float], words: str) -
 def test_what_else_to_do() -> None:
     run = made()
     assert [step.section for step in next_steps(run, "ours")] == ["run", "run"]  # use it, compare it
-    assert "contenders/ours/x=1/models" in next_steps(run, "ours")[0].text
+    assert "--scenario a --contender ours" in next_steps(run, "ours")[0].code
     lost = replace(run, results=replace(run.results, notes=("ours/x=2 lost, its training came to nothing: NaN",)))
     assert next_steps(lost, "ours")[0].text.startswith("1 training came to nothing")
     few = replace(run.results, support=(Support(100, 4, 50, 3, negative_users=30), run.results.support[1]))

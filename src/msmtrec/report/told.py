@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from shlex import quote
 
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.record.reading import RunRecord
@@ -134,11 +134,11 @@ def _of_the_settings(run: RunRecord) -> Iterator[Step]:
 
 def _of_the_models(run: RunRecord, main: str | None) -> Iterator[Step]:
     name = main or run.results.reference
-    models = PurePosixPath("contenders") / name / run.results.chosen.get(name, "") / "models"
+    asked = f"--scenario {quote(run.results.lines[0][0])} --contender {quote(name)}"
     yield Step(
-        f"Use the models of {name}: a file a scenario and seed in {models}. From Python:",
+        f"Score rows with the models of {name} (msmtrec export RUN writes them for other runtimes):",
         "run",
-        f"from msmtrec.experiment.scoring import score; score(run, {name!r}, scenario, seed=0, frame=rows)",
+        f"msmtrec predict RUN {asked} --input rows.csv --output scores.csv",
     )
     yield Step("Put it beside another run on the same rows:", "run", "msmtrec report RUN OTHER --out both.html")
 
