@@ -136,6 +136,7 @@ def test_degenerate_where_the_worst_mixture_vanishes_and_only_there() -> None:
     updates = torch.tensor([[0.0, 1.0], [0.0, -1.0], [3.0, 0.0]], dtype=torch.float64)
     found = coordinate(gram_matrix(updates), 0.4)
     assert found.degenerate
+    assert found.gap == 0.0
     assert found.coefficients.tolist() == [1 / 3] * 3
     updates[1, 0] = 1e-4  # a little to the right
     assert not coordinate(gram_matrix(updates), 0.4).degenerate
@@ -185,6 +186,8 @@ def test_a_start_of_other_scenarios_is_refused() -> None:
 def test_c_zero_is_the_mean_and_negative_c_is_refused() -> None:
     updates = random_updates(3, 5, seed=0)
     assert torch.allclose(combine(updates, 0.0), updates.mean(0))
+    found = coordinate(gram_matrix(updates), 0.0)
+    assert (found.weights.tolist(), found.degenerate, found.gap) == ([1 / 3] * 3, False, 0.0)
     with pytest.raises(UserError, match=r"c >= 0, not -1"):
         coordinate(gram_matrix(updates), -1.0)
     with pytest.raises(UserError, match=r"c >= 0, not inf"):

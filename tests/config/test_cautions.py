@@ -59,6 +59,13 @@ def test_what_belongs_to_one_scenario_and_travels_is_said(synthetic: EncodedData
     )
 
 
+def test_a_batch_of_all_rows_is_silent_and_each_larger_one_is_named(synthetic: EncodedData) -> None:
+    sizes = {"scenario-0": 630, "scenario-1": 281, "scenario-2": 420}  # 630, 280 and 420 training rows
+    assert found(synthetic, PF, train={"local_steps": 1, "batch_size": sizes}) == (
+        "row: scenario 'scenario-1' has 280 training rows, its batch is 281: each step takes all",
+    )
+
+
 def test_sound_settings_are_silent(synthetic: EncodedData) -> None:
     methods = {"local": None, "fedavg": None, "paper": {**PF, "preset": "paper"}, "recommended": PF}
     assert found(synthetic, methods=methods) == ()

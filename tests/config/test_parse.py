@@ -139,6 +139,7 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
         ({"model": {"name": ["mmoe"]}}, r"model.name is \['mmoe'\]; valid: mmoe"),
         ({"seeds": [[1], [2]]}, r"seeds must be integers"),
         ({"seeds": [True, False]}, r"seeds must be integers"),
+        ({"seeds": [1, True]}, r"seeds must be integers"),
         ({"model": {"expert_layers": [8, 0]}}, r"model.expert_layers.1: .*greater than or equal to 1 \(given: 0\)"),
         ({"model": {"tower_layers": [-1]}}, r"model.tower_layers.0: .*greater than or equal to 1 \(given: -1\)"),
         ({"train": {"local_steps": 3, "learning_rate": INFINITE}}, r"learning_rate: .* finite number \(given: inf\)"),

@@ -165,11 +165,12 @@ def test_an_absent_scenario_sends_nothing_and_its_age_is_written_down(
     contender = one_contender(method, rounds=6, participation=0.5)
     run(contender, synthetic, tmp_path / "one", monkeypatch)
     plan = Plan((0, 1), synthetic.scenarios, 6, participation=0.5)
-    absent = 0
+    absent, before = 0, [m for m in read_lines(tmp_path / "one" / "metrics.jsonl") if m["stage"] == "before"]
     for line in read_lines(tmp_path / "one" / "rounds.jsonl"):
         there = [m.scenario for m in taking_part(plan, (0,), line["round"]) if m.seed == 0]
         assert line["took_part"]["0"] == there
         absent += len(synthetic.scenarios) - len(there)
+        assert {m["scenario"] for m in before if (m["round"], m["seed"]) == (line["round"], 0)} == set(there)
         if there:
             assert set(line["diagnostics"]["0"]["update_norms"]) == set(there)
             if method == "pf-msmtrec":

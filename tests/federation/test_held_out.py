@@ -128,6 +128,19 @@ def test_a_task_that_cannot_be_measured_does_not_switch_the_check_off(spoil: str
     assert answer.betas["towers"] == (0.0, 1.0)  # nothing speaks for or against task 1's tower: beta stays
 
 
+def test_one_row_of_either_class_is_enough_to_measure(synthetic: EncodedData) -> None:
+    name = synthetic.scenarios[0]
+    model, params, other = state_and_consensus(synthetic, name)
+    rows = synthetic.tables[name].splits["validation"]
+    labels = np.zeros_like(rows.labels)
+    labels[0, 0] = 1  # one positive
+    labels[1:, 1] = 1  # one negative
+    _, _, answer = respond(
+        model, offer(model, other), params, Rows(rows.ids, rows.numeric, labels, rows.group), [True, True]
+    )
+    assert answer.checked["towers"] == (True, True)
+
+
 def test_a_task_the_scenario_lacks_gets_the_mean_tower_and_its_labels_are_not_read(synthetic: EncodedData) -> None:
     name = synthetic.scenarios[0]
     model, params, other = state_and_consensus(synthetic, name)

@@ -143,7 +143,7 @@ def test_scenarios_are_measured_together_as_alone(synthetic: EncodedData) -> Non
 
 
 def test_stacks_are_small_and_of_like_sizes() -> None:
-    sizes = [64] * 40 + [20] * 5
+    sizes = [64] * 20 + [20] * 5 + [64] * 20
 
     def lengths(layout: str, most: float = math.inf) -> list[int]:
         found = stacks(range(45), sizes.__getitem__, layout, most)

@@ -75,6 +75,11 @@ def test_the_mixture_by_hand() -> None:
         assert not torch.equal(trained.memory.slots[CORE]["gate"], before.slots[CORE]["gate"])
         assert float((trained.memory.slots[MIXING]["p"] - before.slots[MIXING]["p"]).abs().max()) <= 0.001 + 1e-9
         assert trained.memory.slots[CORES] is before.slots[CORES]
+        own = before.slots[ROSTER]["own"].tolist().index(1)
+        parts = [*before.slots[CORES]["gate"]]
+        parts[own] = trained.memory.slots[CORE]["gate"]  # what is measured after the steps is the new mixture
+        wanted = sum(w * part for w, part in zip(trained.memory.slots[MIXING]["p"], parts, strict=True))
+        assert torch.allclose(trained.memory.model["gate"], wanted)
 
 
 def test_the_penalty_falls_by_a_half_cosine() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -58,6 +60,7 @@ def test_what_leaves() -> None:
     assert {d.role for d in paper.leaving()} == {Role.EXPERT_SCENARIO, Role.TOWER}
     assert {d.role for d in recommended.leaving()} == {Role.EXPERT_SCENARIO, Role.TOWER, Role.SHARED_EMBEDDING}
     assert (paper.settings.penalty, recommended.settings.penalty) == (1e-3, 0)
+    assert (set(paper.begin(COMMON)), set(recommended.begin(COMMON))) == ({"anchor"}, set())
 
 
 def test_consensus_by_hand() -> None:
@@ -138,6 +141,18 @@ def test_an_absent_scenario_is_left_out_and_its_next_update_refers_to_what_it_la
     assert "b" not in second.replies
     held = m.last(second.state, "b")["expert.scenario"]
     assert torch.equal(held, first.replies["b"].model["expert.scenario"])
+
+
+def test_who_could_not_measure_a_task_that_it_has_is_named() -> None:
+    m = method("pf-msmtrec")
+    tasks = {"a": (True, True), "b": (True, False), "c": (True, True)}
+    sent = {n: upload(m, n, tasks=has, expert__scenario=A) for n, has in tasks.items()}
+    checked = {"a": ((True,), (True, True)), "b": ((False,), (True, False)), "c": ((True,), (True, False))}
+    answers = {n: replace(answer(0.5), checked={"experts": e, "towers": t}) for n, (e, t) in checked.items()}
+    found = settle(m, aggregate(m, start(m), sent).state, sent, answers).diagnostics
+    assert found["unchecked/experts"] == ["b"]
+    assert found["unchecked/towers"] == ["c"]  # b has no second task
+    assert found["beta/experts"] == {"a": [0.5], "b": [0.5], "c": [0.5]}
 
 
 def test_every_option_changes_the_result() -> None:
