@@ -209,6 +209,14 @@ def test_cancelling_updates_are_counted_as_degenerate() -> None:
     assert found.negative_pairs == 1.0
 
 
+def test_the_share_of_pairs_that_point_against_each_other() -> None:
+    right_up_left = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-2.0, 0.0]], dtype=torch.float64)
+    found = coordinate(gram_matrix(right_up_left), 0.4)
+    assert found.cosine.tolist() == [[1, 0, -1], [0, 1, 0], [-1, 0, 1]]
+    assert found.negative_pairs == 1 / 3  # at right angles is not against
+    assert coordinate(gram_matrix(right_up_left[:1]), 0.4).negative_pairs == 0.0
+
+
 def test_a_dominating_update_does_not_change_who_is_coordinated() -> None:
     updates = random_updates(3, 10, seed=5)
     updates[0] *= 1e6

@@ -54,6 +54,9 @@ def test_members_whose_moments_have_seen_different_steps_train_together_as_alone
     work[1] = replace(work[1], memory=ahead)
     together = train(model, work, deck, 1e-2)
     assert [together[job.member].memory.counters["rounds"] for job in work] == [2, 5, 2]
+    other = replace(work[0].memory, clocks={"head": 7}, counters={"head": 6})
+    after = train(model, [replace(work[0], memory=other)], deck, 1e-2)[work[0].member].memory
+    assert (after.clocks, after.counters) == ({"head": 7, "rounds": 2}, {"head": 6, "rounds": 2})
     for job in work:
         alone = train(model, [job], deck, 1e-2)[job.member].memory
         assert difference(together[job.member].memory, alone) < 1e-10

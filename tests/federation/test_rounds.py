@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from methods.suite import Case, Federation
 from msmtrec.base.member import Member
 from msmtrec.config.parse import Contender, parse_config
 from msmtrec.data.table import EncodedData
@@ -139,7 +140,7 @@ def test_a_round_takes_as_few_exchanges_as_its_method_allows(
     run(one_contender(method, rounds=4), synthetic, tmp_path / "one", monkeypatch, Counted)
     assert len(Counted.orders) == 4 * exchanges + 1
     last = Counted.orders[-1].values()
-    assert all(order.train is None and order.measure == 4 for order in last)
+    assert all((order.train, order.measure, order.round) == (None, 4, 5) for order in last)  # it closes round 4
 
 
 def test_no_round_is_trained_for_nothing(
@@ -150,6 +151,10 @@ def test_no_round_is_trained_for_nothing(
     run(one_contender("fedavg", rounds=9, patience=2), synthetic, tmp_path / "one", monkeypatch, Counted)
     trained = {order.round for orders in Counted.orders for order in orders.values() if order.train}
     assert trained == {1, 2, 3}
+
+
+def test_the_run_may_be_resumed_from_every_round() -> None:
+    assert Federation(Case("fedavg"), 3).run().journal.checkpoints == [1, 2, 3]
 
 
 def test_the_server_of_the_best_mean_round_is_kept(

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from methods.helpers import COMMON, method, start, upload
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged, UserError
 from msmtrec.federation.gather import gather
+from msmtrec.federation.messages import Report
+from msmtrec.federation.rounds import Plan, _aggregate
 from msmtrec.federation.server import ServerState, aggregate, begin, catch_up
 from msmtrec.methods.base import Reply, TableRows, Upload
 
@@ -77,6 +79,22 @@ def test_what_scenarios_hold_back_is_written_down() -> None:
     assert found.diagnostics["rejected"] == ["scenario 'b' sent 'tower' with NaN or infinite values"]
     nobody = step({}, refused=["x"])
     assert nobody.gathered is None
+
+
+def test_a_round_without_a_usable_update_ends_the_run_but_where_all_are_late_or_one_was_alone() -> None:
+    plan = Plan((0,), ("a", "b"), 9, max_staleness=2, expected=EXPECTED, tables=COMMON)
+    some = replace(plan, participation=0.5)
+    state, no = ServerState(start(FEDAVG), {"a": 8, "b": 8}), Report(refused="scenario 'a' sent 'tower' with NaN")
+    for chosen, sent in ((plan, {"a": no}), (plan, {"a": no, "b": no}), (some, {"a": no, "b": no})):
+        with pytest.raises(Diverged, match=r"round 9: no scenario sent a usable update \(scenario 'a' sent 'tower'"):
+            _aggregate(chosen, FEDAVG, state, sent, 9)
+    assert _aggregate(some, FEDAVG, state, {"a": no}, 9).gathered is None  # the others may be well
+    late = ServerState(start(FEDAVG), {"a": 5, "b": 8})
+    found = _aggregate(plan, FEDAVG, late, {"a": Report(upload=upload(FEDAVG, "a"))}, 9)
+    assert (found.gathered, found.diagnostics["stale"]) == (None, ["a"])
+    one = _aggregate(plan, FEDAVG, state, {"a": no, "b": Report(upload=upload(FEDAVG, "b"))}, 9)
+    assert one.gathered is not None
+    assert list(one.gathered.rows) == ["b"]
 
 
 def test_too_old_updates_do_not_count_and_get_a_fresh_start() -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
 from msmtrec.methods import METHODS
 
 
@@ -14,3 +19,37 @@ def test_every_method_but_the_pooled_one_and_ours_is_a_reference() -> None:
 def test_what_fedavgs_neighbours_average() -> None:
     found = {name: entry.defaults["average"] for name, entry in METHODS.items() if entry.defaults}
     assert found == {"local": "nothing", "emb-only": "embeddings", "fedavg-all": "everything", "pooled": "nothing"}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "least", "below", "most", "above"),
+    [
+        ("fedavg", "clip", 1e-9, 0, None, None),
+        ("scaffold", "global_rate", 1e-9, 0, None, None),
+        ("ditto", "penalty", 0, -1e-9, None, None),
+        ("fedrep", "body_passes", 1e-9, 0, None, None),
+        ("fedala", "rate", 1e-9, 0, None, None),
+        ("fedala", "share", 1e-9, 0, 1, 1.001),
+        ("fedala", "steady", 1e-9, 0, None, None),
+        ("fedala", "losses", 2, 1, None, None),
+        ("fedala", "passes", 1, 0, None, None),
+        ("apple", "mixing_rate", 1e-9, 0, None, None),
+        ("apple", "penalty", 0, -1e-9, None, None),
+        ("apple", "penalty_rounds", 1, 0, None, None),
+        ("pf-msmtrec", "coordination", 0, -1e-9, None, None),
+        ("pf-msmtrec", "penalty", 0, -1e-9, None, None),
+        ("pf-msmtrec", "beta_start", 0, -1e-9, 1, 1.001),
+        ("pf-msmtrec", "beta_keep", 0, -1e-9, 1, 1.001),
+        ("pf-msmtrec", "tolerance", 0, -1e-9, None, None),
+        ("pf-msmtrec", "alpha", 0, -1e-9, 1, 1.001),
+        ("pf-msmtrec", "clip", 1e-9, 0, None, None),
+    ],
+)
+def test_options_have_bounds(name: str, option: str, least: Any, below: Any, most: Any, above: Any) -> None:
+    kind = METHODS[name].settings
+    for value in (least, most):
+        assert value is None or getattr(kind(**{option: value}), option) == value
+    for value in (below, above):
+        if value is not None:
+            with pytest.raises(ValidationError, match=option):
+                kind(**{option: value})
