@@ -123,6 +123,7 @@ def test_tuples_give_the_names_that_lists_give() -> None:
             r"tune.train.local_steps and methods.fedavg.tune.train.local_epochs both set train.local_epochs",
         ),
         (["fedavg"], {"tune": {"train": [5]}}, r"tune.train must list groups of settings, .* not 5"),
+        (["fedavg"], {"tune": {"train": [{}]}}, r"tune.train must list groups of settings, .* not \{\}"),
         (
             ["fedavg"],
             {"tune": {"train": [{"rounds": 1}, {"learning_rate": 1}]}},

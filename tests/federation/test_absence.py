@@ -188,9 +188,11 @@ class Watched(InProcess):
     """Looks at scenarios that do not train: they load what they were sent, and nothing else changes."""
 
     compared: ClassVar[list[bool]] = []
+    trained: ClassVar[set[tuple[int, Member]]] = set()
 
     def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
         before = dict(self.memories)
+        Watched.trained |= {(order.round, member) for member, order in orders.items() if order.train}
         reports = super().__call__(orders)
         for member, was in before.items():
             order, now = orders.get(member), self.memories[member]
@@ -208,6 +210,9 @@ def test_an_absent_scenario_does_not_change_at_all(
     method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Watched, "compared", [])
+    monkeypatch.setattr(Watched, "trained", set())
     run(one_contender(method, rounds=5, participation=0.5), synthetic, tmp_path / "one", monkeypatch, Watched)
     assert len(Watched.compared) > 5
     assert all(Watched.compared)
+    plan = Plan((0, 1), synthetic.scenarios, 5, participation=0.5)
+    assert Watched.trained == {(n, member) for n in range(1, 6) for member in taking_part(plan, (0, 1), n)}

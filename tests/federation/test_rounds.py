@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from methods.suite import Case, Federation
+from methods.suite import Case, Federation, Quiet
 from msmtrec.base.member import Member
 from msmtrec.config.parse import Contender, parse_config
 from msmtrec.data.table import EncodedData
@@ -19,7 +19,8 @@ from msmtrec.experiment import contender as contender_module
 from msmtrec.federation import scenario as scenario_module
 from msmtrec.federation.checkpoint import load_server
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.rounds import Plan, Standing, _over
+from msmtrec.federation.rounds import Kept, Plan, Standing, _note, _over
+from msmtrec.federation.server import ServerState
 from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.methods.fedavg import Means
 from msmtrec.record.directory import read_json, read_lines
@@ -120,6 +121,18 @@ def test_patience_looks_at_the_latest_best_round_of_any_scenario() -> None:
     for after, over in ((2, []), (5, []), (6, [1]), (9, [1]), (10, [0, 1])):
         standing: Standing[Any] = Standing({}, round=after, best=best)
         assert [seed for seed in plan.seeds if _over(plan, standing, seed)] == over
+
+
+def test_who_does_not_answer_keeps_the_best_round_that_is_known() -> None:
+    servers: dict[int, ServerState[None]] = {0: ServerState(None, {"a": 3})}
+    standing: Standing[None] = Standing(servers, round=3, best={0: {"a": 1, "b": 2}}, measured=False)
+    found = (Measure("a", "click", 0.7, 0.6, 10, 5), Measure("a", "like", 0.5, 0.6, 10, 5))
+    journal = Quiet()
+    for _ in range(2):  # a round is written down once
+        _note(standing, journal, {Member(0, "a"): Report(measured=found, best={"a": (3, 0.6)})}, servers)
+    assert standing.best == {0: {"a": 3, "b": 2}}
+    assert standing.kept == {0: Kept(3, 0.6, servers[0])}
+    assert journal.found == [(3, "after", {Member(0, "a"): found})]
 
 
 class Counted(Rehearsed):

@@ -7,10 +7,12 @@ import torch
 
 from methods.helpers import COMMON, method, start, upload
 from msmtrec.base.errors import Diverged, UserError
+from msmtrec.base.member import Member
 from msmtrec.federation.gather import gather
-from msmtrec.federation.messages import Report
-from msmtrec.federation.rounds import Plan, _aggregate
+from msmtrec.federation.messages import Order, Report
+from msmtrec.federation.rounds import Plan, Standing, _aggregate, _exchange
 from msmtrec.federation.server import ServerState, aggregate, begin, catch_up
+from msmtrec.federation.traffic import Clock
 from msmtrec.methods.base import Reply, TableRows, Upload
 
 FEDAVG = method("fedavg")
@@ -119,6 +121,16 @@ def test_a_scenario_that_missed_a_round_fetches_the_averages_before_it_trains() 
     assert reply is not None
     assert set(reply.model) == {"shared_embedding"}  # personal parameters stay and age
     assert aged.held == {"a": 3}
+
+
+def test_what_was_sent_and_not_answered_is_owed() -> None:
+    first, refresh = Reply({"model": {"gate": COMMON["gate"]}}), Reply({"model": {"tower": tower(7.0)}})
+    standing = Standing({0: ServerState(start(FEDAVG), owed={"a": first, "b": first})})
+    orders = {Member(0, name): Order(3, reply=first, refresh=refresh, train="rounds") for name in "ab"}
+    clock, answered = Clock(), {Member(0, "b"): Report(seconds={"train": 2.0})}
+    assert _exchange(lambda _: answered, orders, standing, clock) == answered
+    assert {name: set(reply.model) for name, reply in standing.servers[0].owed.items()} == {"a": {"gate", "tower"}}
+    assert clock.seconds == {"train": 2.0}
 
 
 def test_what_is_owed_piles_up_and_is_handed_out_once() -> None:

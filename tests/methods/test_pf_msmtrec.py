@@ -75,6 +75,20 @@ def test_consensus_by_hand() -> None:
     assert expert[1].tolist() == [2.0, 2.0]
 
 
+def test_what_is_written_down_of_the_conflicts_by_hand() -> None:
+    # expert 0: updates at right angles; expert 1: (2,2) and -(2,2), whose mean vanishes
+    m = method("pf-msmtrec", personalization="uniform", towers=None)
+    opposed = torch.stack([B[0], -A[1]])
+    outcome = aggregate(m, start(m), uploads_of(m, a=A, b=opposed))
+    found = outcome.diagnostics
+    assert found["cosine"] == [[1.0, -0.5], [-0.5, 1.0]]  # means over the experts
+    assert found["conflict_weights"] == [[0.5, 0.5], [0.5, 0.5]]
+    assert found["coefficients"] == [0.5, 0.5]
+    assert (found["negative_pairs"], found["degenerate"]) == (0.5, 1)
+    assert found["duality_gap"] == pytest.approx(0, abs=1e-9)
+    assert outcome.state.dual == {"a": pytest.approx((0.5, 0.5)), "b": pytest.approx((0.5, 0.5))}
+
+
 def test_plain_mean_without_coordination() -> None:
     m = method("pf-msmtrec", personalization="uniform", towers=None, coordination=None)
     expert = aggregate(m, start(m), uploads_of(m, a=3 * A, b=-A)).replies["a"].model["expert.scenario"]

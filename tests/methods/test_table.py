@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from methods.helpers import method
 from msmtrec.methods import METHODS
+from msmtrec.methods.phases import LocalRound
 
 
 def test_every_method_but_the_pooled_one_and_ours_is_a_reference() -> None:
@@ -19,6 +21,13 @@ def test_every_method_but_the_pooled_one_and_ours_is_a_reference() -> None:
 def test_what_fedavgs_neighbours_average() -> None:
     found = {name: entry.defaults["average"] for name, entry in METHODS.items() if entry.defaults}
     assert found == {"local": "nothing", "emb-only": "embeddings", "fedavg-all": "everything", "pooled": "nothing"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_local_training_has_the_contenders_rate_and_decay(name: str) -> None:
+    phases = method(name).local(LocalRound(3, 0.25, 0.5))
+    assert phases
+    assert [(phase.rule.rate, phase.rule.decay) for phase in phases] == [(0.25, 0.5)] * len(phases)
 
 
 @pytest.mark.parametrize(
