@@ -125,6 +125,7 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
         ({"tune": False}, r"tune must be a group of settings, not False"),
         ({"methods": None}, r"the config has no 'methods'"),
         ({"methods": [{"method": "fedavg"}]}, r"methods\[0\] must be a method's name, not \{'method': 'fedavg'\}"),
+        ({"methods": {False: None}}, r"methods: False is no name; put it in quotes"),
         ({"methods": ["local", "local"]}, r"methods lists 'local' twice"),
         ({"methods": {"fedavg": False}}, r"methods.fedavg must be a group of settings, not False"),
         ({"methods": {"fedavg": {"options": False}}}, r"methods.fedavg.options must be a group of settings, not False"),

@@ -144,6 +144,11 @@ def test_a_common_option_that_every_contender_has_and_none_sets() -> None:
     assert [[c.settings.clip for c in candidates] for candidates in config.contenders] == [[2.0, 3.0]] * 2
 
 
+def test_a_group_that_is_only_switched_on_sets_nothing_that_a_grid_would_overwrite() -> None:
+    config = parsed({"local": {"fine_tune": True, "tune": {"fine_tune.rounds": [1, 2]}}}, tune_candidates=2)
+    assert [c.fine_tune and c.fine_tune.rounds for c in config.contenders[0]] == [1, 2]
+
+
 def test_fine_tuning_can_be_tuned_where_it_is_on() -> None:
     config = parsed({"local": None, "fedavg": None}, fine_tune=True, tune={"fine_tune.rounds": [1, 2]})
     assert [[c.fine_tune and c.fine_tune.rounds for c in cs] for cs in config.contenders] == [[1, 2]] * 2

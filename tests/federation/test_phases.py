@@ -110,6 +110,21 @@ def test_shares_passes_repeats_and_ends(synthetic: EncodedData, deck: Deck) -> N
     assert difference(twice, once) > 1e-5
 
 
+def test_a_hook_after_each_batch_changes_slots_in_place(synthetic: EncodedData, deck: Deck) -> None:
+    model = MMoESettings(template=True).build(synthetic.layout)
+    work = even(synthetic, model, deck, 3)
+    work[1] = replace(work[1], steps=2)
+    count = {"average": {"batches": torch.zeros(1)}}
+    work = [replace(job, memory=job.memory.put(count)) for job in work]
+
+    def after(found: Any) -> None:
+        found.slots["average"]["batches"].add_(1)
+
+    trained = train(model, work, deck, 1e-3, repeat=2, after_batch=after)
+    assert [float(trained[job.member].memory.slots["average"]["batches"]) for job in work] == [3, 2, 3]
+    assert float(count["average"]["batches"]) == 0
+
+
 def test_rates_by_role_and_slot(synthetic: EncodedData, deck: Deck) -> None:
     model = MMoESettings(template=True).build(synthetic.layout)
     job = even(synthetic, model, deck, 1)[0]

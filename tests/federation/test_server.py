@@ -169,6 +169,13 @@ def test_a_new_scenario_starts_from_the_consensus_and_does_not_drag_it_back() ->
     assert found.diagnostics["staleness"] == {"a": 0, "late": 0}
 
 
+def test_a_method_that_neither_offers_nor_clips_says_so_when_asked() -> None:
+    with pytest.raises(TypeError, match="FedAvg makes no offers"):
+        FEDAVG.settle(start(FEDAVG), None, {})
+    with pytest.raises(TypeError, match="Scaffold does not clip"):
+        method("scaffold").last(start(method("scaffold")), "a")
+
+
 def test_sums_are_all_that_the_server_sees_of_means() -> None:
     m = method("pf-msmtrec", personalization="uniform")
     sent = {name: upload(m, name, rows=3, touches=(2, 0, 1)) for name in ("a", "b")}
