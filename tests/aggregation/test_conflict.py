@@ -68,6 +68,7 @@ def test_zero_updates_give_zero() -> None:
 def test_one_scenario_keeps_its_update(rescale: str) -> None:
     update = random_updates(1, 9, seed=4)
     assert torch.equal(combine(update, 0.4, rescale), update[0])
+    assert not coordinate(gram_matrix(update), 0.4).degenerate  # there was nothing to coordinate
 
 
 def test_identical_scenarios_give_their_update_with_the_identity_rescale() -> None:

@@ -72,8 +72,8 @@ def test_a_task_that_a_scenario_lacks_is_said_where_towers_travel(synthetic: Enc
     scenarios = {**synthetic.schema.scenarios, "scenario-1": ("click",)}
     data = replace(synthetic, schema=replace(synthetic.schema, scenarios=scenarios))
     assert found(data, methods=["local", "fedavg", "fedrep", "pf-msmtrec"]) == (
-        "fedavg, pf-msmtrec: scenario 'scenario-1' has no task 'conversion' and gets the other scenarios' mean tower for"
-        " it (zero-shot); no figure here measures that",
+        "fedavg, pf-msmtrec: scenario 'scenario-1' has no task 'conversion' and gets the other scenarios' mean tower"
+        " for it (zero-shot); no figure here measures that",
     )
 
 

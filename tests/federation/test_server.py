@@ -45,6 +45,8 @@ def test_numbers_that_are_none_never_enter_a_result(value: float) -> None:
     m = method("pf-msmtrec")  # towers are seen one by one: the one is left out
     found = step({"a": upload(m, "a", tower=tower(3.0)), "b": upload(m, "b", tower=tower(value))}, m=m)
     assert list(found.gathered.rows) == ["a"]
+    assert found.diagnostics["update_norms"] == {"a": 6.0}
+    assert found.diagnostics["cosine"] == [[0.0]]  # the method's own: experts that did not move
     assert found.diagnostics["rejected"] == ["scenario 'b' sent 'tower' with NaN or infinite values"]
     with pytest.raises(UserError, match=r"round 1: the scenarios' sum of 'tower' is no finite number"):
         step({"a": upload(FEDAVG, "a", tower=tower(3.0)), "b": upload(FEDAVG, "b", tower=tower(value))})
