@@ -99,6 +99,7 @@ def test_fine_tuning_is_counted_on_from_the_last_round_that_was_run(
     assert [line["round"] for line in lines] == [1, 2, 3, 4]  # best in 2, patience 2
     lines = read_lines(tmp_path / "fedavg+ft" / "rounds.jsonl")
     assert [line["round"] for line in lines] == [1, 2, 3, 4, 5, 6]  # and two of fine-tuning
+    assert ["fine-tune" in line["seconds"] for line in lines] == [False] * 4 + [True] * 2
     tuned = [m for m in read_lines(tmp_path / "fedavg+ft" / "metrics.jsonl") if m["stage"] == "fine-tune"]
     assert sorted((m["round"], m["seed"]) for m in tuned if m["scenario"] == "scenario-0") == [
         (5, 0), (5, 1), (6, 0), (6, 1)

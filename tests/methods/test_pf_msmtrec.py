@@ -223,6 +223,7 @@ def test_a_new_scenario_is_welcomed_with_the_consensus() -> None:
     state, reply = m.welcome(outcome.state, "late")
     assert torch.equal(reply.model["expert.scenario"], outcome.replies["a"].model["expert.scenario"])
     assert torch.equal(m.last(state, "late")["expert.scenario"], reply.model["expert.scenario"])
+    assert state.held["a"] is outcome.state.held["a"]  # nobody else is forgotten
 
 
 def test_channel_moments_change_the_consensus_of_a_weight_matrix() -> None:
