@@ -189,10 +189,12 @@ class Watched(InProcess):
 
     compared: ClassVar[list[bool]] = []
     trained: ClassVar[set[tuple[int, Member]]] = set()
+    caught_up: ClassVar[set[tuple[int, Member]]] = set()
 
     def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
         before = dict(self.memories)
         Watched.trained |= {(order.round, member) for member, order in orders.items() if order.train}
+        Watched.caught_up |= {(order.round, member) for member, order in orders.items() if order.refresh}
         reports = super().__call__(orders)
         for member, was in before.items():
             order, now = orders.get(member), self.memories[member]
@@ -211,8 +213,11 @@ def test_an_absent_scenario_does_not_change_at_all(
 ) -> None:
     monkeypatch.setattr(Watched, "compared", [])
     monkeypatch.setattr(Watched, "trained", set())
+    monkeypatch.setattr(Watched, "caught_up", set())
     run(one_contender(method, rounds=5, participation=0.5), synthetic, tmp_path / "one", monkeypatch, Watched)
     assert len(Watched.compared) > 5
     assert all(Watched.compared)
     plan = Plan((0, 1), synthetic.scenarios, 5, participation=0.5)
-    assert Watched.trained == {(n, member) for n in range(1, 6) for member in taking_part(plan, (0, 1), n)}
+    there = {n: set(taking_part(plan, (0, 1), n)) for n in range(1, 6)}
+    assert Watched.trained == {(n, member) for n, members in there.items() for member in members}
+    assert Watched.caught_up == {(n, member) for n in range(2, 6) for member in there[n] - there[n - 1]} != set()

@@ -121,11 +121,13 @@ def test_the_best_round_is_kept_and_fine_tuning_starts_from_it(synthetic: Encode
     second, reports = scenario_steps(where, {member: Order(2, measure=2)}, {member: worse})
     assert reports[member].best[member.scenario][0] == 1  # everything zero is chance
     order = Order(3, restart=True, train="fine-tune", measure_trained=True)
-    tuned, _ = scenario_steps(where, {member: order}, second)
+    remembered = replace(second[member], betas={"experts": (0.5,)})
+    tuned, _ = scenario_steps(where, {member: order}, {member: remembered})
     slots = {name: held for name, held in memory.slots.items() if name in ("model", "whole")}
     fresh, _ = scenario_steps(where, {member: replace(order, restart=False)}, {member: replace(memory, slots=slots)})
     assert all(torch.allclose(tuned[member].model[n], value) for n, value in fresh[member].model.items())
     assert tuned[member].clocks == {"fine-tune": 40}
+    assert tuned[member].betas == remembered.betas
 
 
 def test_scenarios_are_measured_together_as_alone(synthetic: EncodedData) -> None:

@@ -131,6 +131,7 @@ def test_held_out_settles_to_the_clients_own_mixture() -> None:
     own = mixture(A, consensus, torch.tensor([0.25], dtype=torch.float64))
     assert torch.equal(m.last(state, "a")["expert.scenario"], own)
     assert torch.equal(m.last(state, "b")["expert.scenario"], B)  # beta = 0 returns the raw weights
+    assert torch.equal(m.last(outcome.state, "a")["expert.scenario"], COMMON["expert.scenario"])  # not in place
 
 
 def test_beta_zero_returns_raw_weights_also_with_normalisation() -> None:
