@@ -68,6 +68,7 @@ def test_zero_updates_give_zero() -> None:
 def test_one_scenario_keeps_its_update(rescale: str) -> None:
     update = random_updates(1, 9, seed=4)
     assert torch.equal(combine(update, 0.4, rescale), update[0])
+    assert not coordinate(gram_matrix(update), 0.4).degenerate  # there was nothing to coordinate
 
 
 def test_identical_scenarios_give_their_update_with_the_identity_rescale() -> None:
@@ -136,6 +137,7 @@ def test_degenerate_where_the_worst_mixture_vanishes_and_only_there() -> None:
     updates = torch.tensor([[0.0, 1.0], [0.0, -1.0], [3.0, 0.0]], dtype=torch.float64)
     found = coordinate(gram_matrix(updates), 0.4)
     assert found.degenerate
+    assert found.gap == 0.0
     assert found.coefficients.tolist() == [1 / 3] * 3
     updates[1, 0] = 1e-4  # a little to the right
     assert not coordinate(gram_matrix(updates), 0.4).degenerate
@@ -185,6 +187,8 @@ def test_a_start_of_other_scenarios_is_refused() -> None:
 def test_c_zero_is_the_mean_and_negative_c_is_refused() -> None:
     updates = random_updates(3, 5, seed=0)
     assert torch.allclose(combine(updates, 0.0), updates.mean(0))
+    found = coordinate(gram_matrix(updates), 0.0)
+    assert (found.weights.tolist(), found.degenerate, found.gap) == ([1 / 3] * 3, False, 0.0)
     with pytest.raises(UserError, match=r"c >= 0, not -1"):
         coordinate(gram_matrix(updates), -1.0)
     with pytest.raises(UserError, match=r"c >= 0, not inf"):
@@ -204,6 +208,14 @@ def test_cancelling_updates_are_counted_as_degenerate() -> None:
     assert found.degenerate
     assert found.coefficients.tolist() == [0.5, 0.5]
     assert found.negative_pairs == 1.0
+
+
+def test_the_share_of_pairs_that_point_against_each_other() -> None:
+    right_up_left = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-2.0, 0.0]], dtype=torch.float64)
+    found = coordinate(gram_matrix(right_up_left), 0.4)
+    assert found.cosine.tolist() == [[1, 0, -1], [0, 1, 0], [-1, 0, 1]]
+    assert found.negative_pairs == 1 / 3  # at right angles is not against
+    assert coordinate(gram_matrix(right_up_left[:1]), 0.4).negative_pairs == 0.0
 
 
 def test_a_dominating_update_does_not_change_who_is_coordinated() -> None:

@@ -90,6 +90,8 @@ def test_one_scenario_has_no_pair() -> None:
 def test_sizes_must_fit() -> None:
     with pytest.raises(ValueError, match="sizes do not fit"):
         summarise_conflict(torch.eye(3), torch.ones(3, 2), torch.ones(3), ["a", "b", "c"], [1, 2, 3])
+    with pytest.raises(ValueError, match=r"sizes do not fit.* 2 rows"):
+        summarise_conflict(torch.eye(3), torch.ones(3, 3), torch.ones(3), ["a", "b", "c"], [1, 2])
 
 
 def test_of_equals_the_first() -> None:

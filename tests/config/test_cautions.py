@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ PF = {"method": "pf-msmtrec"}
         ({**PF, "options": {"normalization": "literal"}}, {}, "row: normalization literal averages to zero"),
         ({**PF, "preset": "paper", "options": {"penalty": 0}}, {}, "row: normalization reaches nobody"),
         ({**PF, "options": {"beta_keep": 1}}, {}, "row: beta_keep 1 keeps the mixture at beta_start 1 or at 0"),
+        ({"method": "ditto", "options": {"penalty": 0}}, {}, "row: penalty 0: the personal model never sees"),
         (PF, {"model": {"experts": 1}}, "row: with one expert the gates do nothing"),
         (PF, {"train": {"local_steps": 1, "rounds": 5, "patience": 5}}, "row: train.patience 5 is never reached"),
         (
@@ -56,6 +58,22 @@ def test_what_belongs_to_one_scenario_and_travels_is_said(synthetic: EncodedData
     )
     assert found(synthetic, {"method": "local", "model": {"name": "star", "momentum": 0}}) == (
         "row: with momentum 0 predictions use means 0 and variances 1, whatever the rows",
+    )
+
+
+def test_a_batch_of_all_rows_is_silent_and_each_larger_one_is_named(synthetic: EncodedData) -> None:
+    sizes = {"scenario-0": 630, "scenario-1": 281, "scenario-2": 420}  # 630, 280 and 420 training rows
+    assert found(synthetic, PF, train={"local_steps": 1, "batch_size": sizes}) == (
+        "row: scenario 'scenario-1' has 280 training rows, its batch is 281: each step takes all",
+    )
+
+
+def test_a_task_that_a_scenario_lacks_is_said_where_towers_travel(synthetic: EncodedData) -> None:
+    scenarios = {**synthetic.schema.scenarios, "scenario-1": ("click",)}
+    data = replace(synthetic, schema=replace(synthetic.schema, scenarios=scenarios))
+    assert found(data, methods=["local", "fedavg", "fedrep", "pf-msmtrec"]) == (
+        "fedavg, pf-msmtrec: scenario 'scenario-1' has no task 'conversion' and gets the other scenarios' mean tower"
+        " for it (zero-shot); no figure here measures that",
     )
 
 

@@ -123,6 +123,7 @@ def test_tuples_give_the_names_that_lists_give() -> None:
             r"tune.train.local_steps and methods.fedavg.tune.train.local_epochs both set train.local_epochs",
         ),
         (["fedavg"], {"tune": {"train": [5]}}, r"tune.train must list groups of settings, .* not 5"),
+        (["fedavg"], {"tune": {"train": [{}]}}, r"tune.train must list groups of settings, .* not \{\}"),
         (
             ["fedavg"],
             {"tune": {"train": [{"rounds": 1}, {"learning_rate": 1}]}},
@@ -141,6 +142,11 @@ def test_what_a_grid_may_not_hold(methods: Any, more: dict[str, Any], sentence: 
 def test_a_common_option_that_every_contender_has_and_none_sets() -> None:
     config = parsed({"fedavg": None, "pf": {"method": "pf-msmtrec"}}, tune={"options.clip": [2.0, 3.0]})
     assert [[c.settings.clip for c in candidates] for candidates in config.contenders] == [[2.0, 3.0]] * 2
+
+
+def test_a_group_that_is_only_switched_on_sets_nothing_that_a_grid_would_overwrite() -> None:
+    config = parsed({"local": {"fine_tune": True, "tune": {"fine_tune.rounds": [1, 2]}}}, tune_candidates=2)
+    assert [c.fine_tune and c.fine_tune.rounds for c in config.contenders[0]] == [1, 2]
 
 
 def test_fine_tuning_can_be_tuned_where_it_is_on() -> None:

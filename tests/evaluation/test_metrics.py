@@ -19,6 +19,19 @@ def test_one_class_is_missing_never_a_half() -> None:
     assert np.isnan(auc(np.array([0.1, np.nan]), np.array([0.0, 1.0])))
 
 
+def test_a_log_loss_needs_rows_and_finite_logits() -> None:
+    assert log_loss(np.zeros(2), np.array([0.0, 1.0])) == pytest.approx(np.log(2))
+    for logits in (np.zeros(0), np.array([0.0, np.inf]), np.array([np.nan, 0.0])):
+        assert np.isnan(log_loss(logits, np.zeros(len(logits))))
+
+
+def test_a_task_without_a_label_is_not_measured() -> None:
+    labels = np.array([[np.nan, 1.0], [np.nan, 0.0]])
+    found = measure("a", ("click", "buy"), [True, True], np.array([[0.0, 2.0], [0.0, -2.0]]), labels)
+    assert [(m.task, m.auc, m.rows, m.positives) for m in found] == [("buy", 1.0, 2, 1)]
+    assert found[0].log_loss == pytest.approx(np.log1p(np.exp(-2)))
+
+
 def test_missing_labels_and_tasks_are_left_out() -> None:
     logits = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
     labels = np.array([[0.0, 1.0], [1.0, 0.0], [np.nan, 1.0]])

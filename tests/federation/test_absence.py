@@ -165,11 +165,12 @@ def test_an_absent_scenario_sends_nothing_and_its_age_is_written_down(
     contender = one_contender(method, rounds=6, participation=0.5)
     run(contender, synthetic, tmp_path / "one", monkeypatch)
     plan = Plan((0, 1), synthetic.scenarios, 6, participation=0.5)
-    absent = 0
+    absent, before = 0, [m for m in read_lines(tmp_path / "one" / "metrics.jsonl") if m["stage"] == "before"]
     for line in read_lines(tmp_path / "one" / "rounds.jsonl"):
         there = [m.scenario for m in taking_part(plan, (0,), line["round"]) if m.seed == 0]
         assert line["took_part"]["0"] == there
         absent += len(synthetic.scenarios) - len(there)
+        assert {m["scenario"] for m in before if (m["round"], m["seed"]) == (line["round"], 0)} == set(there)
         if there:
             assert set(line["diagnostics"]["0"]["update_norms"]) == set(there)
             if method == "pf-msmtrec":
@@ -187,9 +188,13 @@ class Watched(InProcess):
     """Looks at scenarios that do not train: they load what they were sent, and nothing else changes."""
 
     compared: ClassVar[list[bool]] = []
+    trained: ClassVar[set[tuple[int, Member]]] = set()
+    caught_up: ClassVar[set[tuple[int, Member]]] = set()
 
     def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
         before = dict(self.memories)
+        Watched.trained |= {(order.round, member) for member, order in orders.items() if order.train}
+        Watched.caught_up |= {(order.round, member) for member, order in orders.items() if order.refresh}
         reports = super().__call__(orders)
         for member, was in before.items():
             order, now = orders.get(member), self.memories[member]
@@ -207,6 +212,12 @@ def test_an_absent_scenario_does_not_change_at_all(
     method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Watched, "compared", [])
+    monkeypatch.setattr(Watched, "trained", set())
+    monkeypatch.setattr(Watched, "caught_up", set())
     run(one_contender(method, rounds=5, participation=0.5), synthetic, tmp_path / "one", monkeypatch, Watched)
     assert len(Watched.compared) > 5
     assert all(Watched.compared)
+    plan = Plan((0, 1), synthetic.scenarios, 5, participation=0.5)
+    there = {n: set(taking_part(plan, (0, 1), n)) for n in range(1, 6)}
+    assert Watched.trained == {(n, member) for n, members in there.items() for member in members}
+    assert Watched.caught_up == {(n, member) for n in range(2, 6) for member in there[n] - there[n - 1]} != set()

@@ -83,6 +83,25 @@ def test_a_damaged_checkpoint_is_one_sentence(name: str, tmp_path: Path) -> None
         load(tmp_path, PFState)
 
 
+def test_what_a_kill_leaves_behind_is_neither_read_nor_in_the_way(tmp_path: Path) -> None:
+    save(tmp_path, example())
+    for name in ("round-00008.tmp", "round-00009"):  # half written, and without its index
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tensors.safetensors").write_bytes(b"half")
+    (tmp_path / "round-00008.tmp" / "index.json").write_text("{}")
+    (tmp_path / "round-00008.tmp" / "more").write_text("")
+    found = load(tmp_path, PFState)
+    assert found is not None
+    assert found.standing.round == 7
+    for journal in ({"metrics": 1}, {"metrics": 2}):  # the same round again takes the place of the first
+        save(tmp_path, Checkpoint(Standing({}, 8), {}, journal))
+    assert [path.name for path in tmp_path.iterdir()] == ["round-00008"]
+    assert {path.name for path in (tmp_path / "round-00008").iterdir()} == {"tensors.safetensors", "index.json"}
+    found = load(tmp_path, PFState)
+    assert found is not None
+    assert (found.standing.round, found.journal) == (8, {"metrics": 2})
+
+
 def test_the_server_of_the_best_round_comes_back(tmp_path: Path) -> None:
     kept = example().standing.kept[0]
     save_server(tmp_path / "server" / "seed0.safetensors", kept)

@@ -107,15 +107,15 @@ def test_too_few_rows_keep_beta_and_are_reported(synthetic: EncodedData) -> None
     assert torch.equal(changed["expert.0.bias.scenario"], other["expert.0.bias.scenario"])
 
 
-@pytest.mark.parametrize("spoil", ["one class", "few labels"])
+@pytest.mark.parametrize("spoil", ["no positive", "no negative", "few labels"])
 def test_a_task_that_cannot_be_measured_does_not_switch_the_check_off(spoil: str, synthetic: EncodedData) -> None:
-    """Without a positive of task 1 the mixture is judged on task 0 alone, and a harmful consensus is refused."""
+    """With one class of task 1 the mixture is judged on task 0 alone, and a harmful consensus is refused."""
     name = synthetic.scenarios[0]
     model, params, other = state_and_consensus(synthetic, name)
     rows = synthetic.tables[name].splits["validation"]
     labels = rows.labels.copy()
-    if spoil == "one class":
-        labels[:, 1] = 0
+    if spoil != "few labels":
+        labels[:, 1] = spoil == "no negative"
     else:
         labels[49:, 1] = np.nan
     spoiled = Rows(rows.ids, rows.numeric, labels, rows.group)
@@ -126,6 +126,19 @@ def test_a_task_that_cannot_be_measured_does_not_switch_the_check_off(spoil: str
     assert answer.loss_own["experts"][0] == pytest.approx(plain_losses(model, params, rows)[0], abs=1e-9)
     assert answer.checked["towers"] == (True, False)
     assert answer.betas["towers"] == (0.0, 1.0)  # nothing speaks for or against task 1's tower: beta stays
+
+
+def test_one_row_of_either_class_is_enough_to_measure(synthetic: EncodedData) -> None:
+    name = synthetic.scenarios[0]
+    model, params, other = state_and_consensus(synthetic, name)
+    rows = synthetic.tables[name].splits["validation"]
+    labels = np.zeros_like(rows.labels)
+    labels[0, 0] = 1  # one positive
+    labels[1:, 1] = 1  # one negative
+    _, _, answer = respond(
+        model, offer(model, other), params, Rows(rows.ids, rows.numeric, labels, rows.group), [True, True]
+    )
+    assert answer.checked["towers"] == (True, True)
 
 
 def test_a_task_the_scenario_lacks_gets_the_mean_tower_and_its_labels_are_not_read(synthetic: EncodedData) -> None:

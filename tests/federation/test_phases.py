@@ -45,6 +45,23 @@ def test_a_phase_goes_on_where_its_clock_stands(synthetic: EncodedData, deck: De
         assert trained.memory.clocks == {"rounds": 6}
 
 
+def test_members_whose_moments_have_seen_different_steps_train_together_as_alone(
+    synthetic: EncodedData, deck: Deck
+) -> None:
+    model = MMoESettings(template=True).build(synthetic.layout)
+    work = even(synthetic, model, deck, 2)
+    ahead = train(model, [replace(work[1], steps=3)], deck, 1e-2)[work[1].member].memory
+    work[1] = replace(work[1], memory=ahead)
+    together = train(model, work, deck, 1e-2)
+    assert [together[job.member].memory.counters["rounds"] for job in work] == [2, 5, 2]
+    other = replace(work[0].memory, clocks={"head": 7}, counters={"head": 6})
+    after = train(model, [replace(work[0], memory=other)], deck, 1e-2)[work[0].member].memory
+    assert (after.clocks, after.counters) == ({"head": 7, "rounds": 2}, {"head": 6, "rounds": 2})
+    for job in work:
+        alone = train(model, [job], deck, 1e-2)[job.member].memory
+        assert difference(together[job.member].memory, alone) < 1e-10
+
+
 def test_only_the_phases_roles_move(synthetic: EncodedData, deck: Deck) -> None:
     model = MMoESettings(template=True).build(synthetic.layout)
     work = even(synthetic, model, deck, 2)
@@ -65,6 +82,9 @@ def test_a_phase_may_start_from_another_slot_and_leave_that_alone(synthetic: Enc
     assert ahead.apart == {"ahead"}
     again = train(model, [replace(job, memory=ahead)], deck, 1e-2, slot="ahead", start="model")[job.member].memory
     assert again.counters == {"rounds": 2}  # fresh moments
+    bare = replace(ahead, slots={name: held for name, held in ahead.slots.items() if name in ("model", "whole")})
+    wanted = train(model, [replace(job, memory=bare)], deck, 1e-2, slot="ahead", start="model")[job.member].memory
+    assert difference(again, wanted) == 0
     assert again.clocks == {"rounds": 4}
 
 
@@ -88,6 +108,21 @@ def test_shares_passes_repeats_and_ends(synthetic: EncodedData, deck: Deck) -> N
     once = train(model, [job], deck, 1e-3, steps=1)[job.member].memory
     assert twice.clocks == once.clocks == {"rounds": 1}
     assert difference(twice, once) > 1e-5
+
+
+def test_a_hook_after_each_batch_changes_slots_in_place(synthetic: EncodedData, deck: Deck) -> None:
+    model = MMoESettings(template=True).build(synthetic.layout)
+    work = even(synthetic, model, deck, 3)
+    work[1] = replace(work[1], steps=2)
+    count = {"average": {"batches": torch.zeros(1)}}
+    work = [replace(job, memory=job.memory.put(count)) for job in work]
+
+    def after(found: Any) -> None:
+        found.slots["average"]["batches"].add_(1)
+
+    trained = train(model, work, deck, 1e-3, repeat=2, after_batch=after)
+    assert [float(trained[job.member].memory.slots["average"]["batches"]) for job in work] == [3, 2, 3]
+    assert float(count["average"]["batches"]) == 0
 
 
 def test_rates_by_role_and_slot(synthetic: EncodedData, deck: Deck) -> None:

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from methods.suite import Case, Federation, Quiet
 from msmtrec.base.member import Member
 from msmtrec.config.parse import Contender, parse_config
 from msmtrec.data.table import EncodedData
@@ -18,7 +19,8 @@ from msmtrec.experiment import contender as contender_module
 from msmtrec.federation import scenario as scenario_module
 from msmtrec.federation.checkpoint import load_server
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.rounds import Plan, Standing, _over
+from msmtrec.federation.rounds import Kept, Plan, Standing, _note, _over
+from msmtrec.federation.server import ServerState
 from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.methods.fedavg import Means
 from msmtrec.record.directory import read_json, read_lines
@@ -97,6 +99,11 @@ def test_fine_tuning_is_counted_on_from_the_last_round_that_was_run(
     assert [line["round"] for line in lines] == [1, 2, 3, 4]  # best in 2, patience 2
     lines = read_lines(tmp_path / "fedavg+ft" / "rounds.jsonl")
     assert [line["round"] for line in lines] == [1, 2, 3, 4, 5, 6]  # and two of fine-tuning
+    assert ["fine-tune" in line["seconds"] for line in lines] == [False] * 4 + [True] * 2
+    tuned = [m for m in read_lines(tmp_path / "fedavg+ft" / "metrics.jsonl") if m["stage"] == "fine-tune"]
+    assert sorted((m["round"], m["seed"]) for m in tuned if m["scenario"] == "scenario-0") == [
+        (5, 0), (5, 1), (6, 0), (6, 1)
+    ]  # fmt: skip
     assert done == sorted(done)
     assert done[-1] == 11  # the bar: nine rounds and two
 
@@ -117,6 +124,18 @@ def test_patience_looks_at_the_latest_best_round_of_any_scenario() -> None:
         assert [seed for seed in plan.seeds if _over(plan, standing, seed)] == over
 
 
+def test_who_does_not_answer_keeps_the_best_round_that_is_known() -> None:
+    servers: dict[int, ServerState[None]] = {0: ServerState(None, {"a": 3})}
+    standing: Standing[None] = Standing(servers, round=3, best={0: {"a": 1, "b": 2}}, measured=False)
+    found = (Measure("a", "click", 0.7, 0.6, 10, 5), Measure("a", "like", 0.5, 0.6, 10, 5))
+    journal = Quiet()
+    for _ in range(2):  # a round is written down once
+        _note(standing, journal, {Member(0, "a"): Report(measured=found, best={"a": (3, 0.6)})}, servers)
+    assert standing.best == {0: {"a": 3, "b": 2}}
+    assert standing.kept == {0: Kept(3, 0.6, servers[0])}
+    assert journal.found == [(3, "after", {Member(0, "a"): found})]
+
+
 class Counted(Rehearsed):
     """Remembers which orders were sent."""
 
@@ -135,7 +154,7 @@ def test_a_round_takes_as_few_exchanges_as_its_method_allows(
     run(one_contender(method, rounds=4), synthetic, tmp_path / "one", monkeypatch, Counted)
     assert len(Counted.orders) == 4 * exchanges + 1
     last = Counted.orders[-1].values()
-    assert all(order.train is None and order.measure == 4 for order in last)
+    assert all((order.train, order.measure, order.round) == (None, 4, 5) for order in last)  # it closes round 4
 
 
 def test_no_round_is_trained_for_nothing(
@@ -146,6 +165,10 @@ def test_no_round_is_trained_for_nothing(
     run(one_contender("fedavg", rounds=9, patience=2), synthetic, tmp_path / "one", monkeypatch, Counted)
     trained = {order.round for orders in Counted.orders for order in orders.values() if order.train}
     assert trained == {1, 2, 3}
+
+
+def test_the_run_may_be_resumed_from_every_round() -> None:
+    assert Federation(Case("fedavg"), 3).run().journal.checkpoints == [1, 2, 3]
 
 
 def test_the_server_of_the_best_mean_round_is_kept(

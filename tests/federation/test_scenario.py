@@ -53,7 +53,8 @@ def test_one_scenario_alone_does_what_it_does_among_others(synthetic: EncodedDat
     for member in before:
         alone, report = scenario_steps(where, {member: order}, before)
         assert alike(alone[member], together[member])
-        assert report[member].trained == reports[member].trained
+        assert report[member].trained == reports[member].trained != ()
+        assert together[member].best == reports[member].best == {}  # a round counts once it is aggregated
 
 
 def test_what_was_given_is_not_changed_and_the_same_order_gives_the_same(synthetic: EncodedData) -> None:
@@ -120,11 +121,13 @@ def test_the_best_round_is_kept_and_fine_tuning_starts_from_it(synthetic: Encode
     second, reports = scenario_steps(where, {member: Order(2, measure=2)}, {member: worse})
     assert reports[member].best[member.scenario][0] == 1  # everything zero is chance
     order = Order(3, restart=True, train="fine-tune", measure_trained=True)
-    tuned, _ = scenario_steps(where, {member: order}, second)
+    remembered = replace(second[member], betas={"experts": (0.5,)})
+    tuned, _ = scenario_steps(where, {member: order}, {member: remembered})
     slots = {name: held for name, held in memory.slots.items() if name in ("model", "whole")}
     fresh, _ = scenario_steps(where, {member: replace(order, restart=False)}, {member: replace(memory, slots=slots)})
     assert all(torch.allclose(tuned[member].model[n], value) for n, value in fresh[member].model.items())
     assert tuned[member].clocks == {"fine-tune": 40}
+    assert tuned[member].betas == remembered.betas
 
 
 def test_scenarios_are_measured_together_as_alone(synthetic: EncodedData) -> None:
@@ -143,7 +146,7 @@ def test_scenarios_are_measured_together_as_alone(synthetic: EncodedData) -> Non
 
 
 def test_stacks_are_small_and_of_like_sizes() -> None:
-    sizes = [64] * 40 + [20] * 5
+    sizes = [64] * 20 + [20] * 5 + [64] * 20
 
     def lengths(layout: str, most: float = math.inf) -> list[int]:
         found = stacks(range(45), sizes.__getitem__, layout, most)

@@ -6,9 +6,13 @@ import pytest
 import torch
 
 from methods.helpers import COMMON, method, start, upload
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Diverged, UserError
+from msmtrec.base.member import Member
 from msmtrec.federation.gather import gather
+from msmtrec.federation.messages import Order, Report
+from msmtrec.federation.rounds import Plan, Standing, _aggregate, _exchange
 from msmtrec.federation.server import ServerState, aggregate, begin, catch_up
+from msmtrec.federation.traffic import Clock
 from msmtrec.methods.base import Reply, TableRows, Upload
 
 FEDAVG = method("fedavg")
@@ -41,6 +45,8 @@ def test_numbers_that_are_none_never_enter_a_result(value: float) -> None:
     m = method("pf-msmtrec")  # towers are seen one by one: the one is left out
     found = step({"a": upload(m, "a", tower=tower(3.0)), "b": upload(m, "b", tower=tower(value))}, m=m)
     assert list(found.gathered.rows) == ["a"]
+    assert found.diagnostics["update_norms"] == {"a": 6.0}
+    assert found.diagnostics["cosine"] == [[0.0]]  # the method's own: experts that did not move
     assert found.diagnostics["rejected"] == ["scenario 'b' sent 'tower' with NaN or infinite values"]
     with pytest.raises(UserError, match=r"round 1: the scenarios' sum of 'tower' is no finite number"):
         step({"a": upload(FEDAVG, "a", tower=tower(3.0)), "b": upload(FEDAVG, "b", tower=tower(value))})
@@ -79,6 +85,22 @@ def test_what_scenarios_hold_back_is_written_down() -> None:
     assert nobody.gathered is None
 
 
+def test_a_round_without_a_usable_update_ends_the_run_but_where_all_are_late_or_one_was_alone() -> None:
+    plan = Plan((0,), ("a", "b"), 9, max_staleness=2, expected=EXPECTED, tables=COMMON)
+    some = replace(plan, participation=0.5)
+    state, no = ServerState(start(FEDAVG), {"a": 8, "b": 8}), Report(refused="scenario 'a' sent 'tower' with NaN")
+    for chosen, sent in ((plan, {"a": no}), (plan, {"a": no, "b": no}), (some, {"a": no, "b": no})):
+        with pytest.raises(Diverged, match=r"round 9: no scenario sent a usable update \(scenario 'a' sent 'tower'"):
+            _aggregate(chosen, FEDAVG, state, sent, 9)
+    assert _aggregate(some, FEDAVG, state, {"a": no}, 9).gathered is None  # the others may be well
+    late = ServerState(start(FEDAVG), {"a": 5, "b": 8})
+    found = _aggregate(plan, FEDAVG, late, {"a": Report(upload=upload(FEDAVG, "a"))}, 9)
+    assert (found.gathered, found.diagnostics["stale"]) == (None, ["a"])
+    one = _aggregate(plan, FEDAVG, state, {"a": no, "b": Report(upload=upload(FEDAVG, "b"))}, 9)
+    assert one.gathered is not None
+    assert list(one.gathered.rows) == ["b"]
+
+
 def test_too_old_updates_do_not_count_and_get_a_fresh_start() -> None:
     state = ServerState(start(FEDAVG), {"a": 7, "b": 4})
     uploads = {"a": upload(FEDAVG, "a", tower=tower(2.0)), "b": upload(FEDAVG, "b", tower=tower(100.0))}
@@ -101,6 +123,16 @@ def test_a_scenario_that_missed_a_round_fetches_the_averages_before_it_trains() 
     assert reply is not None
     assert set(reply.model) == {"shared_embedding"}  # personal parameters stay and age
     assert aged.held == {"a": 3}
+
+
+def test_what_was_sent_and_not_answered_is_owed() -> None:
+    first, refresh = Reply({"model": {"gate": COMMON["gate"]}}), Reply({"model": {"tower": tower(7.0)}})
+    standing = Standing({0: ServerState(start(FEDAVG), owed={"a": first, "b": first})})
+    orders = {Member(0, name): Order(3, reply=first, refresh=refresh, train="rounds") for name in "ab"}
+    clock, answered = Clock(), {Member(0, "b"): Report(seconds={"train": 2.0})}
+    assert _exchange(lambda _: answered, orders, standing, clock) == answered
+    assert {name: set(reply.model) for name, reply in standing.servers[0].owed.items()} == {"a": {"gate", "tower"}}
+    assert clock.seconds == {"train": 2.0}
 
 
 def test_what_is_owed_piles_up_and_is_handed_out_once() -> None:
@@ -137,6 +169,13 @@ def test_a_new_scenario_starts_from_the_consensus_and_does_not_drag_it_back() ->
     found = step(sent, state, 4, 10, paper)
     assert found.state.method.consensus["expert.scenario"].min() >= consensus.min()
     assert found.diagnostics["staleness"] == {"a": 0, "late": 0}
+
+
+def test_a_method_that_neither_offers_nor_clips_says_so_when_asked() -> None:
+    with pytest.raises(TypeError, match="FedAvg makes no offers"):
+        FEDAVG.settle(start(FEDAVG), None, {})
+    with pytest.raises(TypeError, match="Scaffold does not clip"):
+        method("scaffold").last(start(method("scaffold")), "a")
 
 
 def test_sums_are_all_that_the_server_sees_of_means() -> None:

@@ -91,6 +91,18 @@ def test_very_unequal_scenarios_equal_separate_runs() -> None:
         assert difference(together[job.member].memory, alone.memory) < 1e-10
 
 
+def test_a_short_batch_is_filled_up_with_rows_of_its_own_scenario() -> None:
+    """Another scenario's ids need not fit its table: here they are larger than all of its own."""
+    data = encode(Synthetic(scenarios=2, rows=(900, 200), users=600, items=10).load(), share=False)
+    assert data.whole["train"].ids[0].min() >= data.tables["scenario-1"].private_rows
+    deck = Deck(data, torch.float64, CPU)
+    model = SMALL.build(data.layout)
+    work = jobs(data, model, deck, {"scenario-0": 2, "scenario-1": 2}, {"scenario-0": 64, "scenario-1": 10})
+    together = train(model, work, deck, 1e-2)
+    alone = train(model, work[1:], deck, 1e-2)[work[1].member]
+    assert difference(together[work[1].member].memory, alone.memory) < 1e-12
+
+
 def plain_training(
     data: EncodedData, model: MMoE, job: Job, deck: Deck, optimiser: Callable[[Leaves], torch.optim.Optimizer]
 ) -> Leaves:
@@ -121,7 +133,9 @@ def test_five_steps_equal_torchs_own_optimiser(
 ) -> None:
     model = SMALL.build(synthetic.layout)
     job = even(synthetic, model, deck, 5, 32)[0]
-    ours = train(model, [job], deck, 1e-2, rule=kind(1e-2))[job.member].memory.whole("model", deck.used["scenario-0"])
+    memory = train(model, [job], deck, 1e-2, rule=kind(1e-2))[job.member].memory
+    assert ("model.m" in memory.slots) is ("model.v" in memory.slots) is (kind is Adam)
+    ours = memory.whole("model", deck.used["scenario-0"])
     wanted = plain_training(synthetic, model, job, deck, lambda leaves: torchs(kind)(leaves.values(), lr=1e-2))
     for n, value in wanted.items():
         assert torch.allclose(ours[n], value, atol=1e-12), n

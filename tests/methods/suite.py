@@ -67,6 +67,7 @@ class Quiet:
     def __init__(self) -> None:
         self.records: list[Mapping[str, Any]] = []
         self.found: list[tuple[int, str, Any]] = []
+        self.checkpoints: list[int] = []
 
     def metrics(self, round_number: int, stage: str, split: str, found: Any) -> None:
         self.found.append((round_number, stage, {member: tuple(measures) for member, measures in found.items()}))
@@ -75,7 +76,7 @@ class Quiet:
         self.records.append(record)
 
     def checkpoint(self, standing: Standing[Any]) -> None:
-        pass
+        self.checkpoints.append(standing.round)
 
 
 _DATA: list[EncodedData] = []

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -58,6 +60,7 @@ def test_what_leaves() -> None:
     assert {d.role for d in paper.leaving()} == {Role.EXPERT_SCENARIO, Role.TOWER}
     assert {d.role for d in recommended.leaving()} == {Role.EXPERT_SCENARIO, Role.TOWER, Role.SHARED_EMBEDDING}
     assert (paper.settings.penalty, recommended.settings.penalty) == (1e-3, 0)
+    assert (set(paper.begin(COMMON)), set(recommended.begin(COMMON))) == ({"anchor"}, set())
 
 
 def test_consensus_by_hand() -> None:
@@ -70,6 +73,20 @@ def test_consensus_by_hand() -> None:
     expert = aggregate(m, start(m), uploads_of(m, a=A, b=B)).replies["b"].model["expert.scenario"]
     assert expert[0].tolist() == pytest.approx([0.5, 0.5])
     assert expert[1].tolist() == [2.0, 2.0]
+
+
+def test_what_is_written_down_of_the_conflicts_by_hand() -> None:
+    # expert 0: updates at right angles; expert 1: (2,2) and -(2,2), whose mean vanishes
+    m = method("pf-msmtrec", personalization="uniform", towers=None)
+    opposed = torch.stack([B[0], -A[1]])
+    outcome = aggregate(m, start(m), uploads_of(m, a=A, b=opposed))
+    found = outcome.diagnostics
+    assert found["cosine"] == [[1.0, -0.5], [-0.5, 1.0]]  # means over the experts
+    assert found["conflict_weights"] == [[0.5, 0.5], [0.5, 0.5]]
+    assert found["coefficients"] == [0.5, 0.5]
+    assert (found["negative_pairs"], found["degenerate"]) == (0.5, 1)
+    assert found["duality_gap"] == pytest.approx(0, abs=1e-9)
+    assert outcome.state.dual == {"a": pytest.approx((0.5, 0.5)), "b": pytest.approx((0.5, 0.5))}
 
 
 def test_plain_mean_without_coordination() -> None:
@@ -114,6 +131,7 @@ def test_held_out_settles_to_the_clients_own_mixture() -> None:
     own = mixture(A, consensus, torch.tensor([0.25], dtype=torch.float64))
     assert torch.equal(m.last(state, "a")["expert.scenario"], own)
     assert torch.equal(m.last(state, "b")["expert.scenario"], B)  # beta = 0 returns the raw weights
+    assert torch.equal(m.last(outcome.state, "a")["expert.scenario"], COMMON["expert.scenario"])  # not in place
 
 
 def test_beta_zero_returns_raw_weights_also_with_normalisation() -> None:
@@ -138,6 +156,18 @@ def test_an_absent_scenario_is_left_out_and_its_next_update_refers_to_what_it_la
     assert "b" not in second.replies
     held = m.last(second.state, "b")["expert.scenario"]
     assert torch.equal(held, first.replies["b"].model["expert.scenario"])
+
+
+def test_who_could_not_measure_a_task_that_it_has_is_named() -> None:
+    m = method("pf-msmtrec")
+    tasks = {"a": (True, True), "b": (True, False), "c": (True, True)}
+    sent = {n: upload(m, n, tasks=has, expert__scenario=A) for n, has in tasks.items()}
+    checked = {"a": ((True,), (True, True)), "b": ((False,), (True, False)), "c": ((True,), (True, False))}
+    answers = {n: replace(answer(0.5), checked={"experts": e, "towers": t}) for n, (e, t) in checked.items()}
+    found = settle(m, aggregate(m, start(m), sent).state, sent, answers).diagnostics
+    assert found["unchecked/experts"] == ["b"]
+    assert found["unchecked/towers"] == ["c"]  # b has no second task
+    assert found["beta/experts"] == {"a": [0.5], "b": [0.5], "c": [0.5]}
 
 
 def test_every_option_changes_the_result() -> None:
@@ -194,6 +224,7 @@ def test_a_new_scenario_is_welcomed_with_the_consensus() -> None:
     state, reply = m.welcome(outcome.state, "late")
     assert torch.equal(reply.model["expert.scenario"], outcome.replies["a"].model["expert.scenario"])
     assert torch.equal(m.last(state, "late")["expert.scenario"], reply.model["expert.scenario"])
+    assert state.held["a"] is outcome.state.held["a"]  # nobody else is forgotten
 
 
 def test_channel_moments_change_the_consensus_of_a_weight_matrix() -> None:
