@@ -127,7 +127,10 @@ def test_patience_looks_at_the_latest_best_round_of_any_scenario() -> None:
 def test_who_does_not_answer_keeps_the_best_round_that_is_known() -> None:
     servers: dict[int, ServerState[None]] = {0: ServerState(None, {"a": 3})}
     standing: Standing[None] = Standing(servers, round=3, best={0: {"a": 1, "b": 2}}, measured=False)
-    found = (Measure("a", "click", 0.7, 0.6, 10, 5), Measure("a", "like", 0.5, 0.6, 10, 5))
+    found = (
+        Measure("a", "click", 0.7, 0.6, rows=10, positives=5),
+        Measure("a", "like", 0.5, 0.6, rows=10, positives=5),
+    )
     journal = Quiet()
     for _ in range(2):  # a round is written down once
         _note(standing, journal, {Member(0, "a"): Report(measured=found, best={"a": (3, 0.6)})}, servers)

@@ -77,14 +77,14 @@ def test_the_mixture_by_hand() -> None:
         assert not torch.equal(trained.memory.slots[CORE]["gate"], before.slots[CORE]["gate"])
         assert float((trained.memory.slots[MIXING]["p"] - before.slots[MIXING]["p"]).abs().max()) <= 0.001 + 1e-9
         assert trained.memory.slots[CORES] is before.slots[CORES]
-    other = jobs[1].memory.put({CORES: {n: cores[n] + 1 for n in names}})
-    with pytest.raises(AssertionError, match=f"members of a federation differ in '{CORES}'"):
-        run_phase(found.site.model, compose, [jobs[0], replace(jobs[1], memory=other)], found.site.deck)
         own = before.slots[ROSTER]["own"].tolist().index(1)
         parts = [*before.slots[CORES]["gate"]]
         parts[own] = trained.memory.slots[CORE]["gate"]  # what is measured after the steps is the new mixture
         wanted = sum(w * part for w, part in zip(trained.memory.slots[MIXING]["p"], parts, strict=True))
         assert torch.allclose(trained.memory.model["gate"], wanted)
+    other = jobs[1].memory.put({CORES: {n: cores[n] + 1 for n in names}})
+    with pytest.raises(AssertionError, match=f"members of a federation differ in '{CORES}'"):
+        run_phase(found.site.model, compose, [jobs[0], replace(jobs[1], memory=other)], found.site.deck)
 
 
 def test_the_penalty_falls_by_a_half_cosine() -> None:
