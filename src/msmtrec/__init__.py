@@ -9,11 +9,11 @@ from msmtrec.base.version import __version__
 
 if TYPE_CHECKING:
     from msmtrec.config.parse import Config, load_config
-    from msmtrec.experiment.run import Run, run
-    from msmtrec.serving.finished import FinishedRun
-    from msmtrec.serving.finished import FinishedRun as load
+    from msmtrec.experiment.run import run
+    from msmtrec.serving.finished import Run
+    from msmtrec.serving.finished import Run as load
 
-__all__ = ["Caution", "Config", "FinishedRun", "Run", "UserError", "__version__", "load", "load_config", "run"]
+__all__ = ["Caution", "Config", "Run", "UserError", "__version__", "load", "load_config", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,12 +22,12 @@ def __getattr__(name: str) -> Any:
         from msmtrec.config import parse
 
         return getattr(parse, name)
-    if name in ("Run", "run"):
-        from msmtrec.experiment import run as experiment
+    if name == "run":
+        from msmtrec.experiment.run import run
 
-        return getattr(experiment, name)
-    if name in ("FinishedRun", "load"):
-        from msmtrec.serving.finished import FinishedRun
+        return run
+    if name in ("Run", "load"):
+        from msmtrec.serving.finished import Run
 
-        return FinishedRun
+        return Run
     raise AttributeError(f"module 'msmtrec' has no attribute '{name}'")

@@ -16,7 +16,7 @@ from safetensors.torch import load, load_file
 
 from experiment.small import COLUMNS, CONFIG
 from msmtrec import run
-from msmtrec.experiment.run import Run
+from msmtrec.serving.finished import Run
 
 
 def models(folder: Path) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from experiment.small import CONFIG
 from msmtrec import run
 from msmtrec.experiment import contender as module
-from msmtrec.experiment.run import Run
+from msmtrec.serving.finished import Run
 
 TRAIN = {**CONFIG["train"], "rounds": 4}
 FINE = {"rounds": 3, "patience": 3, "learning_rate": 0.02}

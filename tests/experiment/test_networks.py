@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from experiment.small import CONFIG
 from msmtrec import UserError, run
 from msmtrec.data.table import Layout
-from msmtrec.experiment.run import Run
 from msmtrec.models import MODELS
 from msmtrec.models.base import Model
 from msmtrec.models.ple import PLE, PLESettings
+from msmtrec.serving.finished import Run
 
 ROWS: dict[str, Any] = {
     "fedavg-ple": {"method": "fedavg", "model": {"name": "ple", "dropout": 0.1}},

@@ -16,8 +16,8 @@ from experiment.small import COLUMNS, CONFIG
 from msmtrec import Caution, UserError, run
 from msmtrec.data.encode import encode
 from msmtrec.evaluation.metrics import auc
-from msmtrec.experiment.run import Run
 from msmtrec.logs.sources.synthetic import Synthetic
+from msmtrec.serving.finished import Run
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_the_run_directory_holds_everything(finished: Run) -> None:
             *([] if row.endswith("+ft") else ["server"]),
         }
         assert len(list((folder / "contenders" / row / "models").iterdir())) == 6
-    assert Run.open(folder).results == finished.results
+    assert Run(folder).results == finished.results
     assert (folder / "results.csv").read_text().count("\n") == 1 + 6 * 3 * 2 * 2
 
 

@@ -23,7 +23,7 @@ class OwnRun:
     log: Path
 
     @property
-    def loaded(self) -> msmtrec.FinishedRun:
+    def loaded(self) -> msmtrec.Run:
         return msmtrec.load(self.folder)
 
     def rows(self, scenario: str, part: str = "test") -> pl.DataFrame:

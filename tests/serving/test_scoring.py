@@ -23,8 +23,8 @@ from msmtrec.config.parse import parse_config
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLIT
 from msmtrec.evaluation.quality import QUALITIES, quality
-from msmtrec.experiment.run import Run
 from msmtrec.record.models import load_model
+from msmtrec.serving.finished import Run
 from places import ROOT
 from serving.loaded import scores as score
 
@@ -232,4 +232,4 @@ def test_figures_beside_auc_are_those_of_the_kept_scores(synthetic_run: Run) -> 
         assert written[-1] == pytest.approx(wanted[list(results.counted)].mean(0), abs=1e-6, nan_ok=True)
         assert results.quality("recommended", figure, 1) == pytest.approx(wanted[1].mean(), nan_ok=True, abs=1e-6)
     assert 0.4 < results.quality("recommended", "gauc") < 0.9
-    assert Run.open(synthetic_run.folder).results.qualities == results.qualities
+    assert Run(synthetic_run.folder).results.qualities == results.qualities

@@ -31,11 +31,11 @@ def export(
     Example: `msmtrec export runs/mine --output models`
     """
     from msmtrec.serving.export import export as write
-    from msmtrec.serving.finished import FinishedRun
+    from msmtrec.serving.finished import Run
 
     if form not in ("onnx", "torch"):
         raise UserError(f"--format {form}: must be onnx or torch")
-    finished = FinishedRun(run)
+    finished = Run(run)
     for name in scenario or finished.scenarios:
         kind = cast(Literal["onnx", "torch"], form)
         found = write(finished, folder, name, form=kind, contender=contender, seed=seed)

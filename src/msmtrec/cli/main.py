@@ -101,11 +101,11 @@ def show(
 
     Example: `msmtrec show runs/demo-kuairand --markdown`
     """
-    from msmtrec.experiment.run import Run
     from msmtrec.record.figures import figures
     from msmtrec.report.markdown import results_markdown
+    from msmtrec.serving.finished import Run
 
-    finished = Run.open(run)
+    finished = Run(run)
     if markdown and as_csv:
         raise UserError("give --markdown or --csv, not both")
     if as_csv:

@@ -42,13 +42,13 @@ def predict(
     """
     from msmtrec.serving.batch import Best, predict_file
     from msmtrec.serving.files import rows_in
-    from msmtrec.serving.finished import FinishedRun
+    from msmtrec.serving.finished import Run
 
     if (top_k is None) != (request is None):
         raise UserError("--top-k and --request belong together: K rows of each request")
     if by is not None and top_k is None:
         raise UserError("--by says what --top-k ranks by; give --top-k and --request too")
-    predictor = FinishedRun(run).predictor(scenario, contender=contender, seed=seed)
+    predictor = Run(run).predictor(scenario, contender=contender, seed=seed)
     best = None if top_k is None else Best(top_k, request or "", by or predictor.tasks[0])
     seeds = ", ".join(map(str, predictor.models))
     err.print(f"[dim]scenario {scenario}, contender {predictor.contender}, seeds {seeds}[/]", soft_wrap=True)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,32 +28,14 @@ from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
 from msmtrec.record import directory
 from msmtrec.record.figures import figures
-from msmtrec.record.results import Results
 from msmtrec.record.summary import POOLED, REFERENCE, Finished, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.threads import threads_set
+from msmtrec.serving.finished import Run
 
 Progress = Callable[[str, int, int], None]
 """(contender, rounds done, rounds in all); a tuned contender is named contender/candidate"""
 _PACKAGES = ("msmtrec", "torch", "numpy", "scipy", "polars", "safetensors")
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run."""
-
-    folder: Path
-    results: Results
-
-    @classmethod
-    def open(cls, folder: Path | str) -> Run:
-        """A run directory that already exists.
-
-        Raises:
-            UserError: it holds no finished run.
-        """
-        folder = Path(folder)
-        return cls(folder, Results.from_dict(directory.read_json(folder / directory.RESULTS)))
 
 
 def run(

@@ -9,7 +9,7 @@ from shlex import quote
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.record.reading import RunRecord
 from msmtrec.report.choices import grid_edge, rounds_exhausted
-from msmtrec.report.words import baseline_titles, correction, drawn, p_text, points, span
+from msmtrec.report.words import baseline_titles, correction, drawn, p_text, points, span, told_apart
 
 _NAMED = 4
 """Contenders that a sentence names."""
@@ -72,11 +72,7 @@ def _groups(run: RunRecord) -> Iterator[str]:
     """How many are better, worse, or not told apart, for each that the others are tested against."""
     results = run.results
     for name, what in baseline_titles(results).items() if results.tests else ():
-        groups: dict[str, list[str]] = {"up": [], "down": [], "": []}
-        for contender in results.cells:
-            pair = results.pair(contender, name)
-            if pair and pair.compared.tested:
-                groups[pair.sign].append(contender)
+        groups = told_apart(results, name)
         said = [
             f"{verb}: {_named(groups[sign])}" for sign, verb in (("up", "better"), ("down", "worse")) if groups[sign]
         ]

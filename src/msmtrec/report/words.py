@@ -76,16 +76,22 @@ def baseline_titles(results: Results) -> dict[str, str]:
     return {name: ", ".join(what for what in whats if what) for name, whats in found.items()}
 
 
+def told_apart(results: Results, name: str) -> dict[str, list[str]]:
+    """Sign -> the contenders that are better than one ("up"), worse ("down"), or not told apart ("")."""
+    groups: dict[str, list[str]] = {"up": [], "down": [], "": []}
+    for contender in results.cells:
+        pair = results.pair(contender, name)
+        if pair and pair.compared.tested:
+            groups[pair.sign].append(contender)
+    return groups
+
+
 def verdicts(results: Results) -> Iterator[str]:
     """What the declared tests show, one sentence for each contender that the others are tested against."""
     if not results.tests:
         return
     for name, what in baseline_titles(results).items():
-        groups: dict[str, list[str]] = {"up": [], "down": [], "": []}
-        for contender in results.cells:
-            pair = results.pair(contender, name)
-            if pair and pair.compared.tested:
-                groups[pair.sign].append(contender)
+        groups = told_apart(results, name)
         said = [
             f"{verb}: {', '.join(groups[sign])}"
             for sign, verb in (("up", "better"), ("down", "worse"), ("", "not told apart"))

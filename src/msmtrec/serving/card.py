@@ -8,11 +8,11 @@ from msmtrec.base.version import __version__
 from msmtrec.base.yaml import read_yaml
 from msmtrec.logs.releases.catalogue import RELEASES
 from msmtrec.record.directory import CANDIDATES, CONFIG, read_json
-from msmtrec.serving.finished import FinishedRun
+from msmtrec.serving.finished import Run
 from msmtrec.serving.predictor import Predictor
 
 
-def model_card(run: FinishedRun, predictor: Predictor) -> dict[str, Any]:
+def model_card(run: Run, predictor: Predictor) -> dict[str, Any]:
     """Plain data for JSON.
 
     Raises:
@@ -33,7 +33,7 @@ def model_card(run: FinishedRun, predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def _figures(run: FinishedRun, predictor: Predictor, task: str) -> dict[str, float | None]:
+def _figures(run: Run, predictor: Predictor, task: str) -> dict[str, float | None]:
     """Test figures of the contender, the mean over all its seeds."""
     line = run.results.lines.index((predictor.scenario, task))
     found = {"auc": run.results.cells[predictor.contender][line].mean}

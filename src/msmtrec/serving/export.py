@@ -14,9 +14,8 @@ import torch
 from msmtrec.base.errors import UserError
 from msmtrec.record.directory import file_name, write_json
 from msmtrec.serving.card import model_card
-from msmtrec.serving.finished import FinishedRun
-from msmtrec.serving.network import Network
-from msmtrec.serving.predictor import Predictor
+from msmtrec.serving.finished import Run
+from msmtrec.serving.network import program
 
 Format = Literal["onnx", "torch"]
 
@@ -34,7 +33,7 @@ class Exported:
 
 
 def export(
-    run: FinishedRun,
+    run: Run,
     folder: Path,
     scenario: str,
     *,
@@ -48,7 +47,7 @@ def export(
     `torch`: the networks alone as a `torch.export` program, from encoded rows to probabilities, and the encoder.
 
     Raises:
-        UserError: as `FinishedRun.predictor`; the packages are not installed, or the folder cannot be written.
+        UserError: as `Run.predictor`; the packages are not installed, or the folder cannot be written.
     """
     if form == "onnx" and any(find_spec(name) is None for name in ("onnx", "onnxscript")):
         raise UserError("an export as ONNX needs more packages: pip install 'msmtrec[onnx]'")
@@ -65,7 +64,7 @@ def export(
             card |= {"inputs": {name: one.as_dict() for name, one in inputs.items()}}
             hashed = tuple(name.removesuffix(".bucket") for name, one in inputs.items() if one.buckets is not None)
         else:
-            _save_torch(predictor, path)
+            torch.export.save(program(predictor), path, extra_files={"tasks.json": json.dumps(predictor.tasks)})
         if form == "torch" or hashed:
             beside = folder / f"{name}-encoder"
             shutil.rmtree(beside, ignore_errors=True)
@@ -74,12 +73,3 @@ def export(
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
     return Exported(path, hashed)
-
-
-def _save_torch(predictor: Predictor, path: Path) -> None:
-    layout = predictor.encoder.layout
-    rows = {0: torch.export.Dim("rows", min=1)}
-    given = torch.zeros(3, layout.columns, dtype=torch.int32), torch.zeros(3, layout.numeric)
-    program = torch.export.export(Network.of(predictor), given, dynamic_shapes=(rows, rows))
-    tasks = json.dumps(predictor.tasks)
-    torch.export.save(program, path, extra_files={"tasks.json": tasks})

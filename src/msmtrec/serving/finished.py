@@ -5,31 +5,31 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.methods import METHODS
 from msmtrec.record.directory import CANDIDATES, RESULTS, VALIDATION, contender_folder, model_file, read_json
 from msmtrec.record.models import load_model
 from msmtrec.record.results import Results
+from msmtrec.record.summary import Finished
 from msmtrec.serving.predictor import Predictor
 from msmtrec.serving.scoring import kept_encoder, network_of
 
 
-class FinishedRun:
-    """A run directory at work; neither logs nor cache are needed.
+class Run:
+    """A finished run: its table, and its models at work, for which neither logs nor cache are needed.
 
     `run["NL"]` predicts for a scenario with the models of `best`, the mean over seeds.
+
+    Args:
+        results: where they are known already.
 
     Raises:
         UserError: the folder holds no finished run.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, results: Results | None = None) -> None:
         self.folder = Path(folder)
-        if not (self.folder / RESULTS).exists():
-            raise UserError(f"{self.folder} holds no finished run: there is no {RESULTS} in it")
-        self.results = Results.from_dict(read_json(self.folder / RESULTS))
+        self.results = results or Results.from_dict(read_json(self.folder / RESULTS))
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -55,20 +55,13 @@ class FinishedRun:
         settings = read_json(self.folder / CANDIDATES)
         known = {name: next(iter(settings[name].values()))["method"] for name in self.contenders}
         apart = [name for name, method in known.items() if method not in METHODS or not METHODS[method].pooled]
-        return max(apart or self.contenders, key=self._validation_auc)
-
-    def _validation_auc(self, contender: str) -> float:
-        return float(np.mean([entry["auc"] for entry in self._chosen(contender)]))
+        return max(apart or self.contenders, key=lambda name: Finished(self._folder(name)).validation_auc)
 
     def _folder(self, contender: str) -> Path:
         return contender_folder(self.folder, contender, self.results.chosen.get(contender, ""))
 
-    def _chosen(self, contender: str) -> list[dict[str, float]]:
-        """Entries of its validation file: seed, scenario, round, auc."""
-        return list(read_json(self._folder(contender) / VALIDATION))
-
     def seeds(self, contender: str) -> tuple[int, ...]:
-        return tuple(sorted({int(entry["seed"]) for entry in self._chosen(contender)}))
+        return tuple(sorted({int(entry["seed"]) for entry in read_json(self._folder(contender) / VALIDATION)}))
 
     def __getitem__(self, scenario: str) -> Predictor:
         return self.predictor(scenario)
@@ -99,4 +92,4 @@ class FinishedRun:
         return Predictor(scenario, name, self.tasks[scenario], encoder, models=models)
 
     def __repr__(self) -> str:
-        return f"FinishedRun({str(self.folder)!r}, scenarios={self.scenarios}, contenders={self.contenders})"
+        return f"Run({str(self.folder)!r}, scenarios={self.scenarios}, contenders={self.contenders})"

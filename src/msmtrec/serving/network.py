@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
 
 from msmtrec.base.parameters import Parameters
 from msmtrec.models.base import Batch, Model, Pass
@@ -47,3 +48,10 @@ class Network(nn.Module):
             parameters = {name: self.get_buffer(place) for name, place in names.items()}
             found.append(torch.sigmoid(model.forward(parameters, Pass(batch))[0]))
         return (sum(found[1:], start=found[0]) / len(found))[:, self.tasks]
+
+
+def program(predictor: Predictor) -> ExportedProgram:
+    """A predictor's network for any number of rows (at least one)."""
+    layout, rows = predictor.encoder.layout, {0: Dim("rows", min=1)}
+    given = torch.zeros(3, layout.columns, dtype=torch.int32), torch.zeros(3, layout.numeric)
+    return torch.export.export(Network.of(predictor), given, dynamic_shapes=(rows, rows))

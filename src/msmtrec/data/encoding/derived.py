@@ -14,7 +14,7 @@ from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.texts import text_of, texts_of
 from msmtrec.data.logs import SCENARIO_FIELD
 
-_BETWEEN = "\x1f"
+BETWEEN = "\x1f"
 """Between the values of a cross, and behind a scenario's name: the unit separator, which no log holds."""
 
 
@@ -30,7 +30,7 @@ def derive(schema: Schema, rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
     In the pooled table a row names its scenario, and so does every value of a private field: user 7 of one scenario is
     not user 7 of another.
     """
-    rows = rows.with_columns(_crossed(feature, rows) for feature in schema.features if feature.cross)
+    rows = rows.with_columns(crossed(f.cross, rows).alias(f.name) for f in schema.features if f.cross)
     if all(feature.name != SCENARIO_FIELD for feature in schema.features):
         return rows
     private = [feature for feature in schema.categorical if schema.owner(feature).shared is None]
@@ -38,15 +38,20 @@ def derive(schema: Schema, rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
     return rows.with_columns(*marked, pl.lit(scenario).alias(SCENARIO_FIELD))
 
 
-def _crossed(feature: Feature, rows: pl.DataFrame) -> pl.Series:
-    """The values of the crossed columns as one text; missing where one of them is."""
-    parts = pl.DataFrame([text_of(rows[part]).alias(str(place)) for place, part in enumerate(feature.cross)])
-    return parts.select(pl.concat_str(pl.all(), separator=_BETWEEN).alias(feature.name)).to_series()
+def crossed(columns: tuple[str, ...], rows: pl.DataFrame) -> pl.Series:
+    """The values of several columns as one text; missing where one of them is."""
+    parts = pl.DataFrame([text_of(rows[part]).alias(str(place)) for place, part in enumerate(columns)])
+    return parts.select(pl.concat_str(pl.all(), separator=BETWEEN)).to_series()
+
+
+def prefix_of(scenario: str) -> str:
+    """What stands before every value of a private field in the pooled table."""
+    return quote(scenario, safe="") + BETWEEN
 
 
 def _marked(scenario: str, feature: Feature, values: pl.Series) -> pl.Series:
     """A private field's values, each of which names its scenario, in which no separator is left."""
-    prefix = quote(scenario, safe="") + _BETWEEN
+    prefix = prefix_of(scenario)
     if isinstance(values.dtype, pl.List) != feature.has_lists:
         return values  # refused by name later, or without any value
     if feature.has_lists:

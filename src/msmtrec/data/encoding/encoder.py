@@ -20,7 +20,7 @@ from msmtrec.data.encoding.extremes import check_sizes
 from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
-from msmtrec.data.encoding.texts import text_of
+from msmtrec.data.encoding.texts import places_of, text_of
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.data.table import EncodedData, Field, Layout, Rows, encoder_folder
@@ -249,8 +249,7 @@ def _encode_field(values: pl.Series, feature: Feature, space: IdSpace | pl.Serie
         return _encode_ids(values, space)[:, None]
     lists = kept(values.cast(pl.List(pl.String)) if values.dtype == pl.Null else values, feature)
     lengths = lists.list.len().fill_null(0).cast(pl.Int64).clip(1).to_numpy()
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    row, place = places_of(lengths)
     found = _encode_ids(lists.explode(empty_as_null=True, keep_nulls=True), space)
     found[(place > 0) & (found == MISSING_ID)] = PADDING
     ids = np.full((len(lengths), feature.max_values), PADDING, np.int32)

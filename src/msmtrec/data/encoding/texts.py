@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 
 def text_of(values: pl.Series) -> pl.Series:
@@ -27,3 +29,9 @@ def floats_as_text(column: pl.Expr) -> pl.Expr:
     value = column.fill_nan(None)
     whole = value.cast(pl.Int64, strict=False)
     return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String))
+
+
+def places_of(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of the values of lists of these lengths, one after the other: the row of each, and its place in the row."""
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote
 
 import numpy as np
+import polars as pl
 
 from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace
+from msmtrec.data.encoding.derived import BETWEEN, prefix_of
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.scaling import Quantile, Standard
 from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.serving.onnx.builder import Graph
 from msmtrec.serving.onnx.inputs import MISSING_INTEGER, Input
-
-_BETWEEN = "\x1f"
 
 
 class EncodingNodes:
@@ -57,7 +56,7 @@ class EncodingNodes:
         rows = graph("Concat", shape, graph.number(1), axis=0)
         return graph("Expand", graph.constant(np.array([[number]], np.int64)), rows)
 
-    def _ids(self, feature: Feature, space: IdSpace | object) -> str:
+    def _ids(self, feature: Feature, space: IdSpace | pl.Series) -> str:
         graph = self.graph
         if isinstance(space, IdSpace) and space.kind == "hash":
             one = replace(Input.of(feature, "integer", space.size), prefix=self._prefix(feature))
@@ -66,7 +65,7 @@ class EncodingNodes:
             return graph("Where", missing, graph.number(MISSING_ID), graph("Add", given, graph.number(FIRST_ID)))
         if isinstance(space, IdSpace) and space.kind == "ids":
             return self._given_ids(feature, space)
-        values = space.values if isinstance(space, IdSpace) else space.to_list()  # type: ignore[attr-defined]
+        values = space.values if isinstance(space, IdSpace) else space.to_list()
         known = {str(value): FIRST_ID + place for place, value in enumerate(values)}
         texts, missing = self._value(feature)
         found = graph.look_up(texts, known, UNKNOWN_ID)
@@ -92,7 +91,7 @@ class EncodingNodes:
             parts = [self._text(column) for column in feature.cross]
             texts, missing = parts[0][0], graph.any_of([gone for _, gone in parts])
             for text, _ in parts[1:]:
-                texts = graph("StringConcat", graph("StringConcat", texts, graph.text(_BETWEEN)), text)
+                texts = graph("StringConcat", graph("StringConcat", texts, graph.text(BETWEEN)), text)
         else:
             texts, missing = self._text(feature.name, feature)
         if prefix := self._prefix(feature):
@@ -102,7 +101,7 @@ class EncodingNodes:
     def _prefix(self, feature: Feature) -> str:
         """What a pooled table writes before every value of a private field."""
         private = self.pooled and self.encoder.schema.owner(feature).shared is None
-        return quote(self.scenario, safe="") + _BETWEEN if private else ""
+        return prefix_of(self.scenario) if private else ""
 
     def _text(self, column: str, feature: Feature | None = None) -> tuple[str, str]:
         """(texts, whether they are missing) of a raw column."""

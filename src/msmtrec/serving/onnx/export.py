@@ -15,7 +15,7 @@ import onnx
 import torch
 from onnx import TensorProto, compose, helper
 
-from msmtrec.serving.network import Network
+from msmtrec.serving.network import program
 from msmtrec.serving.onnx.builder import ML, OPSET, OPSET_ML, Graph
 from msmtrec.serving.onnx.encoding import EncodingNodes
 from msmtrec.serving.onnx.inputs import Input
@@ -47,24 +47,20 @@ def to_onnx(predictor: Predictor) -> tuple[onnx.ModelProto, dict[str, Input]]:
 
 def _network(predictor: Predictor) -> onnx.ModelProto:
     """ids and numeric -> probabilities [rows, tasks]."""
-    module, layout = Network.of(predictor), predictor.encoder.layout
-    ids = torch.zeros(3, layout.columns, dtype=torch.int32)
-    numeric = torch.zeros(3, layout.numeric)
-    rows = {0: torch.export.Dim("rows", min=1)}
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            torch.export.export(module, (ids, numeric), dynamic_shapes=(rows, rows)),
+        found = torch.onnx.export(
+            program(predictor),
             dynamo=True,
             opset_version=OPSET,
             input_names=["ids", "numeric"],
             output_names=["probabilities"],
         )
-    assert program is not None
-    found = program.model_proto
-    found.opset_import.append(helper.make_opsetid(ML, OPSET_ML))
-    return compose.add_prefix(found, "network/", rename_inputs=False, rename_outputs=False)
+    assert found is not None
+    network = found.model_proto
+    network.opset_import.append(helper.make_opsetid(ML, OPSET_ML))
+    return compose.add_prefix(network, "network/", rename_inputs=False, rename_outputs=False)
 
 
 def _name_outputs(model: onnx.ModelProto, tasks: tuple[str, ...]) -> None:

@@ -16,7 +16,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature
-from msmtrec.data.encoding.texts import text_of, texts_of
+from msmtrec.data.encoding.derived import crossed
+from msmtrec.data.encoding.texts import places_of, text_of, texts_of
 from msmtrec.data.hashing import stable_hash
 
 MISSING_INTEGER = -(2**63)
@@ -78,18 +79,13 @@ class Input:
         """[N] or [N, width] of the rows, which are as a source yields them."""
         if self.kind == "number":
             return frame[self.column[0]].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        if len(self.column) > 1:
-            parts = pl.DataFrame([text_of(frame[part]).alias(str(n)) for n, part in enumerate(self.column)])
-            values = parts.select(pl.concat_str(pl.all(), separator="\x1f")).to_series()
-        else:
-            values = frame[self.column[0]]
+        values = crossed(self.column, frame) if len(self.column) > 1 else frame[self.column[0]]
         if self.width is None:
             return self._plain(values)
         lists = texts_of(values.cast(pl.List(pl.String)) if values.dtype == pl.Null else values)
         lists = lists.list.tail(self.width) if self.last else lists.list.head(self.width)
         lengths = lists.list.len().fill_null(0).cast(pl.Int64).to_numpy()
-        row = np.repeat(np.arange(len(lengths)), lengths)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        row, place = places_of(lengths)
         nothing = self._plain(pl.Series([None], dtype=pl.String))
         found = np.full((len(lengths), self.width), nothing[0], nothing.dtype)
         found[row, place] = self._plain(lists.filter(pl.Series(lengths > 0)).explode())
