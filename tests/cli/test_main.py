@@ -73,7 +73,7 @@ def test_show_of_a_foreign_run(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         (["report"], "name a run directory, such as: msmtrec report runs/demo-kuairand"),
         (["report", "nowhere"], "there is no run in nowhere; name the folder that train wrote"),
         (["report", "nowhere", "nothing"], "there is no run in nowhere"),
-        (["show", "nowhere"], "nowhere/results.json is missing or damaged"),
+        (["show", "nowhere"], "there is no run in nowhere; name the folder that train wrote"),
         (["data", "fetch", "movielens"], "no data set 'movielens' to fetch; did you mean 'movielens-1m'?"),
         (["data", "check", "synthetic", "--set", "data.users=0"], "data.users:"),
         (["data", "check", "synthetic", "--set", "data.rows=0"], "data.rows: must be at least 1, not 0"),

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.methods import METHODS
-from msmtrec.record.directory import CANDIDATES, RESULTS, VALIDATION, contender_folder, model_file, read_json
+from msmtrec.record.directory import (
+    CANDIDATES,
+    RESULTS,
+    VALIDATION,
+    check_finished,
+    contender_folder,
+    model_file,
+    read_json,
+)
 from msmtrec.record.models import load_model
 from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished
@@ -29,6 +37,8 @@ class Run:
 
     def __init__(self, folder: Path | str, results: Results | None = None) -> None:
         self.folder = Path(folder)
+        if not (self.folder / RESULTS).exists():
+            check_finished(self.folder)
         self.results = results or Results.from_dict(read_json(self.folder / RESULTS))
 
     @property
