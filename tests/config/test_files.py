@@ -7,21 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from config.small import BASE, TABULAR
 from msmtrec.base.errors import UserError
 from msmtrec.base.yaml import dump_yaml
 from msmtrec.cli.demo import built_in_config
 from msmtrec.config.parse import load_config, parse_config
-
-INFINITE, NAN = float("inf"), float("nan")
-TABULAR = {
-    "source": "tabular",
-    "files": "logs.csv",
-    "scenario": "country",
-    "tasks": {"click": None},
-    "features": {"item": None},
-    "split": {"time": "day", "train_until": "2026-02-01", "validation_until": "2026-02-08"},
-}
-BASE = {"data": {"source": "synthetic"}, "train": {"rounds": 2, "local_steps": 3}, "methods": {"local": None}}
 
 
 def test_files_that_are_no_config(tmp_path: Path) -> None:

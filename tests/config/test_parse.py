@@ -1,5 +1,6 @@
 import pytest
 
+from config.small import BASE, INFINITE, NAN, TABULAR
 from msmtrec.base.errors import UserError
 from msmtrec.cli.demo import built_in_config
 from msmtrec.config.parse import load_config, parse_config
@@ -7,17 +8,6 @@ from msmtrec.methods.pf_msmtrec import PFSettings
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.ple import PLESettings
 from msmtrec.models.star import STARSettings
-
-INFINITE, NAN = float("inf"), float("nan")
-TABULAR = {
-    "source": "tabular",
-    "files": "logs.csv",
-    "scenario": "country",
-    "tasks": {"click": None},
-    "features": {"item": None},
-    "split": {"time": "day", "train_until": "2026-02-01", "validation_until": "2026-02-08"},
-}
-BASE = {"data": {"source": "synthetic"}, "train": {"rounds": 2, "local_steps": 3}, "methods": {"local": None}}
 
 
 def test_defaults_presets_and_overrides_resolve() -> None:
