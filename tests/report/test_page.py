@@ -48,8 +48,12 @@ def test_the_page_is_self_contained_and_complete(folder: Path) -> None:
         "Conflict:",
         "Listening:",
         "Steps, bytes and seconds",
+        "Beside AUC",
     ):
         assert part in page
+    results = read_run(folder).results
+    for name in results.cells:
+        assert f"<td>{results.quality(name, 'normalised_entropy'):.4f}</td>" in page
     drawn = re.findall(r'data-figure="([a-z]+)', page)
     assert {kind: drawn.count(kind) for kind in drawn} == {
         "curve": 3 * 2,

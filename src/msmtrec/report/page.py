@@ -18,6 +18,7 @@ from msmtrec.report.costs_figures import cost_figures
 from msmtrec.report.curves import PANELS, Curves, learning_curves
 from msmtrec.report.diagnosis import diagnose
 from msmtrec.report.figure import Figure, embedded
+from msmtrec.report.qualities import CAPTION, TITLES, quality_rows
 from msmtrec.report.relations import conflict_by_round, relations
 from msmtrec.report.spread import spreads
 from msmtrec.report.words import gaps, verdicts
@@ -67,6 +68,7 @@ def render(run: RunRecord) -> str:
         others=[name for name in run.results.cells if name != run.results.reference],
         lines=len(run.results.lines),
         tests=tables.tests(run.results),
+        qualities={"titles": TITLES.values(), "rows": quality_rows(run.results), "caption": CAPTION},
         verdicts=list(verdicts(run.results)),
         pairs=tables.pairs(run.results),
         said=SAID,

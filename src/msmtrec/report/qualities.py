@@ -22,19 +22,22 @@ CAPTION = (
 )
 
 
+def quality_rows(results: Results) -> dict[str, list[str]]:
+    """Contender -> its figures in the order of TITLES, on the mean over scenario × task and over seeds."""
+    return {name: [_text(results.quality(name, figure)) for figure in TITLES] for name in results.qualities}
+
+
 def quality_table(results: Results) -> Blocks:
-    """Lines = contenders, columns = figures on the mean over scenario × task, mean over seeds."""
-    names = list(results.qualities)
-    columns = [
-        (title, [Text(_text(results.quality(name, figure))) for name in names]) for figure, title in TITLES.items()
-    ]
+    """Lines = contenders, columns = figures."""
+    rows = quality_rows(results)
+    columns = [(title, [Text(row[n]) for row in rows.values()]) for n, title in enumerate(TITLES.values())]
     mean = f"mean of {results.mean_of}" if results.mean_of else "mean over scenario × task"
-    return Blocks(f"Beside AUC, {mean}, test rows", CAPTION, {"contender": names}, columns, last_apart=False)
+    return Blocks(f"Beside AUC, {mean}, test rows", CAPTION, {"contender": list(rows)}, columns, last_apart=False)
 
 
 def quality_markdown(results: Results) -> list[str]:
     """The same as Markdown."""
-    rows = [[name, *(_text(results.quality(name, figure)) for figure in TITLES)] for name in results.qualities]
+    rows = [[name, *row] for name, row in quality_rows(results).items()]
     head = ["contender", *TITLES.values()]
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] + ["---:"] * len(TITLES), *rows)]
 
