@@ -97,7 +97,7 @@ def test_what_is_not_there_is_said(own_run: OwnRun, tmp_path: Path) -> None:
         (lambda: run["nl"], r"has no scenario 'nl'; did you mean 'NL'\?"),
         (lambda: run.predictor("NL", contender="recomended"), r"no contender 'recomended'; did you mean 'recommended'"),
         (lambda: run.predictor("NL", seed=7), r"contender '.*' has no seed 7; it has 0, 1"),
-        (lambda: msmtrec.load(tmp_path), r"there is no run in .*; name the folder that train wrote"),
+        (lambda: msmtrec.load(tmp_path / "nothing"), r"there is no run in .*; name the folder that train wrote"),
         (lambda: run["NL"].predict(rows.rename({"user": "User"})), r"no column 'user'; did you mean 'User'\?"),
         (lambda: run["NL"].predict(rows.with_columns(price=pl.lit("much"))), r"numeric column 'price' holds text"),
         (lambda: run["NL"].predict(rows.with_columns(item=pl.lit(True))), r"'item' holds truth values, and the train"),
