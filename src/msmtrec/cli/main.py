@@ -17,6 +17,7 @@ from msmtrec.cli.data import data_app
 from msmtrec.cli.export import export
 from msmtrec.cli.listing import list_app
 from msmtrec.cli.predict import predict
+from msmtrec.cli.serve import serve
 
 app = typer.Typer(
     name="msmtrec",
@@ -30,6 +31,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.command()(predict)
 app.command()(export)
+app.command()(serve)
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
 

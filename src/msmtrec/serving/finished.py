@@ -13,6 +13,7 @@ from msmtrec.record.directory import (
     VALIDATION,
     check_finished,
     contender_folder,
+    encoder_folder,
     model_file,
     read_json,
 )
@@ -86,6 +87,24 @@ class Run:
         Raises:
             UserError: the run has no such scenario, contender or seed, or a file is missing or damaged.
         """
+        name, seeds = self._chosen(scenario, contender, seed)
+        folder = self._folder(name)
+        kept = {n: load_model(model_file(folder, scenario, n)) for n in seeds}
+        encoder = kept_encoder(self.folder, next(iter(kept.values()))[1])  # of all seeds
+        number = encoder.layout.scenarios.index(scenario)
+        models = {n: network_of(card, encoder.layout).folded(held, number) for n, (held, card) in kept.items()}
+        return Predictor(scenario, name, self.tasks[scenario], encoder, models=models)
+
+    def files(self, scenario: str, *, contender: str | None = None, seed: int | None = None) -> tuple[Path, ...]:
+        """What that predictor is made of, models before the encoder; errors as `predictor`."""
+        name, seeds = self._chosen(scenario, contender, seed)
+        models = [model_file(self._folder(name), scenario, n) for n in seeds]
+        _, card = load_model(models[0])
+        encoder = encoder_folder(self.folder, card.variant, card.table)
+        return (*models, *sorted(path for path in encoder.rglob("*") if path.is_file()))
+
+    def _chosen(self, scenario: str, contender: str | None, seed: int | None) -> tuple[str, tuple[int, ...]]:
+        """Which contender and seeds are meant."""
         if scenario not in self.tasks:
             raise UserError(f"{self.folder} has no scenario '{scenario}'; {nearest(scenario, self.tasks)}")
         name = contender or self.best
@@ -94,12 +113,7 @@ class Run:
         seeds = self.seeds(name)
         if seed is not None and seed not in seeds:
             raise UserError(f"contender '{name}' has no seed {seed}; it has {', '.join(map(str, seeds))}")
-        folder = self._folder(name)
-        kept = {n: load_model(model_file(folder, scenario, n)) for n in (seeds if seed is None else (seed,))}
-        encoder = kept_encoder(self.folder, next(iter(kept.values()))[1])  # of all seeds
-        number = encoder.layout.scenarios.index(scenario)
-        models = {n: network_of(card, encoder.layout).folded(held, number) for n, (held, card) in kept.items()}
-        return Predictor(scenario, name, self.tasks[scenario], encoder, models=models)
+        return name, seeds if seed is None else (seed,)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, scenarios={self.scenarios}, contenders={self.contenders})"
