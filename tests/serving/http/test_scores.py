@@ -101,7 +101,9 @@ def send(client: TestClient, body: bytes) -> Any:
 
 def test_arrow_rows(own_run: OwnRun, client: TestClient) -> None:
     frame = own_run.rows("NL")
-    divided = frame.with_columns(pl.col("seen", "tags").str.split("|").list.eval(pl.element().filter(pl.element() != "")))
+    divided = frame.with_columns(
+        pl.col("seen", "tags").str.split("|").list.eval(pl.element().filter(pl.element() != ""))
+    )
     compressed = {"options": pa.ipc.IpcWriteOptions(compression="zstd")}
     for rows, options in ((frame, {}), (divided, {}), (frame, compressed), (frame[:1], {}), (frame[:0], {})):
         answer = send(client, arrow(rows.to_arrow(), **options))

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing.connection import Connection
@@ -58,6 +58,9 @@ class Maker:
         Raises:
             UserError: as `Run.predictor`; the folder cannot be written, or the process ends before its time.
         """
+        for path in wanted.values():
+            with _writing(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_make, args=(run, choice, dict(wanted), there), daemon=True)
@@ -102,17 +105,24 @@ def _make(run: Path, choice: Choice, wanted: Mapping[str, Path], there: Connecti
 
     finished = Run(run)
     for scenario, path in wanted.items():
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            predictor = choice.predictor(finished, scenario)
             with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-                save_onnx(choice.predictor(finished, scenario), temporary, {"scenario": scenario})
-            temporary.replace(path)
+                with _writing(path.parent):
+                    save_onnx(predictor, temporary, {"scenario": scenario})
+                    temporary.replace(path)
         except UserError as error:
+            temporary.unlink(missing_ok=True)
             there.send((scenario, str(error)))
             return
-        except OSError as error:
-            what = f"cannot write to {path.parent}: {error.strerror or error}; name another folder with --graphs"
-            there.send((scenario, what))
-            return
         there.send((scenario, None))
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot write to {folder}: {error.strerror or error}; name another folder with --graphs"
+        raise UserError(what) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -42,8 +41,8 @@ class Story:
 class Storyteller:
     """ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, said: Callable[..., None] = say) -> None:
-        self.app, self.metrics, self.say = app, metrics, said
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,7 +69,7 @@ class Storyteller:
         spent = {**seconds, "total": total}
         fields = {"scenario": story.scenario, "rows": story.rows, "model": story.model, "refused": story.why}
         route = scope.get("route")
-        self.say(
+        say(
             "request",
             id=story.identifier,
             method=scope["method"],
