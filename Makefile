@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint results-kuairand results-movielens measure-data clean
+.PHONY: demo test lint results-kuairand results-movielens measure-data measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -29,6 +29,11 @@ results-movielens: $(READY)
 # 2 GB of logs, written once and encoded ten times: a quarter of an hour, 5 GB of disk; nothing else should run.
 measure-data: $(READY)
 	$(BIN)/python benchmarks/data_at_size.py
+
+# Latency and throughput of msmtrec serve with the models of make demo: two minutes; nothing else should run.
+measure-serving: $(READY)
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/serving.py --batching
 
 # torch first and by itself: an exact pin takes whichever build (CPU or CUDA) pip is configured for.
 $(READY): pyproject.toml constraints.txt

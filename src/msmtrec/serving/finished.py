@@ -87,7 +87,8 @@ class Run:
         Raises:
             UserError: the run has no such scenario, contender or seed, or a file is missing or damaged.
         """
-        name, seeds = self._chosen(scenario, contender, seed)
+        self._check(scenario)
+        name, seeds = self._chosen(contender, seed)
         folder = self._folder(name)
         kept = {n: load_model(model_file(folder, scenario, n)) for n in seeds}
         encoder = kept_encoder(self.folder, next(iter(kept.values()))[1])  # of all seeds
@@ -97,16 +98,19 @@ class Run:
 
     def files(self, scenario: str, *, contender: str | None = None, seed: int | None = None) -> tuple[Path, ...]:
         """What that predictor is made of, models before the encoder; errors as `predictor`."""
-        name, seeds = self._chosen(scenario, contender, seed)
+        self._check(scenario)
+        name, seeds = self._chosen(contender, seed)
         models = [model_file(self._folder(name), scenario, n) for n in seeds]
         _, card = load_model(models[0])
         encoder = encoder_folder(self.folder, card.variant, card.table)
         return (*models, *sorted(path for path in encoder.rglob("*") if path.is_file()))
 
-    def _chosen(self, scenario: str, contender: str | None, seed: int | None) -> tuple[str, tuple[int, ...]]:
-        """Which contender and seeds are meant."""
+    def _check(self, scenario: str) -> None:
         if scenario not in self.tasks:
             raise UserError(f"{self.folder} has no scenario '{scenario}'; {nearest(scenario, self.tasks)}")
+
+    def _chosen(self, contender: str | None, seed: int | None) -> tuple[str, tuple[int, ...]]:
+        """(contender, seeds) that are meant."""
         name = contender or self.best
         if name not in self.contenders:
             raise UserError(f"{self.folder} has no contender '{name}'; {nearest(name, self.contenders)}")

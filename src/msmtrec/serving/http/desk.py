@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 from msmtrec.base.errors import UserError
 from msmtrec.serving.http.batching import Batcher
 from msmtrec.serving.http.graphs import Maker
-from msmtrec.serving.http.journal import LOGGER, say
+from msmtrec.serving.http.journal import LOGGER, complain, say
 from msmtrec.serving.http.metrics import Metrics
 from msmtrec.serving.http.refused import Refused
 from msmtrec.serving.http.served import Plan, Served
@@ -68,13 +67,28 @@ class Desk:
             UserError: it cannot be loaded, or not take the old one's place, which goes on.
         """
         async with self._lock:
+            sentence: str | None = "the server failed; its log says more"
             try:
-                return await self._reload()
+                swapped = await self._reload()
+                sentence = None
             except UserError as error:
-                self.failure = {"error": str(error), "time": datetime.now(UTC).isoformat(timespec="seconds")}
-                self.metrics.reload("failed")
-                say("reload failed", logging.ERROR, reason=str(error))
+                sentence = str(error)
                 raise
+            except asyncio.CancelledError:  # the server stops
+                sentence = None
+                raise
+            finally:
+                self._say_of_reload(sentence)
+            self.metrics.reload("swapped" if swapped else "same")
+            return swapped
+
+    def _say_of_reload(self, failure: str | None) -> None:
+        """In /ready, and where it failed in metrics and log."""
+        self.failure = None
+        if failure is not None:
+            self.failure = {"error": failure, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+            self.metrics.reload("failed")
+            complain("reload failed", reason=failure)
 
     @contextmanager
     def using(self) -> Iterator[Open]:
@@ -125,14 +139,10 @@ class Desk:
         old = self.current
         plan = await asyncio.to_thread(Plan.of, self.settings)
         if (plan.digest, plan.run.folder) == (old.served.digest, old.served.folder):
-            self.failure = None
-            self.metrics.reload("same")
             say("reload changed nothing", model=old.served.digest, run=old.served.folder.name)
             return False
         await asyncio.to_thread(plan.check_succeeds, old.served)
         self._open(await self._load(plan))
-        self.failure = None
-        self.metrics.reload("swapped")
         self._later(self._let_go(old))
         return True
 
@@ -170,7 +180,7 @@ class Desk:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.error = error
             LOGGER.error("a task of the server failed", exc_info=error)
             if self.current is None:
+                self.error = error
                 self._give_up()

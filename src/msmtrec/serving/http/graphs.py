@@ -108,10 +108,10 @@ def _make(run: Path, choice: Choice, wanted: Mapping[str, Path], there: Connecti
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             predictor = choice.predictor(finished, scenario)
-            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-                with _writing(path.parent):
+            with _writing(path.parent), Path(os.devnull).open("w") as nowhere:
+                with redirect_stdout(nowhere), redirect_stderr(nowhere):  # what torch says while it traces
                     save_onnx(predictor, temporary, {"scenario": scenario})
-                    temporary.replace(path)
+                temporary.replace(path)
         except UserError as error:
             temporary.unlink(missing_ok=True)
             there.send((scenario, str(error)))

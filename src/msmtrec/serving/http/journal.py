@@ -12,9 +12,14 @@ from typing import Any
 LOGGER = logging.getLogger("msmtrec.serve")
 
 
-def say(event: str, level: int = logging.INFO, **fields: Any) -> None:
+def say(event: str, **fields: Any) -> None:
     """Write a line."""
-    LOGGER.log(level, event, extra={"fields": fields})
+    LOGGER.info(event, extra={"fields": fields})
+
+
+def complain(event: str, **fields: Any) -> None:
+    """Write a line that somebody should read."""
+    LOGGER.error(event, extra={"fields": fields})
 
 
 class JsonLines(logging.Formatter):

@@ -66,15 +66,15 @@ class Storyteller:
         total, seconds = story.stages.total, story.stages.seconds
         if story.scores:
             self.metrics.request(story.scenario, story.status, story.rows, seconds, total)
-        spent = {**seconds, "total": total}
-        fields = {"scenario": story.scenario, "rows": story.rows, "model": story.model, "refused": story.why}
-        route = scope.get("route")
-        say(
-            "request",
-            id=story.identifier,
-            method=scope["method"],
-            route=getattr(route, "path", ""),
-            status=story.status,
-            **{name: value for name, value in fields.items() if value},
-            ms={stage: round(value * 1000, 3) for stage, value in spent.items()},
-        )
+        fields = {
+            "id": story.identifier,
+            "method": scope["method"],
+            "route": getattr(scope.get("route"), "path", ""),
+            "status": story.status,
+            "scenario": story.scenario,
+            "rows": story.rows,
+            "model": story.model,
+            "refused": story.why,
+        }
+        spent = {stage: round(value * 1000, 3) for stage, value in {**seconds, "total": total}.items()}
+        say("request", **{name: value for name, value in fields.items() if value}, ms=spent)
