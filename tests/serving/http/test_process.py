@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +24,7 @@ import pytest
 
 from cli.test_main import call
 from msmtrec.serving.http.settings import Settings
+from places import ROOT
 from serving.conftest import OwnRun
 from serving.http.test_scores import rows_of
 
@@ -125,6 +128,7 @@ def test_swaps_under_load_and_a_stop_lose_no_request(
         for thread in threads:
             thread.join()
         server.wait("old model let go", 6)
+        shown = _shown_on_the_page(url, own_run, tmp_path)
         # requests that have come when it is told to stop are answered
         last: list[httpx.Response] = []
         many = [threading.Thread(target=lambda: last.append(_slowly(url, rows))) for _ in range(3)]
@@ -143,10 +147,30 @@ def test_swaps_under_load_and_a_stop_lose_no_request(
         assert np.abs(found - np.array(expected[answer["model"]["run"]][start : start + size])).max() < 1e-6
     assert server.odd == []
     requests = [line for line in server.lines if line["event"] == "request"]
-    assert len(requests) == len(answers) + 3
+    assert len(requests) == len(answers) + shown + 3
     assert server.lines[-1]["event"] == "stopped"
     users = {str(row["user"]) for row in rows}
     assert not users & set(json.dumps(server.lines).replace('"', " ").split())
+
+
+def _shown_on_the_page(url: str, run: OwnRun, folder: Path) -> int:
+    """Runs the examples of docs/serving.md; how many requests they are."""
+    page = (ROOT / "docs" / "serving.md").read_text().replace("http://127.0.0.1:8080", url)
+    run.rows("NL").write_csv(folder / "rows.csv")
+    (python,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(python.replace('"rows.csv"', repr(str(folder / "rows.csv"))), found)
+    assert found["scores"].num_rows == run.rows("NL").height
+    assert json.loads(found["model"])["contender"] == "recommended"
+    (curl,) = re.findall(r"```sh\n(curl .*?)```", page, re.DOTALL)
+    (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    if shutil.which("curl") is None:
+        return 1
+    answer = json.loads(subprocess.run(curl, shell=True, check=True, capture_output=True).stdout)
+    assert answer.keys() == json.loads(shown).keys()
+    assert answer["model"].keys() == json.loads(shown)["model"].keys()
+    assert [row.keys() for row in answer["rows"]] == [row.keys() for row in json.loads(shown)["rows"]]
+    return 2
 
 
 def _slowly(url: str, rows: list[dict[str, Any]]) -> httpx.Response:
