@@ -209,6 +209,7 @@ def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.Capture
         "tune_candidates",
         "seeds",
         "jobs",
+        "start",
     }
     assert {key.removeprefix("methods.NAME.") for key in found if key.startswith("methods.NAME.")} == {
         "method",

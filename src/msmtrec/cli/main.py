@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
 from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
+from msmtrec.cli.continuing import go_on
 from msmtrec.cli.data import data_app
 from msmtrec.cli.export import export
 from msmtrec.cli.listing import list_app
@@ -30,6 +31,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.command()(predict)
 app.command()(export)
+app.command("continue")(go_on)
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
 
@@ -192,14 +194,14 @@ def _rounds(config: Any) -> dict[str, int]:
 def _print(run: Any) -> None:
     from msmtrec.report.qualities import quality_table
     from msmtrec.report.terminal import difference_table, results_table
-    from msmtrec.report.words import verdicts
+    from msmtrec.report.words import trained_on, verdicts
 
     out.print(results_table(run.results))
     if len(run.results.cells) > 1:
         out.print(difference_table(run.results))
     if run.results.qualities:
         out.print(quality_table(run.results))
-    for sentence in verdicts(run.results):
+    for sentence in (*trained_on(run.results), *verdicts(run.results)):
         out.print(escape(sentence), soft_wrap=True, highlight=False)
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
 

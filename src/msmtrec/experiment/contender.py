@@ -25,17 +25,28 @@ from msmtrec.evaluation.quality import quality
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.journal import ContenderJournal
+from msmtrec.experiment.start import Start
 from msmtrec.experiment.steps import training_size
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.memory import Shipment
+from msmtrec.federation.messages import Order
 from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Method
 from msmtrec.models.base import Model
-from msmtrec.record.directory import FAILED, VALIDATION, ended, model_file, read_json, write_json, writing
+from msmtrec.record.directory import (
+    FAILED,
+    VALIDATION,
+    ended,
+    model_file,
+    read_json,
+    server_file,
+    write_json,
+    writing,
+)
 from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.threads import threads_set
@@ -74,19 +85,27 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     site = _site(contender, data, model, method)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
     first = _first_parameters(model, data, seeds, train)
+    start = Start.open(contender.start) if contender.start else None
     saved = checkpoints.load(folder / "checkpoint", method.state_type)
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
         rows = {name: site.deck.sizes[name] for name in data.scenarios}
+        if start is None:
+            example = {seed: first[Member(seed, data.scenarios[0])] for seed in seeds}
+            common = {seed: {n: example[seed][n] for n in method.common_names()} for seed in seeds}
+            standing = Standing({seed: server.begin(method, common[seed], rows) for seed in seeds})
+        else:
+            first = start.parameters(contender, data, first)
+            standing = start.standing(contender, method, seeds, rows)
         memories = {m: site.begin(m, first[m]) for m in members}
-        start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in method.common_names()} for seed in seeds}
-        standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
     else:
         ship, standing = Shipment(site.deck.device), saved.standing
         memories = {m: replace(memory, slots=ship(memory.slots)) for m, memory in saved.memories.items()}
     clients = InProcess(site, memories)
+    if start is not None and saved is None:
+        _keep_as_it_was(contender, start, clients, standing, folder)
     journal = ContenderJournal(folder, clients, train, saved.journal if saved else {})
-    example = first[members[0]]
+    shapes = first[members[0]]
     plan = Plan(
         seeds=seeds,
         scenarios=data.scenarios,
@@ -95,8 +114,8 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         max_staleness=train.max_staleness,
         evaluate_before=train.evaluate_before,
         patience=train.patience,
-        expected={slot: {n: example[n] for n in method.network(slot)} for slot in method.leaving_slots()},
-        tables={name: example[name] for name in site.shared},
+        expected={slot: {n: shapes[n] for n in method.network(slot)} for slot in method.leaving_slots()},
+        tables={name: shapes[name] for name in site.shared},
     )
     total = train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
     standing = federate(plan, method, clients, standing, journal, lambda done: progress(done, total))
@@ -107,6 +126,28 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     if contender.fine_tune:
         done = standing.round
         _fine_tune(contender, clients, members, folder, done, lambda more: progress(train.rounds + more, total))
+
+
+def _keep_as_it_was(
+    contender: Contender, start: Start, clients: InProcess, standing: Standing[Any], folder: Path
+) -> None:
+    """The column of what is there before any training: the models that were served, a newcomer's first download.
+
+    They are measured on the new validation rows, and stay every scenario's best until a round is better.
+    """
+    column = contender.columns[-1]
+    place = column_folders(contender, folder)[column]
+    shutil.rmtree(place, ignore_errors=True)
+    orders = {}
+    for member in clients.memories:
+        new = not start.knows(contender, member.scenario)
+        reply = standing.servers[member.seed].owed.get(member.scenario) if new else None
+        orders[member] = Order(1, reply=reply, measure=0)
+    reports = clients(orders)
+    journal = ContenderJournal(place, clients, contender.train, {})
+    journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
+    journal.finish()
+    _save_models(contender, column, clients, list(orders), place)
 
 
 def _fine_tune(
@@ -215,11 +256,6 @@ def _card(contender: Contender, column: str, site: Site, member: Member, scenari
         tasks=site.data.layout.tasks,
         roles={name: str(role) for name, role in site.model.roles().items()},
     )
-
-
-def server_file(folder: Path, seed: int) -> Path:
-    """Where the server of the best mean validation round is."""
-    return folder / "server" / f"seed{seed}.safetensors"
 
 
 def read_test_rows(data: EncodedData, folder: Path) -> None:

@@ -26,6 +26,7 @@ from msmtrec.experiment.contender import read_test_rows
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
+from msmtrec.experiment.start import Start
 from msmtrec.record import directory
 from msmtrec.record.figures import figures
 from msmtrec.record.summary import POOLED, REFERENCE, Finished, summarise
@@ -66,7 +67,8 @@ def run(
     with directory.locked(folder), directory.discarded_if_empty(folder):
         status("reading the logs")
         logs = config.data.load()
-        data = _encode_all(config, logs)
+        start = Start.open(config.start) if config.start else None
+        data = _encode_all(config, logs, start)
         _describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads = _threads(folder, config)
@@ -83,6 +85,10 @@ def run(
             for contender in candidates
         ]
         notes = (*cautions(config, {task.contender.title: task.data for task in tasks}), *_without_group(data))
+        if start is not None:
+            for task in tasks:
+                start.check(task.contender, task.data, config.seeds)
+            notes = (start.sentence(logs.schema.scenarios), *notes)
         for note in notes:
             caution(note)
         status("training")
@@ -154,7 +160,7 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
 
 
-def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
+def _encode_all(config: Config, logs: Logs, start: Start | None) -> dict[str, EncodedData]:
     wanted = dict.fromkeys(_variant(contender) for candidates in config.contenders for contender in candidates)
     if "shared" in wanted and not any(f.shared for f in logs.schema.features):
         raise UserError(
@@ -162,7 +168,8 @@ def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
             " declare 'shared' for the fields that scenarios have in common, or remove the contender"
         )
     variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in wanted}
-    return encode_all(logs, variants, cache=cache_directory())
+    before = {name: start.encoders(name, logs.schema.scenarios) for name in variants} if start else None
+    return encode_all(logs, variants, cache=cache_directory(), before=before)
 
 
 def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]) -> None:

@@ -148,6 +148,15 @@ class Apple(Method[AppleState]):
         """Its learned mixture stays where it has one: cores are whole models and never too old to count."""
         return state, self.refresh(state) if scenario in state.met else self.first(state, scenario)
 
+    def again(self, state: AppleState, rows: Mapping[str, int]) -> tuple[AppleState, Mapping[str, Reply]]:
+        """Everybody has its own core again; mixing weights, which nobody has kept, begin anew."""
+        replies = {}
+        for scenario in rows:
+            first, place = self.first(state, scenario), self._place(state, scenario)
+            own = {name: cores[place] for name, cores in state.cores.items()}
+            replies[scenario] = Reply({**first.slots, CORE: own})
+        return state, replies
+
     def _place(self, state: AppleState, scenario: str) -> int:
         if scenario not in state.scenarios:
             raise UserError(f"apple: scenario '{scenario}' was not there at the start; every mixture counts on that")

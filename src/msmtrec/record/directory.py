@@ -41,6 +41,8 @@ VALIDATION, FAILED = "validation.json", "failed.json"
 """Either is written last in a contender's folder."""
 FINE_TUNED = "+ft"
 """Ends the name of a column whose models were fine-tuned after the rounds."""
+AS_IT_WAS = "+0"
+"""Ends the name of a column whose models are those of the run that training went on from, untouched."""
 _SHOWN = 3
 """Differing settings that a sentence names."""
 
@@ -208,6 +210,11 @@ def contender_folder(run: Path, contender: str, candidate: str = "") -> Path:
 def model_file(folder: Path, scenario: str, seed: int) -> Path:
     """Where a contender's folder has a scenario's chosen model."""
     return folder / "models" / f"{file_name(scenario)}-seed{seed}.safetensors"
+
+
+def server_file(folder: Path, seed: int) -> Path:
+    """Where a contender's folder has the server of the round with the best mean validation AUC."""
+    return folder / "server" / f"seed{seed}.safetensors"
 
 
 def encoder_folder(run: Path, variant: str, table: str) -> Path:

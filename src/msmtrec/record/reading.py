@@ -129,8 +129,11 @@ class RunRecord:
     def repeats(self, name: str) -> str | None:
         """The contender whose very rounds a fine-tuned column goes on from, and so repeats; None where it has its own.
 
-        Each column chooses its own candidate: with another one the rounds are others.
+        Each column chooses its own candidate: with another one the rounds are others. A column of models as they were
+        has no rounds and stands with the contender that goes on from them.
         """
+        if (start := name.removesuffix(directory.AS_IT_WAS)) != name and start in self.contenders:
+            return start
         base = self.contenders.get(name.removesuffix(directory.FINE_TUNED))
         if base is None or base.name == name or base.candidate != self.contenders[name].candidate:
             return None
