@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
+from msmtrec.cli.adding import add_scenario
 from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
 from msmtrec.cli.continuing import go_on
 from msmtrec.cli.data import data_app
@@ -32,6 +33,7 @@ app.add_typer(list_app, name="list")
 app.command()(predict)
 app.command()(export)
 app.command("continue")(go_on)
+app.command("add-scenario")(add_scenario)
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
 

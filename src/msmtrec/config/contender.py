@@ -17,6 +17,7 @@ from msmtrec.methods import METHODS, Entry, MethodSettings
 from msmtrec.models import MODELS
 from msmtrec.models.base import ModelSettings
 from msmtrec.record.directory import AS_IT_WAS, FINE_TUNED
+from msmtrec.record.summary import POOLED, REFERENCE
 
 _KEYS = tuple(setting.name for setting in CONTENDER)
 
@@ -58,6 +59,11 @@ class Contender:
         """The columns of the table that its training fills."""
         tuned = (f"{self.name}{FINE_TUNED}",) if self.fine_tune else ()
         return (self.name, *tuned, *((f"{self.name}{AS_IT_WAS}",) if self.start else ()))
+
+    @property
+    def kind(self) -> str:
+        """REFERENCE, POOLED or "": whether the others are tested against it."""
+        return POOLED if self.entry.pooled else REFERENCE if self.entry.reference else ""
 
     def as_dict(self) -> dict[str, Any]:
         """In the form a config file has, with nothing left to defaults but what the grid sets."""

@@ -100,7 +100,7 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
     for needed in ("data", "methods"):
         if not raw.get(needed):
             raise UserError(f"the config has no '{needed}'; see configs/ for examples")
-    data = _parse_data(group(raw["data"], "data"))
+    data = parse_data(group(raw["data"], "data"))
     start = _parse_start(raw.get("start"))
     common = parse_grid(raw.get("tune"), "tune")
     limit = _count(raw, "tune_candidates", size(common), "of candidates")
@@ -131,7 +131,8 @@ def unknown_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -
             yield f"train.batch_size: there is no scenario '{name}'; {nearest(name, valid)}"
 
 
-def _parse_data(raw: Mapping[str, Any]) -> Source:
+def parse_data(raw: Mapping[str, Any]) -> Source:
+    """A `data` section; errors as `parse_config`."""
     return build(SOURCES[one_of(raw.get("source"), SOURCES, "data.source")], raw, "data")
 
 

@@ -135,6 +135,8 @@ class _Build:
     def __init__(self, logs: Logs, share: bool, cache: Path | None, before: Mapping[str, Encoder]) -> None:
         self.logs, self.share, self.before = logs, share, before
         key = [ENCODING, logs.fingerprint, logs.schema.as_dict(), share, logs.allow_one_class, logs.parts]
+        if logs.joining:
+            key.append("joining")
         if before:
             key.append({table: [encoder.table, encoder.fingerprint] for table, encoder in before.items()})
         self.fingerprint = sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()

@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from msmtrec.base.errors import Diverged, UserError
+from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
-from msmtrec.base.packing import own_storage
-from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
-from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
-from msmtrec.evaluation.metrics import measure
-from msmtrec.evaluation.quality import quality
 from msmtrec.experiment.columns import column_folders
-from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.journal import ContenderJournal
+from msmtrec.experiment.keeping import save_models
+from msmtrec.experiment.sites import first_parameters, site_of
 from msmtrec.experiment.start import Start
-from msmtrec.experiment.steps import training_size
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
-from msmtrec.federation.deck import Deck
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
 from msmtrec.federation.rounds import Plan, Standing, federate
-from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Method
-from msmtrec.models.base import Model
 from msmtrec.record.directory import (
     FAILED,
-    VALIDATION,
     ended,
-    model_file,
-    read_json,
     server_file,
     write_json,
     writing,
 )
-from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.threads import threads_set
-from msmtrec.serving.scoring import THREADS, computed_with, logits_of
 
 Progress = Callable[[int, int], None]
 """(rounds done, rounds in all)"""
@@ -82,9 +64,9 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     train = contender.train
     model = contender.model.build(data.layout)
     method: Method[Any] = contender.settings.build(model.declare())
-    site = _site(contender, data, model, method)
+    site = site_of(contender, data, model, method)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    first = _first_parameters(model, data, seeds, train)
+    first = first_parameters(model, data, seeds, train)
     start = Start.open(contender.start) if contender.start else None
     saved = checkpoints.load(folder / "checkpoint", method.state_type)
     if saved is None:
@@ -122,7 +104,7 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     journal.finish()
     for seed, kept in standing.kept.items():
         checkpoints.save_server(server_file(folder, seed), kept)
-    _save_models(contender, contender.name, clients, members, folder)
+    save_models(contender, contender.name, clients, members, folder)
     if contender.fine_tune:
         done = standing.round
         _fine_tune(contender, clients, members, folder, done, lambda more: progress(train.rounds + more, total))
@@ -147,7 +129,7 @@ def _keep_as_it_was(
     journal = ContenderJournal(place, clients, contender.train, {})
     journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
     journal.finish()
-    _save_models(contender, column, clients, list(orders), place)
+    save_models(contender, column, clients, list(orders), place)
 
 
 def _fine_tune(
@@ -171,119 +153,4 @@ def _fine_tune(
     local = FineTuning(settings.rounds, settings.patience)
     fine_tune(clients, members, local, last, journal, lambda done: progress(done - last))
     journal.finish()
-    _save_models(contender, column, clients, members, place)
-
-
-def _site(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
-    train = contender.train
-    sizes = training_size(train, data)
-    return Site(
-        data=data,
-        deck=Deck(data, _dtype(train), _device(train.device)),
-        model=model,
-        method=method,
-        batches={name: size.batch for name, size in sizes.items()},
-        steps={name: size.steps for name, size in sizes.items()},
-        rate=train.learning_rate,
-        decay=train.weight_decay,
-        fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,
-        stack=train.stack,
-        held_out_limit=train.held_out_limit,
-    )
-
-
-def _dtype(train: TrainSettings) -> torch.dtype:
-    return torch.float32 if train.dtype == "float32" else torch.float64
-
-
-def _first_parameters(
-    model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings
-) -> dict[Member, Parameters]:
-    """Each member's first parameters; all but the private tables are one and the same for a federation."""
-    found = {}
-    for seed in seeds:
-        common: Parameters = {}
-        for name in data.scenarios:
-            drawn = model.initialise(seed, name, data.tables[name].private_rows, _dtype(train), common)
-            common = {n: value for n, value in drawn.items() if model.roles()[n] is not Role.EMBEDDING}
-            found[Member(seed, name)] = drawn
-    return found
-
-
-def _save_models(contender: Contender, column: str, clients: InProcess, members: list[Member], folder: Path) -> None:
-    """Each scenario's model of its best round, and `validation.json`.
-
-    Raises:
-        Diverged: a scenario has no validation AUC.
-    """
-    models = folder / "models"
-    models.mkdir(parents=True, exist_ok=True)
-    chosen = []
-    for member in members:
-        for scenario, best in clients.memories[member].best.items():
-            if math.isnan(best.score):
-                raise Diverged(
-                    f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
-                    " its training diverged, or its part of the validation rows has one class; lower the learning rate"
-                )
-            card = _card(contender, column, clients.site, member, scenario, best.round)
-            save_model(model_file(folder, scenario, member.seed), own_storage(best.parameters), card)
-            chosen.append(
-                {
-                    "seed": member.seed,
-                    "scenario": scenario,
-                    "round": best.round,
-                    "auc": best.score,
-                    "steps": best.steps,
-                    "steps_per_round": clients.site.steps[member.scenario],
-                }
-            )
-    write_json(folder / VALIDATION, chosen)
-
-
-def _card(contender: Contender, column: str, site: Site, member: Member, scenario: str, round_number: int) -> ModelCard:
-    return ModelCard(
-        contender=column,
-        candidate=contender.candidate,
-        method=contender.method,
-        scenario=scenario,
-        seed=member.seed,
-        round=round_number,
-        network=contender.model.model_dump(mode="json"),
-        variant=variant(contender),
-        table=member.scenario,
-        fingerprint=site.data.fingerprint,
-        tasks=site.data.layout.tasks,
-        roles={name: str(role) for name, role in site.model.roles().items()},
-    )
-
-
-def read_test_rows(data: EncodedData, folder: Path) -> None:
-    """The only place that touches test rows: metrics and scores of the chosen models, once."""
-    if (folder / "test.json").exists():
-        return
-    records: list[dict[str, Any]] = []
-    scores: dict[str, Any] = {THREADS: computed_with()}
-    owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
-    for chosen in read_json(folder / VALIDATION):
-        scenario, seed = chosen["scenario"], chosen["seed"]
-        table = owners[scenario]
-        rows = table.splits["test"].take(table.parts["test"][scenario])
-        parameters, card = load_model(model_file(folder, scenario, seed))
-        logits = logits_of(card, parameters, data.layout, rows)
-        found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
-        for m in found:
-            task = data.layout.tasks.index(m.task)
-            known = ~np.isnan(rows.labels[:, task])
-            more = quality(logits[known, task], rows.labels[known, task], rows.group[known])
-            records.append({"seed": seed, "round": chosen["round"], **m.as_dict(), **more.as_dict()})
-        scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
-        scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
-    np.savez(folder / "scores.npz", **scores)
-    write_json(folder / "test.json", records)
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("train.device is cuda but torch sees no CUDA device; set train.device=cpu")
-    return torch.device(name)
+    save_models(contender, column, clients, members, place)

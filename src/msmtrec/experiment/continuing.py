@@ -31,7 +31,7 @@ def config_to_go_on(
     names = list(dict.fromkeys(map(_plain, contenders or (run.best, *({REFERENCE} & set(run.contenders))))))
     return {
         "name": start.config.name,
-        "data": _data(start, data),
+        "data": newer_data(start, data),
         "methods": {name: _settings(start, name, rounds) for name in names},
         "seeds": list(start.config.seeds),
         "jobs": start.config.jobs,
@@ -50,7 +50,8 @@ def _settings(start: Start, name: str, rounds: int | None) -> dict[str, Any]:
     return found if rounds is None else {**found, "train": {**found["train"], "rounds": rounds}}
 
 
-def _data(start: Start, given: Sequence[Path]) -> Mapping[str, Any]:
+def newer_data(start: Start, given: Sequence[Path]) -> Mapping[str, Any]:
+    """The `data` section for newer rows; arguments and errors as `config_to_go_on`."""
     if len(given) == 1 and given[0].suffix in (".yaml", ".yml"):
         raw = read_yaml(given[0])
         found = raw if "source" in raw else raw.get("data")

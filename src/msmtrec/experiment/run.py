@@ -20,16 +20,16 @@ from msmtrec.config.cautions import cautions
 from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
-from msmtrec.data.table import EncodedData
+from msmtrec.data.table import EncodedData, ScenarioTable
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
-from msmtrec.experiment.contender import read_test_rows
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
+from msmtrec.experiment.keeping import read_test_rows
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
 from msmtrec.experiment.start import Start
 from msmtrec.record import directory
 from msmtrec.record.figures import figures
-from msmtrec.record.summary import POOLED, REFERENCE, Finished, summarise
+from msmtrec.record.summary import Finished, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.threads import threads_set
 from msmtrec.serving.finished import Run
@@ -128,10 +128,7 @@ def _candidates(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _finished(column: Chosen) -> Finished:
-    contender = column.task.contender
-    entry = contender.entry
-    kind = POOLED if entry.pooled else REFERENCE if entry.reference else ""
-    return Finished(column.folder, contender.candidate, kind)
+    return Finished(column.folder, column.task.contender.candidate, column.task.contender.kind)
 
 
 def _unit(group: str | None) -> str:
@@ -193,19 +190,21 @@ def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]
                 "origin": encoded.origin,
                 "fingerprint": encoded.fingerprint,
                 "notes": list(notes),
-                "scenarios": {
-                    name: {
-                        "rows": {split: len(rows) for split, rows in table.splits.items()},
-                        "vocabulary": table.encoding["vocabulary"],
-                        "unknown": table.encoding["unknown"],
-                        "without_group": table.encoding["without_group"],
-                    }
-                    for name, table in encoded.tables.items()
-                },
+                "scenarios": {name: described(table) for name, table in encoded.tables.items()},
             }
             for variant, encoded in data.items()
         },
     )
+
+
+def described(table: ScenarioTable) -> dict[str, Any]:
+    """What data.json says of a scenario."""
+    return {
+        "rows": {split: len(rows) for split, rows in table.splits.items()},
+        "vocabulary": table.encoding["vocabulary"],
+        "unknown": table.encoding["unknown"],
+        "without_group": table.encoding["without_group"],
+    }
 
 
 def _threads(folder: Path, config: Config) -> int:

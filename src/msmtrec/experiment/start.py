@@ -81,9 +81,22 @@ class Start:
 
     def contender(self, name: str) -> Contender:
         """The contender that was trained, with the candidate whose models are served; errors as `served`."""
-        _, candidate = self.served(name)
-        known = {c.candidate: c for candidates in self.config.contenders for c in candidates if c.name == name}
-        return known[candidate]
+        return self.settings(self.served(name)[0])
+
+    def settings(self, column: str) -> Contender:
+        """The contender behind a column of the table, with the candidate that stands there."""
+        candidate = self.run.results.chosen.get(column, "")
+        known = (c for candidates in self.config.contenders for c in candidates)
+        return next(c for c in known if column in c.columns and c.candidate == candidate)
+
+    def some_encoder(self, kind: str) -> Encoder:
+        """Any scenario's, of a variant: all have the same features and tasks."""
+        return Encoder.load(encoder_folder(self.run.folder, kind, next(iter(self._described(kind)))))
+
+    def _described(self, kind: str) -> dict[str, Any]:
+        """scenario -> what data.json says of it"""
+        found: dict[str, Any] = read_json(self.run.folder / DATA)[kind]["scenarios"]
+        return found
 
     def check(self, contender: Contender, data: EncodedData, seeds: Iterable[int]) -> None:
         """Whether training can go on.
@@ -117,7 +130,7 @@ class Start:
             )
 
     def _scenarios(self, contender: Contender) -> tuple[str, ...]:
-        return tuple(read_json(self.run.folder / DATA)[variant(contender)]["scenarios"])
+        return tuple(self._described(variant(contender)))
 
     def sentence(self, scenarios: Iterable[str]) -> str:
         """What a reader of the new run must know."""
@@ -160,11 +173,15 @@ class Start:
         self, contender: Contender, method: Method[S], seeds: Iterable[int], rows: Mapping[str, int]
     ) -> Standing[S]:
         """The servers of the rounds with the best mean validation AUC; every scenario is owed its first download."""
-        _, candidate = self.served(contender.name)
-        folder = contender_folder(self.run.folder, contender.name, candidate)
+        column, _ = self.served(contender.name)
         servers: dict[int, ServerState[Any]] = {}
         for seed in seeds:
-            kept = checkpoints.load_server(server_file(folder, seed), method.state_type)
-            state, replies = method.again(kept.server.method, rows)
+            state, replies = method.again(self.server(column, method, seed), rows)
             servers[seed] = ServerState(state, dict.fromkeys(rows, 0), replies)
         return Standing(servers, measured=False)
+
+    def server(self, column: str, method: Method[S], seed: int) -> S:
+        """The method's state after the round with the best mean validation AUC, of the training behind a column."""
+        settings = self.settings(column)
+        folder = contender_folder(self.run.folder, settings.name, settings.candidate)
+        return checkpoints.load_server(server_file(folder, seed), method.state_type).server.method

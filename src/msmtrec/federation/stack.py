@@ -6,6 +6,7 @@ A member that is absent or finished is not in the computation at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,7 +51,10 @@ def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_num
             losses[member].append(trained.loss)
         if phase.until is None:
             break
-        going = [replace(j, memory=found[j.member].memory) for j in going if not phase.until(losses[j.member])]
+        known = [
+            job for job in going if math.isfinite(losses[job.member][-1])
+        ]  # no rows, or diverged: nothing gets steady
+        going = [replace(j, memory=found[j.member].memory) for j in known if not phase.until(losses[j.member])]
     return found
 
 
@@ -90,6 +94,8 @@ class _Stack:
         return max(1, round(self.phase.share * self.deck.sizes[job.member.scenario]))
 
     def _steps(self, job: Job) -> int:
+        if not self.deck.sizes[job.member.scenario]:
+            return 0
         if self.phase.steps is not None:
             return self.phase.steps
         if self.phase.passes is not None:

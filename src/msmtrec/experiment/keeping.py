@@ -1,0 +1,107 @@
+"""What a training leaves behind: each scenario's model of its best round, and at the end its test figures."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msmtrec.base.errors import Diverged
+from msmtrec.base.member import Member
+from msmtrec.base.packing import own_storage
+from msmtrec.config.contender import Contender
+from msmtrec.data.table import EncodedData
+from msmtrec.evaluation.metrics import measure
+from msmtrec.evaluation.quality import quality
+from msmtrec.experiment.encoders import variant
+from msmtrec.federation.scenario import Site
+from msmtrec.record.directory import VALIDATION, model_file, read_json, write_json
+from msmtrec.record.models import ModelCard, load_model, save_model
+from msmtrec.runtime.in_process import InProcess
+from msmtrec.serving.scoring import THREADS, computed_with, logits_of
+
+
+def save_models(
+    contender: Contender,
+    column: str,
+    clients: InProcess,
+    members: list[Member],
+    folder: Path,
+    *,
+    unmeasured: bool = False,
+) -> None:
+    """Each scenario's model of its best round, and `validation.json`.
+
+    Args:
+        unmeasured: whether a scenario may be without validation AUC.
+
+    Raises:
+        Diverged: a scenario has no validation AUC.
+    """
+    models = folder / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    chosen = []
+    for member in members:
+        for scenario, best in clients.memories[member].best.items():
+            if math.isnan(best.score) and not unmeasured:
+                raise Diverged(
+                    f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
+                    " its training diverged, or its part of the validation rows has one class; lower the learning rate"
+                )
+            card = _card(contender, column, clients.site, member, scenario, best.round)
+            save_model(model_file(folder, scenario, member.seed), own_storage(best.parameters), card)
+            chosen.append(
+                {
+                    "seed": member.seed,
+                    "scenario": scenario,
+                    "round": best.round,
+                    "auc": None if math.isnan(best.score) else best.score,
+                    "steps": best.steps,
+                    "steps_per_round": clients.site.steps[member.scenario],
+                }
+            )
+    write_json(folder / VALIDATION, chosen)
+
+
+def _card(contender: Contender, column: str, site: Site, member: Member, scenario: str, round_number: int) -> ModelCard:
+    return ModelCard(
+        contender=column,
+        candidate=contender.candidate,
+        method=contender.method,
+        scenario=scenario,
+        seed=member.seed,
+        round=round_number,
+        network=contender.model.model_dump(mode="json"),
+        variant=variant(contender),
+        table=member.scenario,
+        fingerprint=site.data.fingerprint,
+        tasks=site.data.layout.tasks,
+        roles={name: str(role) for name, role in site.model.roles().items()},
+    )
+
+
+def read_test_rows(data: EncodedData, folder: Path) -> None:
+    """The only place that touches test rows: metrics and scores of the chosen models, once."""
+    if (folder / "test.json").exists():
+        return
+    records: list[dict[str, Any]] = []
+    scores: dict[str, Any] = {THREADS: computed_with()}
+    owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
+    for chosen in read_json(folder / VALIDATION):
+        scenario, seed = chosen["scenario"], chosen["seed"]
+        table = owners[scenario]
+        rows = table.splits["test"].take(table.parts["test"][scenario])
+        parameters, card = load_model(model_file(folder, scenario, seed))
+        logits = logits_of(card, parameters, data.layout, rows)
+        found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
+        for m in found:
+            task = data.layout.tasks.index(m.task)
+            known = ~np.isnan(rows.labels[:, task])
+            more = quality(logits[known, task], rows.labels[known, task], rows.group[known])
+            records.append({"seed": seed, "round": chosen["round"], **m.as_dict(), **more.as_dict()})
+        scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
+        scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
+    np.savez(folder / "scores.npz", **scores)
+    write_json(folder / "test.json", records)
