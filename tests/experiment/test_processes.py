@@ -13,6 +13,7 @@ import torch
 from experiment.small import CONFIG
 from msmtrec import run
 from msmtrec.experiment import contender as module
+from msmtrec.experiment.keeping import read_test_rows
 
 
 def test_threads_are_as_before_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +33,7 @@ def test_threads_are_as_before_after_an_error(tmp_path: Path, monkeypatch: pytes
 
 def test_test_rows_are_read_with_the_contenders_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    real = module.read_test_rows
+    real = read_test_rows
 
     def watched(*arguments: Any) -> None:
         seen.append(torch.get_num_threads())
