@@ -8,7 +8,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
@@ -17,6 +16,7 @@ from msmtrec.cli.data import data_app
 from msmtrec.cli.export import export
 from msmtrec.cli.listing import list_app
 from msmtrec.cli.predict import predict
+from msmtrec.cli.watch import LogFormat, LogFormatOption, LogToOption, QuietOption, watching
 
 app = typer.Typer(
     name="msmtrec",
@@ -31,6 +31,7 @@ app.add_typer(list_app, name="list")
 app.command()(predict)
 app.command()(export)
 
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same config.")]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
 
 
@@ -64,7 +65,10 @@ def train(
     config: ConfigArgument,
     set_: SetOption = None,
     out_dir: OutOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same config.")] = False,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+    log_format: LogFormatOption = LogFormat.text,
+    log_to: LogToOption = None,
 ) -> None:
     """Train every method of a config on every seed and compare them.
 
@@ -72,11 +76,19 @@ def train(
     """
     from msmtrec.config.parse import load_config
 
-    _run(load_config(config_path(config), tuple(set_ or ())), out_dir, resume)
+    with watching(quiet, log_format, log_to) as observer:
+        finished = _run(load_config(config_path(config), tuple(set_ or ())), out_dir, resume, observer)
+    _print(finished)
 
 
 @app.command()
-def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
+def demo(
+    out_dir: OutOption = None,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+    log_format: LogFormatOption = LogFormat.text,
+    log_to: LogToOption = None,
+) -> None:
     """Reference contenders and PF-MSMTrec on real logs, in about four minutes.
 
     Example: `msmtrec demo --out runs/demo`
@@ -84,11 +96,17 @@ def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resu
     from msmtrec.cli.demo import built_in_config, choose_demo
     from msmtrec.config.parse import load_config
 
-    name = choose_demo(lambda line: out.print(f"[dim]{escape(line)}[/]", soft_wrap=True))
-    folder = out_dir or Path("runs") / f"demo-{name}"
-    if out_dir is None and not resume:
-        folder = _free(folder)
-    _run(load_config(built_in_config(name)), folder, resume)
+    def say(line: str) -> None:
+        if not quiet:
+            out.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+
+    with watching(quiet, log_format, log_to) as observer:
+        name = choose_demo(say)
+        folder = out_dir or Path("runs") / f"demo-{name}"
+        if out_dir is None and not resume:
+            folder = _free(folder)
+        finished = _run(load_config(built_in_config(name)), folder, resume, observer)
+    _print(finished)
 
 
 @app.command()
@@ -142,51 +160,10 @@ def report(
     out.print(str(page), soft_wrap=True, highlight=False, markup=False)
 
 
-def _run(config: Any, folder: Path | None, resume: bool) -> None:
+def _run(config: Any, folder: Path | None, resume: bool, observer: Any) -> Any:
     from msmtrec.experiment.run import run
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err) as bar:
-        whole = bar.add_task("[bold]all rounds", total=None)
-        contenders = {name: bar.add_task(name, total=total, visible=False) for name, total in _rounds(config).items()}
-        bar.update(whole, total=sum(_rounds(config).values()))
-
-        def progress(contender: str, done: int, total: int) -> None:
-            bar.update(contenders[contender], completed=done, total=total, visible=done < total)
-            bar.update(whole, completed=sum(task.completed for task in bar.tasks if task.id != whole))
-
-        try:
-            finished = run(
-                config,
-                out=folder,
-                resume=resume,
-                progress=progress,
-                status=lambda text: bar.update(whole, description=f"[bold]{text}"),
-                caution=lambda text: bar.console.print(
-                    f"[yellow]note:[/] {escape(text)}", soft_wrap=True, highlight=False
-                ),
-            )
-        except KeyboardInterrupt:
-            bar.stop()
-            err.print("interrupted; continue with the same command and --resume")
-            raise typer.Exit(130) from None
-        bar.update(whole, completed=sum(_rounds(config).values()))
-    _print(finished)
-
-
-def _rounds(config: Any) -> dict[str, int]:
-    return {
-        contender.title: contender.train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
-        for candidates in config.contenders
-        for contender in candidates
-    }
+    return run(config, out=folder, resume=resume, observer=observer, caution=lambda _: None)  # notes are events
 
 
 def _print(run: Any) -> None:
