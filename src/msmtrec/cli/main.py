@@ -177,7 +177,7 @@ def _print(run: Any) -> None:
     if run.results.qualities:
         out.print(quality_table(run.results))
     for sentence in verdicts(run.results):
-        out.print(escape(sentence), soft_wrap=True, highlight=False)
+        out.print(escape(sentence), soft_wrap=not out.is_terminal, highlight=False)
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 

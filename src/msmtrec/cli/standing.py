@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from msmtrec.logs.releases.disk import in_words
 from msmtrec.record.events import (
@@ -34,6 +34,7 @@ class Standing:
     rounds: int
     done: int = 0
     before: int = 0
+    _: KW_ONLY
     began: float | None = None
     moved: float | None = None
     best: float | None = None

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -104,6 +105,9 @@ def _run_in_processes(
                 if kind == "event":
                     observer(content)
                     continue
+                if kind == "warning":
+                    warnings.warn(content, stacklevel=1)
+                    continue
                 del running[ready]
                 process.join()
                 if kind == "user error":
@@ -156,6 +160,10 @@ def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     def tell(event: Event) -> None:
         sender.send(("event", event))
 
+    def warn(message: Warning | str, *_: object) -> None:  # one process writes on the standard error
+        sender.send(("warning", str(message)))
+
+    warnings.showwarning = warn  # type: ignore[assignment]
     message: tuple[str, Any] = ("done", None)
     try:
         run_contender(task.contender, task.data, task.seeds, task.folder, tell, threads)
