@@ -91,10 +91,9 @@ def discarded_if_empty(folder: Path) -> Iterator[None]:
         yield
     except UserError:
         if not (folder / "contenders").exists():
-            for name in (CONFIG, CANDIDATES, ENVIRONMENT, DATA, MLFLOW, ".lock"):
+            for name in (CONFIG, CANDIDATES, ENVIRONMENT, DATA, ".lock"):
                 (folder / name).unlink(missing_ok=True)
-            for name in (ENCODERS, TENSORBOARD):
-                shutil.rmtree(folder / name, ignore_errors=True)
+            shutil.rmtree(folder / ENCODERS, ignore_errors=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from msmtrec.record.events import Event, Note, Observer
@@ -35,5 +36,5 @@ class Shared:
 
 
 def _first_line(error: Exception) -> str:
-    words = str(error).strip().splitlines()
+    words = re.sub(r"//[^/@\s]*@", "//", str(error)).strip().splitlines()  # an address may hold a password
     return f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
