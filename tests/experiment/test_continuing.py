@@ -23,6 +23,7 @@ from msmtrec.experiment.start import Start
 from msmtrec.federation.checkpoint import load_server
 from msmtrec.methods.pf_msmtrec import PFState
 from msmtrec.record.directory import AS_IT_WAS, DATA, RESULTS, model_file, read_json, server_file
+from msmtrec.record.events import Event, Progress
 from msmtrec.record.models import load_model
 
 METHODS = {
@@ -215,14 +216,14 @@ def test_a_scenario_may_join_and_another_be_absent(days: Days, tmp_path: Path) -
 def test_an_interrupted_one_ends_with_the_same_bytes(days: Days, after: msmtrec.Run, tmp_path: Path) -> None:
     config = days.config(*GOING_ON)
 
-    def stop(contender: str, done: int, total: int) -> None:
-        if contender == "recommended" and done == 1:
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and (event.contender, event.done) == ("recommended", 1):
             raise KeyboardInterrupt
 
     for one in config["methods"].values():
         one["train"]["checkpoint_every"] = 1
     with pytest.raises(KeyboardInterrupt):
-        msmtrec.run(config, out=tmp_path / "run", progress=stop, caution=lambda _: None)
+        msmtrec.run(config, out=tmp_path / "run", observer=stop, caution=lambda _: None)
     run = msmtrec.run(config, out=tmp_path / "run", resume=True, caution=lambda _: None)
     assert run.results.as_dict() == after.results.as_dict()
     for path in sorted((after.folder / "contenders").rglob("*.safetensors")):

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from msmtrec.cli.console import err
+from msmtrec.cli.running import BesideOption, free, print_run
 
 
 def add_scenario(
@@ -28,15 +29,12 @@ def add_scenario(
     rounds: Annotated[
         int | None, typer.Option("--rounds", min=1, help="Of its training, at most [default: as many as the run had].")
     ] = None,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="New run directory [default: beside RUN].")
-    ] = None,
+    out_dir: BesideOption = None,
 ) -> None:
     """Add a scenario to a finished run, from no rows to many; the others are not trained again.
 
     Example: `msmtrec add-scenario runs/mine --data belgium.csv --out runs/with-belgium`
     """
-    from msmtrec.cli.main import _free, _print
     from msmtrec.config.parse import parse_data
     from msmtrec.experiment.adding import add_scenarios
     from msmtrec.experiment.continuing import newer_data
@@ -51,10 +49,10 @@ def add_scenario(
             run,
             logs,
             names=tuple(names or ()),
-            out=out_dir or _free(run),
+            out=out_dir or free(run),
             contenders=tuple(contenders or ()),
             rounds=rounds,
             status=status.update,
             caution=lambda text: err.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True, highlight=False),
         )
-    _print(found)
+    print_run(found)

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from msmtrec.cli.console import SetOption
+from msmtrec.cli.running import BesideOption, ResumeOption, free, print_run, run_observed
+from msmtrec.cli.watch import LogFormat, LogFormatOption, LogToOption, QuietOption, watching
 
 
 def go_on(
@@ -22,22 +24,24 @@ def go_on(
     ] = None,
     rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds [default: as many as before].")] = None,
     set_: SetOption = None,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="New run directory [default: beside RUN].")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue it after an interruption.")] = False,
+    out_dir: BesideOption = None,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+    log_format: LogFormatOption = LogFormat.text,
+    log_to: LogToOption = None,
 ) -> None:
     """Train on from a finished run with newer rows, into a new run directory.
 
     Example: `msmtrec continue runs/monday --data tuesday.csv --rounds 5 --out runs/tuesday`
     """
     from msmtrec.base.yaml import apply_override
-    from msmtrec.cli.main import _free, _run
     from msmtrec.config.parse import parse_config
     from msmtrec.experiment.continuing import config_to_go_on
     from msmtrec.experiment.start import Start
 
-    raw = config_to_go_on(Start.open(run), data, tuple(contenders or ()), rounds)
-    for override in set_ or ():
-        apply_override(raw, override)
-    _run(parse_config(raw), out_dir or _free(run), resume)
+    with watching(quiet, log_format, log_to) as observer:
+        raw = config_to_go_on(Start.open(run), data, tuple(contenders or ()), rounds)
+        for override in set_ or ():
+            apply_override(raw, override)
+        finished = run_observed(parse_config(raw), out_dir or free(run), resume, observer)
+    print_run(finished)

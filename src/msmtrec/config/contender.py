@@ -65,9 +65,19 @@ class Contender:
         """REFERENCE, POOLED or "": whether the others are tested against it."""
         return POOLED if self.entry.pooled else REFERENCE if self.entry.reference else ""
 
+    @property
+    def rounds(self) -> int:
+        """At most, those of fine-tuning among them."""
+        return self.train.rounds + (self.fine_tune.rounds if self.fine_tune else 0)
+
     def as_dict(self) -> dict[str, Any]:
         """In the form a config file has, with nothing left to defaults but what the grid sets."""
-        resolved = {
+        return {**without(self.resolved, self.grid), "tune": self.grid} if self.grid else self.resolved
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """Its settings with nothing left to defaults, those of its place in the grid among them."""
+        return {
             "method": self.method,
             **({"preset": self.preset} if self.preset else {}),
             "options": self.settings.model_dump(mode="json"),
@@ -75,7 +85,6 @@ class Contender:
             "train": self.train.model_dump(mode="json"),
             "fine_tune": self.fine_tune.model_dump(mode="json") if self.fine_tune else False,
         }
-        return {**without(resolved, self.grid), "tune": self.grid} if self.grid else resolved
 
 
 def parse_contender(

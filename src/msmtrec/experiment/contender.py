@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.keeping import save_models
+from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.sites import first_parameters, site_of
 from msmtrec.experiment.start import Start
 from msmtrec.federation import checkpoint as checkpoints
@@ -24,22 +24,14 @@ from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
 from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.methods.base import Method
-from msmtrec.record.directory import (
-    FAILED,
-    ended,
-    server_file,
-    write_json,
-    writing,
-)
+from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json, writing
+from msmtrec.record.events import ContenderStarted, Observer, Progress, ignore
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.threads import threads_set
 
-Progress = Callable[[int, int], None]
-"""(rounds done, rounds in all)"""
-
 
 def run_contender(
-    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
+    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer, threads: int
 ) -> None:
     """Train one contender and write its folder, and beside it that of its fine-tuned column.
 
@@ -47,20 +39,25 @@ def run_contender(
     folder as finished; `failed.json` stands in its place where training diverged. `threads` are those of a contender
     that does not set its own. Reads training and validation rows only.
     """
-    places = column_folders(contender, folder).values()
-    if not all(ended(place) for place in places):
+    places = column_folders(contender, folder)
+    if all(ended(place) for place in places.values()):
+        tell(_started(contender, seeds, contender.rounds))
+        for column, place in places.items():
+            if (place / VALIDATION).exists():
+                RoundsTold(tell, column, contender.candidate).again(place)
+    else:
         with writing(folder), threads_set(contender.train.threads or threads):
             try:
-                _train(contender, data, seeds, folder, progress)
+                _train(contender, data, seeds, folder, tell)
             except Diverged as error:
-                for place in places:
+                for place in places.values():
                     if not ended(place):
                         place.mkdir(parents=True, exist_ok=True)
                         write_json(place / FAILED, {"sentence": str(error)})
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
-def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress) -> None:
+def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer) -> None:
     train = contender.train
     model = contender.model.build(data.layout)
     method: Method[Any] = contender.settings.build(model.declare())
@@ -86,7 +83,10 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     clients = InProcess(site, memories)
     if start is not None and saved is None:
         _keep_as_it_was(contender, start, clients, standing, folder)
-    journal = ContenderJournal(folder, clients, train, saved.journal if saved else {})
+    told = RoundsTold(tell, contender.name, contender.candidate)
+    journal = ContenderJournal(folder, clients, train, saved.journal if saved else {}, told=told)
+    tell(_started(contender, seeds, standing.round))
+    told.again(folder)
     shapes = first[members[0]]
     plan = Plan(
         seeds=seeds,
@@ -99,15 +99,13 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         expected={slot: {n: shapes[n] for n in method.network(slot)} for slot in method.leaving_slots()},
         tables={name: shapes[name] for name in site.shared},
     )
-    total = train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
-    standing = federate(plan, method, clients, standing, journal, lambda done: progress(done, total))
+    standing = federate(plan, method, clients, standing, journal, lambda done: tell(_progress(contender, done)))
     journal.finish()
     for seed, kept in standing.kept.items():
         checkpoints.save_server(server_file(folder, seed), kept)
     save_models(contender, contender.name, clients, members, folder)
     if contender.fine_tune:
-        done = standing.round
-        _fine_tune(contender, clients, members, folder, done, lambda more: progress(train.rounds + more, total))
+        _fine_tune(contender, clients, members, folder, standing.round, tell)
 
 
 def _keep_as_it_was(
@@ -126,19 +124,15 @@ def _keep_as_it_was(
         reply = standing.servers[member.seed].owed.get(member.scenario) if new else None
         orders[member] = Order(1, reply=reply, measure=0)
     reports = clients(orders)
-    journal = ContenderJournal(place, clients, contender.train, {})
+    told = RoundsTold(ignore, column, contender.candidate)
+    journal = ContenderJournal(place, clients, contender.train, {}, told=told)
     journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
     journal.finish()
     save_models(contender, column, clients, list(orders), place)
 
 
 def _fine_tune(
-    contender: Contender,
-    clients: InProcess,
-    members: list[Member],
-    folder: Path,
-    last: int,
-    progress: Callable[[int], None],
+    contender: Contender, clients: InProcess, members: list[Member], folder: Path, last: int, tell: Observer
 ) -> None:
     """The fine-tuned column's folder: local training from the best rounds, which are in `folder`."""
     settings = contender.fine_tune
@@ -149,8 +143,25 @@ def _fine_tune(
     place.mkdir(parents=True)
     names = [path.name for path in folder.glob("*.jsonl")]  # its lines begin with the rounds it is fine-tuned from
     lengths = {Path(name).stem: shutil.copyfile(folder / name, place / name).stat().st_size for name in names}
-    journal = ContenderJournal(place, clients, contender.train, lengths)
+    told = RoundsTold(tell, column, contender.candidate)
+    journal = ContenderJournal(place, clients, contender.train, lengths, told=told)
     local = FineTuning(settings.rounds, settings.patience)
-    fine_tune(clients, members, local, last, journal, lambda done: progress(done - last))
+    before = contender.train.rounds - last  # rounds that were not needed count as done
+    fine_tune(clients, members, local, last, journal, lambda done: tell(_progress(contender, done + before)))
     journal.finish()
     save_models(contender, column, clients, members, place)
+
+
+def _started(contender: Contender, seeds: tuple[int, ...], done: int) -> ContenderStarted:
+    return ContenderStarted(
+        contender=contender.name,
+        candidate=contender.candidate,
+        rounds=contender.rounds,
+        done=done,
+        seeds=seeds,
+        settings=contender.resolved,
+    )
+
+
+def _progress(contender: Contender, done: int) -> Progress:
+    return Progress(contender=contender.name, candidate=contender.candidate, done=done, rounds=contender.rounds)

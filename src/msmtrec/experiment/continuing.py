@@ -11,7 +11,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.yaml import read_yaml
 from msmtrec.experiment.choice import REFERENCE
 from msmtrec.experiment.start import Start
-from msmtrec.record.directory import AS_IT_WAS, FINE_TUNED
+from msmtrec.record.directory import contender_of
 
 
 def config_to_go_on(
@@ -28,7 +28,7 @@ def config_to_go_on(
         UserError: the run has no such contender, or the data are neither.
     """
     run = start.run
-    names = list(dict.fromkeys(map(_plain, contenders or (run.best, *({REFERENCE} & set(run.contenders))))))
+    names = list(dict.fromkeys(map(contender_of, contenders or (run.best, *({REFERENCE} & set(run.contenders))))))
     return {
         "name": start.config.name,
         "data": newer_data(start, data),
@@ -37,11 +37,6 @@ def config_to_go_on(
         "jobs": start.config.jobs,
         "start": str(run.folder.absolute()),
     }
-
-
-def _plain(column: str) -> str:
-    """The contender that a column belongs to."""
-    return column.removesuffix(FINE_TUNED).removesuffix(AS_IT_WAS)
 
 
 def _settings(start: Start, name: str, rounds: int | None) -> dict[str, Any]:

@@ -17,12 +17,14 @@ from msmtrec.config.train import FineTune
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.keeping import read_test_rows, save_models
+from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.sites import first_parameters, site_of
 from msmtrec.experiment.start import Start
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.messages import Order
 from msmtrec.methods.base import Method
 from msmtrec.record.directory import AS_IT_WAS, read_json, write_json
+from msmtrec.record.events import ignore
 from msmtrec.runtime.in_process import InProcess
 
 
@@ -48,7 +50,8 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     servers = {seed: start.server(column, method, seed) for seed in seeds}
     orders = {m: Order(1, reply=method.welcome(servers[m.seed], m.scenario)[1], measure=0) for m in members}
     folder.mkdir(parents=True)
-    journal = ContenderJournal(folder, clients, contender.train, {})
+    told = RoundsTold(ignore, column, contender.candidate)
+    journal = ContenderJournal(folder, clients, contender.train, {}, told=told)
     reports = clients(orders)
     journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
     why = dict(untrained(data))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 
 from msmtrec.base.errors import Caution, UserError
 from msmtrec.base.settings import cache_directory
+from msmtrec.base.version import __version__
 from msmtrec.config.cautions import cautions
 from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
@@ -28,14 +30,22 @@ from msmtrec.experiment.keeping import read_test_rows
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
 from msmtrec.experiment.start import Start
 from msmtrec.record import directory
+from msmtrec.record.events import (
+    ContenderFinished,
+    Note,
+    Observer,
+    Phase,
+    RunFinished,
+    RunStarted,
+    RunStopped,
+    ignore,
+)
 from msmtrec.record.figures import figures
 from msmtrec.record.summary import Finished, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.threads import threads_set
 from msmtrec.serving.finished import Run
 
-Progress = Callable[[str, int, int], None]
-"""(contender, rounds done, rounds in all); a tuned contender is named contender/candidate"""
 _PACKAGES = ("msmtrec", "torch", "numpy", "scipy", "polars", "safetensors")
 
 
@@ -44,9 +54,8 @@ def run(
     *,
     out: Path | str | None = None,
     resume: bool = False,
-    progress: Progress = lambda _contender, _done, _total: None,
-    status: Callable[[str], None] = lambda _: None,
-    caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=3),
+    observer: Observer = ignore,
+    caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=4),
 ) -> Run:
     """Train every contender of a config on every seed, choose on validation, read the test rows once, compare.
 
@@ -54,18 +63,26 @@ def run(
         config: a Config, a YAML file, or a mapping of the same form.
         out: run directory; default runs/<name>.
         resume: continue an interrupted run of the same config.
+        observer: takes every event of the run (`record.events`), in this process; what it raises ends the run.
         caution: takes a sentence about settings that mean less than they seem to, or about a candidate whose training
-            diverged; they are in the report too.
+            diverged; they are events and in the report too.
 
     Raises:
         UserError: anything the user can repair.
     """
     refuse_within_import()
-    config = _resolve(config)
-    folder = Path(out) if out is not None else Path("runs") / config.name
-    directory.open_run(folder, config.as_dict(), resume=resume)
-    with directory.locked(folder), directory.discarded_if_empty(folder):
-        status("reading the logs")
+
+    def note(text: str) -> None:
+        observer(Note(text=text))
+        caution(text)
+
+    with _stop_told(observer):
+        config = _resolve(config)
+        folder = Path(out) if out is not None else Path("runs") / config.name
+        directory.open_run(folder, config.as_dict(), resume=resume)
+    with _stop_told(observer), directory.locked(folder), directory.discarded_if_empty(folder):
+        observer(_started(config, folder, resume))
+        observer(Phase(phase="reading the logs"))
         logs = config.data.load()
         start = Start.open(config.start) if config.start else None
         data = _encode_all(config, logs, start)
@@ -89,17 +106,20 @@ def run(
             for task in tasks:
                 start.check(task.contender, task.data, config.seeds)
             notes = (start.sentence(logs.schema.scenarios), *notes)
-        for note in notes:
-            caution(note)
-        status("training")
+        for text in notes:
+            note(text)
+        observer(Phase(phase="training"))
+        earlier = {task.folder for task in tasks if task.over}
 
         def ended(task: ContenderTask) -> None:
+            for event in _finished_columns(task, earlier=task.folder in earlier):
+                observer(event)
             if isinstance(why := outcome(task.folder), str):
                 check_goes_on(tasks)
-                caution(f"{task.contender.title} came to nothing, the run goes on without it: {why}")
+                note(f"{task.contender.title} came to nothing, the run goes on without it: {why}")
 
-        run_tasks(tasks, config.jobs, threads, progress, ended)
-        status("comparing")
+        run_tasks(tasks, config.jobs, threads, observer, ended)
+        observer(Phase(phase="comparing"))
         chosen = choose(tasks)
         with directory.writing(folder):
             for column in chosen.values():
@@ -115,7 +135,45 @@ def run(
             directory.write_json(folder / directory.RESULTS, results.as_dict())
             directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
             write_report(folder)
+        observer(RunFinished(folder=str(folder), seeds=config.seeds, results=results))
     return Run(folder, results)
+
+
+@contextmanager
+def _stop_told(observer: Observer) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        observer(RunStopped(reason="error", text=str(error)))
+        raise
+    except KeyboardInterrupt:
+        observer(RunStopped(reason="interrupted", text="interrupted; continue with the same command and --resume"))
+        raise
+    except Exception as error:
+        observer(RunStopped(reason="fault", text=f"{type(error).__name__}: {error}"))
+        raise
+
+
+def _started(config: Config, folder: Path, resume: bool) -> RunStarted:
+    contenders = {contender.title: contender.rounds for candidates in config.contenders for contender in candidates}
+    return RunStarted(
+        run=config.name,
+        folder=str(folder),
+        contenders=contenders,
+        seeds=config.seeds,
+        jobs=config.jobs,
+        resumed=resume,
+        version=__version__,
+    )
+
+
+def _finished_columns(task: ContenderTask, earlier: bool) -> Iterator[ContenderFinished]:
+    for column, folder in task.folders.items():
+        found = outcome(folder)
+        score, why = (None, found) if isinstance(found, str) else (found, None)
+        yield ContenderFinished(
+            contender=column, candidate=task.contender.candidate, auc=score, failed=why, earlier=earlier
+        )
 
 
 def _candidates(config: Config) -> dict[str, dict[str, Any]]:
