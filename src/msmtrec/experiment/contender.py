@@ -14,7 +14,7 @@ import torch
 
 from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
-from msmtrec.base.packing import own_storage
+from msmtrec.base.packing import on_host
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
@@ -74,15 +74,15 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     site = _site(contender, data, model, method)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
     first = _first_parameters(model, data, seeds, train)
-    saved = checkpoints.load(folder / "checkpoint", method.state_type)
+    saved, ship = checkpoints.load(folder / "checkpoint", method.state_type), Shipment(site.deck.device)
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
         rows = {name: site.deck.sizes[name] for name in data.scenarios}
-        memories = {m: site.begin(m, first[m]) for m in members}
+        memories = {m: site.begin(m, first[m], ship) for m in members}
         start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in method.common_names()} for seed in seeds}
         standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
     else:
-        ship, standing = Shipment(site.deck.device), saved.standing
+        standing = saved.standing
         memories = {m: replace(memory, slots=ship(memory.slots)) for m, memory in saved.memories.items()}
     clients = InProcess(site, memories)
     journal = ContenderJournal(folder, clients, train, saved.journal if saved else {})
@@ -186,7 +186,7 @@ def _save_models(contender: Contender, column: str, clients: InProcess, members:
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
             card = _card(contender, column, clients.site, member, scenario, best.round)
-            save_model(model_file(folder, scenario, member.seed), own_storage(best.parameters), card)
+            save_model(model_file(folder, scenario, member.seed), on_host(best.parameters), card)
             chosen.append(
                 {
                     "seed": member.seed,
