@@ -1,8 +1,8 @@
 """A device that is not there: tensors on it are CPU tensors in disguise, and it refuses what CUDA would refuse.
 
-`torch.device("meta")` stands for it. Inside `Pretend()` whatever would be put there becomes a `There`, which holds a
-CPU tensor and computes with it, so that a federation on this device gives the bits of one on the CPU. Tensors of the
-CPU and of the device do not mix in one operation, but where CUDA takes both: 0-d tensors, copies, CPU indices.
+`torch.device("meta")` stands for it. Inside `pretend_device()` whatever would be put there becomes a `There`, which
+holds a CPU tensor and computes with it, so that a federation on this device gives the bits of one on the CPU. Tensors
+of the CPU and of the device do not mix in one operation, but where CUDA takes both: 0-d tensors, copies, CPU indices.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class There(Tensor):
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        raise RuntimeError(f"{func} on the pretend device outside of Pretend()")
+        raise RuntimeError(f"{func} on the pretend device outside of pretend_device()")
 
     def data_ptr(self) -> int:
         return self.held.data_ptr()
@@ -78,7 +78,7 @@ class Transfer:
 
 
 class Pretend(TorchDispatchMode):
-    """While it is entered the device is there.
+    """While it is entered the device is there; enter it by `pretend_device`.
 
     Attributes:
         transfers: all, in order.
@@ -104,7 +104,7 @@ class Pretend(TorchDispatchMode):
         inner, more = tree_map(_held, args), tree_map(_held, kwargs)
         if device is not None:
             more["device"] = torch.device("cpu")
-        if func in (aten._to_copy.default, aten.lift_fresh_copy.default) and device is not None:
+        if func is aten._to_copy.default and device is not None:
             return self._moved(func, args[0], inner, more, wanted)
         if func is aten._local_scalar_dense.default:
             self._note(False, there[0].held)

@@ -20,6 +20,8 @@ from msmtrec.federation.checkpoint import Checkpoint, load, save
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.scenario import validate
+from msmtrec.models.ple import PLESettings
+from msmtrec.models.star import STARSettings
 from pretend_device import DEVICE, Pretend, There, Transfer, pretend_device
 
 PAPER = {"embeddings": "local", "normalization": "tensor", "personalization": "hyper", "towers": "hyper"}
@@ -32,6 +34,12 @@ CASES = {
     "apple": Case("apple"),
     "ditto": Case("ditto", {"embeddings": "shared"}),
     "local": Case("local"),
+    "ple": Case("fedrep"),
+    "star": Case("fedavg-all"),
+}
+NETWORKS = {
+    "ple": PLESettings(embedding_dim=2, shared_experts=1, task_experts=2, expert_layers=(4,), dropout=0.3),
+    "star": STARSettings(embedding_dim=2, layers=(5, 4), tower_layers=(), auxiliary_layer=3),
 }
 DOWNLOAD, UPLOAD = "memory._moved", "scenario._upload"
 UP = {
@@ -39,6 +47,7 @@ UP = {
     "deck.touches": "numbers of this round's rows",
     UPLOAD: "numbers of the rows that leave",
     "stack._loss": "numbers of a batch's rows and of their scenarios",
+    "stack._dropout": "which activations stay",
     "packed.offsets": "where members' tables begin",
     "optimisers.__init__": "steps taken",
     "predict.batch": "validation rows",
@@ -50,6 +59,7 @@ UP = {
 }
 DOWN = {
     UPLOAD: "what leaves",
+    "by_scenario.of": "how many scenarios a batch has",
     "deck.touches": "ids of this round's rows",
     "stack.run": "losses of the last step",
     "predict.predict_each": "logits",
@@ -120,9 +130,10 @@ class Watched:
 @pytest.mark.parametrize("name", CASES)
 def test_a_device_gives_the_cpus_bits_and_only_what_the_server_gave_or_gets_travels(name: str) -> None:
     """Three rounds with some scenarios away, so that some catch up."""
-    plain = Federation(CASES[name], 3, participation=0.7).run()
+    network = NETWORKS.get(name)
+    plain = Federation(CASES[name], 3, participation=0.7, network=network).run()
     with pretend_device() as device:
-        found = Federation(CASES[name], 3, participation=0.7, device=DEVICE.type)
+        found = Federation(CASES[name], 3, participation=0.7, network=network, device=DEVICE.type)
         watched = Watched(found, device)
         found.run(watched)
         for memory in found.runtime.memories.values():
@@ -161,7 +172,7 @@ def test_what_all_scenarios_begin_with_goes_there_once() -> None:
     assert moved == size([*first[:1], *alone, *common])
 
 
-@pytest.mark.parametrize("method", ["recommended", "fedavg-all"])
+@pytest.mark.parametrize("method", ["recommended", "fedavg-all", "apple"])
 def test_a_contender_on_a_device_is_interrupted_resumed_and_fine_tuned_to_the_same_files(
     method: str, synthetic: EncodedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
