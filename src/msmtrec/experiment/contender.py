@@ -65,7 +65,7 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
     first = first_parameters(model, data, seeds, train)
     start = Start.open(contender.start) if contender.start else None
-    saved = checkpoints.load(folder / "checkpoint", method.state_type)
+    saved, ship = checkpoints.load(folder / "checkpoint", method.state_type), Shipment(site.deck.device)
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
         rows = {name: site.deck.sizes[name] for name in data.scenarios}
@@ -76,9 +76,9 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         else:
             first = start.parameters(contender, data, first)
             standing = start.standing(contender, method, seeds, rows)
-        memories = {m: site.begin(m, first[m]) for m in members}
+        memories = {m: site.begin(m, first[m], ship) for m in members}
     else:
-        ship, standing = Shipment(site.deck.device), saved.standing
+        standing = saved.standing
         memories = {m: replace(memory, slots=ship(memory.slots)) for m, memory in saved.memories.items()}
     clients = InProcess(site, memories)
     if start is not None and saved is None:

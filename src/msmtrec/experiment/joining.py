@@ -21,6 +21,7 @@ from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.sites import first_parameters, site_of
 from msmtrec.experiment.start import Start
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
+from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
 from msmtrec.methods.base import Method
 from msmtrec.record.directory import AS_IT_WAS, read_json, write_json
@@ -46,7 +47,8 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     seeds = start.run.seeds(column)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
     first = first_parameters(model, data, seeds, contender.train)
-    clients = InProcess(site, {member: site.begin(member, first[member]) for member in members})
+    ship = Shipment(site.deck.device)
+    clients = InProcess(site, {member: site.begin(member, first[member], ship) for member in members})
     servers = {seed: start.server(column, method, seed) for seed in seeds}
     orders = {m: Order(1, reply=method.welcome(servers[m.seed], m.scenario)[1], measure=0) for m in members}
     folder.mkdir(parents=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
-from msmtrec.base.packing import own_storage
+from msmtrec.base.packing import on_host
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import measure
@@ -51,7 +51,7 @@ def save_models(
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
             card = _card(contender, column, clients.site, member, scenario, best.round)
-            save_model(model_file(folder, scenario, member.seed), own_storage(best.parameters), card)
+            save_model(model_file(folder, scenario, member.seed), on_host(best.parameters), card)
             chosen.append(
                 {
                     "seed": member.seed,

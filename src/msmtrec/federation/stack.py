@@ -121,7 +121,7 @@ class _Stack:
 
     def run(self) -> dict[Member, Trained]:
         phase, count = self.phase, 0
-        losses = torch.full((len(self.jobs),), torch.nan)
+        losses = torch.full((len(self.jobs),), torch.nan, device=self.deck.device)
         trained = [(slot, name) for slot in (phase.slot, *phase.also) for name in self.trained_names(slot)]
         work = self._work(len(self.jobs))
         leaves: dict[str, Parameters] = {}
@@ -147,7 +147,7 @@ class _Stack:
         whole = self._work(len(self.jobs))
         with torch.no_grad():
             more = phase.finish(whole) if phase.finish is not None else {}
-        return self._results(more, losses)
+        return self._results(more, losses.tolist())
 
     def _work(self, count: int) -> StackWork:
         steps, rate = self.steps[:count], self.phase.rule.rate
@@ -175,7 +175,7 @@ class _Stack:
             raw = torch.autograd.grad(by_task.sum() + extra.sum(), flat)
         else:
             raw = tuple(phase.gradient(by_task + extra.unsqueeze(1) / by_task.shape[1], flat))
-        losses[: len(chosen)] = by_task.detach().sum(1).float().cpu()
+        losses[: len(chosen)] = by_task.detach().sum(1).float()
         assert updates is not None
         with torch.no_grad():
             updates(raw)
@@ -225,7 +225,7 @@ class _Stack:
             mask[k, :, :, :size] = keep.to(h.dtype) / (1 - rate)
         return h * mask.to(h.device)
 
-    def _results(self, more: Mapping[str, Parameters], losses: Tensor) -> dict[Member, Trained]:
+    def _results(self, more: Mapping[str, Parameters], losses: list[float]) -> dict[Member, Trained]:
         phase, found = self.phase, {}
         trained = (phase.slot, *phase.also)
         touched = {*trained, *(f"{slot}.{kind}" for slot in trained for kind in ("m", "v"))}
@@ -239,6 +239,6 @@ class _Stack:
             counters = {**memory.counters, phase.name: self.counters[k] + self.steps[k] * phase.repeat}
             rows = torch.cat(self.plans[k]) if self.plans[k] else torch.empty(0, dtype=torch.int64)
             found[job.member] = Trained(
-                replace(memory, clocks=clocks, counters=counters, apart=memory.apart | apart), rows, float(losses[k])
+                replace(memory, clocks=clocks, counters=counters, apart=memory.apart | apart), rows, losses[k]
             )
         return found
