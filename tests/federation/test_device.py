@@ -15,13 +15,15 @@ from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host
 from msmtrec.config.parse import parse_config
 from msmtrec.data.table import EncodedData
-from msmtrec.experiment import contender as contender_module
+from msmtrec.experiment import sites
+from msmtrec.experiment.contender import run_contender
 from msmtrec.federation.checkpoint import Checkpoint, load, save
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.scenario import validate
 from msmtrec.models.ple import PLESettings
 from msmtrec.models.star import STARSettings
+from msmtrec.record.events import Event, Progress, ignore
 from pretend_device import DEVICE, Pretend, There, Transfer, pretend_device
 
 PAPER = {"embeddings": "local", "normalization": "tensor", "personalization": "hyper", "towers": "hyper"}
@@ -186,18 +188,18 @@ def test_a_contender_on_a_device_is_interrupted_resumed_and_fine_tuned_to_the_sa
         }
     ).contenders[0][0]
 
-    def stop(done: int, _total: int) -> None:
-        if done == 2:
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == 2:
             raise KeyboardInterrupt
 
     plain, there = tmp_path / "cpu" / method, tmp_path / "device" / method
-    contender_module.run_contender(contender, synthetic, (0, 1), plain, lambda *_: None, 1)
-    monkeypatch.setattr(contender_module, "_device", lambda _: DEVICE)
+    run_contender(contender, synthetic, (0, 1), plain, ignore, 1)
+    monkeypatch.setattr(sites, "_device", lambda _: DEVICE)
     with pretend_device():
         with pytest.raises(KeyboardInterrupt):
-            contender_module.run_contender(contender, synthetic, (0, 1), there, stop, 1)
+            run_contender(contender, synthetic, (0, 1), there, stop, 1)
         assert (there / "checkpoint" / "round-00002").is_dir()
-        contender_module.run_contender(contender, synthetic, (0, 1), there, lambda *_: None, 1)
+        run_contender(contender, synthetic, (0, 1), there, ignore, 1)
     files = sorted(path.relative_to(tmp_path / "cpu") for path in (tmp_path / "cpu").rglob("*") if path.is_file())
     same = [path for path in files if path.name != "rounds.jsonl"]  # which has seconds
     assert len(same) >= 2 * (6 + 2) + 2  # models, metrics, validation of two columns; the servers
