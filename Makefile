@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint results-kuairand results-movielens measure-data clean
+.PHONY: demo test lint results-kuairand results-movielens measure-data measure-predict clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -29,6 +29,10 @@ results-movielens: $(READY)
 # 2 GB of logs, written once and encoded ten times: a quarter of an hour, 5 GB of disk; nothing else should run.
 measure-data: $(READY)
 	$(BIN)/python benchmarks/data_at_size.py
+
+# a hundred million rows with the models of a finished run on KuaiRand-Pure: RUN=DIR; six minutes, 2 GB of disk
+measure-predict: $(READY)
+	$(BIN)/python benchmarks/predict_at_size.py $(RUN)
 
 # torch first and by itself: an exact pin takes whichever build (CPU or CUDA) pip is configured for.
 $(READY): pyproject.toml constraints.txt
