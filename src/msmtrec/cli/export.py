@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from msmtrec.base.errors import UserError
 from msmtrec.cli.console import out
-from msmtrec.cli.predict import ContenderOption, RunArgument, SeedOption
+from msmtrec.cli.predict import CalibrationOption, ContenderOption, RunArgument, SeedOption, say
 
 
 def export(
@@ -22,6 +22,7 @@ def export(
     ] = None,
     contender: ContenderOption = None,
     seed: SeedOption = None,
+    calibration: CalibrationOption = None,
 ) -> None:
     """Write a file per scenario that other runtimes score with, and a model card.
 
@@ -38,7 +39,16 @@ def export(
     finished = Run(run)
     for name in scenario or finished.scenarios:
         kind = cast(Literal["onnx", "torch"], form)
-        found = write(finished, folder, name, form=kind, contender=contender, seed=seed)
+        found = write(
+            finished,
+            folder,
+            name,
+            form=kind,
+            contender=contender,
+            seed=seed,
+            calibration=calibration,
+            caution=say,
+        )
         out.print(str(found.path), highlight=False, soft_wrap=True)
         if found.hashed:
             fields = escape(", ".join(found.hashed))

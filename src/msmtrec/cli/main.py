@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
+from msmtrec.cli.calibrate import calibrate
 from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
 from msmtrec.cli.data import data_app
 from msmtrec.cli.export import export
@@ -30,6 +31,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.command()(predict)
 app.command()(export)
+app.command()(calibrate)
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
 

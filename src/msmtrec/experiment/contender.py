@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
@@ -19,7 +20,7 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.train import TrainSettings
-from msmtrec.data.table import EncodedData
+from msmtrec.data.table import EncodedData, Rows, ScenarioTable
 from msmtrec.evaluation.metrics import measure
 from msmtrec.evaluation.quality import quality
 from msmtrec.experiment.columns import column_folders
@@ -35,7 +36,17 @@ from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Method
 from msmtrec.models.base import Model
-from msmtrec.record.directory import FAILED, VALIDATION, ended, model_file, read_json, write_json, writing
+from msmtrec.record.directory import (
+    FAILED,
+    SCORES,
+    VALIDATION,
+    VALIDATION_SCORES,
+    ended,
+    model_file,
+    read_json,
+    write_json,
+    writing,
+)
 from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.threads import threads_set
@@ -228,13 +239,8 @@ def read_test_rows(data: EncodedData, folder: Path) -> None:
         return
     records: list[dict[str, Any]] = []
     scores: dict[str, Any] = {THREADS: computed_with()}
-    owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
-    for chosen in read_json(folder / VALIDATION):
+    for chosen, table, rows, logits in _scored(data, folder, "test"):
         scenario, seed = chosen["scenario"], chosen["seed"]
-        table = owners[scenario]
-        rows = table.splits["test"].take(table.parts["test"][scenario])
-        parameters, card = load_model(model_file(folder, scenario, seed))
-        logits = logits_of(card, parameters, data.layout, rows)
         found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
         for m in found:
             task = data.layout.tasks.index(m.task)
@@ -243,8 +249,33 @@ def read_test_rows(data: EncodedData, folder: Path) -> None:
             records.append({"seed": seed, "round": chosen["round"], **m.as_dict(), **more.as_dict()})
         scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
         scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
-    np.savez(folder / "scores.npz", **scores)
+    np.savez(folder / SCORES, **scores)
     write_json(folder / "test.json", records)
+
+
+def keep_validation_scores(data: EncodedData, folder: Path) -> None:
+    """The chosen models' scores of validation rows, on which probabilities can be calibrated without the logs."""
+    if (folder / VALIDATION_SCORES).exists():
+        return
+    scores: dict[str, Any] = {"tasks": np.array(data.layout.tasks)}
+    for chosen, _, rows, logits in _scored(data, folder, "validation"):
+        scores[f"{chosen['scenario']}/{chosen['seed']}"] = logits.astype(np.float32)
+        scores[f"{chosen['scenario']}/labels"] = rows.labels
+    temporary = folder / f".{VALIDATION_SCORES}"
+    np.savez(temporary, **scores)
+    temporary.rename(folder / VALIDATION_SCORES)
+
+
+def _scored(
+    data: EncodedData, folder: Path, split: str
+) -> Iterator[tuple[dict[str, Any], ScenarioTable, Rows, NDArray[np.float64]]]:
+    """(entry of validation.json, table, its scenario's rows, their logits [N, T]) of every chosen model."""
+    owners = {name: table for table in data.tables.values() for name in table.parts[split]}
+    for chosen in read_json(folder / VALIDATION):
+        table = owners[chosen["scenario"]]
+        rows = table.splits[split].take(table.parts[split][chosen["scenario"]])
+        parameters, card = load_model(model_file(folder, chosen["scenario"], chosen["seed"]))
+        yield chosen, table, rows, logits_of(card, parameters, data.layout, rows)
 
 
 def _device(name: str) -> torch.device:

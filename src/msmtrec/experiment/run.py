@@ -22,7 +22,7 @@ from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
-from msmtrec.experiment.contender import read_test_rows
+from msmtrec.experiment.contender import keep_validation_scores, read_test_rows
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
@@ -98,6 +98,7 @@ def run(
         with directory.writing(folder):
             for column in chosen.values():
                 with threads_set(column.task.contender.train.threads or threads):
+                    keep_validation_scores(column.task.data, column.folder)
                     read_test_rows(column.task.data, column.folder)
             results = summarise(
                 config.name,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from msmtrec.base.errors import UserError
+from msmtrec.base.errors import Caution, UserError
 from msmtrec.record.directory import file_name, write_json
 from msmtrec.serving.card import model_card
 from msmtrec.serving.finished import Run
@@ -40,6 +42,8 @@ def export(
     form: Format,
     contender: str | None = None,
     seed: int | None = None,
+    calibration: str | None = None,
+    caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=3),
 ) -> Exported:
     """Write one scenario's predictor into a folder, with its model card (`NAME.json`).
 
@@ -51,7 +55,7 @@ def export(
     """
     if form == "onnx" and any(find_spec(name) is None for name in ("onnx", "onnxscript")):
         raise UserError("an export as ONNX needs more packages: pip install 'msmtrec[onnx]'")
-    predictor = run.predictor(scenario, contender=contender, seed=seed)
+    predictor = run.predictor(scenario, contender=contender, seed=seed, calibration=calibration, caution=caution)
     name, card = file_name(scenario), model_card(run, predictor)
     hashed: tuple[str, ...] = ()
     try:
