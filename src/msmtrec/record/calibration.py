@@ -152,15 +152,20 @@ def _by_task(
             f"{folder} has no {VALIDATION_SCORES}, as runs of earlier versions have none, so that it cannot be"
             " calibrated; train again into a new --out"
         )
-    (names,) = _arrays(held, ["tasks"])
-    labels, *logits = _arrays(folder / name, [f"{scenario}/labels", *(f"{scenario}/{seed}" for seed in seeds)])
+    (names,) = arrays(held, ["tasks"])
+    labels, *logits = arrays(folder / name, [f"{scenario}/labels", *(f"{scenario}/{seed}" for seed in seeds)])
     for task in tasks:
         column = names.tolist().index(task)
         known = ~np.isnan(labels[:, column])
         yield task, Chances.of([one[known, column] for one in logits]), labels[known, column]
 
 
-def _arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
+def arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
+    """Of a file of scores.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
     try:
         with np.load(path) as file:
             return [file[name] for name in names]

@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from msmtrec.base.errors import Caution, UserError, nearest
 from msmtrec.methods import METHODS
-from msmtrec.record.calibration import Fitted, Line, fit, on_test_rows, record
+from msmtrec.record.calibration import Fitted, Line, arrays, fit, on_test_rows, record
 from msmtrec.record.directory import (
     CALIBRATION,
     CANDIDATES,
     RESULTS,
+    SCORES,
     VALIDATION,
     check_finished,
     contender_folder,
@@ -125,6 +129,16 @@ class Run:
         """What a predictor's maps do to the test rows; errors as `predictor`."""
         name, seeds = self._chosen(contender, seed)
         return list(on_test_rows(self._folder(name), scenario, fitted, seeds))
+
+    def test_labels(self, predictor: Predictor) -> NDArray[np.float32]:
+        """[N, tasks] of the predictor's test rows, in the order of the log.
+
+        Raises:
+            UserError: the file of scores is missing or damaged.
+        """
+        layout = predictor.encoder.layout
+        (labels,) = arrays(self._folder(predictor.contender) / SCORES, [f"{predictor.scenario}/labels"])
+        return labels[:, [layout.tasks.index(task) for task in predictor.tasks]]
 
     def calibrate(self, kind: str, *, contender: str | None = None, seed: int | None = None) -> list[Line]:
         """Fit every scenario and task, and write what it does to the test rows to calibration.json, for the report.
