@@ -43,6 +43,7 @@ def run(
     *,
     out: Path | str | None = None,
     resume: bool = False,
+    cache: bool = True,
     progress: Progress = lambda _contender, _done, _total: None,
     status: Callable[[str], None] = lambda _: None,
     caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=3),
@@ -53,6 +54,7 @@ def run(
         config: a Config, a YAML file, or a mapping of the same form.
         out: run directory; default runs/<name>.
         resume: continue an interrupted run of the same config.
+        cache: keep the encoded rows for the next run on the same logs; else they stay in memory and go.
         caution: takes a sentence about settings that mean less than they seem to, or about a candidate whose training
             diverged; they are in the report too.
 
@@ -66,7 +68,7 @@ def run(
     with directory.locked(folder), directory.discarded_if_empty(folder):
         status("reading the logs")
         logs = config.data.load()
-        data = _encode_all(config, logs)
+        data = _encode_all(config, logs, cache_directory() if cache else None)
         _describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads = _threads(folder, config)
@@ -155,7 +157,7 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
 
 
-def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
+def _encode_all(config: Config, logs: Logs, cache: Path | None) -> dict[str, EncodedData]:
     wanted = dict.fromkeys(_variant(contender) for candidates in config.contenders for contender in candidates)
     if "shared" in wanted and not any(f.shared for f in logs.schema.features):
         raise UserError(
@@ -163,7 +165,7 @@ def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
             " declare 'shared' for the fields that scenarios have in common, or remove the contender"
         )
     variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in wanted}
-    return encode_all(logs, variants, cache=cache_directory())
+    return encode_all(logs, variants, cache=cache)
 
 
 def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]) -> None:
