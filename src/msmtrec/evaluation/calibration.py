@@ -8,7 +8,7 @@ exactly 0 or 1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -48,9 +48,6 @@ class Chances:
     def logits(self) -> Array:
         return self.log_p - self.log_q
 
-    def take(self, rows: NDArray[np.bool_]) -> Chances:
-        return Chances(self.log_p[rows], self.log_q[rows])
-
 
 class Calibration(ABC):
     """A fitted map; it never falls, and never reaches 0 or 1."""
@@ -67,13 +64,6 @@ class Calibration(ABC):
 
     def probabilities(self, chances: Chances) -> Array:
         return np.asarray(expit(self.logits(chances)))
-
-    @staticmethod
-    def from_dict(raw: Mapping[str, Any]) -> Calibration:
-        """What `as_dict` gave."""
-        if raw["kind"] == "isotonic":
-            return Steps(np.array(raw["p"]), np.array(raw["calibrated"]))
-        return Logistic(raw["kind"], raw["a"], raw["b"], raw["c"])
 
 
 @dataclass(frozen=True)
@@ -151,14 +141,14 @@ def calibrate(kind: str, chances: Chances, labels: NDArray[np.floating[Any]]) ->
 
 def _logistic(inputs: Array, targets: Array) -> list[float]:
     """Slopes >= 0 and a constant that minimise the cross-entropy of [N] targets given [N, K] inputs: convex."""
-    middle, scale = inputs.mean(0), inputs.std(0) + 1e-12
+    middle, scale = inputs.mean(0), inputs.std(0)
+    scale = np.where(scale > 1e-9, scale, np.inf)  # what does not vary says nothing: its slope is 0
     inputs = np.column_stack([(inputs - middle) / scale, np.ones(len(inputs))])
 
     def loss(weights: Array) -> tuple[float, Array]:
         logits = inputs @ weights
-        return float((np.logaddexp(0, logits) - targets * logits).mean()), (expit(logits) - targets) @ inputs / len(
-            targets
-        )
+        slope = (expit(logits) - targets) @ inputs / len(targets)
+        return float((np.logaddexp(0, logits) - targets * logits).mean()), slope
 
     slopes = len(middle)
     found = minimize(

@@ -78,7 +78,7 @@ def calibrated(run: RunRecord) -> Calibrated | None:
 def note(found: Mapping[str, Any]) -> str:
     """Of whom, of what, on which rows."""
     whose = "the mean over the seeds' probabilities" if found["seed"] is None else f"seed {found['seed']}"
-    return f"{found['kind']}, {found['contender']}, {whose}; each map is fitted on {ROWS}"
+    return f"{found['kind'].capitalize()} calibration of {found['contender']}, {whose}; each map is fitted on {ROWS}"
 
 
 def calibration_table(lines: Sequence[Mapping[str, Any]], title: str) -> Blocks:
