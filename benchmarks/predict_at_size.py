@@ -2,8 +2,8 @@
 
     python benchmarks/predict_at_size.py RUN [rows ...]
 
-RUN is a finished run on KuaiRand-Pure. Its first scenario's rows are repeated in a Parquet file, and one seed's model scores
-them, each number of rows in a process of its own.
+RUN is a finished run on KuaiRand-Pure. Its first scenario's rows are repeated in a Parquet file, and one seed's model
+scores them, each number of rows in a process of its own.
 """
 
 from __future__ import annotations

@@ -239,3 +239,19 @@ def test_a_network_with_weights_for_each_scenario_has_none_for_a_new_one(rows: P
         with pytest.raises(UserError, match=sentence):
             add_scenarios(tmp_path / "run", names=["new"], out=tmp_path / "out", contenders=[contender])
         assert not (tmp_path / "out").exists()
+
+
+def test_a_newcomers_probabilities_can_be_calibrated(joined: msmtrec.Run, rows: Path) -> None:
+    """Its own validation scores stand beside the others'; who has none stays as it is, and that is said."""
+    frame = pl.read_csv(rows / "belgium.csv").filter(pl.col("part") == "test")
+    for scenario in ("NL", "BE"):
+        plain = joined.predictor(scenario, contender="local").probabilities(frame)
+        mapped = joined.predictor(scenario, contender="local", calibration="platt").probabilities(frame)
+        assert not np.allclose(plain, mapped)
+    empty = add_scenarios(joined.folder, names=["nowhere"], out=rows / "empty-too", contenders=["local"])
+    said: list[str] = []
+    predictor = empty.predictor("nowhere", contender="local", calibration="platt", caution=said.append)
+    plain = empty.predictor("nowhere", contender="local").probabilities(frame)
+    np.testing.assert_array_equal(predictor.probabilities(frame), plain)
+    assert len(said) == 1
+    assert "nowhere" in said[0]

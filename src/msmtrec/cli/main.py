@@ -12,6 +12,7 @@ from rich.markup import escape
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
 from msmtrec.cli.adding import add_scenario
+from msmtrec.cli.calibrate import calibrate
 from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
 from msmtrec.cli.continuing import go_on
 from msmtrec.cli.data import data_app
@@ -35,6 +36,7 @@ app.command()(predict)
 app.command()(export)
 app.command("continue")(go_on)
 app.command("add-scenario")(add_scenario)
+app.command()(calibrate)
 
 
 def main() -> NoReturn:

@@ -166,9 +166,11 @@ def _append(place: Path, found: Path) -> None:
         shutil.move(source, place / "models" / source.name)
     for name in (directory.VALIDATION, "test.json"):
         directory.write_json(place / name, [*directory.read_json(place / name), *directory.read_json(found / name)])
-    with np.load(place / "scores.npz") as before, np.load(found / "scores.npz") as new:
-        arrays = {**new, **before}
-    np.savez(place / "scores.npz", **arrays)
+    for name in (directory.SCORES, directory.VALIDATION_SCORES):
+        if (place / name).exists():  # an early run has no scores of validation rows
+            with np.load(place / name) as before, np.load(found / name) as new:
+                arrays = {**new, **before}
+            np.savez(place / name, **arrays)
     with (place / "metrics.jsonl").open("a", encoding="utf-8") as lines:
         lines.write((found / "metrics.jsonl").read_text(encoding="utf-8"))
 

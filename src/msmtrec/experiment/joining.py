@@ -16,7 +16,7 @@ from msmtrec.config.contender import Contender
 from msmtrec.config.train import FineTune
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.journal import ContenderJournal
-from msmtrec.experiment.keeping import read_test_rows, save_models
+from msmtrec.experiment.keeping import keep_validation_scores, read_test_rows, save_models
 from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.sites import first_parameters, site_of
 from msmtrec.experiment.start import Start
@@ -64,6 +64,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     journal.finish()
     save_models(contender, column, clients, members, folder, unmeasured=True)
     read_test_rows(data, folder)
+    keep_validation_scores(data, folder)
     _add_lines_without_rows(data, folder)
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host
 from msmtrec.config.contender import Contender
-from msmtrec.data.table import EncodedData
+from msmtrec.data.table import EncodedData, Rows, ScenarioTable
 from msmtrec.evaluation.metrics import measure
 from msmtrec.evaluation.quality import quality
 from msmtrec.experiment.encoders import variant
 from msmtrec.federation.scenario import Site
-from msmtrec.record.directory import VALIDATION, model_file, read_json, write_json
+from msmtrec.record.directory import SCORES, VALIDATION, VALIDATION_SCORES, model_file, read_json, write_json
 from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.serving.scoring import THREADS, computed_with, logits_of
@@ -88,13 +90,8 @@ def read_test_rows(data: EncodedData, folder: Path) -> None:
         return
     records: list[dict[str, Any]] = []
     scores: dict[str, Any] = {THREADS: computed_with()}
-    owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
-    for chosen in read_json(folder / VALIDATION):
+    for chosen, table, rows, logits in _scored(data, folder, "test"):
         scenario, seed = chosen["scenario"], chosen["seed"]
-        table = owners[scenario]
-        rows = table.splits["test"].take(table.parts["test"][scenario])
-        parameters, card = load_model(model_file(folder, scenario, seed))
-        logits = logits_of(card, parameters, data.layout, rows)
         found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
         for m in found:
             task = data.layout.tasks.index(m.task)
@@ -103,5 +100,30 @@ def read_test_rows(data: EncodedData, folder: Path) -> None:
             records.append({"seed": seed, "round": chosen["round"], **m.as_dict(), **more.as_dict()})
         scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
         scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
-    np.savez(folder / "scores.npz", **scores)
+    np.savez(folder / SCORES, **scores)
     write_json(folder / "test.json", records)
+
+
+def keep_validation_scores(data: EncodedData, folder: Path) -> None:
+    """The chosen models' scores of validation rows, on which probabilities can be calibrated without the logs."""
+    if (folder / VALIDATION_SCORES).exists():
+        return
+    scores: dict[str, Any] = {"tasks": np.array(data.layout.tasks)}
+    for chosen, _, rows, logits in _scored(data, folder, "validation"):
+        scores[f"{chosen['scenario']}/{chosen['seed']}"] = logits.astype(np.float32)
+        scores[f"{chosen['scenario']}/labels"] = rows.labels
+    temporary = folder / f".{VALIDATION_SCORES}"
+    np.savez(temporary, **scores)
+    temporary.rename(folder / VALIDATION_SCORES)
+
+
+def _scored(
+    data: EncodedData, folder: Path, split: str
+) -> Iterator[tuple[dict[str, Any], ScenarioTable, Rows, NDArray[np.float64]]]:
+    """(entry of validation.json, table, its scenario's rows, their logits [N, T]) of every chosen model."""
+    owners = {name: table for table in data.tables.values() for name in table.parts[split]}
+    for chosen in read_json(folder / VALIDATION):
+        table = owners[chosen["scenario"]]
+        rows = table.splits[split].take(table.parts[split][chosen["scenario"]])
+        parameters, card = load_model(model_file(folder, chosen["scenario"], chosen["seed"]))
+        yield chosen, table, rows, logits_of(card, parameters, data.layout, rows)

@@ -26,7 +26,7 @@ from msmtrec.data.table import EncodedData, ScenarioTable
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
-from msmtrec.experiment.keeping import read_test_rows
+from msmtrec.experiment.keeping import keep_validation_scores, read_test_rows
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
 from msmtrec.experiment.start import Start
 from msmtrec.record import directory
@@ -55,6 +55,7 @@ def run(
     out: Path | str | None = None,
     resume: bool = False,
     observer: Observer = ignore,
+    cache: bool = True,
     caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=4),
 ) -> Run:
     """Train every contender of a config on every seed, choose on validation, read the test rows once, compare.
@@ -64,6 +65,7 @@ def run(
         out: run directory; default runs/<name>.
         resume: continue an interrupted run of the same config.
         observer: takes every event of the run (`record.events`), in this process; what it raises ends the run.
+        cache: keep the encoded rows for the next run on the same logs; else they stay in memory and go.
         caution: takes a sentence about settings that mean less than they seem to, or about a candidate whose training
             diverged; they are events and in the report too.
 
@@ -85,7 +87,7 @@ def run(
         observer(Phase(phase="reading the logs"))
         logs = config.data.load()
         start = Start.open(config.start) if config.start else None
-        data = _encode_all(config, logs, start)
+        data = _encode_all(config, logs, start, cache_directory() if cache else None)
         _describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads = _threads(folder, config)
@@ -124,6 +126,7 @@ def run(
         with directory.writing(folder):
             for column in chosen.values():
                 with threads_set(column.task.contender.train.threads or threads):
+                    keep_validation_scores(column.task.data, column.folder)
                     read_test_rows(column.task.data, column.folder)
             results = summarise(
                 config.name,
@@ -215,7 +218,7 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
 
 
-def _encode_all(config: Config, logs: Logs, start: Start | None) -> dict[str, EncodedData]:
+def _encode_all(config: Config, logs: Logs, start: Start | None, cache: Path | None) -> dict[str, EncodedData]:
     wanted = dict.fromkeys(_variant(contender) for candidates in config.contenders for contender in candidates)
     if "shared" in wanted and not any(f.shared for f in logs.schema.features):
         raise UserError(
@@ -224,7 +227,7 @@ def _encode_all(config: Config, logs: Logs, start: Start | None) -> dict[str, En
         )
     variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in wanted}
     before = {name: start.encoders(name, logs.schema.scenarios) for name in variants} if start else None
-    return encode_all(logs, variants, cache=cache_directory(), before=before)
+    return encode_all(logs, variants, cache=cache, before=before)
 
 
 def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]) -> None:

@@ -1,10 +1,11 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
-config.yaml · candidates.json · environment.json · data.json · results.json · results.csv · report.html
+config.yaml · candidates.json · environment.json · data.json · results.json · results.csv · report.html ·
+calibration.json after `calibrate`
 encoders/<variant>/<scenario>/ encoder.json · vocabularies.parquet · scalers.safetensors
 contenders/<column>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
 models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
-test.json · scores.npz; failed.json in place of validation.json where training diverged
+test.json · scores.npz · validation-scores.npz; failed.json in place of validation.json where training diverged
 tensorboard/ and mlflow.json, where these were asked for
 """
 
@@ -42,6 +43,9 @@ TENSORBOARD, MLFLOW = "tensorboard", "mlflow.json"
 """The event files; the ids of the run's MLflow runs."""
 VALIDATION, FAILED = "validation.json", "failed.json"
 """Either is written last in a contender's folder."""
+CALIBRATION = "calibration.json"
+SCORES, VALIDATION_SCORES = "scores.npz", "validation-scores.npz"
+"""Logits of test and of validation rows."""
 FINE_TUNED = "+ft"
 """Ends the name of a column whose models were fine-tuned after the rounds."""
 AS_IT_WAS = "+0"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from msmtrec.aggregation.summaries import largest
 from msmtrec.base.errors import UserError
 from msmtrec.record import directory
+from msmtrec.record.calibration import read_calibration
 from msmtrec.record.results import Results
 from msmtrec.record.rounds import Federation, Round, read_rounds, seconds_of
 
@@ -108,6 +109,7 @@ class RunRecord:
 
     Args:
         sizes: scenario -> training rows, in table order; validation rows where every contender is pooled.
+        calibration: what calibration.json holds; None where nothing was calibrated.
     """
 
     results: Results
@@ -117,6 +119,7 @@ class RunRecord:
     _: KW_ONLY
     config_text: str
     sizes: Mapping[str, int]
+    calibration: Mapping[str, Any] | None = None
 
     @property
     def scenarios(self) -> list[str]:
@@ -175,7 +178,13 @@ def read_run(folder: Path) -> RunRecord:
     if not any(sizes.values()):
         sizes |= _validation_rows(next(iter(contenders.values())).metrics, sizes)
     return RunRecord(
-        results, contenders, directory.read_json(folder / directory.ENVIRONMENT), data, config_text=text, sizes=sizes
+        results,
+        contenders,
+        directory.read_json(folder / directory.ENVIRONMENT),
+        data,
+        config_text=text,
+        sizes=sizes,
+        calibration=read_calibration(folder),
     )
 
 
