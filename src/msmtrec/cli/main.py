@@ -76,7 +76,10 @@ def train(
 
 
 @app.command()
-def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
+def demo(
+    out_dir: OutOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted demo.")] = False,
+) -> None:
     """Reference contenders and PF-MSMTrec on real logs, in about four minutes.
 
     Example: `msmtrec demo --out runs/demo`
