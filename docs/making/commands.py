@@ -37,7 +37,7 @@ def commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Com
 
 def _section(name: str, command: click.Command) -> str:
     usage = " ".join([name, *command.collect_usage_pieces(click.Context(command))])
-    text = re.sub(r"Example: `(.*)`", r"```console\n\1\n```", (command.help or "").replace("\f", "").strip())
+    text = re.sub(r"Example: `(.*)`", r"```sh\n\1\n```", (command.help or "").replace("\f", "").strip())
     lines = [f"## {name}", "", text, "", "```text", usage, "```", ""]
     rows = [_row(param, command) for param in command.params if not getattr(param, "hidden", False)]
     if rows:

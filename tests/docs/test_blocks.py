@@ -21,7 +21,7 @@ from places import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ELSEWHERE = {"tutorial.md": "tests/docs/test_tutorial.py"}
 """Pages whose blocks have a test of their own."""
-LANGUAGES = {"python", "console", "yaml", "text", "math"}
+LANGUAGES = {"python", "sh", "yaml", "text", "math"}
 """Text and math are not run: layouts, formulas, what a command has printed."""
 NOT_RUN = {"README.md": 1, "quick-start.md": 1}
 """Page -> blocks that cannot run here. A new one needs a reason in the page, and its count here."""
@@ -55,7 +55,7 @@ def whole_config(fragment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The lines of a console block as arguments of msmtrec.
+    """The lines of a block of commands as arguments of msmtrec.
 
     Raises:
         AssertionError: a line calls another program, or a shell's own doing, and is not marked as not run.
@@ -73,7 +73,7 @@ def commands(block: Block) -> list[list[str]]:
 def call(arguments: list[str]) -> None:
     sys.argv = ["msmtrec", *arguments]
     if arguments[0] == "train":
-        made_up = arguments[1] == "synthetic" or "made-up" in arguments[1]
+        made_up = arguments[1] == "synthetic"
         for change in (*SHORTER, *([FEWER_ROWS] if made_up else [])):
             sys.argv += ["--set", change]
     elif arguments[:2] == ["data", "synthesize"]:
@@ -106,7 +106,7 @@ def test_the_blocks_of_a_page(page: Path, made: Path, tmp_path: Path, monkeypatc
             Path(block.file).write_text(block.text)
         if block.language == "python":
             exec(compile("\n" * block.line + block.text, str(page), "exec"), names)  # lines as in the page
-        elif block.language == "console":
+        elif block.language == "sh":
             for arguments in commands(block):
                 call(arguments)
         elif block.language == "yaml":
@@ -156,9 +156,9 @@ def test_blocks_of_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["pip install msmtrec", "msmtrec show a | less", "msmtrec show a && rm b"])
 def test_what_is_no_plain_command_has_to_be_marked(line: str) -> None:
     with pytest.raises(AssertionError, match="mark"):
-        commands(Block("page.md", 1, "console", line))
+        commands(Block("page.md", 1, "sh", line))
 
 
-def test_lines_of_a_console_block() -> None:
+def test_lines_of_a_block_of_commands() -> None:
     text = "# first\nmsmtrec show a  # again\n\nmsmtrec train b \\\n  --resume\n"
-    assert commands(Block("page.md", 1, "console", text)) == [["show", "a"], ["train", "b", "--resume"]]
+    assert commands(Block("page.md", 1, "sh", text)) == [["show", "a"], ["train", "b", "--resume"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -112,3 +113,11 @@ def test_gains_are_those_of_the_results(page: str) -> None:
     gains = GAIN.findall((ROOT / page).read_text())
     assert len(gains) >= 12
     assert [gain for gain in gains if "{} (p {})".format(*gain) not in results] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_list_has_an_empty_line_before_it(page: Path) -> None:
+    """GitHub draws it without one; the site makes a paragraph of it."""
+    for before, line in itertools.pairwise(page.read_text().splitlines()):
+        if re.match(r"(- |\d+\. )", line):
+            assert not before.strip() or re.match(r"(- |\d+\. |  )", before), line

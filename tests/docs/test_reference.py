@@ -56,7 +56,7 @@ def test_every_command_has_an_example_that_it_takes(made: Any, names: tuple[str,
     program, *words = shlex.split(example)
     assert (program, *words[: len(names)]) == ("msmtrec", *names)
     COMMANDS[names].make_context(names[-1], words[len(names) :])  # parses, and runs nothing
-    assert f"```console\n{example}\n```" in made.page()
+    assert f"```sh\n{example}\n```" in made.page()
 
 
 def test_signs_of_markdown_are_escaped_outside_of_code(made: Any) -> None:
