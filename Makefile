@@ -1,13 +1,15 @@
 # make demo   train the reference methods and PF-MSMTrec on real logs (about 4 minutes on 2 cores)
 # make test   the whole test suite
 # make lint   ruff and mypy
+# make docs   the documentation as a site, into site/; a broken link fails
+# make dist   sdist and wheel, into dist/, and what PyPI would refuse about them
 # Each makes .venv first, once. PYTHON chooses the interpreter (3.11 or newer).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint results-kuairand results-movielens measure-data measure-predict clean
+.PHONY: demo test lint docs dist results-kuairand results-movielens measure-data measure-predict clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -19,6 +21,16 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir site
+
+# Without isolation: the pinned build backend, and no network.
+dist: $(READY)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dist]'
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m twine check --strict dist/*
 
 results-kuairand: $(READY)
 	$(BIN)/msmtrec train configs/results/kuairand.yaml --out runs/results-kuairand
@@ -43,4 +55,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site dist
