@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs dist results-kuairand results-movielens measure-data measure-predict clean
+.PHONY: demo test lint docs dist results-kuairand results-movielens measure-data measure-predict measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -45,6 +45,11 @@ measure-data: $(READY)
 # a hundred million rows with the models of a finished run on KuaiRand-Pure: RUN=DIR; six minutes, 2 GB of disk
 measure-predict: $(READY)
 	$(BIN)/python benchmarks/predict_at_size.py $(RUN)
+
+# Latency and throughput of msmtrec serve with the models of make demo: two minutes; nothing else should run.
+measure-serving: $(READY)
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/serving.py --batching
 
 # torch first and by itself: an exact pin takes whichever build (CPU or CUDA) pip is configured for.
 $(READY): pyproject.toml constraints.txt

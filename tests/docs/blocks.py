@@ -10,7 +10,7 @@ import re
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-_COMMENT = r"<!-- (not run|file): (.+) -->\n"
+_COMMENT = r"<!-- (not run|file): ([^\n]+) -->\n"
 _BLOCK = re.compile(rf"^((?:{_COMMENT})*)```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

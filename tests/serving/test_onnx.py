@@ -53,7 +53,15 @@ def test_every_kind_of_feature_is_encoded_as_by_the_encoder(variant: str, tmp_pa
             seen=pl.Series([[], None, ["a", "never", "b", "c", "a"], ["b"], ["a", "b"], ["c"]]),
             tags=pl.Series([["a"], [], None, ["x", "b"], ["b", "a"], ["a"]]),
         )
-        rows = pl.concat([frame, odd])
+        odder = frame[:6].with_columns(
+            user=pl.lit(""),
+            item=pl.Series(["", "b", " a", "none", "a", ""]),
+            hour=pl.Series(["007", "3.0", "abc", "", "+3", "1e3"]),
+            code=pl.Series(["007", "abc", "+3", "7.0", "", "9" * 25]),
+            seen=pl.Series([[""], ["a", None, "b"], ["none"], [None], ["", "a", ""], ["a"]]),
+            tags=pl.Series([["a", ""], ["none", "a"], [None, "b"], ["x"], ["b"], [""]]),
+        )
+        rows = pl.concat([frame, odd, odder])
         wanted = encoder.encode(rows, name)
         ids, numeric = encoded(encoder, name, rows)
         assert np.array_equal(ids, wanted.table_ids)

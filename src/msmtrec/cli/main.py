@@ -20,6 +20,7 @@ from msmtrec.cli.export import export
 from msmtrec.cli.listing import list_app
 from msmtrec.cli.predict import predict
 from msmtrec.cli.running import OutOption, ResumeOption, free, print_run, run_observed
+from msmtrec.cli.serve import serve
 from msmtrec.cli.watch import LogFormat, LogFormatOption, LogToOption, QuietOption, watching
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.command()(predict)
 app.command()(export)
+app.command()(serve)
 app.command("continue")(go_on)
 app.command("add-scenario")(add_scenario)
 app.command()(calibrate)

@@ -19,8 +19,10 @@ from msmtrec.record.directory import (
     RESULTS,
     SCORES,
     VALIDATION,
+    VALIDATION_SCORES,
     check_finished,
     contender_folder,
+    encoder_folder,
     model_file,
     read_json,
     write_json,
@@ -107,8 +109,7 @@ class Run:
             UserError: the run has no such scenario, contender or seed, or a file is missing or damaged; there is no
                 such calibration, or the run is of a version that kept no scores of validation rows.
         """
-        if scenario not in self.tasks:
-            raise UserError(f"{self.folder} has no scenario '{scenario}'; {nearest(scenario, self.tasks)}")
+        self._check(scenario)
         name, seeds = self._chosen(contender, seed)
         folder = self._folder(name)
         fitted = fit(calibration, folder, scenario, self.tasks[scenario], seeds) if calibration else {}
@@ -122,6 +123,22 @@ class Run:
         return Predictor(
             scenario, name, self.tasks[scenario], encoder, models=models, calibration=calibration, fitted=fitted
         )
+
+    def files(
+        self, scenario: str, *, contender: str | None = None, seed: int | None = None, calibration: str | None = None
+    ) -> tuple[Path, ...]:
+        """What that predictor is made of, models before the encoder; errors as `predictor`."""
+        self._check(scenario)
+        name, seeds = self._chosen(contender, seed)
+        models = [model_file(self._folder(name), scenario, n) for n in seeds]
+        _, card = load_model(models[0])
+        encoder = encoder_folder(self.folder, card.variant, card.table)
+        fitted_on = (self._folder(name) / VALIDATION_SCORES,) if calibration else ()
+        return (*models, *sorted(path for path in encoder.rglob("*") if path.is_file()), *fitted_on)
+
+    def _check(self, scenario: str) -> None:
+        if scenario not in self.tasks:
+            raise UserError(f"{self.folder} has no scenario '{scenario}'; {nearest(scenario, self.tasks)}")
 
     def tested(
         self, scenario: str, fitted: Mapping[str, Fitted], *, contender: str | None = None, seed: int | None = None

@@ -22,6 +22,19 @@ from msmtrec.record.calibration import Fitted
 from msmtrec.serving.frames import as_polars
 
 
+def columns_of(frame: pl.DataFrame, columns: tuple[str, ...], scenario: str) -> pl.DataFrame:
+    """What a scenario's rows must have, and nothing else.
+
+    Raises:
+        UserError: a column is missing.
+    """
+    for column in columns:
+        if column not in frame.columns:
+            near = nearest(column, frame.columns)
+            raise UserError(f"the rows of scenario '{scenario}' have no column '{column}'; {near}")
+    return frame.select(columns)
+
+
 @dataclass(frozen=True)
 class Predictor:
     """What a finished run predicts for one scenario.
@@ -90,11 +103,7 @@ class Predictor:
 
     def logits(self, frame: pl.DataFrame) -> Iterator[NDArray[np.float64]]:
         """[N, tasks] of each model, in order of the seeds; errors as `predict`."""
-        for column in self.columns:
-            if column not in frame.columns:
-                near = nearest(column, frame.columns)
-                raise UserError(f"the rows of scenario '{self.scenario}' have no column '{column}'; {near}")
-        frame = frame.select(self.columns)
+        frame = columns_of(frame, self.columns, self.scenario)
         chunks = [
             self.encoder.encode(frame.slice(start, CHUNK), self.scenario) for start in range(0, frame.height, CHUNK)
         ]

@@ -60,6 +60,8 @@ def check_columns(schema: Schema, kinds: Mapping[str, str], rows: pl.DataFrame, 
         if isinstance(there[column], pl.List) != (column in lists) and there[column] != pl.Null:
             what = f"{found}, and must hold lists" if column in lists else "lists, and must hold single values"
             raise UserError(f"{where}: column '{column}' holds {what}")
+        if isinstance(getattr(there[column], "inner", None), pl.List):
+            raise UserError(f"{where}: column '{column}' holds lists of lists, and must hold lists of single values")
         alike = found == expected or {found, expected} <= _ALIKE or column in numeric
         if found and expected and not alike:
             raise UserError(

@@ -179,9 +179,8 @@ class Encoder:
                 scenario is another one.
         """
         scenario = self._known(scenario)
-        where = f"the rows to encode for scenario '{scenario}'"
-        frame = as_yielded(self.schema, frame)
-        check_columns(self.schema, self.kinds, frame, where)
+        where = _where(scenario)
+        frame = self._checked(frame, where)
         rows = derive(self.schema, frame, scenario)
         ids = np.empty((rows.height, self.layout.columns), np.int32)
         for field in self.layout.fields:
@@ -189,6 +188,24 @@ class Encoder:
             ids[:, field.start : field.start + field.width] = np.where(
                 encoded == PADDING, PADDING, encoded + self.offsets[field.name]
             )
+        numeric = self._numeric(rows, where)
+        number = np.broadcast_to(np.int64(self.layout.scenarios.index(scenario)), rows.height)
+        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first), scenario=number)
+
+    def check(self, frame: pl.DataFrame, scenario: str | None = None) -> pl.DataFrame:
+        """Raw rows in the form in which a source yields them, for who encodes them elsewhere; errors as `encode`."""
+        where = _where(self._known(scenario))
+        frame = self._checked(frame, where)
+        self._numeric(frame, where)
+        return frame
+
+    def _checked(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
+        frame = as_yielded(self.schema, frame)
+        check_columns(self.schema, self.kinds, frame, where)
+        return frame
+
+    def _numeric(self, rows: pl.DataFrame, where: str) -> NDArray[np.float32]:
+        """[N, M] scaled, and where they are missing."""
         numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
@@ -200,8 +217,7 @@ class Encoder:
                 values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
             numeric[:, column] = values
-        number = np.broadcast_to(np.int64(self.layout.scenarios.index(scenario)), rows.height)
-        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first), scenario=number)
+        return numeric
 
     def _known(self, scenario: str | None) -> str:
         """Whose rows they are."""
@@ -247,6 +263,11 @@ class Encoder:
             UserError: the folder is no encoder, damaged, or of another version.
         """
         return cls(**encoder_files.load(folder))
+
+
+def _where(scenario: str) -> str:
+    """What sentences call the rows."""
+    return f"the rows to encode for scenario '{scenario}'"
 
 
 def encoder_of(data: EncodedData, table: str) -> Encoder:

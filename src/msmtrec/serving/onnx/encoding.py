@@ -13,7 +13,13 @@ from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.scaling import Quantile, Standard
 from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.serving.onnx.builder import Graph
-from msmtrec.serving.onnx.inputs import MISSING_INTEGER, Input
+from msmtrec.serving.onnx.inputs import EMPTY, MISSING_INTEGER, Input
+
+
+def _with_empty(text: str, prefix: str) -> str:
+    """A vocabulary's value as inputs write it, which say EMPTY for a text without letters; also within a cross."""
+    parts = text.removeprefix(prefix).split(BETWEEN)
+    return prefix + BETWEEN.join(part or EMPTY for part in parts)
 
 
 class EncodingNodes:
@@ -67,6 +73,7 @@ class EncodingNodes:
             return self._given_ids(feature, space)
         values = space.values if isinstance(space, IdSpace) else space.to_list()
         known = {str(value): FIRST_ID + place for place, value in enumerate(values)}
+        known |= {_with_empty(text, self._prefix(feature)): found for text, found in known.items()}
         texts, missing = self._value(feature)
         found = graph.look_up(texts, known, UNKNOWN_ID)
         return graph("Where", missing, graph.number(MISSING_ID), found)
@@ -75,7 +82,8 @@ class EncodingNodes:
         """Integers that are ids already."""
         graph = self.graph
         texts, missing = self._text(feature.name, feature)
-        number = graph("Cast", graph("Where", missing, graph.text("0"), texts), to=7)
+        whole = graph("RegexFullMatch", texts, pattern="[+-]?[0-9]{1,18}")
+        number = graph("Cast", graph("Where", whole, texts, graph.text("-1")), to=7)
         known = graph(
             "And",
             graph("GreaterOrEqual", number, graph.number(0)),
@@ -113,7 +121,7 @@ class EncodingNodes:
         given = self._columns[column]
         if integer:
             return graph("Cast", given, to=8), graph("Equal", given, graph.number(MISSING_INTEGER))
-        words = ["", *self.encoder.schema.missing]
+        words = ["", *(() if listed else self.encoder.schema.missing)]  # lists are divided without them
         return given, graph.any_of([graph("Equal", given, graph.text(word)) for word in words])
 
     def _input(self, name: str, one: Input) -> str:

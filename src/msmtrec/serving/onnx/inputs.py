@@ -16,11 +16,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature
-from msmtrec.data.encoding.derived import crossed
+from msmtrec.data.encoding.derived import BETWEEN, crossed
 from msmtrec.data.encoding.texts import places_of, text_of, texts_of
 from msmtrec.data.hashing import stable_hash
 
 MISSING_INTEGER = -(2**63)
+NO_INTEGER = MISSING_INTEGER + 1
+"""A value that training cannot have seen in a column of integers: text that is none, or a fraction."""
+EMPTY = BETWEEN
+"""A text without letters that is a value, not missing; no log holds the separator."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,23 @@ class Input:
             found = texts.replace_strict(distinct, pl.Series(numbers), default=None, return_dtype=pl.Int64)
             return found.fill_null(-1).to_numpy()
         if self.kind == "integer":
-            return values.cast(pl.Int64).fill_null(MISSING_INTEGER).to_numpy()
-        return text_of(values).fill_null("").to_numpy().astype(object)
+            return _integers(values)
+        texts = text_of(values)
+        return (
+            texts.to_frame("")
+            .select(pl.when(pl.col("") == "").then(pl.lit(EMPTY)).otherwise("").fill_null(""))
+            .to_series()
+            .to_numpy()
+            .astype(object)
+        )
+
+
+def _integers(values: pl.Series) -> NDArray[np.int64]:
+    """[N] what is written as a whole number is one: the encoder knows ids by their text."""
+    texts = text_of(values).alias("text").to_frame().with_columns(number=pl.col("text").cast(pl.Int64, strict=False))
+    same = pl.col("number").cast(pl.String) == pl.col("text")
+    found = pl.when(pl.col("text").is_null()).then(MISSING_INTEGER).when(same).then("number").otherwise(NO_INTEGER)
+    return texts.select(found.cast(pl.Int64)).to_series().to_numpy()
 
 
 def feeds(inputs: Mapping[str, Input], frame: pl.DataFrame) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,1 @@
+"""`msmtrec serve`: scores of a finished run over HTTP, by onnxruntime on the exported graphs."""
