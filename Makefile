@@ -1,13 +1,15 @@
 # make demo   train the reference methods and PF-MSMTrec on real logs (about 4 minutes on 2 cores)
 # make test   the whole test suite
 # make lint   ruff and mypy
+# make docs   the documentation as a site, into site/; a broken link fails
+# make dist   sdist and wheel, into dist/, and what PyPI would refuse about them
 # Each makes .venv first, once. PYTHON chooses the interpreter (3.11 or newer).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint results-kuairand results-movielens measure-data measure-serving clean
+.PHONY: demo test lint docs dist results-kuairand results-movielens measure-data measure-predict measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -20,6 +22,16 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir site
+
+# Without isolation: the pinned build backend, and no network.
+dist: $(READY)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dist]'
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m twine check --strict dist/*
+
 results-kuairand: $(READY)
 	$(BIN)/msmtrec train configs/results/kuairand.yaml --out runs/results-kuairand
 
@@ -29,6 +41,10 @@ results-movielens: $(READY)
 # 2 GB of logs, written once and encoded ten times: a quarter of an hour, 5 GB of disk; nothing else should run.
 measure-data: $(READY)
 	$(BIN)/python benchmarks/data_at_size.py
+
+# a hundred million rows with the models of a finished run on KuaiRand-Pure: RUN=DIR; six minutes, 2 GB of disk
+measure-predict: $(READY)
+	$(BIN)/python benchmarks/predict_at_size.py $(RUN)
 
 # Latency and throughput of msmtrec serve with the models of make demo: two minutes; nothing else should run.
 measure-serving: $(READY)
@@ -44,4 +60,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site dist

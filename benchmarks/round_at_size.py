@@ -43,7 +43,7 @@ def main(scenarios: int = 1000, rows: int = 2000, rounds: int = 3) -> None:
         trained = sum(len(table.splits["train"]) for table in data.tables.values())
         print(f"{scenarios} scenarios, {trained:,} training rows, {data.layout.shared_rows:,} shared rows")
         began = time.process_time()
-        run_contender(config.contenders[0][0], data, (0,), Path(folder) / "run", lambda *_: None, 1)
+        run_contender(config.contenders[0][0], data, (0,), Path(folder) / "run", lambda _: None, 1)
         spent = time.process_time() - began
         for record in read_lines(Path(folder) / "run" / "rounds.jsonl"):
             print(record["round"], {phase: round(s, 2) for phase, s in record["seconds"].items()})

@@ -14,7 +14,7 @@ FLOORS = (
     {"base"},
     {"data", "aggregation", "evaluation"},
     {"methods", "models", "logs", "record"},
-    {"federation", "config", "report"},
+    {"federation", "config", "report", "sinks"},
     {"runtime", "profile", "serving"},
     {"experiment"},
     {"cli"},

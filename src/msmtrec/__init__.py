@@ -9,11 +9,12 @@ from msmtrec.base.version import __version__
 
 if TYPE_CHECKING:
     from msmtrec.config.parse import Config, load_config
+    from msmtrec.experiment.estimator import ScenarioClassifier
     from msmtrec.experiment.run import run
     from msmtrec.serving.finished import Run
     from msmtrec.serving.finished import Run as load
 
-__all__ = ["Caution", "Config", "Run", "UserError", "__version__", "load", "load_config", "run"]
+__all__ = ["Caution", "Config", "Run", "ScenarioClassifier", "UserError", "__version__", "load", "load_config", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,4 +31,8 @@ def __getattr__(name: str) -> Any:
         from msmtrec.serving.finished import Run
 
         return Run
+    if name == "ScenarioClassifier":
+        from msmtrec.experiment.estimator import ScenarioClassifier
+
+        return ScenarioClassifier
     raise AttributeError(f"module 'msmtrec' has no attribute '{name}'")

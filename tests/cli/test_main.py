@@ -9,10 +9,7 @@ import pytest
 
 from msmtrec.base.version import __version__
 from msmtrec.cli.main import app, main
-from msmtrec.config.train import FineTune, TrainSettings
-from msmtrec.logs.sources.tabular_settings import Column
-from msmtrec.methods.fedavg import FedAvgSettings
-from msmtrec.methods.pf_msmtrec import PFSettings
+from msmtrec.config.reference import groups
 from msmtrec.models import MODELS
 
 SMALL = ["--set", "train.rounds=1", "--set", "train.local_steps=2", "--set", "seeds=2", "--set", "jobs=1"]
@@ -186,41 +183,10 @@ def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.Capture
     assert code == 0
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
     found = {key: (default, meaning) for key, default, meaning in rows if key}
-    for place, kind in (
-        ("train.{}", TrainSettings),
-        *((f"model.{{}} ({name})", settings) for name, settings in MODELS.items()),
-        ("fine_tune.{}", FineTune),
-        ("options.{} (pf-msmtrec)", PFSettings),
-        ("options.{} (fedavg)", FedAvgSettings),
-        ("data.features.NAME.{}", Column),
-    ):
-        for name in kind.model_fields:
-            default, meaning = found.pop(place.format(name))
-            assert default
-            assert len(meaning) > 5, name
-    assert {key for key in found if not key.startswith("methods.NAME.")} == {
-        "name",
-        "data",
-        "model",
-        "train",
-        "fine_tune",
-        "methods",
-        "tune",
-        "tune_candidates",
-        "seeds",
-        "jobs",
-    }
-    assert {key.removeprefix("methods.NAME.") for key in found if key.startswith("methods.NAME.")} == {
-        "method",
-        "preset",
-        "options",
-        "model",
-        "train",
-        "fine_tune",
-        "tune",
-    }
-    assert "model.expert_layers" in out
-    assert "[32, 16]" in out
+    assert found.keys() == {group.key(setting) for group in groups() for setting in group.settings}
+    assert all(default and len(meaning) > 5 for default, meaning in found.values())
+    assert found["model.expert_layers (mmoe)"][0] == "[32, 16]"
+    assert found["data.source"][0] == "required"
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

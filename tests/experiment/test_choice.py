@@ -14,6 +14,7 @@ from msmtrec.config.parse import parse_config
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.choice import choose, lost
 from msmtrec.experiment.processes import ContenderTask
+from msmtrec.record.events import Event, Progress
 
 GRID = {"train.learning_rate": [1e38, 1e-2]}
 TRAIN = {**CONFIG["train"], "participation": 1.0}
@@ -42,12 +43,11 @@ def test_a_diverged_candidate_loses_and_is_not_trained_again(tmp_path: Path) -> 
         assert "failed.json" in left
         assert not left & {"validation.json", "checkpoint", "test.json"}
 
-    def forbidden(*_: object) -> None:
-        raise AssertionError("trained again")
+    def forbidden(event: Event) -> None:
+        assert not isinstance(event, Progress), "trained again"
 
-    assert (
-        run(raw, out=tmp_path / "run", resume=True, caution=said.append, progress=forbidden).results == finished.results
-    )
+    again = run(raw, out=tmp_path / "run", resume=True, caution=said.append, observer=forbidden)
+    assert again.results == finished.results
 
 
 def test_a_candidate_that_diverges_in_a_process_of_its_own(tmp_path: Path) -> None:

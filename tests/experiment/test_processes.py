@@ -13,6 +13,7 @@ import torch
 from experiment.small import CONFIG
 from msmtrec import run
 from msmtrec.experiment import contender as module
+from msmtrec.experiment.keeping import read_test_rows
 
 
 def test_threads_are_as_before_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +33,7 @@ def test_threads_are_as_before_after_an_error(tmp_path: Path, monkeypatch: pytes
 
 def test_test_rows_are_read_with_the_contenders_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    real = module.read_test_rows
+    real = read_test_rows
 
     def watched(*arguments: Any) -> None:
         seen.append(torch.get_num_threads())
@@ -60,3 +61,28 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     assert 'put the call of msmtrec.run under if __name__ == "__main__": in a file, or set jobs: 1' in last
     assert "out of memory" not in done.stderr
     assert "already holds a run" not in done.stderr
+
+
+WARNS = """
+import warnings
+from msmtrec.experiment import processes
+from msmtrec import run
+
+def warns(*arguments):
+    warnings.warn("an odd kernel")
+    return real(*arguments)
+
+real, processes.run_contender = processes.run_contender, warns  # in every process, which reads this file again
+
+if __name__ == "__main__":
+    warnings.showwarning = lambda message, *_: print("heard:", message)
+    run({config!r}, out={out!r}, caution=lambda _: None)
+"""
+
+
+def test_a_warning_of_a_process_is_heard_in_this_one(tmp_path: Path) -> None:
+    script, config = tmp_path / "script.py", {**CONFIG, "methods": ["local", "fedavg"], "jobs": 2}
+    script.write_text(WARNS.format(config=config, out=str(tmp_path / "run")))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "heard: an odd kernel\n"  # of both: a text is said once, as Python does

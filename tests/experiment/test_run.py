@@ -42,6 +42,7 @@ def test_the_run_directory_holds_everything(finished: Run) -> None:
             "validation.json",
             "test.json",
             "scores.npz",
+            "validation-scores.npz",
             "models",
             *([] if row.endswith("+ft") else ["server"]),
         }
@@ -66,6 +67,22 @@ def test_test_figures_are_of_test_rows(finished: Run) -> None:
                 key = record["scenario"]
                 logits, labels = scores[f"{key}/{record['seed']}"][:, task], scores[f"{key}/labels"][:, task]
                 assert record["auc"] == pytest.approx(auc(logits.astype(float), labels), abs=1e-6)
+
+
+def test_validation_scores_are_of_the_chosen_models_and_rounds(finished: Run) -> None:
+    source = {key: value for key, value in CONFIG["data"].items() if key != "source"}
+    data = encode(Synthetic(**source).load(), share=True)
+    for column in COLUMNS:
+        folder = finished.folder / "contenders" / column
+        chosen = json.loads((folder / "validation.json").read_text())
+        with np.load(folder / "validation-scores.npz") as scores:
+            assert tuple(scores["tasks"]) == data.layout.tasks
+            for entry in chosen:
+                labels = scores[f"{entry['scenario']}/labels"]
+                assert np.array_equal(labels, data.tables[entry["scenario"]].splits["validation"].labels)
+                logits = scores[f"{entry['scenario']}/{entry['seed']}"].astype(float)
+                found = np.mean([auc(logits[:, t], labels[:, t]) for t in range(2)])
+                assert found == pytest.approx(entry["auc"], abs=1e-6)
 
 
 def test_metrics_are_per_round_scenario_task_and_stage(finished: Run) -> None:

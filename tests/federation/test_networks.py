@@ -17,7 +17,7 @@ from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck, batch_rows
 from msmtrec.federation.gather import gather, weighted_sum
-from msmtrec.federation.memory import Memory, begin
+from msmtrec.federation.memory import Memory, Shipment, begin
 from msmtrec.federation.messages import Order
 from msmtrec.federation.packed import Job
 from msmtrec.federation.scenario import Site, scenario_steps
@@ -134,8 +134,9 @@ def site(data: EncodedData, **options: Any) -> Site:
 
 
 def start(where: Site) -> dict[Member, Memory]:
+    ship = Shipment(where.deck.device)
     return {
-        Member(0, n): where.begin(Member(0, n), where.model.initialise(0, n, table.private_rows, torch.float64))
+        Member(0, n): where.begin(Member(0, n), where.model.initialise(0, n, table.private_rows, torch.float64), ship)
         for n, table in where.data.tables.items()
     }
 

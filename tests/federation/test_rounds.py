@@ -24,6 +24,7 @@ from msmtrec.federation.server import ServerState
 from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.methods.fedavg import Means
 from msmtrec.record.directory import read_json, read_lines
+from msmtrec.record.events import Event, Progress
 from msmtrec.runtime.in_process import InProcess
 
 
@@ -46,7 +47,12 @@ def run(
 ) -> list[int]:
     done: list[int] = []
     monkeypatch.setattr(contender_module, "InProcess", kind)
-    contender_module.run_contender(contender, data, (0, 1), folder, lambda number, _total: done.append(number), 1)
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Progress):
+            done.append(event.done)
+
+    contender_module.run_contender(contender, data, (0, 1), folder, observe, 1)
     return done
 
 

@@ -13,7 +13,7 @@ from msmtrec.base.member import Member
 from msmtrec.base.packing import pack, unpack
 from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck
-from msmtrec.federation.memory import Memory
+from msmtrec.federation.memory import Memory, Shipment
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.scenario import Site, scenario_steps, stacks
 from msmtrec.methods import METHODS
@@ -34,7 +34,7 @@ def members(where: Site) -> dict[Member, Memory]:
     first = {}
     for name, table in where.data.tables.items():
         parameters = where.model.initialise(0, name, table.private_rows, torch.float64)
-        first[Member(0, name)] = where.begin(Member(0, name), parameters)
+        first[Member(0, name)] = where.begin(Member(0, name), parameters, Shipment(where.deck.device))
     return first
 
 

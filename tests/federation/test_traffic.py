@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 
 import pytest
 import torch
@@ -11,20 +10,18 @@ import torch
 from methods.helpers import method, upload
 from methods.suite import Case, Federation
 from msmtrec.base.member import Member
-from msmtrec.federation import scenario as scenario_module
 from msmtrec.federation import traffic as traffic_module
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.scenario import Stopwatch
 from msmtrec.federation.server import ServerState
-from msmtrec.federation.traffic import Clock, Traffic
+from msmtrec.federation.traffic import Clock, Stopwatch, Traffic
 from msmtrec.methods.base import Answer, Offer, OfferPart, Reply
 
 A, B = Member(0, "a"), Member(0, "b")
 FOUR, THREE = torch.zeros(2, 2), torch.zeros(3, 1)
 
 
-def tell(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *times: float) -> None:
-    monkeypatch.setattr(module, "perf_counter", iter(times).__next__)
+def tell(monkeypatch: pytest.MonkeyPatch, *times: float) -> None:
+    monkeypatch.setattr(traffic_module, "perf_counter", iter(times).__next__)
 
 
 def test_replies_and_offers_count_by_role_and_other_slots_by_their_name() -> None:
@@ -66,7 +63,7 @@ def test_what_is_downloaded_before_the_first_round_counts_in_it() -> None:
 
 
 def test_the_servers_seconds_are_those_since_the_last_start_or_lap(monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(traffic_module, monkeypatch, 1.0, 2.0, 5.0, 9.0)
+    tell(monkeypatch, 1.0, 2.0, 5.0, 9.0)
     clock = Clock()
     clock.start()
     clock.lap("aggregate")
@@ -76,7 +73,7 @@ def test_the_servers_seconds_are_those_since_the_last_start_or_lap(monkeypatch: 
 
 
 def test_scenarios_share_a_phases_seconds_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(scenario_module, monkeypatch, 1.0, 3.0, 6.0, 7.0, 9.0)
+    tell(monkeypatch, 1.0, 3.0, 6.0, 7.0, 9.0)
     watch = Stopwatch()
     watch.lap("train", [A, B])
     watch.lap("rest", [])

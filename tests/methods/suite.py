@@ -22,7 +22,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.federation import server
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.deck import Deck
-from msmtrec.federation.memory import Memory
+from msmtrec.federation.memory import Memory, Shipment
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
@@ -102,13 +102,14 @@ class Federation:
         participation: float = 1.0,
         order: tuple[int, ...] = (0, 1, 2),
         network: ModelSettings | None = None,
+        device: str = "cpu",
         **changed: Any,
     ) -> None:
         encoded = data()
         names = tuple(encoded.scenarios[place] for place in order)
         model = (network or MMOE).build(encoded.layout)
         self.method = case.build(model.declare(), **changed)
-        deck = Deck(encoded, torch.float64, torch.device("cpu"))
+        deck = Deck(encoded, torch.float64, torch.device(device))
         batches, steps = dict.fromkeys(names, 32), dict.fromkeys(names, 4)
         self.site = Site(encoded, deck, model, self.method, batches=batches, steps=steps, rate=case.rate, stack="all")
         first: dict[Member, Parameters] = {}
@@ -117,7 +118,8 @@ class Federation:
             rows = encoded.tables[name].private_rows
             first[Member(0, name)] = model.initialise(0, name, rows, torch.float64, common)
             common = {n: v for n, v in first[Member(0, name)].items() if n != "embedding"}
-        memories = {Member(0, name): self.site.begin(Member(0, name), first[Member(0, name)]) for name in names}
+        ship = Shipment(deck.device)
+        memories = {Member(0, name): self.site.begin(Member(0, name), first[Member(0, name)], ship) for name in names}
         self.runtime = InProcess(self.site, memories)
         start = {name: common[name] for name in self.method.common_names()}
         self.standing: Standing[Any] = Standing(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from msmtrec import run
+from msmtrec.report.page import write_report
 
 CONFIG = {
     "name": "page <test>",
@@ -23,4 +24,7 @@ CONFIG = {
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run(CONFIG, out=tmp_path_factory.mktemp("page") / "run", caution=lambda _: None).folder
+    found = run(CONFIG, out=tmp_path_factory.mktemp("page") / "run", caution=lambda _: None)
+    found.calibrate("isotonic")
+    write_report(found.folder)
+    return found.folder

@@ -60,6 +60,7 @@ def test_the_page_is_self_contained_and_complete(folder: Path) -> None:
         "relation": 3 * 2 + 2,  # conflict and listening for three; two mixtures
         "conflict": 2,
         "cost": 3,
+        "reliability": 3 * 2,
     }
     data = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[0])
     assert set(re.findall(r'data-figure="([^"]*)"', page)) < data["figures"].keys()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
+from pydantic_core import to_jsonable_python
+
 from msmtrec.base.settings import Settings
 
 _ENTRY = re.compile(r"    (\w[\w, ]*): (.*)")
@@ -24,17 +26,23 @@ class Setting:
 
 
 def explain(kind: type[Settings]) -> list[Setting]:
-    """Every key of a settings class, in order."""
-    meanings = arguments(kind)
+    """Every key of a settings class, in order; what it has inherited is explained where it was declared."""
+    meanings: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        meanings |= arguments(one) if issubclass(one, Settings) else {}
     found = []
     for name, field in kind.model_fields.items():
         meaning = re.sub(r"\bNone\b", "null", meanings.get(name, ""))  # as YAML has it
-        default = "required" if field.is_required() else json.dumps(field.default).strip('"')
+        default = "required" if field.is_required() else _as_yaml(field.get_default())
         choices = [str(choice) for choice in _choices(field.annotation)]
         if any(choice not in meaning for choice in choices):
             meaning = f"{meaning.removesuffix('.')}: {', '.join(choices)}" if meaning else ", ".join(choices)
         found.append(Setting(name, default, meaning))
     return found
+
+
+def _as_yaml(value: Any) -> str:
+    return json.dumps(to_jsonable_python(value)).strip('"') or '""'
 
 
 def arguments(kind: type) -> dict[str, str]:

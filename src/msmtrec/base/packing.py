@@ -119,10 +119,15 @@ def _dataclass(
 
 
 def own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous CPU tensors, for files; copies only what is a view of something larger or lies on a device."""
+    """Contiguous tensors that keep nothing else alive; copies only what is a view of something larger."""
     found = {}
     for name, value in tensors.items():
-        tensor = value.detach().cpu().contiguous()
+        tensor = value.detach().contiguous()
         whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
         found[name] = tensor if whole else tensor.clone(memory_format=torch.contiguous_format)
     return found
+
+
+def on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous CPU tensors, for files; copies only what is a view of something larger or lies on a device."""
+    return own_storage({name: value.cpu() for name, value in tensors.items()})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 from rich.markup import escape
 
 from msmtrec.base.errors import UserError
 from msmtrec.cli.console import out
-from msmtrec.cli.predict import ContenderOption, RunArgument, SeedOption
+from msmtrec.cli.predict import CalibrationOption, ContenderOption, RunArgument, SeedOption, say
+
+if TYPE_CHECKING:
+    from msmtrec.serving.onnx.quantise import Measured
 
 
 def export(
@@ -22,6 +25,14 @@ def export(
     ] = None,
     contender: ContenderOption = None,
     seed: SeedOption = None,
+    calibration: CalibrationOption = None,
+    quantise: Annotated[
+        str | None, typer.Option("--quantise", metavar="tables|all", help="8-bit weights, and what they lose.")
+    ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option("--rows", metavar="FILE", help="Labelled rows to measure that on [default: the test rows]."),
+    ] = None,
 ) -> None:
     """Write a file per scenario that other runtimes score with, and a model card.
 
@@ -33,13 +44,41 @@ def export(
     from msmtrec.serving.export import export as write
     from msmtrec.serving.finished import Run
 
+    if rows is not None and len(scenario or ()) != 1:
+        raise UserError("--rows are rows of one scenario; name it with --scenario")
     if form not in ("onnx", "torch"):
         raise UserError(f"--format {form}: must be onnx or torch")
     finished = Run(run)
     for name in scenario or finished.scenarios:
         kind = cast(Literal["onnx", "torch"], form)
-        found = write(finished, folder, name, form=kind, contender=contender, seed=seed)
+        found = write(
+            finished,
+            folder,
+            name,
+            form=kind,
+            contender=contender,
+            seed=seed,
+            calibration=calibration,
+            quantise=quantise,
+            rows=rows,
+            caution=say,
+        )
         out.print(str(found.path), highlight=False, soft_wrap=True)
         if found.hashed:
             fields = escape(", ".join(found.hashed))
             out.print(f"[dim]  takes buckets for hashed fields ({fields}): the encoder is beside it[/]", soft_wrap=True)
+        if found.measured:
+            out.print(f"[dim]  {escape(loss(found.measured))}[/]", soft_wrap=True, highlight=False)
+
+
+def loss(measured: Measured) -> str:
+    """What 8 bits cost and save, in a line."""
+    before, after = (size / 1e6 for size in measured.bytes)
+    areas = [
+        f"{task} {one:.5f} → {two:.5f} ({two - one:+.5f})" if one is not None and two is not None else f"{task} –"
+        for task, (one, two) in measured.auc.items()
+    ]
+    return (
+        f"{before:.2f} → {after:.2f} MB; AUC {', '.join(areas)}; largest difference of a probability"
+        f" {measured.furthest:.1e}; measured on {measured.count:,} rows: {measured.rows}"
+    )

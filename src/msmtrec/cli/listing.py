@@ -57,34 +57,16 @@ def list_datasets() -> None:
 
 @list_app.command("settings")
 def list_settings() -> None:
-    """Every key of a config, of a contender, of `train`, `model`, `fine_tune`, options and own features.
+    """Every key of a config: of contenders, training, networks, methods and logs.
 
     Example: `msmtrec list settings`
     """
-    from msmtrec.base.explain import explain
-    from msmtrec.config.keys import CONTENDER, TOP
-    from msmtrec.config.train import FineTune, TrainSettings
-    from msmtrec.logs.sources.tabular_settings import Column
-    from msmtrec.methods.fedavg import FedAvgSettings
-    from msmtrec.methods.pf_msmtrec import PFSettings
-    from msmtrec.models import MODELS
+    from msmtrec.config.reference import groups
 
     table = table_of("key", "default", "what")
-    for key, settings in (
-        ("{}", TOP),
-        ("methods.NAME.{}", CONTENDER),
-        ("train.{}", explain(TrainSettings)),
-        *((f"model.{{}} ({name})", explain(kind)) for name, kind in MODELS.items()),
-        ("fine_tune.{}", explain(FineTune)),
-        ("options.{} (pf-msmtrec)", explain(PFSettings)),
-        ("options.{} (fedavg)", explain(FedAvgSettings)),
-        ("data.features.NAME.{}", explain(Column)),
-    ):
-        for setting in settings:
-            table.add_row(key.format(setting.name), escape(setting.default), escape(setting.meaning))
+    for group in groups():
+        for setting in group.settings:
+            table.add_row(escape(group.key(setting)), escape(setting.default), escape(setting.meaning))
         table.add_section()
     out.print(table)
-    out.print(
-        "[dim]options belong to a contender, as in methods.NAME.options.clip; the rest of data.* is in"
-        " docs/own-logs.md[/]"
-    )
+    out.print("[dim]options belong to a contender, as in methods.NAME.options.clip[/]")

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
+from msmtrec.cli.adding import add_scenario
+from msmtrec.cli.calibrate import calibrate
 from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
+from msmtrec.cli.continuing import go_on
 from msmtrec.cli.data import data_app
 from msmtrec.cli.export import export
 from msmtrec.cli.listing import list_app
 from msmtrec.cli.predict import predict
+from msmtrec.cli.running import OutOption, ResumeOption, free, print_run, run_observed
 from msmtrec.cli.serve import serve
+from msmtrec.cli.watch import LogFormat, LogFormatOption, LogToOption, QuietOption, watching
 
 app = typer.Typer(
     name="msmtrec",
@@ -32,8 +36,9 @@ app.add_typer(list_app, name="list")
 app.command()(predict)
 app.command()(export)
 app.command()(serve)
-
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
+app.command("continue")(go_on)
+app.command("add-scenario")(add_scenario)
+app.command()(calibrate)
 
 
 def main() -> NoReturn:
@@ -66,7 +71,10 @@ def train(
     config: ConfigArgument,
     set_: SetOption = None,
     out_dir: OutOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same config.")] = False,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+    log_format: LogFormatOption = LogFormat.text,
+    log_to: LogToOption = None,
 ) -> None:
     """Train every method of a config on every seed and compare them.
 
@@ -74,11 +82,19 @@ def train(
     """
     from msmtrec.config.parse import load_config
 
-    _run(load_config(config_path(config), tuple(set_ or ())), out_dir, resume)
+    with watching(quiet, log_format, log_to) as observer:
+        finished = run_observed(load_config(config_path(config), tuple(set_ or ())), out_dir, resume, observer)
+    print_run(finished)
 
 
 @app.command()
-def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
+def demo(
+    out_dir: OutOption = None,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+    log_format: LogFormatOption = LogFormat.text,
+    log_to: LogToOption = None,
+) -> None:
     """Reference contenders and PF-MSMTrec on real logs, in about four minutes.
 
     Example: `msmtrec demo --out runs/demo`
@@ -86,11 +102,17 @@ def demo(out_dir: OutOption = None, resume: Annotated[bool, typer.Option("--resu
     from msmtrec.cli.demo import built_in_config, choose_demo
     from msmtrec.config.parse import load_config
 
-    name = choose_demo(lambda line: out.print(f"[dim]{escape(line)}[/]", soft_wrap=True))
-    folder = out_dir or Path("runs") / f"demo-{name}"
-    if out_dir is None and not resume:
-        folder = _free(folder)
-    _run(load_config(built_in_config(name)), folder, resume)
+    def say(line: str) -> None:
+        if not quiet:
+            out.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+
+    with watching(quiet, log_format, log_to) as observer:
+        name = choose_demo(say)
+        folder = out_dir or Path("runs") / f"demo-{name}"
+        if out_dir is None and not resume:
+            folder = free(folder)
+        finished = run_observed(load_config(built_in_config(name)), folder, resume, observer)
+    print_run(finished)
 
 
 @app.command()
@@ -115,7 +137,7 @@ def show(
     elif markdown:
         sys.stdout.write(results_markdown(finished.results))
     else:
-        _print(finished)
+        print_run(finished)
 
 
 @app.command()
@@ -142,74 +164,3 @@ def report(
         check_finished(folder)
     page = write_report(runs[0], out_file) if len(runs) == 1 else write_beside(runs, out_file)
     out.print(str(page), soft_wrap=True, highlight=False, markup=False)
-
-
-def _run(config: Any, folder: Path | None, resume: bool) -> None:
-    from msmtrec.experiment.run import run
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err) as bar:
-        whole = bar.add_task("[bold]all rounds", total=None)
-        contenders = {name: bar.add_task(name, total=total, visible=False) for name, total in _rounds(config).items()}
-        bar.update(whole, total=sum(_rounds(config).values()))
-
-        def progress(contender: str, done: int, total: int) -> None:
-            bar.update(contenders[contender], completed=done, total=total, visible=done < total)
-            bar.update(whole, completed=sum(task.completed for task in bar.tasks if task.id != whole))
-
-        try:
-            finished = run(
-                config,
-                out=folder,
-                resume=resume,
-                progress=progress,
-                status=lambda text: bar.update(whole, description=f"[bold]{text}"),
-                caution=lambda text: bar.console.print(
-                    f"[yellow]note:[/] {escape(text)}", soft_wrap=True, highlight=False
-                ),
-            )
-        except KeyboardInterrupt:
-            bar.stop()
-            err.print("interrupted; continue with the same command and --resume")
-            raise typer.Exit(130) from None
-        bar.update(whole, completed=sum(_rounds(config).values()))
-    _print(finished)
-
-
-def _rounds(config: Any) -> dict[str, int]:
-    return {
-        contender.title: contender.train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
-        for candidates in config.contenders
-        for contender in candidates
-    }
-
-
-def _print(run: Any) -> None:
-    from msmtrec.report.qualities import quality_table
-    from msmtrec.report.terminal import difference_table, results_table
-    from msmtrec.report.words import verdicts
-
-    out.print(results_table(run.results))
-    if len(run.results.cells) > 1:
-        out.print(difference_table(run.results))
-    if run.results.qualities:
-        out.print(quality_table(run.results))
-    for sentence in verdicts(run.results):
-        out.print(escape(sentence), soft_wrap=True, highlight=False)
-    out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
-
-
-def _free(folder: Path) -> Path:
-    """The folder, or the first of folder-2, folder-3 … that is not taken."""
-    candidate, number = folder, 1
-    while candidate.exists():
-        number += 1
-        candidate = folder.with_name(f"{folder.name}-{number}")
-    return candidate

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msmtrec.base.errors import UserError
@@ -17,6 +18,15 @@ ContenderOption = Annotated[
     typer.Option("--contender", metavar="NAME", help="Column of the result table [default: best on validation]."),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="One seed's model [default: the mean over all].")]
+CalibrationOption = Annotated[
+    str | None,
+    typer.Option("--calibration", metavar="platt|isotonic|beta", help="Map fitted on validation rows [default: none]."),
+]
+
+
+def say(sentence: str) -> None:
+    """A caution, on the terminal."""
+    err.print(f"[yellow]note:[/] {escape(sentence)}", soft_wrap=True, highlight=False)
 
 
 def predict(
@@ -26,6 +36,7 @@ def predict(
     target: Annotated[Path, typer.Option("--output", metavar="FILE", help=".parquet or .csv; - is CSV on stdout.")],
     contender: ContenderOption = None,
     seed: SeedOption = None,
+    calibration: CalibrationOption = None,
     keep: Annotated[
         list[str] | None, typer.Option("--keep", metavar="COLUMN", help="Write it too; repeatable.")
     ] = None,
@@ -48,10 +59,11 @@ def predict(
         raise UserError("--top-k and --request belong together: K rows of each request")
     if by is not None and top_k is None:
         raise UserError("--by says what --top-k ranks by; give --top-k and --request too")
-    predictor = Run(run).predictor(scenario, contender=contender, seed=seed)
+    predictor = Run(run).predictor(scenario, contender=contender, seed=seed, calibration=calibration, caution=say)
     best = None if top_k is None else Best(top_k, request or "", by or predictor.tasks[0])
     seeds = ", ".join(map(str, predictor.models))
-    err.print(f"[dim]scenario {scenario}, contender {predictor.contender}, seeds {seeds}[/]", soft_wrap=True)
+    more = f", calibrated: {calibration}" if calibration else ""
+    err.print(f"[dim]scenario {scenario}, contender {predictor.contender}, seeds {seeds}{more}[/]", soft_wrap=True)
     columns = (
         TextColumn("{task.completed:,.0f} rows"),
         BarColumn(bar_width=24),

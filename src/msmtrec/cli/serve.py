@@ -11,7 +11,7 @@ import typer
 
 from msmtrec.base.errors import UserError
 from msmtrec.cli.console import err, out
-from msmtrec.cli.predict import ContenderOption, RunArgument, SeedOption
+from msmtrec.cli.predict import CalibrationOption, ContenderOption, RunArgument, SeedOption
 
 _NEEDED = ("fastapi", "fastapi_offline", "uvicorn", "prometheus_client", "onnx", "onnxscript", "onnxruntime")
 
@@ -20,6 +20,7 @@ def serve(
     run: RunArgument,
     contender: ContenderOption = None,
     seed: SeedOption = None,
+    calibration: CalibrationOption = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8080,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Batches scored at the same time.")] = 1,
@@ -59,7 +60,15 @@ def serve(
     )
     token = os.environ.get(TOKEN, "")
     settings = Settings(
-        run=run, contender=contender, seed=seed, graphs=graphs, host=host, port=port, token=token, limits=limits
+        run=run,
+        contender=contender,
+        seed=seed,
+        calibration=calibration,
+        graphs=graphs,
+        host=host,
+        port=port,
+        token=token,
+        limits=limits,
     )
     if prepare:
         out.print(str(make_graphs(settings).graphs), highlight=False, soft_wrap=True)

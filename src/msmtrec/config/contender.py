@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from msmtrec.base.errors import UserError, nearest
@@ -15,7 +16,8 @@ from msmtrec.config.tune import Grid, candidates, clashes, joined, parse_grid, p
 from msmtrec.methods import METHODS, Entry, MethodSettings
 from msmtrec.models import MODELS
 from msmtrec.models.base import ModelSettings
-from msmtrec.record.directory import FINE_TUNED
+from msmtrec.record.directory import AS_IT_WAS, FINE_TUNED
+from msmtrec.record.summary import POOLED, REFERENCE
 
 _KEYS = tuple(setting.name for setting in CONTENDER)
 
@@ -29,6 +31,7 @@ class Contender:
         candidate: what tells it from the column's other candidates ("" where nothing is tuned).
         fine_tune: not None gives a second column, fine-tuned from the best rounds of the same training.
         grid: what the candidates of this contender differ in.
+        start: the finished run whose contender of this name it goes on from; its column there is a column here too.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Contender:
     train: TrainSettings
     fine_tune: FineTune | None
     grid: Grid
+    start: Path | None = None
 
     @property
     def entry(self) -> Entry:
@@ -53,11 +57,27 @@ class Contender:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the table that its training fills."""
-        return (self.name, f"{self.name}{FINE_TUNED}") if self.fine_tune else (self.name,)
+        tuned = (f"{self.name}{FINE_TUNED}",) if self.fine_tune else ()
+        return (self.name, *tuned, *((f"{self.name}{AS_IT_WAS}",) if self.start else ()))
+
+    @property
+    def kind(self) -> str:
+        """REFERENCE, POOLED or "": whether the others are tested against it."""
+        return POOLED if self.entry.pooled else REFERENCE if self.entry.reference else ""
+
+    @property
+    def rounds(self) -> int:
+        """At most, those of fine-tuning among them."""
+        return self.train.rounds + (self.fine_tune.rounds if self.fine_tune else 0)
 
     def as_dict(self) -> dict[str, Any]:
         """In the form a config file has, with nothing left to defaults but what the grid sets."""
-        resolved = {
+        return {**without(self.resolved, self.grid), "tune": self.grid} if self.grid else self.resolved
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """Its settings with nothing left to defaults, those of its place in the grid among them."""
+        return {
             "method": self.method,
             **({"preset": self.preset} if self.preset else {}),
             "options": self.settings.model_dump(mode="json"),
@@ -65,7 +85,6 @@ class Contender:
             "train": self.train.model_dump(mode="json"),
             "fine_tune": self.fine_tune.model_dump(mode="json") if self.fine_tune else False,
         }
-        return {**without(resolved, self.grid), "tune": self.grid} if self.grid else resolved
 
 
 def parse_contender(
@@ -80,9 +99,15 @@ def parse_contender(
             f"{place}: '{FINE_TUNED}' is for the column of fine-tuned models; call the contender"
             f" '{name.removesuffix(FINE_TUNED)}': with fine_tune it has both columns, from one training"
         )
+    if name.endswith(AS_IT_WAS):
+        raise UserError(
+            f"{place}: '{AS_IT_WAS}' is for the column of models as they were in the run that training goes on from"
+        )
     known(raw, _KEYS, place)
     method = one_of(raw.get("method", name), METHODS, f"{place}.method")
     entry, preset = METHODS[method], raw.get("preset")
+    if entry.pooled and whole.get("start") is not None:
+        raise UserError(f"{place}: a pooled model cannot go on from a run, which keeps it as one model per scenario")
     if preset is not None:
         preset = one_of(preset, entry.presets, f"{place}.preset")
     fine_tune = _fine_tune_group(whole.get("fine_tune"), raw.get("fine_tune"), entry, place)
@@ -165,6 +190,7 @@ def _candidate(
         train=build(TrainSettings, {**train, **own}, "train"),
         fine_tune=None if raw["fine_tune"] is None else build(FineTune, raw["fine_tune"], f"{place}.fine_tune"),
         grid=grid,
+        start=None if whole.get("start") is None else Path(whole["start"]),
     )
 
 

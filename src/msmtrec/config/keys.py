@@ -24,6 +24,7 @@ TOP = (
         "size of the common grid",
         "At most so many candidates for each contender: what a grid of its own may grow to.",
     ),
+    Setting("start", "null", "A finished run that training goes on from; `msmtrec continue` writes such a config."),
     Setting("seeds", str(SEEDS), "One federation for each: a count, or a list of integers."),
     Setting("jobs", str(JOBS), "Contenders that train at the same time, each in a process with one thread."),
 )

@@ -49,6 +49,7 @@ class Config:
         seeds: one federation each.
         jobs: how many contenders train at the same time, each in a process with one thread.
         tune_candidates: how many candidates each contender may have.
+        start: a finished run that training goes on from.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Config:
     seeds: tuple[int, ...]
     jobs: int
     tune_candidates: int
+    start: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything resolved, as run directories hold it; `parse_config` makes the same config of it."""
@@ -67,6 +69,7 @@ class Config:
             "tune_candidates": self.tune_candidates,
             "seeds": list(self.seeds),
             "jobs": self.jobs,
+            **({"start": str(self.start)} if self.start else {}),
         }
 
 
@@ -97,7 +100,8 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
     for needed in ("data", "methods"):
         if not raw.get(needed):
             raise UserError(f"the config has no '{needed}'; see configs/ for examples")
-    data = _parse_data(group(raw["data"], "data"))
+    data = parse_data(group(raw["data"], "data"))
+    start = _parse_start(raw.get("start"))
     common = parse_grid(raw.get("tune"), "tune")
     limit = _count(raw, "tune_candidates", size(common), "of candidates")
     contenders = tuple(
@@ -114,6 +118,7 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         seeds=_parse_seeds(raw.get("seeds", SEEDS)),
         jobs=_count(raw, "jobs", JOBS, "of processes"),
         tune_candidates=limit,
+        start=start,
     )
 
 
@@ -126,7 +131,8 @@ def unknown_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -
             yield f"train.batch_size: there is no scenario '{name}'; {nearest(name, valid)}"
 
 
-def _parse_data(raw: Mapping[str, Any]) -> Source:
+def parse_data(raw: Mapping[str, Any]) -> Source:
+    """A `data` section; errors as `parse_config`."""
     return build(SOURCES[one_of(raw.get("source"), SOURCES, "data.source")], raw, "data")
 
 
@@ -158,6 +164,12 @@ def _parse_seeds(raw: Any) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise UserError(f"seeds must be a count or a list of different integers, not {shown(raw)}")
     return tuple(seeds)
+
+
+def _parse_start(raw: Any) -> Path | None:
+    if raw is not None and (not isinstance(raw, str) or not raw):
+        raise UserError(f"start must be the directory of a finished run, not {shown(raw)}")
+    return None if raw is None else Path(raw)
 
 
 def _parse_name(raw: Any, default: str) -> str:

@@ -44,18 +44,28 @@ def encode(logs: Logs, *, share: bool, cache: Path | None = None) -> EncodedData
     return encode_all(logs, {"": Variant(share)}, cache=cache)[""]
 
 
-def encode_all(logs: Logs, variants: Mapping[str, Variant], *, cache: Path | None = None) -> dict[str, EncodedData]:
+def encode_all(
+    logs: Logs,
+    variants: Mapping[str, Variant],
+    *,
+    cache: Path | None = None,
+    before: Mapping[str, Mapping[str, Encoder]] | None = None,
+) -> dict[str, EncodedData]:
     """Encode every scenario by itself, in several variants. Those that the cache lacks take the same two passes.
 
     Args:
         logs: raw rows.
         cache: folder for memory-mapped tables, or None to keep them in memory.
+        before: variant -> table -> encoder of the models that training goes on with.
 
     Raises:
         UserError: a column is missing, a label is not 0/1, a numeric is NaN or infinite, a split lacks rows or classes;
-            the files change meanwhile; the cache cannot be written.
+            the files change meanwhile; the cache cannot be written; an encoder before has other features or tasks.
     """
-    builds = {name: _Build(logs.pooled() if v.pooled else logs, v.share, cache) for name, v in variants.items()}
+    builds = {
+        name: _Build(logs.pooled() if v.pooled else logs, v.share, cache, (before or {}).get(name, {}))
+        for name, v in variants.items()
+    }
     missing = [name for name, build in builds.items() if not build.open()]
     views = []
     for pooled in (False, True):
@@ -122,9 +132,13 @@ class _Build:
     odd: dict[str, list[dict[str, Any]]]
     result: EncodedData
 
-    def __init__(self, logs: Logs, share: bool, cache: Path | None) -> None:
-        self.logs, self.share = logs, share
+    def __init__(self, logs: Logs, share: bool, cache: Path | None, before: Mapping[str, Encoder]) -> None:
+        self.logs, self.share, self.before = logs, share, before
         key = [ENCODING, logs.fingerprint, logs.schema.as_dict(), share, logs.allow_one_class, logs.parts]
+        if logs.joining:
+            key.append("joining")
+        if before:
+            key.append({table: [encoder.table, encoder.fingerprint] for table, encoder in before.items()})
         self.fingerprint = sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()
         self.folder = cache / self.fingerprint[:24] if cache is not None else None
         self.owner = {part: table for table, parts in logs.tables().items() for part in parts}
@@ -144,7 +158,7 @@ class _Build:
         layout = make_layout(schema, share=self.share, scenarios=scenarios_of(rows))
         self.odd = {table: _odd(schema, known) for table, known in surveys.items()}
         self.tables = {
-            table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint))
+            table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint, self.before.get(table)))
             for table, known in surveys.items()
         }
         self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))

@@ -42,6 +42,8 @@ class Logs:
         parts: the scenarios whose rows a pooled table holds, in table order (its rows are by name); empty where every
             scenario has its own table.
         places: scenario -> its own files, for error messages, where it has any.
+        joining: the scenarios join a finished federation, whose models do without their rows: any split may lack rows
+            or classes.
         time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
     """
 
@@ -54,6 +56,7 @@ class Logs:
     allow_one_class: bool = False
     files: Snapshot = field(default_factory=Snapshot)
     parts: tuple[str, ...] = ()
+    joining: bool = False
     time: str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 BUCKETS = 16_384
@@ -51,6 +50,8 @@ def contributions(
     Returns:
         [users].
     """
+    from scipy import stats  # 25 MB, which no process that only trains needs
+
     positive = labels > 0.5
     ups, downs = scores[positive], scores[~positive]
     ranks = stats.rankdata(scores)

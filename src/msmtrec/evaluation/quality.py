@@ -86,13 +86,19 @@ def gauc(scores: Scores, labels: Scores, group: NDArray[np.int64]) -> float:
     return float(np.average(each, weights=rows))
 
 
+def bins_of(chances: Scores, labels: Scores) -> tuple[Scores, Scores, NDArray[np.intp]]:
+    """(sum of probabilities, positives, rows) of each bin, from the lowest probabilities to the highest."""
+    order = np.argsort(chances, kind="stable")
+    chances, labels = chances[order], labels[order]
+    below = np.searchsorted(chances, chances, side="left")  # rows with a smaller probability
+    _, bins = np.unique(below * BINS // max(len(chances), 1), return_inverse=True)
+    predicted, observed = (np.bincount(bins, values).astype(np.float64) for values in (chances, labels))
+    return predicted, observed, np.bincount(bins)
+
+
 def calibration_error(chances: Scores, labels: Scores) -> float:
     """Mean over rows of |mean probability - label rate| of their bin; NaN without rows."""
     if not len(chances) or np.isnan(chances).any():
         return float("nan")
-    order = np.argsort(chances, kind="stable")
-    chances, labels = chances[order], labels[order]
-    below = np.searchsorted(chances, chances, side="left")  # rows with a smaller probability
-    bins = below * BINS // len(chances)
-    gaps = np.bincount(bins, chances) - np.bincount(bins, labels)
-    return float(np.abs(gaps).sum() / len(chances))
+    predicted, observed, _ = bins_of(chances, labels)
+    return float(np.abs(predicted - observed).sum() / len(chances))

@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from msmtrec.base.errors import Diverged, UserError
+from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
-from msmtrec.base.packing import own_storage
-from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
-from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
-from msmtrec.evaluation.metrics import measure
-from msmtrec.evaluation.quality import quality
 from msmtrec.experiment.columns import column_folders
-from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.journal import ContenderJournal
-from msmtrec.experiment.steps import training_size
+from msmtrec.experiment.keeping import save_models
+from msmtrec.experiment.rounds import RoundsTold
+from msmtrec.experiment.sites import first_parameters, site_of
+from msmtrec.experiment.start import Start
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
-from msmtrec.federation.deck import Deck
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.memory import Shipment
+from msmtrec.federation.messages import Order
 from msmtrec.federation.rounds import Plan, Standing, federate
-from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Method
-from msmtrec.models.base import Model
-from msmtrec.record.directory import FAILED, VALIDATION, ended, model_file, read_json, write_json, writing
-from msmtrec.record.models import ModelCard, load_model, save_model
+from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json, writing
+from msmtrec.record.events import ContenderStarted, Observer, Progress, ignore
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.threads import threads_set
-from msmtrec.serving.scoring import THREADS, computed_with, logits_of
-
-Progress = Callable[[int, int], None]
-"""(rounds done, rounds in all)"""
 
 
 def run_contender(
-    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress, threads: int
+    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer, threads: int
 ) -> None:
     """Train one contender and write its folder, and beside it that of its fine-tuned column.
 
@@ -54,39 +39,55 @@ def run_contender(
     folder as finished; `failed.json` stands in its place where training diverged. `threads` are those of a contender
     that does not set its own. Reads training and validation rows only.
     """
-    places = column_folders(contender, folder).values()
-    if not all(ended(place) for place in places):
+    places = column_folders(contender, folder)
+    if all(ended(place) for place in places.values()):
+        tell(_started(contender, seeds, contender.rounds))
+        for column, place in places.items():
+            if (place / VALIDATION).exists():
+                RoundsTold(tell, column, contender.candidate).again(place)
+    else:
         with writing(folder), threads_set(contender.train.threads or threads):
             try:
-                _train(contender, data, seeds, folder, progress)
+                _train(contender, data, seeds, folder, tell)
             except Diverged as error:
-                for place in places:
+                for place in places.values():
                     if not ended(place):
                         place.mkdir(parents=True, exist_ok=True)
                         write_json(place / FAILED, {"sentence": str(error)})
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
-def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, progress: Progress) -> None:
+def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer) -> None:
     train = contender.train
     model = contender.model.build(data.layout)
     method: Method[Any] = contender.settings.build(model.declare())
-    site = _site(contender, data, model, method)
+    site = site_of(contender, data, model, method)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    first = _first_parameters(model, data, seeds, train)
-    saved = checkpoints.load(folder / "checkpoint", method.state_type)
+    first = first_parameters(model, data, seeds, train)
+    start = Start.open(contender.start) if contender.start else None
+    saved, ship = checkpoints.load(folder / "checkpoint", method.state_type), Shipment(site.deck.device)
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
         rows = {name: site.deck.sizes[name] for name in data.scenarios}
-        memories = {m: site.begin(m, first[m]) for m in members}
-        start = {seed: {n: first[Member(seed, data.scenarios[0])][n] for n in method.common_names()} for seed in seeds}
-        standing = Standing({seed: server.begin(method, start[seed], rows) for seed in seeds})
+        if start is None:
+            example = {seed: first[Member(seed, data.scenarios[0])] for seed in seeds}
+            common = {seed: {n: example[seed][n] for n in method.common_names()} for seed in seeds}
+            standing = Standing({seed: server.begin(method, common[seed], rows) for seed in seeds})
+        else:
+            first = start.parameters(contender, data, first)
+            standing = start.standing(contender, method, seeds, rows)
+        memories = {m: site.begin(m, first[m], ship) for m in members}
     else:
-        ship, standing = Shipment(site.deck.device), saved.standing
+        standing = saved.standing
         memories = {m: replace(memory, slots=ship(memory.slots)) for m, memory in saved.memories.items()}
     clients = InProcess(site, memories)
-    journal = ContenderJournal(folder, clients, train, saved.journal if saved else {})
-    example = first[members[0]]
+    if start is not None and saved is None:
+        _keep_as_it_was(contender, start, clients, standing, folder)
+    told = RoundsTold(tell, contender.name, contender.candidate)
+    journal = ContenderJournal(folder, clients, train, saved.journal if saved else {}, told=told)
+    tell(_started(contender, seeds, standing.round))
+    told.again(folder)
+    shapes = first[members[0]]
     plan = Plan(
         seeds=seeds,
         scenarios=data.scenarios,
@@ -95,27 +96,43 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         max_staleness=train.max_staleness,
         evaluate_before=train.evaluate_before,
         patience=train.patience,
-        expected={slot: {n: example[n] for n in method.network(slot)} for slot in method.leaving_slots()},
-        tables={name: example[name] for name in site.shared},
+        expected={slot: {n: shapes[n] for n in method.network(slot)} for slot in method.leaving_slots()},
+        tables={name: shapes[name] for name in site.shared},
     )
-    total = train.rounds + (contender.fine_tune.rounds if contender.fine_tune else 0)
-    standing = federate(plan, method, clients, standing, journal, lambda done: progress(done, total))
+    standing = federate(plan, method, clients, standing, journal, lambda done: tell(_progress(contender, done)))
     journal.finish()
     for seed, kept in standing.kept.items():
         checkpoints.save_server(server_file(folder, seed), kept)
-    _save_models(contender, contender.name, clients, members, folder)
+    save_models(contender, contender.name, clients, members, folder)
     if contender.fine_tune:
-        done = standing.round
-        _fine_tune(contender, clients, members, folder, done, lambda more: progress(train.rounds + more, total))
+        _fine_tune(contender, clients, members, folder, standing.round, tell)
+
+
+def _keep_as_it_was(
+    contender: Contender, start: Start, clients: InProcess, standing: Standing[Any], folder: Path
+) -> None:
+    """The column of what is there before any training: the models that were served, a newcomer's first download.
+
+    They are measured on the new validation rows, and stay every scenario's best until a round is better.
+    """
+    column = contender.columns[-1]
+    place = column_folders(contender, folder)[column]
+    shutil.rmtree(place, ignore_errors=True)
+    orders = {}
+    for member in clients.memories:
+        new = not start.knows(contender, member.scenario)
+        reply = standing.servers[member.seed].owed.get(member.scenario) if new else None
+        orders[member] = Order(1, reply=reply, measure=0)
+    reports = clients(orders)
+    told = RoundsTold(ignore, column, contender.candidate)
+    journal = ContenderJournal(place, clients, contender.train, {}, told=told)
+    journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
+    journal.finish()
+    save_models(contender, column, clients, list(orders), place)
 
 
 def _fine_tune(
-    contender: Contender,
-    clients: InProcess,
-    members: list[Member],
-    folder: Path,
-    last: int,
-    progress: Callable[[int], None],
+    contender: Contender, clients: InProcess, members: list[Member], folder: Path, last: int, tell: Observer
 ) -> None:
     """The fine-tuned column's folder: local training from the best rounds, which are in `folder`."""
     settings = contender.fine_tune
@@ -126,128 +143,25 @@ def _fine_tune(
     place.mkdir(parents=True)
     names = [path.name for path in folder.glob("*.jsonl")]  # its lines begin with the rounds it is fine-tuned from
     lengths = {Path(name).stem: shutil.copyfile(folder / name, place / name).stat().st_size for name in names}
-    journal = ContenderJournal(place, clients, contender.train, lengths)
+    told = RoundsTold(tell, column, contender.candidate)
+    journal = ContenderJournal(place, clients, contender.train, lengths, told=told)
     local = FineTuning(settings.rounds, settings.patience)
-    fine_tune(clients, members, local, last, journal, lambda done: progress(done - last))
+    before = contender.train.rounds - last  # rounds that were not needed count as done
+    fine_tune(clients, members, local, last, journal, lambda done: tell(_progress(contender, done + before)))
     journal.finish()
-    _save_models(contender, column, clients, members, place)
+    save_models(contender, column, clients, members, place)
 
 
-def _site(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
-    train = contender.train
-    sizes = training_size(train, data)
-    return Site(
-        data=data,
-        deck=Deck(data, _dtype(train), _device(train.device)),
-        model=model,
-        method=method,
-        batches={name: size.batch for name, size in sizes.items()},
-        steps={name: size.steps for name, size in sizes.items()},
-        rate=train.learning_rate,
-        decay=train.weight_decay,
-        fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,
-        stack=train.stack,
-        held_out_limit=train.held_out_limit,
-    )
-
-
-def _dtype(train: TrainSettings) -> torch.dtype:
-    return torch.float32 if train.dtype == "float32" else torch.float64
-
-
-def _first_parameters(
-    model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings
-) -> dict[Member, Parameters]:
-    """Each member's first parameters; all but the private tables are one and the same for a federation."""
-    found = {}
-    for seed in seeds:
-        common: Parameters = {}
-        for name in data.scenarios:
-            drawn = model.initialise(seed, name, data.tables[name].private_rows, _dtype(train), common)
-            common = {n: value for n, value in drawn.items() if model.roles()[n] is not Role.EMBEDDING}
-            found[Member(seed, name)] = drawn
-    return found
-
-
-def _save_models(contender: Contender, column: str, clients: InProcess, members: list[Member], folder: Path) -> None:
-    """Each scenario's model of its best round, and `validation.json`.
-
-    Raises:
-        Diverged: a scenario has no validation AUC.
-    """
-    models = folder / "models"
-    models.mkdir(parents=True, exist_ok=True)
-    chosen = []
-    for member in members:
-        for scenario, best in clients.memories[member].best.items():
-            if math.isnan(best.score):
-                raise Diverged(
-                    f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
-                    " its training diverged, or its part of the validation rows has one class; lower the learning rate"
-                )
-            card = _card(contender, column, clients.site, member, scenario, best.round)
-            save_model(model_file(folder, scenario, member.seed), own_storage(best.parameters), card)
-            chosen.append(
-                {
-                    "seed": member.seed,
-                    "scenario": scenario,
-                    "round": best.round,
-                    "auc": best.score,
-                    "steps": best.steps,
-                    "steps_per_round": clients.site.steps[member.scenario],
-                }
-            )
-    write_json(folder / VALIDATION, chosen)
-
-
-def _card(contender: Contender, column: str, site: Site, member: Member, scenario: str, round_number: int) -> ModelCard:
-    return ModelCard(
-        contender=column,
+def _started(contender: Contender, seeds: tuple[int, ...], done: int) -> ContenderStarted:
+    return ContenderStarted(
+        contender=contender.name,
         candidate=contender.candidate,
-        method=contender.method,
-        scenario=scenario,
-        seed=member.seed,
-        round=round_number,
-        network=contender.model.model_dump(mode="json"),
-        variant=variant(contender),
-        table=member.scenario,
-        fingerprint=site.data.fingerprint,
-        tasks=site.data.layout.tasks,
-        roles={name: str(role) for name, role in site.model.roles().items()},
+        rounds=contender.rounds,
+        done=done,
+        seeds=seeds,
+        settings=contender.resolved,
     )
 
 
-def server_file(folder: Path, seed: int) -> Path:
-    """Where the server of the best mean validation round is."""
-    return folder / "server" / f"seed{seed}.safetensors"
-
-
-def read_test_rows(data: EncodedData, folder: Path) -> None:
-    """The only place that touches test rows: metrics and scores of the chosen models, once."""
-    if (folder / "test.json").exists():
-        return
-    records: list[dict[str, Any]] = []
-    scores: dict[str, Any] = {THREADS: computed_with()}
-    owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
-    for chosen in read_json(folder / VALIDATION):
-        scenario, seed = chosen["scenario"], chosen["seed"]
-        table = owners[scenario]
-        rows = table.splits["test"].take(table.parts["test"][scenario])
-        parameters, card = load_model(model_file(folder, scenario, seed))
-        logits = logits_of(card, parameters, data.layout, rows)
-        found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
-        for m in found:
-            task = data.layout.tasks.index(m.task)
-            known = ~np.isnan(rows.labels[:, task])
-            more = quality(logits[known, task], rows.labels[known, task], rows.group[known])
-            records.append({"seed": seed, "round": chosen["round"], **m.as_dict(), **more.as_dict()})
-        scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
-        scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
-    np.savez(folder / "scores.npz", **scores)
-    write_json(folder / "test.json", records)
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("train.device is cuda but torch sees no CUDA device; set train.device=cpu")
-    return torch.device(name)
+def _progress(contender: Contender, done: int) -> Progress:
+    return Progress(contender=contender.name, candidate=contender.candidate, done=done, rounds=contender.rounds)

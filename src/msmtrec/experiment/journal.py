@@ -10,6 +10,7 @@ from typing import Any
 from msmtrec.base.member import Member
 from msmtrec.config.train import TrainSettings
 from msmtrec.evaluation.metrics import Measure
+from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.rounds import Standing
@@ -18,19 +19,29 @@ from msmtrec.runtime.in_process import InProcess
 
 
 class ContenderJournal:
-    """Implements `rounds.Journal` in a contender's folder."""
+    """Implements `rounds.Journal` in a contender's folder.
 
-    def __init__(self, folder: Path, clients: InProcess, train: TrainSettings, lengths: Mapping[str, int]) -> None:
-        self.folder, self.clients, self.train = folder, clients, train
+    Args:
+        lengths: of the files, in bytes, and the round, at which an earlier start left off.
+        told: hears of every round too.
+    """
+
+    def __init__(
+        self, folder: Path, clients: InProcess, train: TrainSettings, lengths: Mapping[str, int], *, told: RoundsTold
+    ) -> None:
+        self.folder, self.clients, self.train, self.told = folder, clients, train, told
         self.written = lengths.get("round", 0), perf_counter()
         self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
 
     def metrics(self, round_number: int, stage: str, split: str, found: Mapping[Member, Iterable[Measure]]) -> None:
-        for record in metric_records(round_number, stage, split, found):
+        records = list(metric_records(round_number, stage, split, found))
+        for record in records:
             self.lines["metrics"].append(record)
+        self.told.metrics(round_number, stage, records)
 
     def round(self, record: Mapping[str, Any]) -> None:
         self.lines["rounds"].append(record)
+        self.told.round(record)
 
     def checkpoint(self, standing: Standing[Any]) -> None:
         rounds, seconds = standing.round - self.written[0], perf_counter() - self.written[1]

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -20,8 +21,8 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.contender import run_contender
 from msmtrec.record import directory
+from msmtrec.record.events import Event, Observer
 
-Progress = Callable[[str, int, int], None]
 _GUARD = (
     "with jobs above 1 every process reads your script again: put the call of msmtrec.run under"
     ' if __name__ == "__main__": in a file, or set jobs: 1'
@@ -52,13 +53,14 @@ def run_tasks(
     tasks: list[ContenderTask],
     jobs: int,
     threads: int,
-    progress: Progress,
+    observer: Observer,
     ended: Callable[[ContenderTask], None] = lambda _: None,
 ) -> None:
     """Run all contenders.
 
     With `jobs` = 1 they run here, one after the other, else each in a process of its own. `threads` are those of a
-    contender that does not set its own. `ended` is told of each that is over; what it raises stops the others.
+    contender that does not set its own. `observer` takes what they tell, always in this process. `ended` is told of
+    each that is over; what it raises stops the others.
 
     Raises:
         UserError: as the contender raised it; the others are stopped and can be resumed.
@@ -68,14 +70,13 @@ def run_tasks(
     for task in tasks:
         (here if jobs == 1 or task.over else elsewhere).append(task)
     for task in here:
-        named = _named(progress, task.contender.title)
-        run_contender(task.contender, task.data, task.seeds, task.folder, named, threads)
+        run_contender(task.contender, task.data, task.seeds, task.folder, observer, threads)
         ended(task)
-    _run_in_processes(elsewhere, jobs, threads, progress, ended)
+    _run_in_processes(elsewhere, jobs, threads, observer, ended)
 
 
 def _run_in_processes(
-    tasks: list[ContenderTask], jobs: int, threads: int, progress: Progress, ended: Callable[[ContenderTask], None]
+    tasks: list[ContenderTask], jobs: int, threads: int, observer: Observer, ended: Callable[[ContenderTask], None]
 ) -> None:
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
@@ -101,8 +102,11 @@ def _run_in_processes(
                 begun.add(ready)
                 if kind == "begun":
                     continue
-                if kind == "progress":
-                    progress(task.contender.title, *content)
+                if kind == "event":
+                    observer(content)
+                    continue
+                if kind == "warning":
+                    warnings.warn(content, stacklevel=1)
                     continue
                 del running[ready]
                 process.join()
@@ -137,10 +141,6 @@ def refuse_within_import() -> None:
         raise UserError(_GUARD)
 
 
-def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(name, done, total)
-
-
 def _start(process: SpawnProcess) -> None:
     """Deaf to Ctrl-C from its first moment: the parent hears it too, and ends the process."""
     if threading.current_thread() is not threading.main_thread():  # may not touch signals
@@ -156,16 +156,17 @@ def _start(process: SpawnProcess) -> None:
 def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     _end_with_parent()
     sender.send(("begun", None))
+
+    def tell(event: Event) -> None:
+        sender.send(("event", event))
+
+    def warn(message: Warning | str, *_: object) -> None:  # one process writes on the standard error
+        sender.send(("warning", str(message)))
+
+    warnings.showwarning = warn  # type: ignore[assignment]
     message: tuple[str, Any] = ("done", None)
     try:
-        run_contender(
-            task.contender,
-            task.data,
-            task.seeds,
-            task.folder,
-            lambda done, total: sender.send(("progress", (done, total))),
-            threads,
-        )
+        run_contender(task.contender, task.data, task.seeds, task.folder, tell, threads)
     except UserError as error:
         message = ("user error", str(error))
     except Exception:  # noqa: BLE001 - handed to the parent, which raises it

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,35 @@ import torch
 
 from msmtrec.base.errors import Caution, UserError
 from msmtrec.base.settings import cache_directory
+from msmtrec.base.version import __version__
 from msmtrec.config.cautions import cautions
 from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
-from msmtrec.data.table import EncodedData
+from msmtrec.data.table import EncodedData, ScenarioTable
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
-from msmtrec.experiment.contender import read_test_rows
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
+from msmtrec.experiment.keeping import keep_validation_scores, read_test_rows
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
+from msmtrec.experiment.start import Start
 from msmtrec.record import directory
+from msmtrec.record.events import (
+    ContenderFinished,
+    Note,
+    Observer,
+    Phase,
+    RunFinished,
+    RunStarted,
+    RunStopped,
+    ignore,
+)
 from msmtrec.record.figures import figures
-from msmtrec.record.summary import POOLED, REFERENCE, Finished, summarise
+from msmtrec.record.summary import Finished, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.threads import threads_set
 from msmtrec.serving.finished import Run
 
-Progress = Callable[[str, int, int], None]
-"""(contender, rounds done, rounds in all); a tuned contender is named contender/candidate"""
 _PACKAGES = ("msmtrec", "torch", "numpy", "scipy", "polars", "safetensors")
 
 
@@ -43,9 +54,9 @@ def run(
     *,
     out: Path | str | None = None,
     resume: bool = False,
-    progress: Progress = lambda _contender, _done, _total: None,
-    status: Callable[[str], None] = lambda _: None,
-    caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=3),
+    observer: Observer = ignore,
+    cache: bool = True,
+    caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=4),
 ) -> Run:
     """Train every contender of a config on every seed, choose on validation, read the test rows once, compare.
 
@@ -53,20 +64,30 @@ def run(
         config: a Config, a YAML file, or a mapping of the same form.
         out: run directory; default runs/<name>.
         resume: continue an interrupted run of the same config.
+        observer: takes every event of the run (`record.events`), in this process; what it raises ends the run.
+        cache: keep the encoded rows for the next run on the same logs; else they stay in memory and go.
         caution: takes a sentence about settings that mean less than they seem to, or about a candidate whose training
-            diverged; they are in the report too.
+            diverged; they are events and in the report too.
 
     Raises:
         UserError: anything the user can repair.
     """
     refuse_within_import()
-    config = _resolve(config)
-    folder = Path(out) if out is not None else Path("runs") / config.name
-    directory.open_run(folder, config.as_dict(), resume=resume)
-    with directory.locked(folder), directory.discarded_if_empty(folder):
-        status("reading the logs")
+
+    def note(text: str) -> None:
+        observer(Note(text=text))
+        caution(text)
+
+    with _stop_told(observer):
+        config = _resolve(config)
+        folder = Path(out) if out is not None else Path("runs") / config.name
+        directory.open_run(folder, config.as_dict(), resume=resume)
+    with _stop_told(observer), directory.locked(folder), directory.discarded_if_empty(folder):
+        observer(_started(config, folder, resume))
+        observer(Phase(phase="reading the logs"))
         logs = config.data.load()
-        data = _encode_all(config, logs)
+        start = Start.open(config.start) if config.start else None
+        data = _encode_all(config, logs, start, cache_directory() if cache else None)
         _describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads = _threads(folder, config)
@@ -83,21 +104,29 @@ def run(
             for contender in candidates
         ]
         notes = (*cautions(config, {task.contender.title: task.data for task in tasks}), *_without_group(data))
-        for note in notes:
-            caution(note)
-        status("training")
+        if start is not None:
+            for task in tasks:
+                start.check(task.contender, task.data, config.seeds)
+            notes = (start.sentence(logs.schema.scenarios), *notes)
+        for text in notes:
+            note(text)
+        observer(Phase(phase="training"))
+        earlier = {task.folder for task in tasks if task.over}
 
         def ended(task: ContenderTask) -> None:
+            for event in _finished_columns(task, earlier=task.folder in earlier):
+                observer(event)
             if isinstance(why := outcome(task.folder), str):
                 check_goes_on(tasks)
-                caution(f"{task.contender.title} came to nothing, the run goes on without it: {why}")
+                note(f"{task.contender.title} came to nothing, the run goes on without it: {why}")
 
-        run_tasks(tasks, config.jobs, threads, progress, ended)
-        status("comparing")
+        run_tasks(tasks, config.jobs, threads, observer, ended)
+        observer(Phase(phase="comparing"))
         chosen = choose(tasks)
         with directory.writing(folder):
             for column in chosen.values():
                 with threads_set(column.task.contender.train.threads or threads):
+                    keep_validation_scores(column.task.data, column.folder)
                     read_test_rows(column.task.data, column.folder)
             results = summarise(
                 config.name,
@@ -109,7 +138,45 @@ def run(
             directory.write_json(folder / directory.RESULTS, results.as_dict())
             directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
             write_report(folder)
+        observer(RunFinished(folder=str(folder), seeds=config.seeds, results=results))
     return Run(folder, results)
+
+
+@contextmanager
+def _stop_told(observer: Observer) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        observer(RunStopped(reason="error", text=str(error)))
+        raise
+    except KeyboardInterrupt:
+        observer(RunStopped(reason="interrupted", text="interrupted; continue with the same command and --resume"))
+        raise
+    except Exception as error:
+        observer(RunStopped(reason="fault", text=f"{type(error).__name__}: {error}"))
+        raise
+
+
+def _started(config: Config, folder: Path, resume: bool) -> RunStarted:
+    contenders = {contender.title: contender.rounds for candidates in config.contenders for contender in candidates}
+    return RunStarted(
+        run=config.name,
+        folder=str(folder),
+        contenders=contenders,
+        seeds=config.seeds,
+        jobs=config.jobs,
+        resumed=resume,
+        version=__version__,
+    )
+
+
+def _finished_columns(task: ContenderTask, earlier: bool) -> Iterator[ContenderFinished]:
+    for column, folder in task.folders.items():
+        found = outcome(folder)
+        score, why = (None, found) if isinstance(found, str) else (found, None)
+        yield ContenderFinished(
+            contender=column, candidate=task.contender.candidate, auc=score, failed=why, earlier=earlier
+        )
 
 
 def _candidates(config: Config) -> dict[str, dict[str, Any]]:
@@ -122,10 +189,7 @@ def _candidates(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _finished(column: Chosen) -> Finished:
-    contender = column.task.contender
-    entry = contender.entry
-    kind = POOLED if entry.pooled else REFERENCE if entry.reference else ""
-    return Finished(column.folder, contender.candidate, kind)
+    return Finished(column.folder, column.task.contender.candidate, column.task.contender.kind)
 
 
 def _unit(group: str | None) -> str:
@@ -154,7 +218,7 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
 
 
-def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
+def _encode_all(config: Config, logs: Logs, start: Start | None, cache: Path | None) -> dict[str, EncodedData]:
     wanted = dict.fromkeys(_variant(contender) for candidates in config.contenders for contender in candidates)
     if "shared" in wanted and not any(f.shared for f in logs.schema.features):
         raise UserError(
@@ -162,7 +226,8 @@ def _encode_all(config: Config, logs: Logs) -> dict[str, EncodedData]:
             " declare 'shared' for the fields that scenarios have in common, or remove the contender"
         )
     variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in wanted}
-    return encode_all(logs, variants, cache=cache_directory())
+    before = {name: start.encoders(name, logs.schema.scenarios) for name in variants} if start else None
+    return encode_all(logs, variants, cache=cache, before=before)
 
 
 def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]) -> None:
@@ -186,19 +251,21 @@ def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]
                 "origin": encoded.origin,
                 "fingerprint": encoded.fingerprint,
                 "notes": list(notes),
-                "scenarios": {
-                    name: {
-                        "rows": {split: len(rows) for split, rows in table.splits.items()},
-                        "vocabulary": table.encoding["vocabulary"],
-                        "unknown": table.encoding["unknown"],
-                        "without_group": table.encoding["without_group"],
-                    }
-                    for name, table in encoded.tables.items()
-                },
+                "scenarios": {name: described(table) for name, table in encoded.tables.items()},
             }
             for variant, encoded in data.items()
         },
     )
+
+
+def described(table: ScenarioTable) -> dict[str, Any]:
+    """What data.json says of a scenario."""
+    return {
+        "rows": {split: len(rows) for split, rows in table.splits.items()},
+        "vocabulary": table.encoding["vocabulary"],
+        "unknown": table.encoding["unknown"],
+        "without_group": table.encoding["without_group"],
+    }
 
 
 def _threads(folder: Path, config: Config) -> int:

@@ -96,7 +96,7 @@ def _part_batches(train: TrainSettings, rows: Mapping[str, int]) -> dict[str, in
         missing = [name for name in rows if name not in size]
         if missing:
             raise UserError(f"train.batch_size has no number for scenario '{missing[0]}'; scenarios: {', '.join(rows)}")
-    return {name: min(size[name] if isinstance(size, dict) else size, held) for name, held in rows.items()}
+    return {name: max(1, min(size[name] if isinstance(size, dict) else size, held)) for name, held in rows.items()}
 
 
 def _part_steps(train: TrainSettings, rows: Mapping[str, int], batches: Mapping[str, int]) -> dict[str, int]:

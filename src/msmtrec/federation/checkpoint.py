@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
-from msmtrec.base.packing import own_storage, pack, unpack
+from msmtrec.base.packing import on_host, pack, unpack
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.rounds import Kept, Standing
 
@@ -54,7 +54,7 @@ def save(folder: Path, checkpoint: Checkpoint[Any]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         tensors, plain = pack(checkpoint)
-        save_file(own_storage(tensors), temporary / TENSORS)
+        save_file(on_host(tensors), temporary / TENSORS)
         (temporary / INDEX).write_text(json.dumps(plain, allow_nan=False))
         for file in temporary.iterdir():
             _sync(file)
@@ -96,7 +96,7 @@ def save_server(path: Path, kept: Kept[Any]) -> None:
     """The server of a round in one file, for scenarios that join a finished federation."""
     tensors, plain = pack(kept)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(own_storage(tensors), path, metadata={"plain": json.dumps(plain, allow_nan=False)})
+    save_file(on_host(tensors), path, metadata={"plain": json.dumps(plain, allow_nan=False)})
 
 
 def load_server(path: Path, state_type: type[S]) -> Kept[S]:

@@ -23,6 +23,7 @@ class Deck:
     Attributes:
         used: scenario -> [rows] of the shared table that its training rows use, ascending; a batch's shared ids count
             within these, and no others are held and trained.
+        placed: `used`, on the device.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Deck:
                 numbers.append(data.layout.scenarios.index(scenario))
                 ends.append(start + part.stop)
             start += self.sizes[name]
+        self.placed = {name: rows.to(device) for name, rows in self.used.items()}
         self._numbers, self._last = torch.tensor(numbers), torch.tensor(ends) - 1
         groups = [np.ascontiguousarray(array).view(np.int32) for array in (whole.ids, whole.numeric, whole.labels)]
         if sum(group.nbytes for group in groups) <= in_memory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -58,14 +58,14 @@ def answer_offers(model: Model, offers: Sequence[Offer], holdings: Sequence[Hold
     per task. The server repeats the mixing from beta alone, so both hold the same parameters.
 
     Args:
-        offers: to each scenario; their parts have the same labels and parameters.
+        offers: to each scenario, where its model is; their parts have the same labels and parameters.
     """
     held_out = _HeldOut(model, holdings)
     current = [dict(holding.weights.parameters) for holding in holdings]
     mixed: list[Parameters] = [{} for _ in holdings]
     chosen: list[dict[str, list[HeldOutChoice]]] = [{} for _ in holdings]
     for number, first in enumerate(offers[0].parts):
-        parts = [_placed(offer.parts[number], held_out.like) for offer in offers]
+        parts = [offer.parts[number] for offer in offers]
         units = [_units(held_out, k, parts[k], offers[k], holdings[k]) for k in range(len(holdings))]
         for k, choices in enumerate(_choose(units, held_out.losses(current, parts))):
             chosen[k][first.label] = choices
@@ -77,10 +77,6 @@ def answer_offers(model: Model, offers: Sequence[Offer], holdings: Sequence[Hold
         Answered(mixed[k], {**holding.betas, **_each(chosen[k], lambda choice: choice.memory)}, _answer(chosen[k]))
         for k, holding in enumerate(holdings)
     ]
-
-
-def _placed(part: OfferPart, like: Tensor) -> OfferPart:
-    return replace(part, parameters={n: c.to(like.device) for n, c in part.parameters.items()})
 
 
 def _each(chosen: Mapping[str, list[HeldOutChoice]], read: Callable[[HeldOutChoice], T]) -> dict[str, tuple[T, ...]]:

@@ -18,7 +18,7 @@ WHOLE = "whole"
 
 @dataclass(frozen=True)
 class Best:
-    """A scenario's best round on its own validation rows: what is served, with whole tables.
+    """A scenario's best round on its own validation rows: what is served, with whole tables, where it was trained.
 
     Args:
         steps: optimiser steps behind it, those before a fine-tuning included.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
-from time import perf_counter
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -23,6 +22,7 @@ from msmtrec.federation.memory import Best, Memory, Shipment, begin, load
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
+from msmtrec.federation.traffic import Stopwatch
 from msmtrec.methods.base import Answer, Method, Reply, TableRows, Upload
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
 from msmtrec.models.base import Model
@@ -65,10 +65,10 @@ class Site:
     def shared(self) -> frozenset[str]:
         return frozenset(name for name, role in self.model.roles().items() if role is Role.SHARED_EMBEDDING)
 
-    def begin(self, member: Member, parameters: Parameters) -> Memory:
-        """A scenario before its first round; `parameters` have whole tables."""
-        placed = {name: value.to(self.deck.device) for name, value in parameters.items()}
-        memory = begin(placed, self.deck.used[member.scenario], self.shared)
+    def begin(self, member: Member, parameters: Parameters, ship: Shipment) -> Memory:
+        """A scenario before its first round; `parameters` have whole tables, which all of one shipment share."""
+        placed = ship({MODEL: parameters})[MODEL]
+        memory = begin(placed, self.deck.placed[member.scenario], self.shared)
         return memory.put(self.method.begin(memory.model))
 
 
@@ -87,14 +87,15 @@ def scenario_steps(
     def those(which: Callable[[Order], object]) -> list[Member]:
         return [member for member, order in orders.items() if which(order)]
 
+    ship = Shipment(site.deck.device)
     for member in those(lambda order: order.restart):
-        now[member] = _restart(site, member, now[member])
-    now |= _loaded(site, orders, now, {member: order.reply for member, order in orders.items()})
+        now[member] = _restart(site, member, now[member], ship)
+    now |= _loaded(site, orders, now, ship, lambda order: order.reply)
     for member, found in validate(site, now, those(lambda order: order.measure is not None)):
         now[member] = keep_best(site, member, now[member], orders[member].measure or 0, found)
         reports[member] = replace(reports[member], measured=tuple(found))
     clock.lap("evaluate", those(lambda order: order.measure is not None))
-    now |= _loaded(site, orders, now, {member: order.refresh for member, order in orders.items()})
+    now |= _loaded(site, orders, now, ship, lambda order: order.refresh)
     federated = those(lambda order: order.train == "rounds")
     for member, (memory, rows) in _train(site, federated, orders, now, site.method.local).items():
         upload, refused = _upload(site, member, memory, rows, now[member])
@@ -110,9 +111,10 @@ def scenario_steps(
             now[member] = keep_best(site, member, now[member], orders[member].round, found)
         reports[member] = replace(reports[member], trained=tuple(found))
     clock.lap("evaluate", those(lambda order: order.measure_trained))
-    for member, (memory, answer) in _answers(site, orders, now, those(lambda order: order.offer is not None)):
+    asked = those(lambda order: order.offer is not None)
+    for member, (memory, answer) in _answers(site, orders, now, asked, ship):
         now[member], reports[member] = memory, replace(reports[member], answer=answer)
-    clock.lap("second exchange", those(lambda order: order.offer is not None))
+    clock.lap("second exchange", asked)
     for member in orders:
         best = {name: (found.round, found.score) for name, found in now[member].best.items()}
         reports[member] = replace(reports[member], best=best, seconds=clock.shares.get(member, {}))
@@ -120,31 +122,20 @@ def scenario_steps(
 
 
 def _loaded(
-    site: Site, orders: Mapping[Member, Order], memories: Memories, replies: Mapping[Member, Reply | None]
+    site: Site,
+    orders: Mapping[Member, Order],
+    memories: Memories,
+    ship: Shipment,
+    which: Callable[[Order], Reply | None],
 ) -> Memories:
     """With replies put in place, and what the method does with them at once."""
-    ship, found = Shipment(site.deck.device), dict[Member, Memory]()
-    for member, reply in replies.items():
-        if reply is not None:
-            used = site.deck.used[member.scenario]
-            found[member] = load(memories[member], ship(reply.slots), used, site.shared)
+    found: Memories = {}
+    for member, order in orders.items():
+        if (reply := which(order)) is not None:
+            placed = site.deck.placed[member.scenario]
+            found[member] = load(memories[member], ship(reply.slots), placed, site.shared)
     adapted = _train(site, list(found), orders, memories | found, site.method.adapt, _closed)
     return {member: memory for member, (memory, _) in adapted.items()}
-
-
-class Stopwatch:
-    """Seconds per phase, shared out evenly over the members that took part in it."""
-
-    def __init__(self) -> None:
-        self.shares: dict[Member, dict[str, float]] = {}
-        self._last = perf_counter()
-
-    def lap(self, phase: str, members: list[Member]) -> None:
-        now = perf_counter()
-        for member in members:
-            mine = self.shares.setdefault(member, {})
-            mine[phase] = mine.get(phase, 0.0) + (now - self._last) / len(members)
-        self._last = now
 
 
 def _closed(order: Order) -> int:
@@ -152,10 +143,10 @@ def _closed(order: Order) -> int:
     return order.round - 1
 
 
-def _restart(site: Site, member: Member, memory: Memory) -> Memory:
+def _restart(site: Site, member: Member, memory: Memory, ship: Shipment) -> Memory:
     """The best round's parameters with fresh moments and clocks."""
     (best,) = memory.best.values()
-    fresh = site.begin(member, best.parameters)
+    fresh = site.begin(member, best.parameters, ship)
     return replace(fresh, betas=memory.betas, best=memory.best, earlier=best.steps)
 
 
@@ -232,23 +223,23 @@ def _upload(
 
 
 def _answers(
-    site: Site, orders: Mapping[Member, Order], memories: Memories, members: list[Member]
+    site: Site, orders: Mapping[Member, Order], memories: Memories, members: list[Member], ship: Shipment
 ) -> Iterator[tuple[Member, tuple[Memory, Answer]]]:
     """Held-out measurements on the scenarios' own rows, stack by stack."""
     rows = {m: held_out_rows(site.data.tables[m.scenario].splits["validation"], site.held_out_limit) for m in members}
-    ship = Shipment(site.deck.device)
     for stack in stacks(members, lambda member: len(rows[member]), site.stack, most=BLOCK):
         holdings, offers = [], []
         for member in stack:
             offer = orders[member].offer
             assert offer is not None
-            offers.append(offer)
+            parts = tuple(replace(part, parameters=ship({MODEL: part.parameters})[MODEL]) for part in offer.parts)
+            offers.append(replace(offer, parts=parts))
             model = memories[member].weights(MODEL, site.deck.used[member.scenario])
             tasks = site.data.schema.has_task(member.scenario)
             holdings.append(Holding(model, memories[member].betas, rows[member], tasks))
         for member, offer, found in zip(stack, offers, answer_offers(site.model, offers, holdings), strict=True):
             kept = {part.keep: part.parameters for part in offer.parts if part.keep is not None}
-            memory = memories[member].put(ship({MODEL: found.mixed, **kept}))
+            memory = memories[member].put({MODEL: found.mixed, **kept})
             yield member, (replace(memory, betas=found.betas), found.answer)
 
 
@@ -272,7 +263,7 @@ def keep_best(site: Site, member: Member, memory: Memory, round_number: int, fou
         score = mean_auc([m for m in held if m.scenario == scenario])
         before = best[scenario].score if scenario in best else math.nan
         if scenario not in best or score > before or (math.isnan(before) and not math.isnan(score)):
-            served = memory.whole(site.method.served, site.deck.used[member.scenario])
+            served = memory.whole(site.method.served, site.deck.placed[member.scenario])
             best[scenario] = Best(round_number, score, own_storage(served), memory.steps)
     return replace(memory, best=best)
 

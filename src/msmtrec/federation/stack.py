@@ -6,6 +6,7 @@ A member that is absent or finished is not in the computation at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,7 +51,10 @@ def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_num
             losses[member].append(trained.loss)
         if phase.until is None:
             break
-        going = [replace(j, memory=found[j.member].memory) for j in going if not phase.until(losses[j.member])]
+        known = [
+            job for job in going if math.isfinite(losses[job.member][-1])
+        ]  # no rows, or diverged: nothing gets steady
+        going = [replace(j, memory=found[j.member].memory) for j in known if not phase.until(losses[j.member])]
     return found
 
 
@@ -90,6 +94,8 @@ class _Stack:
         return max(1, round(self.phase.share * self.deck.sizes[job.member.scenario]))
 
     def _steps(self, job: Job) -> int:
+        if not self.deck.sizes[job.member.scenario]:
+            return 0
         if self.phase.steps is not None:
             return self.phase.steps
         if self.phase.passes is not None:
@@ -115,7 +121,7 @@ class _Stack:
 
     def run(self) -> dict[Member, Trained]:
         phase, count = self.phase, 0
-        losses = torch.full((len(self.jobs),), torch.nan)
+        losses = torch.full((len(self.jobs),), torch.nan, device=self.deck.device)
         trained = [(slot, name) for slot in (phase.slot, *phase.also) for name in self.trained_names(slot)]
         work = self._work(len(self.jobs))
         leaves: dict[str, Parameters] = {}
@@ -141,7 +147,7 @@ class _Stack:
         whole = self._work(len(self.jobs))
         with torch.no_grad():
             more = phase.finish(whole) if phase.finish is not None else {}
-        return self._results(more, losses)
+        return self._results(more, losses.tolist())
 
     def _work(self, count: int) -> StackWork:
         steps, rate = self.steps[:count], self.phase.rule.rate
@@ -169,7 +175,7 @@ class _Stack:
             raw = torch.autograd.grad(by_task.sum() + extra.sum(), flat)
         else:
             raw = tuple(phase.gradient(by_task + extra.unsqueeze(1) / by_task.shape[1], flat))
-        losses[: len(chosen)] = by_task.detach().sum(1).float().cpu()
+        losses[: len(chosen)] = by_task.detach().sum(1).float()
         assert updates is not None
         with torch.no_grad():
             updates(raw)
@@ -219,7 +225,7 @@ class _Stack:
             mask[k, :, :, :size] = keep.to(h.dtype) / (1 - rate)
         return h * mask.to(h.device)
 
-    def _results(self, more: Mapping[str, Parameters], losses: Tensor) -> dict[Member, Trained]:
+    def _results(self, more: Mapping[str, Parameters], losses: list[float]) -> dict[Member, Trained]:
         phase, found = self.phase, {}
         trained = (phase.slot, *phase.also)
         touched = {*trained, *(f"{slot}.{kind}" for slot in trained for kind in ("m", "v"))}
@@ -233,6 +239,6 @@ class _Stack:
             counters = {**memory.counters, phase.name: self.counters[k] + self.steps[k] * phase.repeat}
             rows = torch.cat(self.plans[k]) if self.plans[k] else torch.empty(0, dtype=torch.int64)
             found[job.member] = Trained(
-                replace(memory, clocks=clocks, counters=counters, apart=memory.apart | apart), rows, float(losses[k])
+                replace(memory, clocks=clocks, counters=counters, apart=memory.apart | apart), rows, losses[k]
             )
         return found

@@ -79,3 +79,18 @@ class Clock:
     def add(self, seconds: Mapping[str, float]) -> None:
         for phase, spent in seconds.items():
             self.seconds[phase] = round(self.seconds.get(phase, 0.0) + spent, 6)
+
+
+class Stopwatch:
+    """Seconds per phase, shared out evenly over the members that took part in it."""
+
+    def __init__(self) -> None:
+        self.shares: dict[Member, dict[str, float]] = {}
+        self._last = perf_counter()
+
+    def lap(self, phase: str, members: list[Member]) -> None:
+        now = perf_counter()
+        for member in members:
+            mine = self.shares.setdefault(member, {})
+            mine[phase] = mine.get(phase, 0.0) + (now - self._last) / len(members)
+        self._last = now

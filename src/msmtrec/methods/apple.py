@@ -105,14 +105,15 @@ class Apple(Method[AppleState]):
         """The others' cores as they came, one's own as it is now."""
         weights, own = leaves[MIXING]["p"], work.slots[ROSTER]["own"]  # [K, N]
         mine = (weights * own).sum(1)  # [K]
+        federations = range(len(work.common[CORES][self.names[0]]))
+        places = [(work.federation == number).nonzero().squeeze(1).to(weights.device) for number in federations]
         found = {}
         for name in self.names:
             core, cores = leaves[CORE][name], work.common[CORES][name]  # [K, ...], [S, N, ...]
             others = torch.zeros_like(core).flatten(1)
-            for federation in range(len(cores)):
-                members = work.federation == federation
+            for federation, members in enumerate(places):
                 mixed = (weights * (1 - own))[members] @ cores[federation].flatten(1)
-                others = others.index_put((members.nonzero().squeeze(1),), mixed)
+                others = others.index_put((members,), mixed)
             found[name] = others.view_as(core) + mine.view(-1, *[1] * (core.dim() - 1)) * core
         return {**work.slots[MODEL], **leaves.get(MODEL, {}), **found}
 
@@ -147,6 +148,15 @@ class Apple(Method[AppleState]):
     def welcome(self, state: AppleState, scenario: str) -> tuple[AppleState, Reply]:
         """Its learned mixture stays where it has one: cores are whole models and never too old to count."""
         return state, self.refresh(state) if scenario in state.met else self.first(state, scenario)
+
+    def again(self, state: AppleState, rows: Mapping[str, int]) -> tuple[AppleState, Mapping[str, Reply]]:
+        """Everybody has its own core again; mixing weights, which nobody has kept, begin anew."""
+        replies = {}
+        for scenario in rows:
+            first, place = self.first(state, scenario), self._place(state, scenario)
+            own = {name: cores[place] for name, cores in state.cores.items()}
+            replies[scenario] = Reply({**first.slots, CORE: own})
+        return state, replies
 
     def _place(self, state: AppleState, scenario: str) -> int:
         if scenario not in state.scenarios:

@@ -242,6 +242,17 @@ class Method(ABC, Generic[S]):
         """What a scenario downloads before the first round; None where the common first parameters are enough."""
         return None
 
+    def again(self, state: S, rows: Mapping[str, int]) -> tuple[S, Mapping[str, Reply]]:
+        """A finished federation goes on with newer rows, optimisers anew: its state, each scenario's first download.
+
+        Args:
+            rows: scenario -> training rows; some may be new, and some of before absent.
+        """
+        replies: dict[str, Reply] = {}
+        for scenario in rows:
+            state, replies[scenario] = self.welcome(state, scenario)
+        return state, replies
+
     def last(self, state: S, scenario: str) -> Parameters:
         """What the scenario's network held after its last download, as far as it leaves; `clip` shortens towards it."""
         raise TypeError(f"{type(self).__name__} does not clip")

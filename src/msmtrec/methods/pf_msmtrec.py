@@ -282,10 +282,24 @@ class PFMSMTrec(Method[PFState]):
                 if choice == "hyper" and others:
                     value = torch.stack([params[d.name] for params in others]).double().mean(0).to(value.dtype)
                 personal[d.name] = value
+        return replace(state, held={**state.held, scenario: Held(personal)}), self._download(state, personal)
+
+    def again(self, state: PFState, rows: Mapping[str, int]) -> tuple[PFState, Mapping[str, Reply]]:
+        """Who was there gets what it held, which is personal; only newcomers are welcomed."""
+        replies: dict[str, Reply] = {}
+        for scenario in rows:
+            if scenario in state.held:
+                replies[scenario] = self._download(state, state.held[scenario].parameters)
+            else:
+                state, replies[scenario] = self.welcome(state, scenario)
+        return state, replies
+
+    def _download(self, state: PFState, personal: Parameters) -> Reply:
+        """Personal parameters, and everything else that a scenario of this method begins with."""
         slots = {MODEL: personal | self.refresh(state).model}
         if self.settings.penalty:
             slots[ANCHOR] = {d.name: state.consensus[d.name] for d in self.experts}
-        return replace(state, held={**state.held, scenario: Held(personal)}), Reply(slots)
+        return Reply(slots)
 
     def refresh(self, state: PFState) -> Reply:
         shared = (d.name for d in self.leaving() if d.role is Role.SHARED_EMBEDDING)

@@ -110,5 +110,10 @@ class Scaffold(Method[ScaffoldState]):
     def refresh(self, state: ScaffoldState) -> Reply:
         return Reply({MODEL: state.parameters, SERVER: state.control})
 
+    def again(self, state: ScaffoldState, rows: Mapping[str, int]) -> tuple[ScaffoldState, Mapping[str, Reply]]:
+        """Control variates begin anew: the server's is the mean of the scenarios', which nobody has kept."""
+        zeros = {name: torch.zeros_like(value) for name, value in state.control.items()}
+        return super().again(replace(state, control=zeros, scenarios=len(rows)), rows)
+
     def welcome(self, state: ScaffoldState, scenario: str) -> tuple[ScaffoldState, Reply]:
         return state, self.refresh(state)

@@ -1,10 +1,12 @@
 """The run directory: what is written where, and how it is read again. Everything a report needs is in it.
 
-config.yaml · candidates.json · environment.json · data.json · results.json · results.csv · report.html
+config.yaml · candidates.json · environment.json · data.json · results.json · results.csv · report.html ·
+calibration.json after `calibrate`
 encoders/<variant>/<scenario>/ encoder.json · vocabularies.parquet · scalers.safetensors
 contenders/<column>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
 models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
-test.json · scores.npz; failed.json in place of validation.json where training diverged
+test.json · scores.npz · validation-scores.npz; failed.json in place of validation.json where training diverged
+tensorboard/ and mlflow.json, where these were asked for
 """
 
 from __future__ import annotations
@@ -37,10 +39,17 @@ CONFIG, CANDIDATES, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
     "report.html",
 )
 ENCODERS = "encoders"
+TENSORBOARD, MLFLOW = "tensorboard", "mlflow.json"
+"""The event files; the ids of the run's MLflow runs."""
 VALIDATION, FAILED = "validation.json", "failed.json"
 """Either is written last in a contender's folder."""
+CALIBRATION = "calibration.json"
+SCORES, VALIDATION_SCORES = "scores.npz", "validation-scores.npz"
+"""Logits of test and of validation rows."""
 FINE_TUNED = "+ft"
 """Ends the name of a column whose models were fine-tuned after the rounds."""
+AS_IT_WAS = "+0"
+"""Ends the name of a column whose models are those of the run that training went on from, untouched."""
 _SHOWN = 3
 """Differing settings that a sentence names."""
 
@@ -200,6 +209,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def contender_of(column: str) -> str:
+    """The contender whose training a column of the table comes from."""
+    return column.removesuffix(FINE_TUNED).removesuffix(AS_IT_WAS)
+
+
 def contender_folder(run: Path, contender: str, candidate: str = "") -> Path:
     """Where a contender's candidate is; without tuning there is one and it has no name."""
     return run / "contenders" / contender / candidate if candidate else run / "contenders" / contender
@@ -208,6 +222,11 @@ def contender_folder(run: Path, contender: str, candidate: str = "") -> Path:
 def model_file(folder: Path, scenario: str, seed: int) -> Path:
     """Where a contender's folder has a scenario's chosen model."""
     return folder / "models" / f"{file_name(scenario)}-seed{seed}.safetensors"
+
+
+def server_file(folder: Path, seed: int) -> Path:
+    """Where a contender's folder has the server of the round with the best mean validation AUC."""
+    return folder / "server" / f"seed{seed}.safetensors"
 
 
 def encoder_folder(run: Path, variant: str, table: str) -> Path:
@@ -231,13 +250,13 @@ def ended(folder: Path) -> bool:
     return (folder / VALIDATION).exists() or (folder / FAILED).exists()
 
 
-def _standard(value: Any) -> Any:
+def standard(value: Any) -> Any:
     """With None for numbers that JSON has no word for."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _standard(item) for key, item in value.items()}
-    return [_standard(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: standard(item) for key, item in value.items()}
+    return [standard(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class Lines:
@@ -250,7 +269,7 @@ class Lines:
         self._file = path.open("a")
 
     def append(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(_standard(record), default=str, allow_nan=False) + "\n")
+        self._file.write(json.dumps(standard(record), default=str, allow_nan=False) + "\n")
 
     def commit(self) -> int:
         """Flush to disk; the length in bytes."""

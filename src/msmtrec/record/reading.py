@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from msmtrec.aggregation.summaries import largest
 from msmtrec.base.errors import UserError
 from msmtrec.record import directory
+from msmtrec.record.calibration import read_calibration
 from msmtrec.record.results import Results
 from msmtrec.record.rounds import Federation, Round, read_rounds, seconds_of
 
@@ -108,6 +109,7 @@ class RunRecord:
 
     Args:
         sizes: scenario -> training rows, in table order; validation rows where every contender is pooled.
+        calibration: what calibration.json holds; None where nothing was calibrated.
     """
 
     results: Results
@@ -117,6 +119,7 @@ class RunRecord:
     _: KW_ONLY
     config_text: str
     sizes: Mapping[str, int]
+    calibration: Mapping[str, Any] | None = None
 
     @property
     def scenarios(self) -> list[str]:
@@ -129,8 +132,11 @@ class RunRecord:
     def repeats(self, name: str) -> str | None:
         """The contender whose very rounds a fine-tuned column goes on from, and so repeats; None where it has its own.
 
-        Each column chooses its own candidate: with another one the rounds are others.
+        Each column chooses its own candidate: with another one the rounds are others. A column of models as they were
+        has no rounds and stands with the contender that goes on from them.
         """
+        if (start := name.removesuffix(directory.AS_IT_WAS)) != name and start in self.contenders:
+            return start
         base = self.contenders.get(name.removesuffix(directory.FINE_TUNED))
         if base is None or base.name == name or base.candidate != self.contenders[name].candidate:
             return None
@@ -172,7 +178,13 @@ def read_run(folder: Path) -> RunRecord:
     if not any(sizes.values()):
         sizes |= _validation_rows(next(iter(contenders.values())).metrics, sizes)
     return RunRecord(
-        results, contenders, directory.read_json(folder / directory.ENVIRONMENT), data, config_text=text, sizes=sizes
+        results,
+        contenders,
+        directory.read_json(folder / directory.ENVIRONMENT),
+        data,
+        config_text=text,
+        sizes=sizes,
+        calibration=read_calibration(folder),
     )
 
 

@@ -39,7 +39,8 @@ class Finished:
     @property
     def validation_auc(self) -> float:
         """Mean over scenarios and seeds, each at its best round."""
-        return float(np.mean([entry["auc"] for entry in json.loads((self.folder / "validation.json").read_text())]))
+        found = json.loads((self.folder / "validation.json").read_text())
+        return float(np.mean([entry["auc"] for entry in found if entry["auc"] is not None]))  # a newcomer may have none
 
 
 def summarise(

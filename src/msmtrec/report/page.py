@@ -13,6 +13,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.record import directory
 from msmtrec.record.reading import RunRecord, read_run
 from msmtrec.report import gains, tables, told
+from msmtrec.report.calibrated import calibrated
 from msmtrec.report.costs import costs
 from msmtrec.report.costs_figures import cost_figures
 from msmtrec.report.curves import PANELS, Curves, learning_curves
@@ -49,7 +50,9 @@ def render(run: RunRecord) -> str:
     curves, related, conflict, spread = learning_curves(run), relations(run), conflict_by_round(run), spreads(run)
     spent = [costs(contender) for contender in run.contenders.values()]
     cost = cost_figures(spent)
+    right = calibrated(run)
     figures = [*curves.panels, *conflict, *spread, *(f for f, _ in cost), *(f for _, found in related for f in found)]
+    figures += [*right.panels, *right.more, right.table] if right else []
     sentence, sign = told.verdict(run, main)
     return page(
         "page.html.j2",
@@ -76,6 +79,7 @@ def render(run: RunRecord) -> str:
         panels=PANELS,
         relations=related,
         conflict=conflict,
+        calibrated=right,
         spread=spread,
         costs=spent,
         cost_figures=cost,

@@ -9,7 +9,7 @@ from shlex import quote
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.record.reading import RunRecord
 from msmtrec.report.choices import grid_edge, rounds_exhausted
-from msmtrec.report.words import baseline_titles, correction, drawn, p_text, points, span, told_apart
+from msmtrec.report.words import baseline_titles, correction, drawn, p_text, points, span, told_apart, trained_on
 
 _NAMED = 4
 """Contenders that a sentence names."""
@@ -65,6 +65,8 @@ def story(run: RunRecord, main: str | None) -> Iterator[str]:
                 f"The interval counts the luck of the seeds and of {drawn(results)} together;"
                 f" p {p_text(pair.p_value)}, {correction(results)}."
             )
+    if gained := list(trained_on(results)):
+        yield f"What the new rows brought, on the mean line: {'; '.join(gained[:_NAMED])}."
     yield from _groups(run)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.evaluation.support import FEWEST
+from msmtrec.record.directory import AS_IT_WAS, contender_of
 from msmtrec.record.results import SIGNIFICANT, Results
 
 
@@ -99,6 +100,15 @@ def verdicts(results: Results) -> Iterator[str]:
         ]
         if said:
             yield f"against {name}{f' ({what} on validation)' if what else ''}: {'; '.join(said)}"
+
+
+def trained_on(results: Results) -> Iterator[str]:
+    """What new rows brought to contenders that went on from another run: against the models as they were."""
+    for name in results.cells:
+        before = f"{contender_of(name)}{AS_IT_WAS}"
+        pair = results.pair(name, before) if before in results.cells and before != name else None
+        if pair is not None:
+            yield f"{name} against {before}: {points(pair.compared)} points, 95 % interval {span(pair.compared)}"
 
 
 def correction(results: Results) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from msmtrec.base.version import __version__
 from msmtrec.base.yaml import read_yaml
 from msmtrec.logs.releases.catalogue import RELEASES
+from msmtrec.record.calibration import ROWS
 from msmtrec.record.directory import CANDIDATES, CONFIG, read_json
 from msmtrec.serving.finished import Run
 from msmtrec.serving.predictor import Predictor
@@ -20,7 +21,7 @@ def model_card(run: Run, predictor: Predictor) -> dict[str, Any]:
     """
     data = read_yaml(run.folder / CONFIG)["data"]
     settings = next(iter(read_json(run.folder / CANDIDATES)[predictor.contender].values()))
-    return {
+    found = {
         "scenario": predictor.scenario,
         "contender": predictor.contender,
         "method": settings["method"],
@@ -31,6 +32,21 @@ def model_card(run: Run, predictor: Predictor) -> dict[str, Any]:
         "licence": _licence(str(data["source"])),
         "msmtrec": __version__,
     }
+    if predictor.calibration:
+        found["calibration"] = _calibration(run, predictor)
+    return found
+
+
+def _calibration(run: Run, predictor: Predictor) -> dict[str, Any]:
+    """Each task's map, and test figures of what is given out, before and after: the mean over the seeds in it."""
+    seed = next(iter(predictor.models)) if len(predictor.models) == 1 else None
+    lines = run.tested(predictor.scenario, predictor.fitted, contender=predictor.contender, seed=seed)
+    tasks = {line.task: line.as_dict() for line in lines}
+    for found in tasks.values():
+        for what in ("before", "after"):
+            del found[what]["points"]
+        del found["scenario"], found["task"]
+    return {"kind": predictor.calibration, "fitted_on": ROWS, "tasks": tasks}
 
 
 def _figures(run: Run, predictor: Predictor, task: str) -> dict[str, float | None]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from msmtrec.base.errors import UserError, nearest
+import numpy as np
+from numpy.typing import NDArray
+
+from msmtrec.base.errors import Caution, UserError, nearest
 from msmtrec.methods import METHODS
+from msmtrec.record.calibration import Fitted, Line, arrays, fit, on_test_rows, record
 from msmtrec.record.directory import (
+    CALIBRATION,
     CANDIDATES,
     RESULTS,
+    SCORES,
     VALIDATION,
+    VALIDATION_SCORES,
     check_finished,
     contender_folder,
     encoder_folder,
     model_file,
     read_json,
+    write_json,
+    writing,
 )
 from msmtrec.record.models import load_model
 from msmtrec.record.results import Results
@@ -77,37 +88,91 @@ class Run:
     def __getitem__(self, scenario: str) -> Predictor:
         return self.predictor(scenario)
 
-    def predictor(self, scenario: str, *, contender: str | None = None, seed: int | None = None) -> Predictor:
+    def predictor(
+        self,
+        scenario: str,
+        *,
+        contender: str | None = None,
+        seed: int | None = None,
+        calibration: str | None = None,
+        caution: Callable[[str], None] = lambda text: warnings.warn(text, Caution, stacklevel=3),
+    ) -> Predictor:
         """One scenario's models.
 
         Args:
             contender: a column of the result table; None takes `best`.
             seed: None takes all seeds and the mean of their probabilities.
+            calibration: `platt`, `isotonic` or `beta`: a map per task, fitted here on the scenario's validation rows.
+            caution: takes a sentence about each task that has too few of them and stays as it is.
 
         Raises:
-            UserError: the run has no such scenario, contender or seed, or a file is missing or damaged.
+            UserError: the run has no such scenario, contender or seed, or a file is missing or damaged; there is no
+                such calibration, or the run is of a version that kept no scores of validation rows.
         """
         self._check(scenario)
         name, seeds = self._chosen(contender, seed)
         folder = self._folder(name)
+        fitted = fit(calibration, folder, scenario, self.tasks[scenario], seeds) if calibration else {}
+        for task, one in fitted.items():
+            if one.calibration is None:
+                caution(one.sentence(scenario, task))
         kept = {n: load_model(model_file(folder, scenario, n)) for n in seeds}
         encoder = kept_encoder(self.folder, next(iter(kept.values()))[1])  # of all seeds
         number = encoder.layout.scenarios.index(scenario)
         models = {n: network_of(card, encoder.layout).folded(held, number) for n, (held, card) in kept.items()}
-        return Predictor(scenario, name, self.tasks[scenario], encoder, models=models)
+        return Predictor(
+            scenario, name, self.tasks[scenario], encoder, models=models, calibration=calibration, fitted=fitted
+        )
 
-    def files(self, scenario: str, *, contender: str | None = None, seed: int | None = None) -> tuple[Path, ...]:
+    def files(
+        self, scenario: str, *, contender: str | None = None, seed: int | None = None, calibration: str | None = None
+    ) -> tuple[Path, ...]:
         """What that predictor is made of, models before the encoder; errors as `predictor`."""
         self._check(scenario)
         name, seeds = self._chosen(contender, seed)
         models = [model_file(self._folder(name), scenario, n) for n in seeds]
         _, card = load_model(models[0])
         encoder = encoder_folder(self.folder, card.variant, card.table)
-        return (*models, *sorted(path for path in encoder.rglob("*") if path.is_file()))
+        fitted_on = (self._folder(name) / VALIDATION_SCORES,) if calibration else ()
+        return (*models, *sorted(path for path in encoder.rglob("*") if path.is_file()), *fitted_on)
 
     def _check(self, scenario: str) -> None:
         if scenario not in self.tasks:
             raise UserError(f"{self.folder} has no scenario '{scenario}'; {nearest(scenario, self.tasks)}")
+
+    def tested(
+        self, scenario: str, fitted: Mapping[str, Fitted], *, contender: str | None = None, seed: int | None = None
+    ) -> list[Line]:
+        """What a predictor's maps do to the test rows; errors as `predictor`."""
+        name, seeds = self._chosen(contender, seed)
+        return list(on_test_rows(self._folder(name), scenario, fitted, seeds))
+
+    def test_labels(self, predictor: Predictor) -> NDArray[np.float32]:
+        """[N, tasks] of the predictor's test rows, in the order of the log.
+
+        Raises:
+            UserError: the file of scores is missing or damaged.
+        """
+        layout = predictor.encoder.layout
+        (labels,) = arrays(self._folder(predictor.contender) / SCORES, [f"{predictor.scenario}/labels"])
+        return labels[:, [layout.tasks.index(task) for task in predictor.tasks]]
+
+    def calibrate(self, kind: str, *, contender: str | None = None, seed: int | None = None) -> list[Line]:
+        """Fit every scenario and task, and write what it does to the test rows to calibration.json, for the report.
+
+        Args:
+            kind: `platt`, `isotonic` or `beta`.
+
+        Raises:
+            UserError: as `predictor`; the file cannot be written.
+        """
+        name, seeds = self._chosen(contender, seed)
+        folder, lines = self._folder(name), list[Line]()
+        for scenario, tasks in self.tasks.items():
+            lines += on_test_rows(folder, scenario, fit(kind, folder, scenario, tasks, seeds), seeds)
+        with writing(self.folder):
+            write_json(self.folder / CALIBRATION, record(kind, name, seed, lines))
+        return lines
 
     def _chosen(self, contender: str | None, seed: int | None) -> tuple[str, tuple[int, ...]]:
         """(contender, seeds) that are meant."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from msmtrec.base.parameters import Parameters
+from msmtrec.evaluation.calibration import Calibration, Logistic, Steps
 from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.predict import Stacked, Weights
 from msmtrec.serving.predictor import Predictor
@@ -19,10 +21,17 @@ class Network(nn.Module):
 
     Args:
         tasks: numbers of the tasks that are given out, in this order.
+        maps: of each of them, its calibration.
     """
 
-    def __init__(self, models: Sequence[tuple[Model, Parameters]], tasks: Sequence[int]) -> None:
+    def __init__(
+        self,
+        models: Sequence[tuple[Model, Parameters]],
+        tasks: Sequence[int],
+        maps: Sequence[Calibration | None] = (),
+    ) -> None:
         super().__init__()
+        self.maps = list(maps) if any(maps) else []
         self.models, self.tasks = [model for model, _ in models], list(tasks)
         self.names: list[dict[str, str]] = []
         for number, (model, parameters) in enumerate(models):
@@ -35,7 +44,7 @@ class Network(nn.Module):
     @classmethod
     def of(cls, predictor: Predictor) -> Network:
         tasks = [predictor.encoder.layout.tasks.index(task) for task in predictor.tasks]
-        return cls(list(predictor.models.values()), tasks).eval()
+        return cls(list(predictor.models.values()), tasks, predictor.maps).eval()
 
     def forward(self, ids: Tensor, numeric: Tensor) -> Tensor:
         ids, numeric = ids.unsqueeze(0), numeric.unsqueeze(0)
@@ -46,8 +55,36 @@ class Network(nn.Module):
             split = model.layout.private_columns
             batch = Batch(ids[:, :, :split], ids[:, :, split:], numeric, scenario, valid=valid)
             parameters = {name: self.get_buffer(place) for name, place in names.items()}
-            found.append(torch.sigmoid(model.forward(parameters, Pass(batch))[0]))
-        return (sum(found[1:], start=found[0]) / len(found))[:, self.tasks]
+            found.append(model.forward(parameters, Pass(batch))[0])
+        if not self.maps:
+            return _mean([torch.sigmoid(logits) for logits in found])[:, self.tasks]
+        logits = [one.double()[:, self.tasks] for one in found]  # 1 - p as exact as p, however near to 1
+        chances, against = (_mean([torch.sigmoid(sign * one) for one in logits]) for sign in (1, -1))
+        columns = [
+            chances[:, t] if one is None else _calibrated(one, chances[:, t], against[:, t])
+            for t, one in enumerate(self.maps)
+        ]
+        return torch.stack(columns, 1).float()
+
+
+def _mean(found: list[Tensor]) -> Tensor:
+    return sum(found[1:], start=found[0]) / len(found)
+
+
+def _calibrated(one: Calibration, chances: Tensor, against: Tensor) -> Tensor:
+    """[N] of p and of 1 - p, as `evaluation.calibration` has it."""
+    if isinstance(one, Logistic):
+        least = 1e-300  # whose logarithm exists
+        log_p, log_q = (torch.log(part.clamp(min=least)) for part in (chances, against))
+        return torch.sigmoid(one.a * log_p - one.b * log_q + one.c)
+    assert isinstance(one, Steps)
+    if len(one.p) == 1:
+        return torch.full_like(chances, float(one.calibrated[0]))
+    inside = chances.clamp(float(one.p[0]), float(one.p[-1]))
+    starts, levels = torch.from_numpy(one.p), torch.from_numpy(one.calibrated)
+    slopes = torch.from_numpy(np.diff(one.calibrated) / np.diff(one.p))
+    place = (inside.unsqueeze(1) >= starts[1:-1]).sum(1)
+    return levels[place] + slopes[place] * (inside - starts[place])
 
 
 def program(predictor: Predictor) -> ExportedProgram:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.parameters import Parameters
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import CHUNK
+from msmtrec.evaluation.calibration import Calibration, Chances
 from msmtrec.models.base import Model
 from msmtrec.models.predict import predict
+from msmtrec.record.calibration import Fitted
 from msmtrec.serving.frames import as_polars
 
 
@@ -46,6 +48,8 @@ class Predictor:
         tasks: what is predicted, in this order.
         encoder: turns raw rows into the networks' input.
         models: seed -> network and parameters.
+        calibration: the kind of map that is applied to the probabilities, or None.
+        fitted: task -> its map, or why it has none; empty without a calibration.
     """
 
     scenario: str
@@ -54,6 +58,13 @@ class Predictor:
     encoder: Encoder
     _: KW_ONLY
     models: Mapping[int, tuple[Model, Parameters]]
+    calibration: str | None = None
+    fitted: Mapping[str, Fitted] = field(default_factory=dict)
+
+    @property
+    def maps(self) -> tuple[Calibration | None, ...]:
+        """A map for each task; None where the mean over the models is given out as it is."""
+        return tuple(self.fitted[task].calibration if task in self.fitted else None for task in self.tasks)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -76,10 +87,19 @@ class Predictor:
         return back(pl.DataFrame({task: found[:, t] for t, task in enumerate(self.tasks)}))
 
     def probabilities(self, frame: pl.DataFrame) -> NDArray[np.float32]:
-        """[N, tasks] the mean over the models; errors as `predict`."""
+        """[N, tasks] the mean over the models, through their maps; errors as `predict`."""
+        if any(self.maps):
+            return self._calibrated(list(self.logits(frame)))
         total = sum((expit(logits) for logits in self.logits(frame)), start=np.zeros(()))
         mean = total / len(self.models) if frame.height else np.empty((0, len(self.tasks)))
         return np.asarray(mean, np.float32)
+
+    def _calibrated(self, logits: list[NDArray[np.float64]]) -> NDArray[np.float32]:
+        found = np.empty(logits[0].shape, np.float32)
+        for column, one in enumerate(self.maps):
+            chances = Chances.of([each[:, column] for each in logits])
+            found[:, column] = one.probabilities(chances) if one else np.exp(chances.log_p)
+        return found
 
     def logits(self, frame: pl.DataFrame) -> Iterator[NDArray[np.float64]]:
         """[N, tasks] of each model, in order of the seeds; errors as `predict`."""
@@ -93,6 +113,8 @@ class Predictor:
             yield np.concatenate(parts) if parts else np.empty((0, len(of)))
 
     def __repr__(self) -> str:
+        more = f", calibration={self.calibration!r}" if self.calibration else ""
         return (
-            f"Predictor({self.scenario!r}, contender={self.contender!r}, tasks={self.tasks}, seeds={list(self.models)})"
+            f"Predictor({self.scenario!r}, contender={self.contender!r}, tasks={self.tasks},"
+            f" seeds={list(self.models)}{more})"
         )

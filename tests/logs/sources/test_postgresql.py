@@ -192,7 +192,7 @@ def test_a_run_and_the_cache_hold_no_password(uri: str, tmp_path: Path, capfd: p
         "methods": ["local", "fedavg"],
         "seeds": 1,
     }
-    run(config, out=tmp_path / "run", status=print, caution=print)
+    run(config, out=tmp_path / "run", observer=print, caution=print)
     printed = capfd.readouterr()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len([path for path in files if path.suffix in (".parquet", ".json", ".yaml", ".html")]) > 8

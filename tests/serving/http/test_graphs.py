@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from msmtrec.base.errors import UserError
@@ -33,8 +34,10 @@ def test_the_same_models_have_the_same_graph(own_run: OwnRun, newer: Path, setti
         Choice("recommended", 1).digest(run, "NL"),
         Choice("recommended").digest(run, "NL"),
         Choice("fedavg-all", 0).digest(run, "NL"),
+        Choice("recommended", 0, "platt").digest(run, "NL"),
+        Choice("recommended", 0, "beta").digest(run, "NL"),
     }
-    assert len(others - {first}) == 5
+    assert len(others - {first}) == 7
     encoder = next((tmp_path / "copy" / "encoders" / "shared" / "NL").glob("encoder.json"))
     encoder.write_text(json.dumps({**json.loads(encoder.read_text()), "more": 1}))
     assert choice.digest(again, "NL") != first
@@ -73,3 +76,15 @@ def _kill(maker: Maker) -> None:
         time.sleep(0.01)
     assert maker._process.pid is not None
     os.kill(maker._process.pid, signal.SIGKILL)
+
+
+def test_calibrated_probabilities_are_served(own_run: OwnRun, settings: Settings, tmp_path: Path) -> None:
+    plan = Plan.of(replace(settings, calibration="platt", graphs=tmp_path))
+    plan.export(Maker(), lambda _: None)
+    scorer = plan.load(lambda _: None).scorers["NL"]
+    rows = own_run.rows("NL")
+    own = {"contender": settings.contender, "seed": settings.seed, "caution": lambda _: None}
+    plain, mapped = (own_run.loaded.predictor("NL", calibration=kind, **own) for kind in (None, "platt"))
+    found = np.stack(scorer.run(scorer.of_arrow(rows.select(mapped.columns).to_arrow())), 1)
+    np.testing.assert_allclose(found, mapped.probabilities(rows), atol=1e-5)
+    assert np.abs(found - plain.probabilities(rows)).max() > 1e-3

@@ -20,12 +20,12 @@ def check(logs: Logs, table: str, found: Survey) -> None:
     Raises:
         UserError: naming column, scenario, split and remedy.
     """
-    _check_rows(logs, table, found)
+    _check_rows(logs, table, found, needed=() if logs.joining else SPLITS)
     _check_labels(logs, table, found)
     _check_features(logs, table, found)
 
 
-def _check_rows(logs: Logs, table: str, found: Survey) -> None:
+def _check_rows(logs: Logs, table: str, found: Survey, needed: tuple[str, ...]) -> None:
     if found.missing is not None:
         column, columns = found.missing
         raise UserError(f"{logs.where(table)}: scenario '{table}' has no column '{column}'; {nearest(column, columns)}")
@@ -33,9 +33,9 @@ def _check_rows(logs: Logs, table: str, found: Survey) -> None:
         origin = logs.where(part)
         if len(quote(part, safe="")) > _LONGEST_NAME:
             raise UserError(f"{origin}: scenario '{part[:40]}…' has a name too long for a file; shorten it")
-        if not any(rows.values()):
+        if needed and not any(rows.values()):
             raise UserError(f"{origin}: scenario '{part}' has no rows; leave it out or check its filter")
-        for split in SPLITS:
+        for split in needed:
             if not rows[split]:
                 raise UserError(
                     f"{origin}: scenario '{part}' has no {split} rows; move the split bounds or leave the scenario out"
@@ -55,7 +55,7 @@ def _check_labels(logs: Logs, table: str, found: Survey) -> None:
                 raise UserError(
                     f"{where} holds {labels.example} in {labels.wrong} {split} rows; a label must be 0, 1 or missing"
                 )
-            if labels.classes < 2 and not logs.allow_one_class:
+            if labels.classes < 2 and not (logs.allow_one_class or logs.joining):
                 raise UserError(
                     f"{where} has {'one class only' if labels.rows else 'no value'} in the {split} split;"
                     " move the split, take the task from this scenario, or set allow_one_class: true"
@@ -66,7 +66,7 @@ def _check_labels(logs: Logs, table: str, found: Survey) -> None:
                     f"{where} is 1 where '{parent.label}' is 0 in {labels.outside_parent} {split} rows, but it is"
                     f" declared within '{parent.name}'; drop those rows or remove 'within'"
                 )
-    if not any(splits["validation"].classes == 2 for splits in found.labels.values()):
+    if not logs.joining and not any(splits["validation"].classes == 2 for splits in found.labels.values()):
         raise UserError(
             f"{logs.where(table)}: scenario '{table}' has no task with both classes among its validation rows, so no"
             " round can be chosen for it; move the split or leave the scenario out"

@@ -18,6 +18,7 @@ from msmtrec.data.encoding.columns import check_columns, labels_of, numbers_of
 from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import check_sizes
 from msmtrec.data.encoding.forms import as_yielded
+from msmtrec.data.encoding.growing import both, check_same
 from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.encoding.texts import places_of, text_of
@@ -82,25 +83,37 @@ class Encoder:
     fingerprint: str
 
     @classmethod
-    def fit(cls, schema: Schema, layout: Layout, table: str, found: Survey, fingerprint: str) -> Encoder:
+    def fit(
+        cls, schema: Schema, layout: Layout, table: str, found: Survey, fingerprint: str, before: Encoder | None = None
+    ) -> Encoder:
         """From the first pass over the logs.
 
+        Args:
+            before: of the models that training goes on with. Its values keep their place beside the new ones, its
+                scalers stay: the network has learned what their numbers mean.
+
         Raises:
-            UserError: the private fields have too many ids.
+            UserError: the private fields have too many ids, or `before` has other features or tasks.
         """
         vocabularies = {
             field.name: found.tallies[field.name].values()
             for field in layout.fields
             if field.name in found.tallies and not field.shared
         }
+        scalers: dict[str, Scaler] = {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric}
+        kinds = dict(found.kinds)
+        if before is not None:
+            check_same(before.schema, schema, table)
+            vocabularies = {name: both(before.vocabularies[name], new) for name, new in vocabularies.items()}
+            scalers, kinds = dict(before.scalers), {c: before.kinds.get(c) or kind for c, kind in kinds.items()}
         own = tuple(name if name in found.rows else "" for name in layout.scenarios)
         encoder = cls(
             table,
             replace(schema, scenarios={table: schema.scenarios[table]}),
             replace(layout, scenarios=own),
             vocabularies,
-            scalers={f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric},
-            kinds=found.kinds,
+            scalers=scalers,
+            kinds=kinds,
             fingerprint=fingerprint,
         )
         _fits(encoder.private_rows, f"the private fields of scenario '{table}'")

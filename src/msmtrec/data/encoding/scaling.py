@@ -40,7 +40,7 @@ class Standard:
     """(x - mean) / deviation.
 
     Args:
-        constant: all training values are the mean, or there are none; the deviation is then 1.
+        constant: all training values are the mean, or there are none; the deviation is then 1, or `UNKNOWN`'s.
     """
 
     mean: float
@@ -100,6 +100,10 @@ class Quantile:
 Scaler = Standard | Quantile
 
 
+UNKNOWN = Standard(0.0, 1e300, constant=True)
+"""Of a column without any training value: nothing is known of its scale, so that every value counts as average."""
+
+
 class Moments:
     """Mean and squared deviations, merged batch by batch (Chan, Golub & LeVeque 1983)."""
 
@@ -128,6 +132,8 @@ class Moments:
 
     def scaler(self) -> Standard:
         """Deviation 1 where the values do not differ, of which rounding could make another one."""
+        if not self.count:
+            return UNKNOWN
         if self.lowest < self.highest:
             return Standard(self.mean, math.sqrt(self.squares / self.count))
         return Standard(self.mean, 1.0, constant=True)

@@ -39,6 +39,7 @@ class AliCCP(Settings):
         buckets: hash buckets of every common id space with many values; the codes were made over all scenarios.
         validation: original form: share of the training file's users whose rows are validation rows.
         max_values: original form: how many values of a multi-valued field are kept, those with the largest weights.
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
     """
 
     source: Literal["ali-ccp"] = "ali-ccp"

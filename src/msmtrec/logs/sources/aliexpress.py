@@ -37,6 +37,7 @@ class AliExpress(Settings):
         validation: share of the training file's search pages that are validation rows (the release has no such part).
         shared: hash buckets of a common id space for the categorical fields. Whether a code means the same in two
             countries is not documented, so by default every country keeps its own.
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
     """
 
     source: Literal["aliexpress"] = "aliexpress"

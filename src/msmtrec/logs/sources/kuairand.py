@@ -67,6 +67,7 @@ class KuaiRand(Settings):
         repeats: what becomes of an impression (user, video, tab and millisecond) that was there before: `keep` all
             rows, as published work does, or only the `first`. Half of tab 6's rows in Pure are such.
         buckets: hash buckets of the common id spaces of videos and of authors in 1k and 27k; Pure has an id per video.
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
     """
 
     source: Literal["kuairand"] = "kuairand"

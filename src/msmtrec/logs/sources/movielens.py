@@ -44,6 +44,7 @@ class MovieLens(Settings):
         folder: folder with ratings.dat or ml-1m.inter; the default is ml-1m in the data directory.
         scenarios: `age-domain` (3), `gender` (2) or `age` (7 codes).
         split: `time-per-user` 80/10/10 (default) or `file-order` 80/10/10 (as M3oE).
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
     """
 
     source: Literal["movielens-1m"] = "movielens-1m"

@@ -49,6 +49,7 @@ class MovieLens100K(Settings):
         folder: folder with u.data or ml-100k.inter; the default is ml-100k in the data directory.
         scenarios: `age-domain` (under 25, 25-34, 35 and over) or `gender`.
         split: `time-per-user` 80/10/10 (default) or `file-order` 80/10/10.
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
     """
 
     source: Literal["movielens-100k"] = "movielens-100k"

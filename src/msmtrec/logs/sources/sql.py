@@ -39,7 +39,7 @@ class Sql(OwnLogs):
         query_file: a file that holds it.
         password_env: the environment variable that holds the password; libpq's own (PGPASSWORD, ~/.pgpass) work too.
         keep: a Parquet file for the rows: once it exists it is read and the database is not asked.
-        scenario: the column that names the scenario; it must be given. Everything else as in `OwnLogs`.
+        scenario: the column that names the scenario; it must be given.
     """
 
     source: Literal["sql"] = "sql"

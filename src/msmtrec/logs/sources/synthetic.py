@@ -35,6 +35,7 @@ class Synthetic(Knobs):
             and 63 mostly zero numeric features, and splits like the release's.
         users, items: small: how many each scenario has.
         overlap: small: share of the users and items that all scenarios have in common. Neutral 1.
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
     """
 
     source: Literal["synthetic"] = "synthetic"

@@ -42,6 +42,9 @@ class OwnLogs(Settings):
             bytes of memory a row); rows that lack one of them all count.
         contradictions: what becomes of rows whose label is 1 where the task it lies within is 0: `refuse` the log, or
             `drop` them.
+        split: how rows become training, validation and test rows.
+        name: what the logs are called in tables and reports.
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
     """
 
     source: str
@@ -253,7 +256,7 @@ class Tabular(OwnLogs):
             (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped (.gz) or in Zstandard form
             (.zst). Relative to the working directory. Parquet data sets partitioned by a column work too:
             logs/*/*.parquet with logs/country=NL/.
-        scenario: without such a mapping: the column that names the scenario. Everything else as in `OwnLogs`.
+        scenario: without such a mapping: the column that names the scenario.
     """
 
     source: Literal["tabular"] = "tabular"

@@ -146,7 +146,13 @@ def misused(
 
 
 class Label(Settings):
-    """One task: its label column, the task it lies within, and the scenarios that have it (default: all)."""
+    """One task.
+
+    Args:
+        column: of the labels 0, 1 or empty; None: the task's name.
+        within: the task that it lies within, such as click for a conversion.
+        scenarios: which have it; None: all.
+    """
 
     column: str | None = None
     within: str | None = None

@@ -49,6 +49,7 @@ class Tenrec(Settings):
         repeats: what becomes of a (user, item) pair that was there before: `keep` all rows, or only the `first`, which
             takes 8 bytes of memory a row. The release has such rows, and some contradict each other.
         buckets: hash buckets of the common id spaces of users and of items.
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
     """
 
     source: Literal["tenrec"] = "tenrec"

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class _Waiting:
     rows: int
     stages: Stages
     answer: asyncio.Future[Scores]
+    _: KW_ONLY
     since: float = field(default_factory=time.perf_counter)
 
 

@@ -29,16 +29,23 @@ class Choice:
 
     contender: str | None = None
     seed: int | None = None
+    calibration: str | None = None
 
     def predictor(self, run: Run, scenario: str) -> Predictor:
-        """Errors as `Run.predictor`."""
-        return run.predictor(scenario, contender=self.contender, seed=self.seed)
+        """Errors as `Run.predictor`. A task that is not calibrated for want of rows has no map in the model's card."""
+        return run.predictor(
+            scenario,
+            contender=self.contender,
+            seed=self.seed,
+            calibration=self.calibration,
+            caution=lambda _: None,
+        )
 
     def digest(self, run: Run, scenario: str) -> str:
         """Of the files, and of what turns them into a graph; errors as `Run.files`."""
-        files = run.files(scenario, contender=self.contender, seed=self.seed)
-        tasks = run.tasks[scenario]
-        return sha256(repr((FORMAT, __version__, scenario, tasks, snapshot(files).digest)).encode()).hexdigest()[:16]
+        files = run.files(scenario, contender=self.contender, seed=self.seed, calibration=self.calibration)
+        key = [FORMAT, __version__, scenario, run.tasks[scenario], snapshot(files).digest]
+        return sha256(repr((*key, *([self.calibration] if self.calibration else []))).encode()).hexdigest()[:16]
 
 
 def graph_file(folder: Path, scenario: str, digest: str) -> Path:

@@ -132,8 +132,8 @@ def opened(settings: Settings) -> tuple[Run, Choice]:
         UserError: it is absent, unfinished or damaged, or lacks the contender or seed.
     """
     run = Run(settings.run.resolve() if settings.run.exists() else settings.run)
-    choice = Choice(settings.contender or run.best, settings.seed)
-    run.files(run.scenarios[0], contender=choice.contender, seed=choice.seed)
+    choice = Choice(settings.contender or run.best, settings.seed, settings.calibration)
+    choice.predictor(run, run.scenarios[0])
     return run, choice
 
 

@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 
 import uvicorn
@@ -21,6 +23,7 @@ from msmtrec.serving.http.metrics import Metrics
 from msmtrec.serving.http.served import Plan, opened
 from msmtrec.serving.http.settings import Settings
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _SWITCH = 0.0005
 """Seconds after which a thread lets another one go on; with Python's 5 ms a scored batch waits for who parses."""
 
@@ -72,12 +75,25 @@ def _run(settings: Settings, listening: socket.socket) -> None:
             raise desk.error
         journal.say("stopped")
 
-    sys.setswitchinterval(_SWITCH)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn has its own, and raises the signal again when it is done
-    loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(run())
+    with _as_before():
+        sys.setswitchinterval(_SWITCH)
+        for number in _ENDING:
+            signal.signal(number, lambda *_: None)  # uvicorn has its own, and raises the signal again when it is done
+        loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(run())
+
+
+@contextmanager
+def _as_before() -> Iterator[None]:
+    """Signals and threads' turns, for whoever serves in a process of other work."""
+    interval, handlers = sys.getswitchinterval(), {number: signal.getsignal(number) for number in _ENDING}
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -39,7 +39,7 @@ class Settings:
 
     Args:
         run: directory of a finished run, or a link to one that is moved later.
-        contender, seed: which models; None as in `Run.predictor`.
+        contender, seed, calibration: which models; None as in `Run.predictor`.
         graphs: where exported graphs are kept; None: in the run, `RUN/serving`.
         host, port: where it listens; port 0 is a free one.
         token: whoever gives it may reload over HTTP; empty: nobody may.
@@ -48,6 +48,7 @@ class Settings:
     run: Path
     contender: str | None = None
     seed: int | None = None
+    calibration: str | None = None
     graphs: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,6 +29,7 @@ class Story:
     """
 
     identifier: str
+    _: KW_ONLY
     stages: Stages = field(default_factory=Stages)
     scores: bool = False
     scenario: str = ""

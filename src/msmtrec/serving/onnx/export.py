@@ -15,10 +15,12 @@ import onnx
 import torch
 from onnx import TensorProto, compose, helper
 
+from msmtrec.serving.labelled import LabelledRows
 from msmtrec.serving.network import program
 from msmtrec.serving.onnx.builder import ML, OPSET, OPSET_ML, Graph
 from msmtrec.serving.onnx.encoding import EncodingNodes
 from msmtrec.serving.onnx.inputs import Input
+from msmtrec.serving.onnx.quantise import Measured, measure, quantised
 from msmtrec.serving.predictor import Predictor
 
 
@@ -27,6 +29,21 @@ def to_onnx(predictor: Predictor) -> tuple[onnx.ModelProto, dict[str, Input]]:
 
     Several seeds are one graph that gives the mean of their probabilities.
     """
+    return _whole(predictor, _network(predictor))
+
+
+def to_quantised(
+    predictor: Predictor, what: str, rows: LabelledRows
+) -> tuple[onnx.ModelProto, dict[str, Input], Measured]:
+    """As `to_onnx` with 8-bit weights, and what that does to the labelled rows; errors as `quantise.measure`."""
+    network = _network(predictor)
+    exact, inputs = _whole(predictor, network)
+    small, _ = _whole(predictor, quantised(network, what))
+    return small, inputs, measure((exact, small), inputs, rows)
+
+
+def _whole(predictor: Predictor, network: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Input]]:
+    """The encoder's graph before a network's."""
     graph, layout = Graph(), predictor.encoder.layout
     nodes = EncodingNodes(graph, predictor.encoder, predictor.scenario)
     graph("Identity", nodes.ids())
@@ -37,7 +54,6 @@ def to_onnx(predictor: Predictor) -> tuple[onnx.ModelProto, dict[str, Input]]:
         graph.nodes[-1].output[0] = "numeric"
         outputs["numeric"] = layout.numeric
     rows = graph.model(outputs)
-    network = _network(predictor)
     rows.ir_version = network.ir_version
     whole = compose.merge_models(rows, network, io_map=[(name, name) for name in outputs])
     _name_outputs(whole, predictor.tasks)
@@ -77,7 +93,12 @@ def _name_outputs(model: onnx.ModelProto, tasks: tuple[str, ...]) -> None:
 def save_onnx(predictor: Predictor, path: Path, card: Mapping[str, Any]) -> dict[str, Input]:
     """Write the graph; its metadata hold the card and what each input means, which is returned."""
     model, inputs = to_onnx(predictor)
+    write_onnx(model, inputs, path, card)
+    return inputs
+
+
+def write_onnx(model: onnx.ModelProto, inputs: Mapping[str, Input], path: Path, card: Mapping[str, Any]) -> None:
+    """A graph with the card and what each input means in its metadata."""
     described = {name: one.as_dict() for name, one in inputs.items()}
     helper.set_model_props(model, {"msmtrec": json.dumps({**card, "inputs": described}, ensure_ascii=False)})
     path.write_bytes(model.SerializeToString())
-    return inputs

@@ -1,0 +1,47 @@
+"""What the commands that train have in common: where a run goes, and what is printed of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from msmtrec.cli.console import out
+
+BesideOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="New run directory [default: beside RUN].")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same config.")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory [default: runs/NAME].")]
+
+
+def run_observed(config: Any, folder: Path | None, resume: bool, observer: Any) -> Any:
+    from msmtrec.experiment.run import run
+
+    return run(config, out=folder, resume=resume, observer=observer, caution=lambda _: None)  # notes are events
+
+
+def print_run(run: Any) -> None:
+    from msmtrec.report.qualities import quality_table
+    from msmtrec.report.terminal import difference_table, results_table
+    from msmtrec.report.words import trained_on, verdicts
+
+    out.print(results_table(run.results))
+    if len(run.results.cells) > 1:
+        out.print(difference_table(run.results))
+    if run.results.qualities:
+        out.print(quality_table(run.results))
+    for sentence in (*trained_on(run.results), *verdicts(run.results)):
+        out.print(escape(sentence), soft_wrap=not out.is_terminal, highlight=False)
+    out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def free(folder: Path) -> Path:
+    """The folder, or the first of folder-2, folder-3 … that is not taken."""
+    candidate, number = folder, 1
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate

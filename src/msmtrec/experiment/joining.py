@@ -1,0 +1,100 @@
+"""One contender's newcomers: a first download from the kept server, then local training while validation rises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.member import Member
+from msmtrec.config.contender import Contender
+from msmtrec.config.train import FineTune
+from msmtrec.data.table import EncodedData
+from msmtrec.experiment.journal import ContenderJournal
+from msmtrec.experiment.keeping import keep_validation_scores, read_test_rows, save_models
+from msmtrec.experiment.rounds import RoundsTold
+from msmtrec.experiment.sites import first_parameters, site_of
+from msmtrec.experiment.start import Start
+from msmtrec.federation.fine_tuning import FineTuning, fine_tune
+from msmtrec.federation.memory import Shipment
+from msmtrec.federation.messages import Order
+from msmtrec.methods.base import Method
+from msmtrec.record.directory import AS_IT_WAS, read_json, write_json
+from msmtrec.record.events import ignore
+from msmtrec.runtime.in_process import InProcess
+
+
+def join(start: Start, column: str, contender: Contender, data: EncodedData, rounds: int | None, folder: Path) -> None:
+    """Write a column's folder for the scenarios of `data` alone: models, validation.json, test.json, scores.npz, lines.
+
+    Raises:
+        UserError: the network has weights for each scenario of the run, or the method has no place for a newcomer.
+    """
+    contender = replace(contender, train=contender.train.model_copy(update={"batch_size": _batch(contender)}))
+    model = contender.model.build(data.layout)
+    if any(d.owners for d in model.declare()):
+        raise UserError(
+            f"{column}: {contender.model.name} has weights for each scenario it was trained with, and none for a new"
+            " one; leave it out: --contender NAME"
+        )
+    method: Method[Any] = contender.settings.build(model.declare())
+    site = site_of(contender, data, model, method)
+    seeds = start.run.seeds(column)
+    members = [Member(seed, name) for seed in seeds for name in data.scenarios]
+    first = first_parameters(model, data, seeds, contender.train)
+    ship = Shipment(site.deck.device)
+    clients = InProcess(site, {member: site.begin(member, first[member], ship) for member in members})
+    servers = {seed: start.server(column, method, seed) for seed in seeds}
+    orders = {m: Order(1, reply=method.welcome(servers[m.seed], m.scenario)[1], measure=0) for m in members}
+    folder.mkdir(parents=True)
+    told = RoundsTold(ignore, column, contender.candidate)
+    journal = ContenderJournal(folder, clients, contender.train, {}, told=told)
+    reports = clients(orders)
+    journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
+    why = dict(untrained(data))
+    training = [member for member in members if member.scenario not in why]
+    if training and not column.endswith(AS_IT_WAS):
+        patience = (contender.fine_tune or FineTune.model_validate({})).patience
+        fine_tune(clients, training, FineTuning(rounds or contender.train.rounds, patience), 0, journal)
+    journal.finish()
+    save_models(contender, column, clients, members, folder, unmeasured=True)
+    read_test_rows(data, folder)
+    keep_validation_scores(data, folder)
+    _add_lines_without_rows(data, folder)
+
+
+def untrained(data: EncodedData) -> Iterator[tuple[str, str]]:
+    """Scenarios that cannot train, and why."""
+    for name, table in data.tables.items():
+        if np.isnan(table.splits["train"].labels).all():
+            yield name, f"scenario '{name}' has no labelled training row: its models are their first download"
+        elif not any(len(np.unique(column[~np.isnan(column)])) == 2 for column in table.splits["validation"].labels.T):
+            yield (
+                name,
+                f"scenario '{name}' has no task with both classes among its validation rows, so that no round can be"
+                " chosen: its models are their first download",
+            )
+
+
+def _batch(contender: Contender) -> int:
+    """A config may list the scenarios' batches; a newcomer takes the median."""
+    size = contender.train.batch_size
+    return round(median(size.values())) if isinstance(size, dict) else size
+
+
+def _add_lines_without_rows(data: EncodedData, folder: Path) -> None:
+    """A task without test rows has a line in the table that says so."""
+    records = read_json(folder / "test.json")
+    known = {(r["seed"], r["scenario"], r["task"]) for r in records}
+    for chosen in read_json(folder / "validation.json"):
+        seed, scenario = chosen["seed"], chosen["scenario"]
+        for task, has in zip(data.schema.task_names, data.schema.has_task(scenario), strict=True):
+            if has and (seed, scenario, task) not in known:
+                nothing = {"auc": None, "log_loss": None, "rows": 0, "positives": 0}
+                records.append({"seed": seed, "round": chosen["round"], "scenario": scenario, "task": task, **nothing})
+    write_json(folder / "test.json", records)

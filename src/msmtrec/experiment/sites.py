@@ -1,0 +1,62 @@
+"""What a contender's training stands on: network, method, rows and first parameters of every scenario."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.member import Member
+from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import Role
+from msmtrec.config.contender import Contender
+from msmtrec.config.train import TrainSettings
+from msmtrec.data.table import EncodedData
+from msmtrec.experiment.steps import training_size
+from msmtrec.federation.deck import Deck
+from msmtrec.federation.scenario import Site
+from msmtrec.methods.base import Method
+from msmtrec.models.base import Model
+
+
+def site_of(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
+    train = contender.train
+    sizes = training_size(train, data)
+    return Site(
+        data=data,
+        deck=Deck(data, _dtype(train), _device(train.device)),
+        model=model,
+        method=method,
+        batches={name: size.batch for name, size in sizes.items()},
+        steps={name: size.steps for name, size in sizes.items()},
+        rate=train.learning_rate,
+        decay=train.weight_decay,
+        fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,
+        stack=train.stack,
+        held_out_limit=train.held_out_limit,
+    )
+
+
+def _dtype(train: TrainSettings) -> torch.dtype:
+    return torch.float32 if train.dtype == "float32" else torch.float64
+
+
+def first_parameters(
+    model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings
+) -> dict[Member, Parameters]:
+    """Each member's first parameters; all but the private tables are one and the same for a federation."""
+    found = {}
+    for seed in seeds:
+        common: Parameters = {}
+        for name in data.scenarios:
+            drawn = model.initialise(seed, name, data.tables[name].private_rows, _dtype(train), common)
+            common = {n: value for n, value in drawn.items() if model.roles()[n] is not Role.EMBEDDING}
+            found[Member(seed, name)] = drawn
+    return found
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("train.device is cuda but torch sees no CUDA device; set train.device=cpu")
+    return torch.device(name)

@@ -1,0 +1,338 @@
+"""Training goes on from a finished run: old ids keep their rows, yesterday's model is the one to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.special import expit
+from yaml import safe_dump, safe_load
+
+import msmtrec
+from data.encoding.test_encoder import FEATURES, own_logs
+from logs.sources.tabular import BASE
+from msmtrec.base.errors import UserError
+from msmtrec.data.encoding.encoder import Encoder
+from msmtrec.experiment.continuing import config_to_go_on
+from msmtrec.experiment.start import Start
+from msmtrec.federation.checkpoint import load_server
+from msmtrec.methods.pf_msmtrec import PFState
+from msmtrec.record.directory import AS_IT_WAS, DATA, RESULTS, model_file, read_json, server_file
+from msmtrec.record.events import Event, Progress
+from msmtrec.record.models import load_model
+
+METHODS = {
+    "local": {"fine_tune": {"rounds": 2}},
+    "fedavg-all": None,
+    "recommended": {"method": "pf-msmtrec", "tune": {"train.learning_rate": [0.003, 0.01]}},
+    "paper": {"method": "pf-msmtrec", "preset": "paper"},
+    "scaffold": None,
+    "apple": None,
+    "pooled": None,
+}
+GOING_ON = ("local", "fedavg-all", "recommended", "paper", "scaffold", "apple")
+
+
+@dataclass(frozen=True)
+class Days:
+    """A finished run of Monday's rows, and Tuesday's, in which some items are new."""
+
+    monday: Path
+    tuesday: Path
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return {**safe_load((self.monday / "config.yaml").read_text())["data"], "files": str(self.tuesday)}
+
+    def config(self, *contenders: str, **more: Any) -> dict[str, Any]:
+        return {**config_to_go_on(Start.open(self.monday), [self.tuesday], contenders), **more}
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Days:
+    folder = tmp_path_factory.mktemp("days")
+    own_logs(folder)
+    monday, tuesday = folder / "log.csv", folder / "tuesday.csv"
+    rows = pl.read_csv(monday)
+    later = rows.with_columns(
+        item=pl.when(pl.col("hour") % 6 == 0).then(pl.lit("launched today")).otherwise("item"),
+        price=pl.col("price") * 1.3,
+        price_again=pl.col("price_again") * 1.3,
+    )
+    later.sample(fraction=0.9, seed=3).sort("country").write_csv(tuesday)
+    data = {
+        **BASE,
+        "files": str(monday),
+        "features": safe_load(FEATURES),
+        "split": {"column": "part"},
+    }
+    config = {
+        "data": data,
+        "model": {"embedding_dim": 4, "expert_layers": [8], "tower_layers": []},
+        "train": {"rounds": 2, "local_steps": 6, "batch_size": 16},
+        "methods": METHODS,
+        "seeds": 2,
+        "tune_candidates": 2,
+    }
+    msmtrec.run(config, out=folder / "monday", caution=lambda _: None)
+    return Days(folder / "monday", tuesday)
+
+
+@pytest.fixture(scope="module")
+def after(days: Days) -> msmtrec.Run:
+    return msmtrec.run(days.config(*GOING_ON), out=days.monday.parent / "after", caution=lambda _: None)
+
+
+def encoder(run: Path, scenario: str, variant: str = "private") -> Encoder:
+    return Encoder.load(run / "encoders" / variant / scenario)
+
+
+def rows_of(days: Days, scenario: str) -> pl.DataFrame:
+    frame = pl.read_csv(days.tuesday)
+    return frame.filter((pl.col("country") == scenario) & (pl.col("part") == "test"))
+
+
+def test_vocabularies_grow_and_scalers_stay(days: Days, after: msmtrec.Run) -> None:
+    for scenario in after.scenarios:
+        old, new = encoder(days.monday, scenario), encoder(after.folder, scenario)
+        assert "launched today" in new.vocabularies["item"].to_list()
+        for field, values in old.vocabularies.items():
+            assert set(values.to_list()) <= set(new.vocabularies[field].to_list())
+            assert new.vocabularies[field].to_list() == sorted(new.vocabularies[field].to_list())
+        assert {name: s.as_dict() for name, s in old.scalers.items()} == {
+            name: s.as_dict() for name, s in new.scalers.items()
+        }
+
+
+@pytest.mark.parametrize("contender", GOING_ON)
+def test_the_column_as_it_was_is_what_the_run_before_serves_on_the_new_rows(
+    contender: str, days: Days, after: msmtrec.Run
+) -> None:
+    """Raw rows through Monday's encoder and model, and through Tuesday's: old ids keep their rows of the tables, and
+    new ones are the unknown one as they were on Monday."""
+    before = msmtrec.load(days.monday)
+    column, _ = Start(before).served(contender)
+    for scenario in after.scenarios:
+        rows = rows_of(days, scenario)
+        for seed in (0, 1):
+            expected = before.predictor(scenario, contender=column, seed=seed).probabilities(rows)
+            found = after.predictor(scenario, contender=contender + AS_IT_WAS, seed=seed).probabilities(rows)
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+            with np.load(after.folder / "contenders" / f"{contender}{AS_IT_WAS}" / "scores.npz") as kept:
+                np.testing.assert_allclose(expit(kept[f"{scenario}/{seed}"]), expected, atol=1e-6)
+
+
+def test_new_ids_learn(days: Days, after: msmtrec.Run) -> None:
+    """A row of its own, which moved from where the unknown one was."""
+    new = encoder(after.folder, "NL")
+    row = new.offsets["item"] + 2 + new.vocabularies["item"].to_list().index("launched today")
+    moved = 0
+    for seed in (0, 1):
+        now, card = load_model(model_file(after.folder / "contenders" / "local", "NL", seed))
+        was, _ = load_model(model_file(after.folder / "contenders" / f"local{AS_IT_WAS}", "NL", seed))
+        assert card.roles["embedding"] == "embedding"
+        moved += int(not np.array_equal(now["embedding"][row], was["embedding"][row]))
+    chosen = read_json(after.folder / "contenders" / "local" / "validation.json")
+    assert moved == sum(entry["round"] > 0 for entry in chosen if entry["scenario"] == "NL")
+
+
+def test_no_scenario_ends_below_what_it_served(after: msmtrec.Run) -> None:
+    """On validation rows; a round must be better to take the place of the model that was there."""
+    for contender in GOING_ON:
+        best = {
+            column: {
+                (e["scenario"], e["seed"]): e["auc"]
+                for e in read_json(after.folder / "contenders" / column / "validation.json")
+            }
+            for column in (contender, contender + AS_IT_WAS)
+        }
+        for member, auc in best[contender].items():
+            assert auc >= best[contender + AS_IT_WAS][member]
+
+
+def test_the_server_goes_on_with_what_it_held(days: Days) -> None:
+    """PF-MSMTrec: nobody falls back to the consensus; the first download is what the server knows of the scenario."""
+    start, config = Start.open(days.monday), msmtrec.load(days.monday)
+    contender, folder = start.contender("paper"), config.folder / "contenders" / "paper"
+    kept = load_server(server_file(folder, 1), PFState)
+    names = tuple(kept.server.method.held)
+    encoded = Encoder.load(config.folder / "encoders" / "private" / names[0])
+    method = contender.settings.build(contender.model.build(encoded.layout).declare())
+    standing = start.standing(contender, method, (0, 1), dict.fromkeys((*names, "new"), 10))
+    assert standing.round == 0
+    assert not standing.measured
+    owed = standing.servers[1].owed
+    assert owed.keys() == {*names, "new"}
+    for name in names:
+        for key, value in kept.server.method.held[name].parameters.items():
+            assert owed[name].model[key].equal(value)
+    one, two = (owed[name].model for name in names)
+    assert any(not one[key].equal(two[key]) for key in one)
+    for key, value in owed["new"].model.items():  # the mean of the others'
+        assert value.allclose((one[key] + two[key]) / 2)
+
+
+def test_it_says_what_it_came_from(days: Days, after: msmtrec.Run) -> None:
+    config = safe_load((after.folder / "config.yaml").read_text())
+    assert config["start"] == str(days.monday)
+    assert after.results.notes[0].startswith(f"goes on from {days.monday}: ")
+    assert config["methods"].keys() == set(GOING_ON)
+    assert "tune" not in config["methods"]["recommended"]
+    rate = config["methods"]["recommended"]["train"]["learning_rate"]
+    assert str(rate) in Start.open(days.monday).served("recommended")[1]
+
+
+def test_from_python_and_by_default_the_served_contender_and_local(days: Days) -> None:
+    best = msmtrec.load(days.monday).best.removesuffix("+ft")
+    assert list(days.config()["methods"]) == list(dict.fromkeys((best, "local")))
+
+
+def test_a_scenario_may_join_and_another_be_absent(days: Days, tmp_path: Path) -> None:
+    path = tmp_path / "tuesday.csv"
+    rows = pl.read_csv(days.tuesday)
+    gone = rows["country"].unique().sort()[0]
+    kept = rows.filter(pl.col("country") != gone)
+    joined = rows.filter(pl.col("country") == gone).with_columns(country=pl.lit("newcomer"))
+    pl.concat([kept, joined]).write_csv(path)
+    config = {**days.config("recommended", "local"), "data": {**days.data, "files": str(path)}}
+    run = msmtrec.run(config, out=tmp_path / "run", caution=lambda _: None)
+    assert "newcomer" in run.scenarios
+    assert gone not in run.scenarios
+    assert f"; new: newcomer; without new rows, and not in this run: {gone}" in run.results.notes[0]
+    frame = joined.filter(pl.col("part") == "test")
+    scores = run.predictor("newcomer", contender=f"recommended{AS_IT_WAS}").probabilities(frame)
+    assert scores.shape == (frame.height, 1)
+    with pytest.raises(UserError, match=r"apple: scenario 'newcomer' was not there at the start"):
+        msmtrec.run(
+            {**config, "methods": days.config("apple")["methods"]}, out=tmp_path / "apple", caution=lambda _: None
+        )
+
+
+def test_an_interrupted_one_ends_with_the_same_bytes(days: Days, after: msmtrec.Run, tmp_path: Path) -> None:
+    config = days.config(*GOING_ON)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and (event.contender, event.done) == ("recommended", 1):
+            raise KeyboardInterrupt
+
+    for one in config["methods"].values():
+        one["train"]["checkpoint_every"] = 1
+    with pytest.raises(KeyboardInterrupt):
+        msmtrec.run(config, out=tmp_path / "run", observer=stop, caution=lambda _: None)
+    run = msmtrec.run(config, out=tmp_path / "run", resume=True, caution=lambda _: None)
+    assert run.results.as_dict() == after.results.as_dict()
+    for path in sorted((after.folder / "contenders").rglob("*.safetensors")):
+        assert (run.folder / path.relative_to(after.folder)).read_bytes() == path.read_bytes()
+
+
+def test_a_late_label_counts_alone() -> None:
+    """A row whose other labels are left out trains the task whose label has come, and no other."""
+    frame = {"click": [None, 1.0, 0.0, 1.0], "buy": [1.0, None, 0.0, 0.0]}
+    data = msmtrec_rows(frame)
+    assert np.array_equal(np.isnan(data), [[True, False], [False, True], [False, False], [False, False]])
+
+
+def msmtrec_rows(labels: Mapping[str, Any]) -> Any:
+    from msmtrec.base.schema import Feature, Schema, Task
+    from msmtrec.data.encode import encode
+    from msmtrec.data.logs import SPLIT, SPLITS, Logs, in_memory
+
+    one = pl.DataFrame({"item": ["a", "b", "a", "c"], **labels})
+    rows = pl.concat([one.with_columns(pl.lit(split).alias(SPLIT)) for split in SPLITS])
+    schema = Schema("late", (Feature("item"),), (Task("click"), Task("buy", within="click")), {"NL": ("click", "buy")})
+    logs = Logs(schema, in_memory({"NL": rows}), fingerprint="late", origin="late")
+    return encode(logs, share=False).tables["NL"].splits["train"].labels
+
+
+CASES: dict[str, tuple[dict[str, Any], str]] = {
+    "no such contender": ({"methods": {"fedavg": {}}}, "has no contender 'fedavg' to go on from; did you mean"),
+    "another method": (
+        {"methods": {"local": {"method": "emb-only"}}},
+        "methods.local.method differs from the run it goes on from; leave it as in",
+    ),
+    "another network": ({"model": {"embedding_dim": 8}}, "methods.local.model differs"),
+    "other numbers": ({"train": {"local_steps": 6, "dtype": "float64"}}, "methods.local.train.dtype differs"),
+    "another seed": ({"seeds": [7]}, "has no seed 7 to go on from; it has 0, 1"),
+    "pooled": ({"methods": ["pooled"]}, "methods.pooled: a pooled model cannot go on from a run"),
+    "no run": ({"start": "nowhere"}, "there is no run in nowhere"),
+    "no directory": ({"start": 7}, "start must be the directory of a finished run, not 7"),
+    "a reserved name": ({"methods": {"local+0": {"method": "local"}}}, r"'\+0' is for the column of models as they"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_cannot_go_on_is_refused(name: str, days: Days, tmp_path: Path) -> None:
+    changed, sentence = CASES[name]
+    base = {
+        "data": days.data,
+        "model": {"embedding_dim": 4, "expert_layers": [8], "tower_layers": []},
+        "train": {"local_steps": 6, "batch_size": 16},
+        "methods": {"local": {}},
+        "start": str(days.monday),
+        "seeds": 2,
+    }
+    with pytest.raises(UserError, match=sentence):
+        msmtrec.run({**base, **changed}, out=tmp_path / "run", caution=lambda _: None)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (lambda f: {**f, "price": {"kind": "numeric"}}, "how feature 'price' is declared"),
+        (lambda f: {n: c for n, c in f.items() if n != "code"}, "feature 'code': the run has it, the new logs not"),
+        (lambda f: {**f, "hour": None}, "feature 'hour': the new logs has it, the run not"),
+        (lambda f: dict(reversed(f.items())), "the order of the features"),
+    ],
+)
+def test_other_features_are_named(change: Any, sentence: str, days: Days, tmp_path: Path) -> None:
+    config = days.config("local")
+    config["data"] = {**days.data, "features": change(safe_load(FEATURES))}
+    with pytest.raises(UserError, match=sentence):
+        msmtrec.run(config, out=tmp_path / "run", caution=lambda _: None)
+
+
+def test_data_may_be_files_or_a_yaml(days: Days, tmp_path: Path) -> None:
+    start = Start.open(days.monday)
+    section = tmp_path / "newer.yaml"
+    section.write_text(safe_dump({"data": {"source": "synthetic"}}))
+    assert config_to_go_on(start, [section])["data"] == {"source": "synthetic"}
+    found = config_to_go_on(start, [days.tuesday, days.tuesday])["data"]
+    assert found["files"] == [str(days.tuesday)] * 2
+    section.write_text("tasks: 1\n")
+    with pytest.raises(UserError, match="has no 'data' section"):
+        config_to_go_on(start, [section])
+    with pytest.raises(UserError, match=r"there is no file nothing\.csv"):
+        config_to_go_on(start, [Path("nothing.csv")])
+
+
+def test_another_runs_rows_do_not_come_from_the_cache(days: Days, after: msmtrec.Run, tmp_path: Path) -> None:
+    """The same rows encode in another way when they begin a run of their own."""
+    fresh = {key: value for key, value in days.config("local").items() if key != "start"}
+    run = msmtrec.run(fresh, out=tmp_path / "fresh", caution=lambda _: None)
+    one, two = (read_json(folder / DATA)["private"] for folder in (run.folder, after.folder))
+    assert one["fingerprint"] != two["fingerprint"]
+    assert (run.folder / RESULTS).exists()
+
+
+def test_the_command_writes_a_run_of_its_own(days: Days) -> None:
+    from typer.testing import CliRunner
+
+    from msmtrec.cli.main import app
+
+    before = {path: path.read_bytes() for path in days.monday.rglob("*") if path.is_file()}
+    arguments = ["continue", str(days.monday), "--data", str(days.tuesday), "--contender", "local", "--rounds", "1"]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.output
+    written = days.monday.with_name("monday-2")
+    config = safe_load((written / "config.yaml").read_text())
+    assert config["methods"]["local"]["train"]["rounds"] == 1
+    assert "against local+0: " in found.output
+    page = (written / "report.html").read_text()
+    assert "What the new rows brought, on the mean line: local against local+0: " in page
+    assert {path: path.read_bytes() for path in days.monday.rglob("*") if path.is_file()} == before
