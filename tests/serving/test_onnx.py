@@ -19,7 +19,7 @@ from msmtrec.data.encoding.encoder import Encoder, encoder_of
 from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.serving.onnx.builder import Graph
 from msmtrec.serving.onnx.encoding import EncodingNodes
-from msmtrec.serving.onnx.inputs import MISSING_INTEGER, Input, feeds
+from msmtrec.serving.onnx.inputs import EMPTY, MISSING_INTEGER, NO_INTEGER, Input, feeds
 from serving.conftest import OwnRun
 
 
@@ -146,6 +146,21 @@ def test_inputs_by_hand() -> None:
     assert plain["h"].tolist()[1] == -1
     assert 0 <= plain["h"][0] < 10
     assert plain["both"][1] == -1
+
+
+@pytest.mark.parametrize(
+    "values, wanted",
+    [
+        (["7", "007", "7.0", "x", "", None], [7, NO_INTEGER, NO_INTEGER, NO_INTEGER, NO_INTEGER, MISSING_INTEGER]),
+        ([7.0, 7.5, float("nan"), None, -1.0], [7, NO_INTEGER, MISSING_INTEGER, MISSING_INTEGER, -1]),
+    ],
+)
+def test_what_is_no_whole_number_is_neither_missing_nor_another_one(values: list[object], wanted: list[int]) -> None:
+    """The encoder knows ids by their text: 7.5 is not 7, and 007 neither."""
+    frame = pl.DataFrame({"n": values, "t": [""] * len(values)})
+    found = feeds({"n": Input(("n",), "integer"), "t": Input(("t",), "text")}, frame)
+    assert found["n"].tolist() == wanted
+    assert found["t"].tolist() == [EMPTY] * len(values)
 
 
 def test_what_cannot_be_exported_is_said(own_run: OwnRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
