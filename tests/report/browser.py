@@ -9,6 +9,7 @@ import select
 import shutil
 import subprocess
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,16 @@ class Browser:
         if "exceptionDetails" in found:
             raise AssertionError(found["exceptionDetails"])
         return found["result"].get("value")
+
+    def violations(self) -> list[list[Any]]:
+        """What axe-core finds: rule, impact, how many elements, the first of them."""
+        axe = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+        self.evaluate(f"{axe}\n;0")
+        found: list[list[Any]] = self.evaluate(
+            "axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations.map("
+            "(v) => [v.id, v.impact, v.nodes.length, v.nodes[0].html.slice(0, 200)]))"
+        )
+        return found
 
     def press(self, key: str, code: int) -> None:
         for kind in ("keyDown", "keyUp"):

@@ -108,6 +108,21 @@ def test_drawn_inside_the_page_and_readable(
     assert faint == []
 
 
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("which", ["small", "odd"])
+def test_axe_finds_nothing(browser: Browser, folder: Path, odd: Path, which: str, width: int, dark: bool) -> None:
+    browser.show(folder / "report.html" if which == "small" else odd, width, dark=dark)
+    browser.evaluate(OPEN)
+    assert browser.violations() == []
+
+
+def test_axe_finds_what_is_wrong(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "bad.html").write_text("<html><body><img src='data:,'><button></button></body></html>")
+    browser.show(tmp_path / "bad.html")
+    assert {"image-alt", "button-name", "html-has-lang"} <= {rule for rule, *_ in browser.violations()}
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_everything_is_reached_by_keyboard_and_seen_to_be(browser: Browser, folder: Path, width: int) -> None:
     browser.show(folder / "report.html", width)
