@@ -24,9 +24,9 @@ from msmtrec.data.encoding.derived import raw_columns
 from msmtrec.data.encoding.growing import check_same
 from msmtrec.data.logs import SPLIT, Logs, in_memory
 from msmtrec.data.table import EncodedData
+from msmtrec.experiment.described import described
 from msmtrec.experiment.encoders import keep_encoders, variant
 from msmtrec.experiment.joining import join, untrained
-from msmtrec.experiment.run import described
 from msmtrec.experiment.start import Start
 from msmtrec.record import directory
 from msmtrec.record.figures import figures

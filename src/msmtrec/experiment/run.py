@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +17,9 @@ from msmtrec.config.cautions import cautions
 from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
-from msmtrec.data.table import EncodedData, ScenarioTable
+from msmtrec.data.table import EncodedData
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
+from msmtrec.experiment.described import describe, environment, unit_of, without_group
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.keeping import keep_validation_scores, read_test_rows
@@ -45,8 +41,6 @@ from msmtrec.record.summary import Finished, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.threads import threads_set
 from msmtrec.serving.finished import Run
-
-_PACKAGES = ("msmtrec", "torch", "numpy", "scipy", "polars", "safetensors")
 
 
 def run(
@@ -88,7 +82,7 @@ def run(
         logs = config.data.load()
         start = Start.open(config.start) if config.start else None
         data = _encode_all(config, logs, start, cache_directory() if cache else None)
-        _describe(folder, data, logs.notes)
+        describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads = _threads(folder, config)
         directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads))
@@ -103,7 +97,7 @@ def run(
             for candidates in config.contenders
             for contender in candidates
         ]
-        notes = (*cautions(config, {task.contender.title: task.data for task in tasks}), *_without_group(data))
+        notes = (*cautions(config, {task.contender.title: task.data for task in tasks}), *without_group(data))
         if start is not None:
             for task in tasks:
                 start.check(task.contender, task.data, config.seeds)
@@ -133,7 +127,7 @@ def run(
                 {name: _finished(column) for name, column in chosen.items()},
                 next(iter(data.values())).schema.task_names,
                 (*notes, *lost(tasks)),
-                _unit(logs.schema.group),
+                unit_of(logs.schema.group),
             )
             directory.write_json(folder / directory.RESULTS, results.as_dict())
             directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
@@ -192,26 +186,6 @@ def _finished(column: Chosen) -> Finished:
     return Finished(column.folder, column.task.contender.candidate, column.task.contender.kind)
 
 
-def _unit(group: str | None) -> str:
-    """What the tests count as drawn at random, in words: a group column may hold users, sessions or searches."""
-    if group is None:
-        return "rows"
-    return "users" if "user" in group.lower() else f"'{group}' groups"
-
-
-def _without_group(data: Mapping[str, EncodedData]) -> Iterator[str]:
-    """A sentence where rows lack the user that a schema promises."""
-    encoded = next((found for name, found in data.items() if name != "pooled"), next(iter(data.values())))
-    counts = {name: table.encoding["without_group"]["test"] for name, table in encoded.tables.items()}
-    if missing := sum(counts.values()):
-        rows = sum(len(table.splits["test"]) for table in encoded.tables.values())
-        worst = max(counts, key=lambda name: counts[name])
-        yield (
-            f"{missing:,} of {rows:,} test rows have no '{encoded.schema.group}' (most in scenario '{worst}':"
-            f" {counts[worst]:,}); in tests each of them counts as a user of its own"
-        )
-
-
 def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     if isinstance(config, Config):
         return config
@@ -230,76 +204,8 @@ def _encode_all(config: Config, logs: Logs, start: Start | None, cache: Path | N
     return encode_all(logs, variants, cache=cache, before=before)
 
 
-def _describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...]) -> None:
-    """Write data.json.
-
-    Raises:
-        UserError: the run was begun on other rows.
-    """
-    if (folder / directory.DATA).exists():
-        for variant, held in directory.read_json(folder / directory.DATA).items():
-            if variant in data and held["fingerprint"] != data[variant].fingerprint:
-                raise UserError(
-                    f"{data[variant].origin} has changed since {folder} was begun;"
-                    " restore the files or choose another --out"
-                )
-    directory.write_json(
-        folder / directory.DATA,
-        {
-            variant: {
-                "name": encoded.schema.name,
-                "origin": encoded.origin,
-                "fingerprint": encoded.fingerprint,
-                "notes": list(notes),
-                "scenarios": {name: described(table) for name, table in encoded.tables.items()},
-            }
-            for variant, encoded in data.items()
-        },
-    )
-
-
-def described(table: ScenarioTable) -> dict[str, Any]:
-    """What data.json says of a scenario."""
-    return {
-        "rows": {split: len(rows) for split, rows in table.splits.items()},
-        "vocabulary": table.encoding["vocabulary"],
-        "unknown": table.encoding["unknown"],
-        "without_group": table.encoding["without_group"],
-    }
-
-
 def _threads(folder: Path, config: Config) -> int:
     """Of a contender that does not set its own: one with several jobs. A resumed run keeps its number."""
     if (folder / directory.ENVIRONMENT).exists():
         return int(directory.read_json(folder / directory.ENVIRONMENT)["threads"])
     return 1 if config.jobs > 1 else torch.get_num_threads()
-
-
-def environment(config: Config, threads: int) -> dict[str, Any]:
-    """Versions, revision and machine, so that a run can be told apart from another."""
-    return {
-        "python": sys.version.split()[0],
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "git": _git_revision(),
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "jobs": config.jobs,
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_revision() -> str | None:
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
