@@ -238,3 +238,21 @@ def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on(jobs: int, tmp_path: Path)
     assert "interrupted; continue with the same command and --resume" in err
     assert "Traceback" not in err
     assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_every_argument_has_its_help() -> None:
+    """Of positional ones too: some versions of click lose it."""
+    from typer.main import get_command
+    from typer.testing import CliRunner
+
+    from msmtrec.cli.main import app
+
+    command = get_command(app)
+    for name, one in command.commands.items():  # type: ignore[attr-defined]
+        for more in getattr(one, "commands", {"": one}):
+            found = CliRunner().invoke(app, [name, *([more] if more else []), "--help"], terminal_width=200)
+            own = one.commands[more] if more else one
+            for parameter in own.params:
+                words = (parameter.help or "").split()
+                assert len(words) > 1, (name, more, parameter.name)
+                assert words[0] in found.output, (name, more, parameter.name)

@@ -182,6 +182,7 @@ def test_another_may_join_later_and_train_on(joined: msmtrec.Run, rows: Path, tm
     found = add_scenarios(joined.folder, lu, out=tmp_path / "lu", contenders=["local", "recommended"])
     assert found.contenders == ("local", "recommended")
     assert found.scenarios[-2:] == ("BE", "LU")
+    assert "whose scenarios stay as they were: LU" in found.results.notes[-1]
     assert [entry["scenarios"] for entry in read_json(found.folder / "added.json")] == [["BE"], ["LU"]]
     assert found["LU"].predict(pl.read_csv(tmp_path / "lu.csv")).height
     everybody = pl.concat([pl.read_csv(rows / "log.csv"), pl.read_csv(rows / "belgium.csv")])

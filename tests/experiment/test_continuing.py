@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from scipy.special import expit
 from yaml import safe_dump, safe_load
 
 import msmtrec
-from data.encoding.test_encoder import FEATURES, own_logs
-from logs.sources.tabular import BASE
+from experiment.days import Days, made
 from msmtrec.base.errors import UserError
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.experiment.continuing import config_to_go_on
@@ -26,61 +24,12 @@ from msmtrec.record.directory import AS_IT_WAS, DATA, RESULTS, model_file, read_
 from msmtrec.record.events import Event, Progress
 from msmtrec.record.models import load_model
 
-METHODS = {
-    "local": {"fine_tune": {"rounds": 2}},
-    "fedavg-all": None,
-    "recommended": {"method": "pf-msmtrec", "tune": {"train.learning_rate": [0.003, 0.01]}},
-    "paper": {"method": "pf-msmtrec", "preset": "paper"},
-    "scaffold": None,
-    "apple": None,
-    "pooled": None,
-}
 GOING_ON = ("local", "fedavg-all", "recommended", "paper", "scaffold", "apple")
-
-
-@dataclass(frozen=True)
-class Days:
-    """A finished run of Monday's rows, and Tuesday's, in which some items are new."""
-
-    monday: Path
-    tuesday: Path
-
-    @property
-    def data(self) -> dict[str, Any]:
-        return {**safe_load((self.monday / "config.yaml").read_text())["data"], "files": str(self.tuesday)}
-
-    def config(self, *contenders: str, **more: Any) -> dict[str, Any]:
-        return {**config_to_go_on(Start.open(self.monday), [self.tuesday], contenders), **more}
 
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> Days:
-    folder = tmp_path_factory.mktemp("days")
-    own_logs(folder)
-    monday, tuesday = folder / "log.csv", folder / "tuesday.csv"
-    rows = pl.read_csv(monday)
-    later = rows.with_columns(
-        item=pl.when(pl.col("hour") % 6 == 0).then(pl.lit("launched today")).otherwise("item"),
-        price=pl.col("price") * 1.3,
-        price_again=pl.col("price_again") * 1.3,
-    )
-    later.sample(fraction=0.9, seed=3).sort("country").write_csv(tuesday)
-    data = {
-        **BASE,
-        "files": str(monday),
-        "features": safe_load(FEATURES),
-        "split": {"column": "part"},
-    }
-    config = {
-        "data": data,
-        "model": {"embedding_dim": 4, "expert_layers": [8], "tower_layers": []},
-        "train": {"rounds": 2, "local_steps": 6, "batch_size": 16},
-        "methods": METHODS,
-        "seeds": 2,
-        "tune_candidates": 2,
-    }
-    msmtrec.run(config, out=folder / "monday", caution=lambda _: None)
-    return Days(folder / "monday", tuesday)
+    return made(tmp_path_factory.mktemp("days"))
 
 
 @pytest.fixture(scope="module")
@@ -247,54 +196,6 @@ def msmtrec_rows(labels: Mapping[str, Any]) -> Any:
     schema = Schema("late", (Feature("item"),), (Task("click"), Task("buy", within="click")), {"NL": ("click", "buy")})
     logs = Logs(schema, in_memory({"NL": rows}), fingerprint="late", origin="late")
     return encode(logs, share=False).tables["NL"].splits["train"].labels
-
-
-CASES: dict[str, tuple[dict[str, Any], str]] = {
-    "no such contender": ({"methods": {"fedavg": {}}}, "has no contender 'fedavg' to go on from; did you mean"),
-    "another method": (
-        {"methods": {"local": {"method": "emb-only"}}},
-        "methods.local.method differs from the run it goes on from; leave it as in",
-    ),
-    "another network": ({"model": {"embedding_dim": 8}}, "methods.local.model differs"),
-    "other numbers": ({"train": {"local_steps": 6, "dtype": "float64"}}, "methods.local.train.dtype differs"),
-    "another seed": ({"seeds": [7]}, "has no seed 7 to go on from; it has 0, 1"),
-    "pooled": ({"methods": ["pooled"]}, "methods.pooled: a pooled model cannot go on from a run"),
-    "no run": ({"start": "nowhere"}, "there is no run in nowhere"),
-    "no directory": ({"start": 7}, "start must be the directory of a finished run, not 7"),
-    "a reserved name": ({"methods": {"local+0": {"method": "local"}}}, r"'\+0' is for the column of models as they"),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_what_cannot_go_on_is_refused(name: str, days: Days, tmp_path: Path) -> None:
-    changed, sentence = CASES[name]
-    base = {
-        "data": days.data,
-        "model": {"embedding_dim": 4, "expert_layers": [8], "tower_layers": []},
-        "train": {"local_steps": 6, "batch_size": 16},
-        "methods": {"local": {}},
-        "start": str(days.monday),
-        "seeds": 2,
-    }
-    with pytest.raises(UserError, match=sentence):
-        msmtrec.run({**base, **changed}, out=tmp_path / "run", caution=lambda _: None)
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    "change, sentence",
-    [
-        (lambda f: {**f, "price": {"kind": "numeric"}}, "how feature 'price' is declared"),
-        (lambda f: {n: c for n, c in f.items() if n != "code"}, "feature 'code': the run has it, the new logs not"),
-        (lambda f: {**f, "hour": None}, "feature 'hour': the new logs has it, the run not"),
-        (lambda f: dict(reversed(f.items())), "the order of the features"),
-    ],
-)
-def test_other_features_are_named(change: Any, sentence: str, days: Days, tmp_path: Path) -> None:
-    config = days.config("local")
-    config["data"] = {**days.data, "features": change(safe_load(FEATURES))}
-    with pytest.raises(UserError, match=sentence):
-        msmtrec.run(config, out=tmp_path / "run", caution=lambda _: None)
 
 
 def test_data_may_be_files_or_a_yaml(days: Days, tmp_path: Path) -> None:

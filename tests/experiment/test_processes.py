@@ -13,7 +13,7 @@ import torch
 from experiment.small import CONFIG
 from msmtrec import run
 from msmtrec.experiment import contender as module
-from msmtrec.experiment.keeping import read_test_rows
+from msmtrec.experiment.keeping import keep_scores
 
 
 def test_threads_are_as_before_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,13 +33,13 @@ def test_threads_are_as_before_after_an_error(tmp_path: Path, monkeypatch: pytes
 
 def test_test_rows_are_read_with_the_contenders_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    real = read_test_rows
+    real = keep_scores
 
     def watched(*arguments: Any) -> None:
         seen.append(torch.get_num_threads())
         real(*arguments)
 
-    monkeypatch.setattr("msmtrec.experiment.run.read_test_rows", watched)
+    monkeypatch.setattr("msmtrec.experiment.run.keep_scores", watched)
     run({**CONFIG, "methods": ["local"], "train": {**CONFIG["train"], "threads": 2}}, out=tmp_path / "run")
     assert seen == [2]
 

@@ -57,8 +57,17 @@ class Contender:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the table that its training fills."""
-        tuned = (f"{self.name}{FINE_TUNED}",) if self.fine_tune else ()
-        return (self.name, *tuned, *((f"{self.name}{AS_IT_WAS}",) if self.start else ()))
+        return (self.name, *((self.tuned,) if self.fine_tune else ()), *((self.as_it_was,) if self.start else ()))
+
+    @property
+    def tuned(self) -> str:
+        """The column of fine-tuned models."""
+        return f"{self.name}{FINE_TUNED}"
+
+    @property
+    def as_it_was(self) -> str:
+        """The column of the models that training goes on from."""
+        return f"{self.name}{AS_IT_WAS}"
 
     @property
     def kind(self) -> str:

@@ -85,10 +85,16 @@ def add_scenarios(
     variants = {kind: Variant(share=kind == "shared") for kind in kinds}
     data = encode_all(logs, variants, cache=cache_directory())
     some = next(iter(data.values()))
-    notes = tuple(sentence for _, sentence in untrained(some))
+    notes = [sentence for _, sentence in untrained(some)]
     for sentence in notes:
         caution(sentence)
-    with directory.writing(folder), _appearing(folder) as new, TemporaryDirectory(prefix="msmtrec-") as temporary:
+    joined = ", ".join(some.scenarios)
+    notes.insert(0, f"joined after the rounds of {start.run.folder}, whose scenarios stay as they were: {joined}")
+    with (
+        directory.writing(folder, "free space, or choose another --out"),
+        _appearing(folder) as new,
+        TemporaryDirectory(prefix="msmtrec-") as temporary,
+    ):
         places = {column: Path(temporary) / column for column in columns}
         for column, contender in kept.items():
             status(column)
@@ -164,7 +170,7 @@ def _append(place: Path, found: Path) -> None:
     """The new scenarios' models and figures beside the others' of a column."""
     for source in (found / "models").iterdir():
         shutil.move(source, place / "models" / source.name)
-    for name in (directory.VALIDATION, "test.json"):
+    for name in (directory.VALIDATION, directory.TEST):
         directory.write_json(place / name, [*directory.read_json(place / name), *directory.read_json(found / name)])
     for name in (directory.SCORES, directory.VALIDATION_SCORES):
         if (place / name).exists():  # an early run has no scores of validation rows
@@ -191,7 +197,7 @@ def _describe(folder: Path, start: Start, data: Mapping[str, EncodedData]) -> No
     directory.write_json(folder / ADDED, [*(directory.read_json(before) if before.exists() else []), entry])
 
 
-def _results(start: Start, kept: Mapping[str, Contender], folder: Path, notes: tuple[str, ...]) -> Results:
+def _results(start: Start, kept: Mapping[str, Contender], folder: Path, notes: Sequence[str]) -> Results:
     before = start.run.results
     chosen = {name: before.chosen.get(name, "") for name in kept}
     found = {

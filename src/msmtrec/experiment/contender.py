@@ -115,7 +115,7 @@ def _keep_as_it_was(
 
     They are measured on the new validation rows, and stay every scenario's best until a round is better.
     """
-    column = contender.columns[-1]
+    column = contender.as_it_was
     place = column_folders(contender, folder)[column]
     shutil.rmtree(place, ignore_errors=True)
     orders = {}
@@ -137,7 +137,7 @@ def _fine_tune(
     """The fine-tuned column's folder: local training from the best rounds, which are in `folder`."""
     settings = contender.fine_tune
     assert settings is not None
-    column = contender.columns[1]
+    column = contender.tuned
     place = column_folders(contender, folder)[column]
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)

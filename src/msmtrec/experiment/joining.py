@@ -16,7 +16,7 @@ from msmtrec.config.contender import Contender
 from msmtrec.config.train import FineTune
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.journal import ContenderJournal
-from msmtrec.experiment.keeping import keep_validation_scores, read_test_rows, save_models
+from msmtrec.experiment.keeping import keep_scores, save_models
 from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.sites import first_parameters, site_of
 from msmtrec.experiment.start import Start
@@ -24,7 +24,7 @@ from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
 from msmtrec.methods.base import Method
-from msmtrec.record.directory import AS_IT_WAS, read_json, write_json
+from msmtrec.record.directory import AS_IT_WAS, TEST, read_json, write_json
 from msmtrec.record.events import ignore
 from msmtrec.runtime.in_process import InProcess
 
@@ -63,8 +63,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
         fine_tune(clients, training, FineTuning(rounds or contender.train.rounds, patience), 0, journal)
     journal.finish()
     save_models(contender, column, clients, members, folder, unmeasured=True)
-    read_test_rows(data, folder)
-    keep_validation_scores(data, folder)
+    keep_scores(data, folder)
     _add_lines_without_rows(data, folder)
 
 
@@ -89,7 +88,7 @@ def _batch(contender: Contender) -> int:
 
 def _add_lines_without_rows(data: EncodedData, folder: Path) -> None:
     """A task without test rows has a line in the table that says so."""
-    records = read_json(folder / "test.json")
+    records = read_json(folder / TEST)
     known = {(r["seed"], r["scenario"], r["task"]) for r in records}
     for chosen in read_json(folder / "validation.json"):
         seed, scenario = chosen["seed"], chosen["scenario"]
@@ -97,4 +96,4 @@ def _add_lines_without_rows(data: EncodedData, folder: Path) -> None:
             if has and (seed, scenario, task) not in known:
                 nothing = {"auc": None, "log_loss": None, "rows": 0, "positives": 0}
                 records.append({"seed": seed, "round": chosen["round"], "scenario": scenario, "task": task, **nothing})
-    write_json(folder / "test.json", records)
+    write_json(folder / TEST, records)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host
 from msmtrec.config.contender import Contender
-from msmtrec.data.table import EncodedData, Rows, ScenarioTable
+from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import measure
 from msmtrec.evaluation.quality import quality
 from msmtrec.experiment.encoders import variant
 from msmtrec.federation.scenario import Site
-from msmtrec.record.directory import SCORES, VALIDATION, VALIDATION_SCORES, model_file, read_json, write_json
+from msmtrec.record.directory import SCORES, TEST, VALIDATION, VALIDATION_SCORES, model_file, read_json, write_json
 from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.serving.scoring import THREADS, computed_with, logits_of
@@ -84,46 +82,32 @@ def _card(contender: Contender, column: str, site: Site, member: Member, scenari
     )
 
 
-def read_test_rows(data: EncodedData, folder: Path) -> None:
-    """The only place that touches test rows: metrics and scores of the chosen models, once."""
-    if (folder / "test.json").exists():
+def keep_scores(data: EncodedData, folder: Path) -> None:
+    """Scores of the chosen models, and their test figures; the only place that touches test rows, once.
+
+    Validation scores are kept too: on them probabilities can be calibrated without the logs.
+    """
+    if (folder / TEST).exists():
         return
-    records: list[dict[str, Any]] = []
+    tasks, records = data.schema.task_names, list[dict[str, Any]]()
+    held: dict[str, Any] = {"tasks": np.array(data.layout.tasks)}
     scores: dict[str, Any] = {THREADS: computed_with()}
-    for chosen, table, rows, logits in _scored(data, folder, "test"):
+    owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
+    for chosen in read_json(folder / VALIDATION):
         scenario, seed = chosen["scenario"], chosen["seed"]
-        found = measure(scenario, data.schema.task_names, data.schema.has_task(table.scenario), logits, rows.labels)
-        for m in found:
+        table = owners[scenario]
+        parameters, card = load_model(model_file(folder, scenario, seed))
+        validation, test = (table.splits[split].take(table.parts[split][scenario]) for split in ("validation", "test"))
+        held[f"{scenario}/{seed}"] = logits_of(card, parameters, data.layout, validation).astype(np.float32)
+        held[f"{scenario}/labels"] = validation.labels
+        logits = logits_of(card, parameters, data.layout, test)
+        for m in measure(scenario, tasks, data.schema.has_task(table.scenario), logits, test.labels):
             task = data.layout.tasks.index(m.task)
-            known = ~np.isnan(rows.labels[:, task])
-            more = quality(logits[known, task], rows.labels[known, task], rows.group[known])
+            known = ~np.isnan(test.labels[:, task])
+            more = quality(logits[known, task], test.labels[known, task], test.group[known])
             records.append({"seed": seed, "round": chosen["round"], **m.as_dict(), **more.as_dict()})
         scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
-        scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = rows.labels, rows.group
+        scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = test.labels, test.group
+    np.savez(folder / VALIDATION_SCORES, **held)
     np.savez(folder / SCORES, **scores)
-    write_json(folder / "test.json", records)
-
-
-def keep_validation_scores(data: EncodedData, folder: Path) -> None:
-    """The chosen models' scores of validation rows, on which probabilities can be calibrated without the logs."""
-    if (folder / VALIDATION_SCORES).exists():
-        return
-    scores: dict[str, Any] = {"tasks": np.array(data.layout.tasks)}
-    for chosen, _, rows, logits in _scored(data, folder, "validation"):
-        scores[f"{chosen['scenario']}/{chosen['seed']}"] = logits.astype(np.float32)
-        scores[f"{chosen['scenario']}/labels"] = rows.labels
-    temporary = folder / f".{VALIDATION_SCORES}"
-    np.savez(temporary, **scores)
-    temporary.rename(folder / VALIDATION_SCORES)
-
-
-def _scored(
-    data: EncodedData, folder: Path, split: str
-) -> Iterator[tuple[dict[str, Any], ScenarioTable, Rows, NDArray[np.float64]]]:
-    """(entry of validation.json, table, its scenario's rows, their logits [N, T]) of every chosen model."""
-    owners = {name: table for table in data.tables.values() for name in table.parts[split]}
-    for chosen in read_json(folder / VALIDATION):
-        table = owners[chosen["scenario"]]
-        rows = table.splits[split].take(table.parts[split][chosen["scenario"]])
-        parameters, card = load_model(model_file(folder, chosen["scenario"], chosen["seed"]))
-        yield chosen, table, rows, logits_of(card, parameters, data.layout, rows)
+    write_json(folder / TEST, records)  # last: it marks the column as measured

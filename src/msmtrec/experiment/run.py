@@ -22,7 +22,7 @@ from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outco
 from msmtrec.experiment.described import describe, environment, unit_of, without_group
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
-from msmtrec.experiment.keeping import keep_validation_scores, read_test_rows
+from msmtrec.experiment.keeping import keep_scores
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
 from msmtrec.experiment.start import Start
 from msmtrec.record import directory
@@ -120,8 +120,7 @@ def run(
         with directory.writing(folder):
             for column in chosen.values():
                 with threads_set(column.task.contender.train.threads or threads):
-                    keep_validation_scores(column.task.data, column.folder)
-                    read_test_rows(column.task.data, column.folder)
+                    keep_scores(column.task.data, column.folder)
             results = summarise(
                 config.name,
                 {name: _finished(column) for name, column in chosen.items()},

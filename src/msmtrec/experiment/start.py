@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.member import Member
@@ -91,12 +92,12 @@ class Start:
 
     def some_encoder(self, kind: str) -> Encoder:
         """Any scenario's, of a variant: all have the same features and tasks."""
-        return Encoder.load(encoder_folder(self.run.folder, kind, next(iter(self._described(kind)))))
+        return Encoder.load(encoder_folder(self.run.folder, kind, next(iter(self._described[kind]))))
 
-    def _described(self, kind: str) -> dict[str, Any]:
-        """scenario -> what data.json says of it"""
-        found: dict[str, Any] = read_json(self.run.folder / DATA)[kind]["scenarios"]
-        return found
+    @cached_property
+    def _described(self) -> dict[str, dict[str, Any]]:
+        """variant -> scenario -> what data.json says of it"""
+        return {kind: found["scenarios"] for kind, found in read_json(self.run.folder / DATA).items()}
 
     def check(self, contender: Contender, data: EncodedData, seeds: Iterable[int]) -> None:
         """Whether training can go on.
@@ -130,7 +131,7 @@ class Start:
             )
 
     def _scenarios(self, contender: Contender) -> tuple[str, ...]:
-        return tuple(self._described(variant(contender)))
+        return tuple(self._described[variant(contender)])
 
     def sentence(self, scenarios: Iterable[str]) -> str:
         """What a reader of the new run must know."""
@@ -151,22 +152,24 @@ class Start:
 
     def knows(self, contender: Contender, scenario: str) -> bool:
         """Whether it has a model of the scenario."""
-        return scenario in self._scenarios(contender)
+        return scenario in self._described[variant(contender)]
 
     def parameters(
         self, contender: Contender, data: EncodedData, drawn: Mapping[Member, Parameters]
     ) -> dict[Member, Parameters]:
         """What each scenario served, in tables for today's ids; one that is new has the drawn parameters."""
         column, _ = self.served(contender.name)
-        found = dict(drawn)
+        found, sources = dict(drawn), dict[str, Tensor]()
         for member in drawn:
-            if not self.knows(contender, member.scenario):
+            scenario = member.scenario
+            if not self.knows(contender, scenario):
                 continue
-            served, card = load_model(model_file(self._folder(column), member.scenario, member.seed))
-            sources = torch.from_numpy(
-                private_sources(kept_encoder(self.run.folder, card), encoder_of(data, member.scenario))
-            )
-            found[member] = {n: v[sources] if card.roles[n] == Role.EMBEDDING else v for n, v in served.items()}
+            served, card = load_model(model_file(self._folder(column), scenario, member.seed))
+            if scenario not in sources:  # the same for all seeds
+                before = kept_encoder(self.run.folder, card)
+                sources[scenario] = torch.from_numpy(private_sources(before, encoder_of(data, scenario)))
+            own = sources[scenario]
+            found[member] = {n: v[own] if card.roles[n] == Role.EMBEDDING else v for n, v in served.items()}
         return found
 
     def standing(

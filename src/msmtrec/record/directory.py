@@ -44,6 +44,7 @@ TENSORBOARD, MLFLOW = "tensorboard", "mlflow.json"
 VALIDATION, FAILED = "validation.json", "failed.json"
 """Either is written last in a contender's folder."""
 CALIBRATION = "calibration.json"
+TEST = "test.json"
 SCORES, VALIDATION_SCORES = "scores.npz", "validation-scores.npz"
 """Logits of test and of validation rows."""
 FINE_TUNED = "+ft"
@@ -157,8 +158,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """A full disk is said in a sentence.
+def writing(folder: Path, remedy: str = "free space, then continue with --resume") -> Iterator[None]:
+    """A full disk, or a folder that may not be written, is said in a sentence.
 
     Raises:
         UserError: in place of an error of the operating system.
@@ -166,7 +167,7 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write to {folder}: {error}; free space, then continue with --resume") from error
+        raise UserError(f"cannot write to {folder}: {error}; {remedy}") from error
 
 
 def write_atomic(path: Path, text: str) -> None:

@@ -30,7 +30,7 @@ def figures(folder: Path, results: Results) -> str:
         place = directory.contender_folder(folder, contender, candidate)
         valid = _validation(place)
         order = {line: n for n, line in enumerate(results.lines)}
-        tests = directory.read_json(place / "test.json")
+        tests = directory.read_json(place / directory.TEST)
         for r in sorted(tests, key=lambda r: order[r["scenario"], r["task"]]):
             key = (r["scenario"], r["task"], r["seed"])
             table.writerow([data, contender, *key, _text(valid.get(key)), _text(r["auc"])])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from msmtrec.evaluation.compare import Comparison, compare, holm
 from msmtrec.evaluation.contributions import Array
 from msmtrec.evaluation.quality import QUALITIES
+from msmtrec.record.directory import TEST, VALIDATION
 from msmtrec.record.results import MEAN, Cell, Pair, Results
 from msmtrec.record.scores import Scores
 
@@ -39,7 +40,7 @@ class Finished:
     @property
     def validation_auc(self) -> float:
         """Mean over scenarios and seeds, each at its best round."""
-        found = json.loads((self.folder / "validation.json").read_text())
+        found = json.loads((self.folder / VALIDATION).read_text())
         return float(np.mean([entry["auc"] for entry in found if entry["auc"] is not None]))  # a newcomer may have none
 
 
@@ -58,7 +59,7 @@ def summarise(
     Raises:
         UserError: the contenders were not scored on the same test rows.
     """
-    records = {n: json.loads((contender.folder / "test.json").read_text()) for n, contender in contenders.items()}
+    records = {n: json.loads((contender.folder / TEST).read_text()) for n, contender in contenders.items()}
     lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for found in records.values() for r in found))
     seeds = tuple(dict.fromkeys(r["seed"] for found in records.values() for r in found))
     aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}

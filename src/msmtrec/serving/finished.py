@@ -170,7 +170,7 @@ class Run:
         folder, lines = self._folder(name), list[Line]()
         for scenario, tasks in self.tasks.items():
             lines += on_test_rows(folder, scenario, fit(kind, folder, scenario, tasks, seeds), seeds)
-        with writing(self.folder):
+        with writing(self.folder, "free space, then try again"):
             write_json(self.folder / CALIBRATION, record(kind, name, seed, lines))
         return lines
 

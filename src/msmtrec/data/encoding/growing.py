@@ -36,8 +36,8 @@ def check_same(before: Schema, now: Schema, scenario: str) -> None:
     old, new = ({feature.name: feature for feature in schema.features} for schema in (before, now))
     for name in dict.fromkeys((*old, *new)):
         if name not in new or name not in old:
-            having, lacking = ("run", "new logs") if name in old else ("new logs", "run")
-            raise UserError(f"{where} feature '{name}': the {having} has it, the {lacking} not; declare the same ones")
+            having = "only the run has it" if name in old else "only the new logs have it"
+            raise UserError(f"{where} feature '{name}': {having}; declare the same ones")
         if old[name] != new[name]:
             raise UserError(f"{where} how feature '{name}' is declared; declare it as in the run's config.yaml")
     if list(old) != list(new):

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing.connection import Connection
@@ -15,10 +15,11 @@ from pathlib import Path
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
 from msmtrec.data.snapshot import snapshot
-from msmtrec.record.directory import file_name
+from msmtrec.record.directory import file_name, writing
 from msmtrec.serving.finished import Run
 from msmtrec.serving.predictor import Predictor
 
+_REMEDY = "name another folder with --graphs"
 FORMAT = 1
 """Raised whenever graphs of earlier versions would score otherwise."""
 
@@ -66,7 +67,7 @@ class Maker:
             UserError: as `Run.predictor`; the folder cannot be written, or the process ends before its time.
         """
         for path in wanted.values():
-            with _writing(path.parent):
+            with writing(path.parent, _REMEDY):
                 path.parent.mkdir(parents=True, exist_ok=True)
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
@@ -115,7 +116,7 @@ def _make(run: Path, choice: Choice, wanted: Mapping[str, Path], there: Connecti
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             predictor = choice.predictor(finished, scenario)
-            with _writing(path.parent), Path(os.devnull).open("w") as nowhere:
+            with writing(path.parent, _REMEDY), Path(os.devnull).open("w") as nowhere:
                 with redirect_stdout(nowhere), redirect_stderr(nowhere):  # what torch says while it traces
                     save_onnx(predictor, temporary, {"scenario": scenario})
                 temporary.replace(path)
@@ -124,12 +125,3 @@ def _make(run: Path, choice: Choice, wanted: Mapping[str, Path], there: Connecti
             there.send((scenario, str(error)))
             return
         there.send((scenario, None))
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        what = f"cannot write to {folder}: {error.strerror or error}; name another folder with --graphs"
-        raise UserError(what) from error
