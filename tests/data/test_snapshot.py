@@ -17,7 +17,7 @@ from msmtrec.data import snapshot as module
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, Logs, in_memory
 from msmtrec.data.snapshot import Snapshot, snapshot
-from msmtrec.logs.sources import tabular
+from msmtrec.logs.sources import own_logs
 
 
 @pytest.fixture
@@ -105,8 +105,8 @@ def test_the_scenarios_of_a_large_log_are_looked_for_once(tmp_path: Path, monkey
     path, looks = tmp_path / "log.csv", []
     text = "country,user,price,tags,day,click\nNL,u,1,a,2026-01-01,0\n"
     path.write_text(text)
-    collect = tabular.collect
-    monkeypatch.setattr(tabular, "collect", lambda *arguments: looks.append(1) or collect(*arguments))
+    collect = own_logs.collect
+    monkeypatch.setattr(own_logs, "collect", lambda *arguments: looks.append(1) or collect(*arguments))
     for _ in range(2):
         assert tuple(source(path).load().schema.scenarios) == ("NL",)
     assert len(looks) == 1

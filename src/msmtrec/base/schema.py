@@ -163,7 +163,9 @@ class Schema:
         tasks: all tasks of any scenario, in table order.
         scenarios: scenario name -> names of the tasks it has.
         group: column that identifies the user or session (tests, GAUC); None where there is none.
-        missing: texts that stand for a missing value in raw rows, besides no value at all.
+        missing: texts that stand for a missing value in raw rows, besides no value at all and the empty text.
+        whole: raw columns of ids whose training values are numbers throughout, all of them whole where they are text:
+            in text of later rows `7.0` is `7` there. Elsewhere text stays as it is written.
     """
 
     name: str
@@ -173,6 +175,7 @@ class Schema:
     _: KW_ONLY
     group: str | None = None
     missing: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -246,6 +249,7 @@ class Schema:
             {name: tuple(tasks) for name, tasks in raw["scenarios"].items()},
             group=raw["group"],
             missing=tuple(raw["missing"]),
+            whole=tuple(raw["whole"]),
         )
 
 

@@ -19,9 +19,10 @@ from msmtrec.logs.sources.aliexpress import AliExpress
 from msmtrec.logs.sources.kuairand import KuaiRand
 from msmtrec.logs.sources.movielens import MovieLens
 from msmtrec.logs.sources.movielens_100k import MovieLens100K
+from msmtrec.logs.sources.own_logs import OwnLogs
 from msmtrec.logs.sources.sql import Sql
 from msmtrec.logs.sources.synthetic import Synthetic
-from msmtrec.logs.sources.tabular import OwnLogs, Tabular
+from msmtrec.logs.sources.tabular import Tabular
 from msmtrec.logs.sources.tenrec import Tenrec
 
 __all__ = ["SOURCES", "Config", "Contender", "Source", "load_config", "parse_config", "unknown_batches"]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import polars as pl
 
 from msmtrec.base.schema import Feature, Schema
-from msmtrec.data.encoding.texts import text_of, texts_of
+from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.logs import SCENARIO_FIELD
 
 BETWEEN = "\x1f"
@@ -55,5 +55,5 @@ def _marked(scenario: str, feature: Feature, values: pl.Series) -> pl.Series:
     if isinstance(values.dtype, pl.List) != feature.has_lists:
         return values  # refused by name later, or without any value
     if feature.has_lists:
-        return texts_of(values).list.eval(prefix + pl.element())
+        return text_of(values).list.eval(prefix + pl.element())
     return (prefix + text_of(values)).alias(feature.name)

@@ -200,7 +200,7 @@ class Encoder:
         return frame
 
     def _checked(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
-        frame = as_yielded(self.schema, frame)
+        frame = as_yielded(self.schema, frame, where)
         check_columns(self.schema, self.kinds, frame, where)
         return frame
 
@@ -292,23 +292,23 @@ def _encode_field(values: pl.Series, feature: Feature, space: IdSpace | pl.Serie
 
 
 def _encode_ids(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int32]:
-    values = text_of(values) if values.dtype.is_float() else values
-    if isinstance(space, IdSpace) and space.kind == "ids":
-        number = values.cast(pl.Int64, strict=False)
-        known = ((number >= 0) & (number < space.size)).fill_null(False).to_numpy()
-        ids = np.where(known, number.fill_null(0).to_numpy() + FIRST_ID, UNKNOWN_ID)
-    else:
-        text = values.cast(pl.String)
-        old = text.drop_nulls().unique().sort()
-        mapped = text.replace_strict(old, pl.Series(_look_up(old, space)), default=MISSING_ID, return_dtype=pl.Int64)
-        ids = mapped.fill_null(MISSING_ID).to_numpy()
-    return np.where(values.is_null().to_numpy(), MISSING_ID, ids).astype(np.int32)
+    if values.dtype == pl.Null:
+        return np.full(len(values), MISSING_ID, np.int32)
+    distinct = values.drop_nulls().unique()
+    texts = text_of(distinct)  # NaN has none
+    known = pl.Series(_look_up(texts.fill_null(""), space)).set(texts.is_null(), MISSING_ID)
+    ids = values.replace_strict(distinct, known, default=MISSING_ID, return_dtype=pl.Int64)
+    return ids.fill_null(MISSING_ID).to_numpy().astype(np.int32)
 
 
 def _look_up(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int64]:
-    """Ids of distinct values, sorted and without null."""
+    """Ids of distinct texts."""
     if isinstance(space, IdSpace) and space.kind == "hash":
         return (stable_hash(values.to_list()) % np.uint64(space.size)).astype(np.int64) + FIRST_ID
+    if isinstance(space, IdSpace) and space.kind == "ids":
+        number = values.cast(pl.Int64, strict=False)  # 007 is a text, and none of these numbers
+        known = ((number >= 0) & (number < space.size) & (number.cast(pl.String) == values)).fill_null(False)
+        return np.where(known.to_numpy(), number.fill_null(0).to_numpy() + FIRST_ID, UNKNOWN_ID)
     if isinstance(space, IdSpace):
         places = {value: FIRST_ID + n for n, value in enumerate(space.values)}
         return np.array([places.get(value, UNKNOWN_ID) for value in values.to_list()], np.int64)

@@ -23,7 +23,7 @@ from msmtrec.data.table import Layout
 if TYPE_CHECKING:
     from msmtrec.data.encoding.encoder import Encoder
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever an encoder of an earlier version would encode otherwise, or cannot be read."""
 SETTINGS, VOCABULARIES, SCALERS = "encoder.json", "vocabularies.parquet", "scalers.safetensors"
 

@@ -16,7 +16,7 @@ from msmtrec.data.encoding.columns import kind_of
 from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
-from msmtrec.data.encoding.texts import text_of
+from msmtrec.data.encoding.texts import as_text
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 
@@ -74,10 +74,10 @@ class Tally:
         self._kept = self._more = 0
 
     def add(self, values: pl.Series) -> None:
-        known = (text_of(values) if values.dtype.is_float() else values).drop_nulls().alias("value").to_frame().lazy()
+        known = values.drop_nulls().alias("value").to_frame().lazy()
         times = [pl.len().cast(pl.Int64).alias("times")] if self.min_count > 1 else []
-        new = known.group_by("value").agg(*times).select(pl.col("value").cast(pl.String), *(["times"] if times else []))
-        self._found.append(new.collect())
+        new = known.group_by("value").agg(*times).with_columns(as_text(pl.col("value"), values.dtype))
+        self._found.append(new.drop_nulls("value").collect())
         self._more += self._found[-1].height
         if self._more > max(self._kept, _MERGED) or len(self._found) > _FRAMES:  # whenever it has doubled
             self._merge()

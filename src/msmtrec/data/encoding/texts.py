@@ -1,4 +1,8 @@
-"""Values as the text that vocabularies and hashes know them by."""
+"""Values as the text that vocabularies and hashes know them by.
+
+An id is text. A whole number of a typed column (integer, float, decimal, of a list or a dictionary too) has the one
+form `7`; what is text already stays as it is written, leading zeros included.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +10,47 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+_MOMENT = "%Y-%m-%d %H:%M:%S%.f"
+WRITTEN_WHOLE = r"^-?(?:0|[1-9]\d*)\.0+$"
+"""A whole number with a fraction of zeros, as tools write columns of whole numbers that have gaps."""
+
+
+def as_text(value: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    """Values of a type as text; missing ones stay missing, and NaN is missing. Lists become lists of text."""
+    if inner := inner_of(kind):
+        return value.list.eval(as_text(pl.element(), inner))
+    if kind.is_float():
+        return _floats(value)
+    if kind.is_decimal():
+        text = value.cast(pl.String)
+        return text if not kind.scale else text.str.strip_chars_end("0").str.strip_chars_end(".")  # type: ignore[attr-defined]
+    if isinstance(kind, pl.Datetime):  # the same whatever its unit
+        moment = value.dt.convert_time_zone("UTC") if kind.time_zone else value
+        return moment.dt.strftime(_MOMENT)
+    return value.cast(pl.String)
+
+
+def inner_of(kind: pl.DataType) -> pl.DataType | None:
+    """The type of what lists hold; None of a type that is no list."""
+    return pl.Series(dtype=kind.inner).dtype if isinstance(kind, pl.List) else None
+
 
 def text_of(values: pl.Series) -> pl.Series:
-    """[N] values of a field with ids, as text; missing ones stay missing.
-
-    Whole numbers that a tool has made floats of are the text of the whole numbers, as the sources read them.
-    """
-    if values.dtype.is_float():
-        return values.to_frame("").select(floats_as_text(pl.col(""))).to_series()
-    return values.cast(pl.String)
+    """[N] values, or lists of them, as text; see `as_text`."""
+    if values.dtype == pl.String:
+        return values
+    return values.to_frame().select(as_text(pl.first(), values.dtype)).to_series()
 
 
-def texts_of(lists: pl.Series) -> pl.Series:
-    """[N] lists of such values, as lists of text."""
-    inner = pl.Series(dtype=lists.dtype.inner).dtype  # type: ignore[attr-defined]
-    element = pl.element()
-    return lists.list.eval(floats_as_text(element) if inner.is_float() else element.cast(pl.String))
-
-
-def floats_as_text(column: pl.Expr) -> pl.Expr:
-    """What a column of floats is as text: whole numbers without a point, which many tools turn into floats."""
+def _floats(column: pl.Expr) -> pl.Expr:
     value = column.fill_nan(None)
     whole = value.cast(pl.Int64, strict=False)
     return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String))
+
+
+def without_zeros(text: pl.Expr) -> pl.Expr:
+    """`7.0` as `7`, for columns whose numbers are whole throughout."""
+    return text.str.replace(r"^(-?(?:0|[1-9]\d*))\.0+$", "${1}")
 
 
 def places_of(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

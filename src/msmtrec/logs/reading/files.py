@@ -13,10 +13,12 @@ from typing import IO
 import polars as pl
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.data.encoding.texts import floats_as_text
+from msmtrec.data.encoding.missing import blanked
+from msmtrec.data.encoding.texts import inner_of
 from msmtrec.data.logs import CHUNK
 from msmtrec.logs.reading.csv_lines import check_lines, check_value, header, is_parquet
 
+_ODD = (pl.Binary, pl.Duration, pl.Object)
 _SAMPLE = 10_000
 """Rows from which the types of CSV columns are guessed."""
 _DATA = re.compile(r"[-+.:/\dTZ ]*\d[-+.:/\dTZ ]*")
@@ -53,13 +55,29 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) 
         if column not in names:
             raise UserError(f"{path} has no column '{column}'{_absent(column, columns, names)}")
     frame = frame.select(*columns)
-    if is_parquet(path):
-        floats = [name for name, kind in frame.collect_schema().items() if kind.is_float() and columns[name] == "text"]
-        frame = frame.with_columns(floats_as_text(pl.col(name)).alias(name) for name in floats)
-        if missing:
-            blank = pl.when(~pl.col(pl.String).is_in(list(missing))).then(pl.col(pl.String))
-            frame = frame.with_columns(blank)
-    return frame
+    schema = frame.collect_schema()
+    for column, kind in schema.items():
+        _refuse_odd(path, column, kind, columns[column])
+        if isinstance(kind, pl.Array):
+            frame = frame.with_columns(pl.col(column).arr.to_list())
+        elif columns[column] == "number" and kind.base_type() in (pl.Categorical, pl.Enum):
+            frame = frame.with_columns(pl.col(column).cast(pl.String))  # of texts, which are no numbers
+    kept = {name: blanked(pl.col(name), kind, missing) for name, kind in frame.collect_schema().items()}
+    return frame.with_columns(value.alias(name) for name, value in kept.items() if value is not None)
+
+
+def _refuse_odd(path: Path, column: str, kind: pl.DataType, wanted: str) -> None:
+    """Values that are neither text nor number nor moment, nor lists of these.
+
+    Raises:
+        UserError: there are some.
+    """
+    inner = pl.Series(dtype=kind.inner).dtype if isinstance(kind, pl.Array) else inner_of(kind)
+    if wanted != "any" and ((inner or kind).base_type() in _ODD or (inner or kind).is_nested()):
+        raise UserError(
+            f"{path}: column '{column}' holds {kind}, which stands for no value; give numbers, text, dates, or lists of"
+            " these"
+        )
 
 
 def _absent(column: str, wanted: Iterable[str], names: list[str]) -> str:
@@ -88,9 +106,7 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) ->
     try:
         if is_parquet(path):
             # a folder called country=NL is a column of the rows below it, as data sets are partitioned
-            frame = pl.scan_parquet(path, hive_partitioning=any("=" in part for part in path.parts[:-1]))
-            frame.collect_schema()
-            return frame
+            return _parquet(path, columns)
         names = header(path)
         for name in columns:
             if names.count(name) > 1:
@@ -101,6 +117,25 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) ->
     except (pl.exceptions.PolarsError, OSError) as error:
         check_lines(path, text=True)
         raise UserError(f"{path} cannot be read: {_first_line(error)}; fetch or write it again") from error
+
+
+def _parquet(path: Path, columns: Mapping[str, str]) -> pl.LazyFrame:
+    """A folder called country=NL is a column of the rows below it, as data sets are partitioned; its value is text."""
+    folders = dict(part.split("=", 1) for part in path.parts[:-1] if "=" in part)
+    if not folders:
+        frame = pl.scan_parquet(path, hive_partitioning=False)
+    else:
+        frame = pl.scan_parquet(path, hive_partitioning=True, hive_schema=dict.fromkeys(folders, pl.String))
+    kinds = frame.collect_schema()
+    for name in folders:
+        if columns.get(name) == "number" and kinds[name] == pl.String:
+            try:
+                frame = frame.with_columns(pl.lit(float(folders[name])).alias(name))
+            except ValueError as error:
+                raise UserError(
+                    f"{path}: the folder says {name}={folders[name]}, and column '{name}' must hold numbers"
+                ) from error
+    return frame
 
 
 def _kind(wanted: str, guess: pl.DataType) -> pl.DataType | type[pl.DataType]:

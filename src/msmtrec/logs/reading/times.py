@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,19 +51,13 @@ class Clock:
                 time = _to_utc(time)
         return (time.fill_nan(None) if self.kind.is_float() else time).alias(TIME)
 
-    def checked(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows, all of which have a time.
+    @property
+    def is_number(self) -> bool:
+        return self.numbers or self.kind.is_numeric()
 
-        Raises:
-            UserError: with the first value that is none.
-        """
-        without = rows.filter(pl.col(TIME).is_null())[self.column]
-        where = f"{self.path}: time column '{self.column}'"
-        if without.null_count():
-            raise UserError(f"{where} is empty in {without.null_count()} rows; every row needs a time")
-        if len(without):
-            raise UserError(f"{where} holds {without[0]!r}; write ISO dates such as 2026-03-01 or numbers")
-        return rows
+    @property
+    def zone(self) -> str | None:
+        return self.kind.time_zone if isinstance(self.kind, pl.Datetime) else None
 
     def bound(self, value: str | int | float) -> Any:
         """The last moment of a split in the form of TIME: of a date alone, that whole day.
@@ -70,7 +65,7 @@ class Clock:
         Raises:
             UserError: the column holds something else.
         """
-        number = self.numbers or self.kind.is_numeric()
+        number = self.is_number
         found = _as_number(value) if number else self._as_moment(str(value).strip())
         if found is None:
             hint = "write a number" if number else "write an ISO date such as 2026-03-01"
@@ -81,7 +76,7 @@ class Clock:
         return found
 
     def _as_moment(self, text: str) -> Any:
-        zone = self.kind.time_zone if isinstance(self.kind, pl.Datetime) else None
+        zone = self.zone
         local = _local(pl.lit(text))
         if len(text) == _DAY:
             local = local.dt.offset_by("1d")
@@ -89,6 +84,96 @@ class Clock:
             local = _to_utc(local.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null"))
         moment = pl.select(pl.coalesce(local, _with_offset(pl.lit(text)))).item()
         return moment - timedelta(microseconds=1) if moment is not None and len(text) == _DAY else moment
+
+
+@dataclass(frozen=True)
+class Times:
+    """The time column of all files, each of which may hold another type: what is read, is numbers or date-times.
+
+    Args:
+        clocks: file -> how its column is read.
+        files: file -> its rows, with TIME.
+    """
+
+    clocks: Mapping[Path, Clock]
+    files: Mapping[Path, pl.LazyFrame]
+
+    def checked(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows, all of which have a time.
+
+        Raises:
+            UserError: with the first value that is none.
+        """
+        if rows[TIME].null_count():
+            for path, frame in self.files.items():
+                self._refuse(self.clocks[path], frame.filter(pl.col(TIME).is_null()))
+        return rows
+
+    @staticmethod
+    def _refuse(clock: Clock, without: pl.LazyFrame) -> None:
+        values = collect(without.select(clock.column), clock.path)[clock.column]
+        where = f"{clock.path}: time column '{clock.column}'"
+        if values.null_count():
+            raise UserError(f"{where} is empty in {values.null_count()} rows; every row needs a time")
+        if len(values):
+            raise UserError(f"{where} holds {values[0]!r}; write ISO dates such as 2026-03-01 or numbers")
+
+    def bound(self, value: str | int | float) -> Any:
+        """The last moment of a split in the form of TIME: of a date alone, that whole day.
+
+        Raises:
+            UserError: the column holds something else, or is in different time zones.
+        """
+        first, *others = self.clocks.values()
+        for other in others:
+            if other.zone != first.zone:
+                raise UserError(
+                    f"time column '{first.column}' is in zone {first.zone} in {first.path} and in {other.zone} in"
+                    f" {other.path}, so that '{value}' is two moments; write both in one zone"
+                )
+        return first.bound(value)
+
+    def check_units(self) -> None:
+        """Numbers that count seconds in one file and milliseconds in another divide the files, not the time.
+
+        Raises:
+            UserError: naming two files.
+        """
+        spans = {path: _span(frame, path) for path, frame in self.files.items()}
+        known = {path: span for path, span in spans.items() if span is not None}
+        for path, (low, high) in known.items():
+            for other, (later, last) in known.items():
+                if later > _APART * high and _unit(high) != _unit(later) and low >= _EPOCH:
+                    column = self.clocks[path].column
+                    raise UserError(
+                        f"time column '{column}' counts {_unit(high)} in {path} ({low:g} to {high:g}) and"
+                        f" {_unit(later)} in {other} ({later:g} to {last:g}); write one unit in both"
+                    )
+
+
+_EPOCH, _APART = 1e8, 100
+"""The least number that is taken for a moment counted since 1970, and how far two units lie apart at least."""
+
+
+def units_in(rows: pl.DataFrame) -> set[str]:
+    """What their times count since 1970, if they do: of numbers, that of the first and the last."""
+    if TIME not in rows.columns or not rows.schema[TIME].is_numeric():
+        return set()
+    ends = rows.select(pl.col(TIME).min().alias("low"), pl.col(TIME).max().alias("high")).cast(pl.Float64).row(0)
+    return {_unit(moment) for moment in ends if moment is not None}
+
+
+def _unit(moment: float) -> str:
+    """What a number counts since 1970, if it does."""
+    bounds = ((1e11, "seconds"), (1e14, "milliseconds"), (1e17, "microseconds"))
+    return next((unit for bound, unit in bounds if moment < bound), "nanoseconds")
+
+
+def _span(frame: pl.LazyFrame, path: Path) -> tuple[float, float] | None:
+    """First and last time of a file; None of one without rows."""
+    time = pl.col(TIME).cast(pl.Float64)
+    found = collect(frame.select(time.min().alias("low"), time.max().alias("high")), path)
+    return None if found["low"][0] is None else (found["low"][0], found["high"][0])
 
 
 def clock(frame: pl.LazyFrame, column: str, path: Path) -> Clock:

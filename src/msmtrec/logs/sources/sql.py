@@ -22,7 +22,7 @@ from msmtrec.data.logs import Chunk, Logs
 from msmtrec.logs.reading.columns import as_plain, numerics_in_text, plain_schema
 from msmtrec.logs.reading.databases import Answer, ask_duckdb, ask_postgresql, secrets_in, without_user
 from msmtrec.logs.reading.staging import Staged, about, keep, stage, workshop
-from msmtrec.logs.sources.tabular import OwnLogs
+from msmtrec.logs.sources.own_logs import OwnLogs
 
 _PLACE = {"engine", "database", "uri", "query", "query_file", "password_env", "keep"}
 """Settings that say where rows come from; their contents decide the cache's key instead."""
@@ -118,7 +118,8 @@ class Sql(OwnLogs):
             staged = self._stage()
             note = f"rows asked of {self._origin()}" + (f" and kept in {self.keep}" if self.keep else "")
         with self._worded(staged.path):
-            logs = self._logs([self._together((staged.path,))], self.model_dump_json(exclude=_PLACE))
+            part, frames = self._together((staged.path,))
+            logs = self._logs([part], frames, self.model_dump_json(exclude=_PLACE))
 
         def stream() -> Iterator[Chunk]:
             with self._worded(staged.path):  # the file stays as long as this function does

@@ -13,7 +13,7 @@ from msmtrec.data.logs import SPLIT, SPLITS
 from msmtrec.logs.reading.files import batches
 from msmtrec.logs.reading.repeats import Repeats
 from msmtrec.logs.reading.split import InTimeOrder, Shares
-from msmtrec.logs.reading.times import TIME, clock
+from msmtrec.logs.reading.times import TIME, Times
 from msmtrec.logs.sources.tabular_settings import Label, Split
 
 
@@ -35,9 +35,9 @@ class Part:
         """What messages name."""
         return self.paths[0]
 
-    def rows(self, *added: pl.Expr, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
+    def rows(self, *, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
         """All rows chunk by chunk, with all columns or a few (and those of `unique`)."""
-        frame = self.frame.with_columns(*added)
+        frame = self.frame
         if columns is not None:
             frame = frame.select(*dict.fromkeys([*columns, *self.unique]))
         repeats = Repeats(list(self.unique)) if self.unique else None
@@ -45,7 +45,7 @@ class Part:
             yield repeats.first(rows) if repeats else rows
 
 
-def divide(part: Part, split: Split, scenario: str | None) -> Shares | pl.Series:
+def divide(part: Part, split: Split, times: Times | None, scenario: str | None) -> Shares | pl.Series:
     """How fractions fall: the rows of every key counted, or, where time decides, the number of every row's split.
 
     Args:
@@ -53,11 +53,10 @@ def divide(part: Part, split: Split, scenario: str | None) -> Shares | pl.Series
     """
     assert split.fractions is not None
     keys = [column for column in dict.fromkeys((scenario, split.within)) if column]
-    if split.time is None:
+    if times is None:
         return Shares.counted(keys, split.fractions, part.rows(columns=keys or part.frame.collect_schema().names()[:1]))
-    times = clock(part.frame, split.time, part.path)
     found = InTimeOrder(keys, split.fractions)
-    for rows in part.rows(times.expression(), columns=[*keys, times.column, TIME]):
+    for rows in part.rows(columns=[*keys, TIME]):
         found.add(times.checked(rows), TIME)
     return found.places()
 

@@ -18,9 +18,10 @@ from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.derived import BETWEEN
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.extremes import LARGEST
+from msmtrec.data.encoding.missing import numbers_in
 from msmtrec.data.encoding.scaling import Standard
 from msmtrec.data.hashing import stable_hash
-from msmtrec.serving.onnx.inputs import EMPTY, MISSING_INTEGER, NO_INTEGER, Input
+from msmtrec.serving.onnx.inputs import MISSING_INTEGER, NO_INTEGER, Input
 
 Columns = Mapping[str, Sequence[Any]]
 Feeds = dict[str, NDArray[Any]]
@@ -60,11 +61,11 @@ def _reader(one: Input, encoder: Encoder) -> Reader:
     feature = next((f for f in encoder.schema.features if f.name == column), Feature(column))
     if one.kind == "number":
         return _Numbers(column, feature, *_bounds(feature, encoder))
-    texts = _Texts(encoder.schema, encoder.kinds, one)
+    texts = _Texts(encoder.schema, encoder.kinds, one, _nothing(encoder.schema))
     if one.width is not None:
         return _Lists(column, texts, feature, one.width)
     if one.kind == "integer" and one.buckets is None:
-        return _Integers(column, frozenset(encoder.schema.missing))
+        return _Integers(column, _nothing(encoder.schema))
     return _Crossed(one.column, texts) if others else _Single(column, texts)
 
 
@@ -103,16 +104,20 @@ class _Numbers:
 
 @dataclass(frozen=True)
 class _Integers:
+    """Args:
+    nothing: texts and numbers that stand for no value.
+    """
+
     column: str
-    words: frozenset[str]
+    nothing: frozenset[str | float]
 
     def __call__(self, columns: Columns) -> NDArray[Any] | None:
         values = columns[self.column]
         kinds = set(map(type, values))
         if kinds <= {int, _NONE}:
-            found = values if _NONE not in kinds else [MISSING_INTEGER if v is None else v for v in values]
-        elif kinds <= {str, _NONE}:
-            found = [MISSING_INTEGER if v is None or v in self.words else _as_integer(v) for v in values]
+            found = [MISSING_INTEGER if v is None or v in self.nothing else v for v in values]
+        elif kinds <= {str, _NONE} and not _may_be_fractions(values):
+            found = [MISSING_INTEGER if v is None or v in self.nothing else _as_integer(v) for v in values]
         else:
             return None
         try:
@@ -129,6 +134,22 @@ def _as_integer(text: str) -> int:
     return number if str(number) == text and abs(number) <= _LAST else NO_INTEGER
 
 
+def _nothing(schema: Schema) -> frozenset[str | float]:
+    return frozenset(("", *schema.missing, *numbers_in(schema.missing)))
+
+
+def _there(values: list[Any], nothing: frozenset[str | float]) -> list[Any]:
+    """What a list holds, without what stands for nothing; all of it where that is odd."""
+    if not set(map(type, values)) <= {str, int, _NONE}:
+        return values
+    return [value for value in values if value is not None and value not in nothing]
+
+
+def _may_be_fractions(values: Sequence[Any]) -> bool:
+    """Whether a text may be a whole number with a fraction of zeros, of which a table knows whether it is whole."""
+    return any(v is not None and v.endswith("0") and "." in v for v in values)
+
+
 @dataclass(frozen=True)
 class _Texts:
     """Values as text, and text as what the graph takes: itself, or a bucket.
@@ -140,31 +161,32 @@ class _Texts:
     schema: Schema
     kinds: Mapping[str, str]
     one: Input
+    nothing: frozenset[str | float]
 
-    def of(self, column: str, values: Sequence[Any], *, inside: bool = False) -> Sequence[str | None] | None:
-        """[N] of one column, or of what its lists hold (`inside`), None where missing."""
+    def of(self, column: str, values: Sequence[Any]) -> Sequence[str | None] | None:
+        """[N] of one column, or of what its lists hold, None where missing."""
         kinds = set(map(type, values)) - {_NONE}
         trained = self.kinds.get(column, "")
+        nothing = self.nothing
         if not kinds:
             return values
         if trained == "truth values":
             return [None if v is None else str(v).lower() for v in values] if kinds == {bool} else None
         if trained not in ("text", "numbers"):
             return None
-        if kinds == {str}:
-            words = () if inside else self.schema.missing
-            return [None if v in words else v for v in values] if words else values
+        if kinds == {str} and not (column in self.schema.whole and _may_be_fractions(values)):
+            return [None if v in nothing else v for v in values]
         if kinds == {int}:
             known = [v for v in values if v is not None]
             if min(known) >= -_LAST and max(known) <= _LAST:
-                return [None if v is None else str(v) for v in values]
+                return [None if v is None or v in nothing else str(v) for v in values]
         return None
 
     def array(self, texts: Sequence[str | None]) -> NDArray[Any]:
         """[N] for the graph."""
         one = self.one
         if one.buckets is None:
-            return np.array(["" if text is None else text or EMPTY for text in texts], object)
+            return np.array(["" if text is None else text for text in texts], object)
         distinct = [text for text in set(texts) if text is not None]
         hashes = stable_hash([one.prefix + text for text in distinct]) % np.uint64(one.buckets)
         bucket: dict[str | None, int] = dict(zip(distinct, hashes.tolist(), strict=True))
@@ -208,7 +230,7 @@ class _Lists:
         lists = self._lists(columns[self.column])
         if lists is None:
             return None
-        flat = self.texts.of(self.column, [value for values in lists for value in values], inside=True)
+        flat = self.texts.of(self.column, [value for values in lists for value in values])
         if flat is None:
             return None
         width, last, start = self.width, self.texts.one.last, 0
@@ -223,12 +245,12 @@ class _Lists:
 
     def _lists(self, values: Sequence[Any]) -> Sequence[Sequence[Any]] | None:
         kinds = set(map(type, values)) - {_NONE}
+        nothing = self.texts.nothing
         if kinds <= {list}:
-            return [value or () for value in values]
+            return [_there(value, nothing) if value else () for value in values]
         separator = self.feature.separator
-        if kinds != {str} or separator is None:
+        if kinds != {str} or separator is None or any(v is not None and (" " in v or "[" in v) for v in values):
             return None
-        nothing = {"", *self.texts.schema.missing}
         return [
             () if value is None else [part for part in value.split(separator) if part not in nothing]
             for value in values

@@ -13,13 +13,7 @@ from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.scaling import Quantile, Standard
 from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.serving.onnx.builder import Graph
-from msmtrec.serving.onnx.inputs import EMPTY, MISSING_INTEGER, Input
-
-
-def _with_empty(text: str, prefix: str) -> str:
-    """A vocabulary's value as inputs write it, which say EMPTY for a text without letters; also within a cross."""
-    parts = text.removeprefix(prefix).split(BETWEEN)
-    return prefix + BETWEEN.join(part or EMPTY for part in parts)
+from msmtrec.serving.onnx.inputs import MISSING_INTEGER, Input
 
 
 class EncodingNodes:
@@ -73,7 +67,6 @@ class EncodingNodes:
             return self._given_ids(feature, space)
         values = space.values if isinstance(space, IdSpace) else space.to_list()
         known = {str(value): FIRST_ID + place for place, value in enumerate(values)}
-        known |= {_with_empty(text, self._prefix(feature)): found for text, found in known.items()}
         texts, missing = self._value(feature)
         found = graph.look_up(texts, known, UNKNOWN_ID)
         return graph("Where", missing, graph.number(MISSING_ID), found)
@@ -82,7 +75,7 @@ class EncodingNodes:
         """Integers that are ids already."""
         graph = self.graph
         texts, missing = self._text(feature.name, feature)
-        whole = graph("RegexFullMatch", texts, pattern="[+-]?[0-9]{1,18}")
+        whole = graph("RegexFullMatch", texts, pattern="0|[1-9][0-9]{0,17}")
         number = graph("Cast", graph("Where", whole, texts, graph.text("-1")), to=7)
         known = graph(
             "And",
@@ -115,7 +108,7 @@ class EncodingNodes:
         """(texts, whether they are missing) of a raw column."""
         graph = self.graph
         listed = feature is not None and feature.has_lists
-        integer = self.encoder.kinds.get(column) == "numbers" and not listed
+        integer = self.encoder.kinds.get(column) == "numbers" and not listed and not self._has_fractions(column)
         if column not in self._columns:
             self._input(column, Input.of(feature or Feature(column), "integer" if integer else "text"))
         given = self._columns[column]
@@ -123,6 +116,11 @@ class EncodingNodes:
             return graph("Cast", given, to=8), graph("Equal", given, graph.number(MISSING_INTEGER))
         words = ["", *(() if listed else self.encoder.schema.missing)]  # lists are divided without them
         return given, graph.any_of([graph("Equal", given, graph.text(word)) for word in words])
+
+    def _has_fractions(self, column: str) -> bool:
+        """Whether 7.5 is one of the column's values."""
+        values = self.encoder.vocabularies.get(column)
+        return values is not None and bool(values.str.contains(".", literal=True).any())
 
     def _input(self, name: str, one: Input) -> str:
         self.inputs[name] = one

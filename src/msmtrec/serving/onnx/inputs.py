@@ -16,15 +16,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature
-from msmtrec.data.encoding.derived import BETWEEN, crossed
-from msmtrec.data.encoding.texts import places_of, text_of, texts_of
+from msmtrec.data.encoding.derived import crossed
+from msmtrec.data.encoding.texts import places_of, text_of
 from msmtrec.data.hashing import stable_hash
 
 MISSING_INTEGER = -(2**63)
 NO_INTEGER = MISSING_INTEGER + 1
 """A value that training cannot have seen in a column of integers: text that is none, or a fraction."""
-EMPTY = BETWEEN
-"""A text without letters that is a value, not missing; no log holds the separator."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Input:
         values = crossed(self.column, frame) if len(self.column) > 1 else frame[self.column[0]]
         if self.width is None:
             return self._plain(values)
-        lists = texts_of(values.cast(pl.List(pl.String)) if values.dtype == pl.Null else values)
+        lists = text_of(values.cast(pl.List(pl.String)) if values.dtype == pl.Null else values)
         lists = lists.list.tail(self.width) if self.last else lists.list.head(self.width)
         lengths = lists.list.len().fill_null(0).cast(pl.Int64).to_numpy()
         row, place = places_of(lengths)
@@ -104,14 +102,7 @@ class Input:
             return found.fill_null(-1).to_numpy()
         if self.kind == "integer":
             return _integers(values)
-        texts = text_of(values)
-        return (
-            texts.to_frame("")
-            .select(pl.when(pl.col("") == "").then(pl.lit(EMPTY)).otherwise("").fill_null(""))
-            .to_series()
-            .to_numpy()
-            .astype(object)
-        )
+        return text_of(values).fill_null("").to_numpy().astype(object)
 
 
 def _integers(values: pl.Series) -> NDArray[np.int64]:

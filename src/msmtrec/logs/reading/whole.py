@@ -1,0 +1,99 @@
+"""Which columns of ids hold numbers throughout, so that `7.0`, as tools write whole numbers beside gaps, is `7`.
+
+CSV has no types, so a column's values decide, those of all files together. `7.0` is `7` only where every value is a
+whole number with or without a fraction of zeros: in 1.0, 2.0, 2.1 the text stays as it is written, and 007 is no
+number at all. Most files are settled by their first rows, or because nothing in them looks like such a fraction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from msmtrec.data.encoding.texts import WRITTEN_WHOLE, inner_of
+from msmtrec.data.snapshot import remembered, snapshot
+from msmtrec.logs.reading.csv_lines import is_parquet, opened
+from msmtrec.logs.reading.files import collect
+
+_FRACTION = re.compile(rb'\d\.0+(?=["\s,;|\]]|$)')
+_BLOCK, _OVERLAP = 1 << 21, 64
+_WHOLE = rf"{WRITTEN_WHOLE}|^-?(?:0|[1-9]\d*)$"
+_SAMPLE = 1_000
+
+
+def whole_columns(frames: Mapping[Path, pl.LazyFrame], columns: Collection[str], settings: str = "") -> tuple[str, ...]:
+    """Those of the columns that hold numbers in every file that has them.
+
+    Args:
+        frames: file -> its columns, texts as they are written and lists as lists.
+        settings: how the frames are read, for the answer to be remembered.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    typed = [name for name in columns if all(_is_number(frame, name) for frame in frames.values())]
+    open_ = [name for name in columns if name not in typed and all(_may_be(frames, name))]
+    for path, frame in frames.items():
+        there = [name for name in open_ if name in frame.collect_schema() and not _is_number(frame, name)]
+        if there:
+            sample = collect(frame.select(there).head(_SAMPLE).select(_all_whole(frame, there)), path)
+            open_ = [name for name in open_ if name not in there or sample[name][0]]
+    texts = [path for path in frames if not is_parquet(path)]
+    if not open_ or not any(_has_fractions(path) for path in texts):
+        return (*typed, *open_)
+    return (*typed, *_looked_through({path: frames[path] for path in texts}, open_, settings))
+
+
+def _looked_through(frames: Mapping[Path, pl.LazyFrame], columns: list[str], settings: str) -> list[str]:
+    """A pass over the files: the columns all of whose values are whole numbers."""
+    for path in frames:
+        frame = frames[path]
+        there = [name for name in columns if name in frame.collect_schema()]
+
+        def odd(path: Path = path, frame: pl.LazyFrame = frame, there: list[str] = there) -> list[str]:
+            found = collect(frame.select(_all_whole(frame, there)), path)
+            return [name for name in there if not found[name][0]]
+
+        question = f"not whole: {there} {_WHOLE} {settings}"
+        not_whole = remembered(snapshot([path]), question, odd) if there else []
+        columns = [name for name in columns if name not in not_whole]
+    return columns
+
+
+def _may_be(frames: Mapping[Path, pl.LazyFrame], name: str) -> list[bool]:
+    """Of each file: whether a column could hold numbers, because it has a type of them or is text of a CSV."""
+    found = []
+    for path, frame in frames.items():
+        kind = frame.collect_schema().get(name)
+        text = kind is not None and (inner_of(kind) or kind) == pl.String
+        found.append(kind is None or _is_number(frame, name) or (text and not is_parquet(path)))
+    return found
+
+
+def _is_number(frame: pl.LazyFrame, name: str) -> bool:
+    kind = frame.collect_schema().get(name)
+    return kind is None or (inner_of(kind) or kind).is_numeric() or kind == pl.Null
+
+
+def _all_whole(frame: pl.LazyFrame, columns: list[str]) -> list[pl.Expr]:
+    schema = frame.collect_schema()
+    found = []
+    for name in columns:
+        listed = inner_of(schema[name]) is not None
+        value = pl.col(name).explode() if listed else pl.col(name)
+        found.append(value.str.contains(_WHOLE).all().alias(name))  # null counts as whole
+    return found
+
+
+def _has_fractions(path: Path) -> bool:
+    """Whether anything in a file is a number with a fraction of zeros."""
+    rest = b""
+    with opened(path) as file:
+        while block := file.read(_BLOCK):
+            if _FRACTION.search(rest + block):
+                return True
+            rest = block[-_OVERLAP:]
+    return False

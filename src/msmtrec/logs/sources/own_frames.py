@@ -1,0 +1,103 @@
+"""The files of own logs as frames in which a value has one form, whatever file, format or type it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from msmtrec.base.schema import Feature
+from msmtrec.data.encoding.forms import whole_numbers
+from msmtrec.data.encoding.lists import divided
+from msmtrec.data.encoding.texts import inner_of
+from msmtrec.logs.reading.alike import together
+from msmtrec.logs.reading.times import TIME, Times, clock
+from msmtrec.logs.reading.whole import whole_columns
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of own logs are for.
+
+    Args:
+        ids: known by their text: features with ids, parts of crosses, scenario, group, keys.
+        numbers: numeric features and labels.
+        time: the column that rows are divided by.
+        lists: features whose rows hold several values.
+        missing: words that stand for no value.
+    """
+
+    ids: tuple[str, ...]
+    numbers: tuple[str, ...]
+    _: KW_ONLY
+    time: str | None = None
+    lists: tuple[Feature, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frames:
+    """All files.
+
+    Args:
+        files: file -> its rows.
+        whole: columns of ids that hold numbers throughout.
+        times: how their time column is read.
+    """
+
+    files: Mapping[Path, pl.LazyFrame]
+    roles: Roles
+    whole: tuple[str, ...]
+    times: Times | None
+
+    @classmethod
+    def read(
+        cls, paths: Iterable[Path], scan: Callable[[Path], pl.LazyFrame], roles: Roles, settings: str = ""
+    ) -> Frames:
+        """Look at the files and their columns.
+
+        Args:
+            scan: a file's wanted columns.
+            settings: everything besides the files' contents that decides the rows.
+
+        Raises:
+            UserError: a file cannot be read, or values of a column are of different kinds in two of them.
+        """
+        scanned = {path: _with_lists(scan(path), roles, path) for path in paths}
+        times = None
+        if roles.time is not None:
+            clocks = {path: clock(frame, roles.time, path) for path, frame in scanned.items()}
+            scanned = {path: frame.with_columns(clocks[path].expression()) for path, frame in scanned.items()}
+            times = Times(clocks, scanned)
+        whole = whole_columns(scanned, roles.ids, settings)
+        found = cls(scanned, roles, whole, times)
+        found.together(scanned)
+        return found
+
+    def together(self, paths: Iterable[Path]) -> pl.LazyFrame:
+        """The rows of some of the files, one file after the other.
+
+        Raises:
+            UserError: as `read`.
+        """
+        roles, times = self.roles, [TIME] if self.times else []
+        frames = {path: self.files[path] for path in paths}
+        frame = together(frames, ids=roles.ids, numbers=roles.numbers, times=times)
+        return frame.with_columns(whole_numbers(self.whole, frame.collect_schema(), roles.missing))
+
+
+def _with_lists(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:
+    """Lists that are written as text are lists of text."""
+    kinds = frame.collect_schema()
+    made = {
+        feature.name: partial(divided, feature=feature, missing=roles.missing, where=str(path))
+        for feature in roles.lists
+        if inner_of(kinds[feature.name]) is None and kinds[feature.name] == pl.String
+    }
+    kind = pl.List(pl.String)
+    return frame.with_columns(
+        pl.col(name).map_batches(divide, return_dtype=kind, is_elementwise=True) for name, divide in made.items()
+    )
