@@ -37,7 +37,7 @@ def write_rows(own_run: OwnRun, path: Path) -> Path:
 @pytest.mark.parametrize("target", ["scores.csv", "scores.parquet"])
 def test_files_in_and_out(own_run: OwnRun, wanted: pl.DataFrame, tmp_path: Path, source: str, target: str) -> None:
     path, done = write_rows(own_run, tmp_path / source), []
-    with patch("msmtrec.logs.reading.files.CHUNK", 7):
+    with patch("msmtrec.logs.reading.chunks.CHUNK", 7):
         rows = predict_file(own_run.loaded["NL"], path, tmp_path / target, keep=("user", "hour"), progress=done.append)
     assert rows == wanted.height == sum(done)
     read = pl.read_csv if target.endswith("csv") else pl.read_parquet

@@ -17,6 +17,8 @@ from msmtrec.base.settings import cache_directory
 from msmtrec.data.table import INDEX
 
 _DAY = 86_400
+_STAGED = ("sql", "text")
+"""Folders whose files are locked while a process reads them: rows of queries, and text that was written anew."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,11 @@ def _described(path: Path) -> tuple[str, str]:
 
 
 def _held(path: Path) -> bool:
-    """Whether a process writes it, or has staged rows of a query in it."""
+    """Whether a process writes it, or reads staged rows in it."""
     if path.suffix == ".tmp":
         with suppress(ValueError):
             return _running(int(path.stem.rpartition(".")[2]))
-    for file in path.rglob("*.parquet") if path.name == "sql" else ():
+    for file in path.rglob("*.*") if path.name in _STAGED else ():
         try:
             with file.open("rb") as opened:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

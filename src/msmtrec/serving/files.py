@@ -15,8 +15,9 @@ from pyarrow import csv, parquet
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.data.encoding.encoder import Encoder
+from msmtrec.logs.reading.chunks import batches
 from msmtrec.logs.reading.csv_lines import check_lines, is_parquet
-from msmtrec.logs.reading.files import batches, scan
+from msmtrec.logs.reading.files import scan
 
 STREAM = Path("-")
 _BLOCK = 1 << 24

@@ -67,7 +67,7 @@ def test_tasks_may_differ_between_scenarios(csv: Path) -> None:
         ({"split": {"column": "click"}}, r"logs.csv: column 'click' holds 0.0; it must be one of train"),
         (
             {"split": {"time": "user", "fractions": [0.6, 0.2, 0.2]}},
-            r"logs.csv: time column 'user' holds 'u0'; write ISO dates such as 2026-03-01 or numbers",
+            r"logs.csv: time column 'user' holds 'u0'; write ISO dates such as 2026-03-01, or numbers,",
         ),
         (
             {"split": {"time": "day", "train_until": "2026-01-12", "validation_until": "soon"}},

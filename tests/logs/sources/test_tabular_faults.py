@@ -15,8 +15,8 @@ from logs.sources.tabular import ROWS, source
 from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import CHUNK
+from msmtrec.logs.reading import chunks as reading
 from msmtrec.logs.reading import csv_lines
-from msmtrec.logs.reading import files as reading
 from msmtrec.logs.reading.csv_lines import check_lines
 
 HEADER = "country,user,price,tags,day,click"
@@ -112,8 +112,8 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     "two names": (GOOD.replace(b"tags", b"user"), r"the header names 'user' 2 times; rename all but one"),
     "space after name": (GOOD.replace(b"user,", b"user ,"), r"has no column 'user', but 'user '; remove the space"),
     "capital": (GOOD.replace(b"user,", b"User,"), r"has no column 'user'; did you mean 'User'\?"),
-    "semicolons": (GOOD.replace(b",", b";"), r"its fields are separated by ';'; separate them by commas"),
-    "tabs": (GOOD.replace(b",", b"\t"), r"its fields are separated by '\\t'; separate them by commas"),
+    "semicolons": (GOOD.replace(b",", b";"), r"its fields are separated by ';'; say so with csv: {separator: ';'}"),
+    "tabs": (GOOD.replace(b",", b"\t"), r"its fields are separated by '\\t'; say so with csv: {separator: 'tab'}"),
     "stray quotes": (
         lines((8, 'NL,u1,1"5",a,2026-01-07,1')),
         r"line 8: column 'price' holds '1\"5\"', which is no number",

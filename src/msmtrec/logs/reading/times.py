@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 import polars as pl
 
 from msmtrec.base.errors import UserError
-from msmtrec.logs.reading.files import collect
+from msmtrec.logs.reading.chunks import collect
+from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 
 TIME = "__time"
 """The column that holds that form: numbers as they are, everything else as UTC date-times."""
 _NUMBER = re.compile(r"-?\d+(\.\d*)?")
 _FORM = "%Y-%m-%d %H:%M:%S%.f"
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
+_OFFSET = re.compile(r"%(?:[:#]*z|\+)")
+_CLOCK = re.compile(r"%[-_0]?[HIkTRrXcsf+]")
 _DAY = 10
 """Characters of 2026-03-01."""
 
@@ -30,19 +33,22 @@ class Clock:
     Args:
         kind: its type in the file.
         numbers: text that holds numbers.
+        form: of text: what stands for year, month …; None: ISO 8601.
     """
 
     column: str
     path: Path
     kind: pl.DataType
     numbers: bool = False
+    _: KW_ONLY
+    form: str | None = None
 
     def expression(self) -> pl.Expr:
         """TIME, row by row; missing where the column is empty or no time."""
         time = pl.col(self.column)
         if isinstance(self.kind, _TEXT):
             time = time.cast(pl.String)
-            return (time.cast(pl.Float64, strict=False) if self.numbers else _read(time)).alias(TIME)
+            return (time.cast(pl.Float64, strict=False) if self.numbers else self._read(time)).alias(TIME)
         if isinstance(self.kind, pl.Date):
             time = time.cast(pl.Datetime("us"))
         if isinstance(self.kind, pl.Datetime):
@@ -50,6 +56,12 @@ class Clock:
             if self.kind.time_zone:
                 time = _to_utc(time)
         return (time.fill_nan(None) if self.kind.is_float() else time).alias(TIME)
+
+    def _read(self, text: pl.Expr) -> pl.Expr:
+        if self.form is None:
+            return pl.coalesce(_local(text), _with_offset(text))
+        found = text.str.strip_chars().str.to_datetime(self.form, time_unit="us", strict=False)
+        return _to_utc(found) if _OFFSET.search(self.form) else found
 
     @property
     def is_number(self) -> bool:
@@ -83,7 +95,11 @@ class Clock:
         if zone:
             local = _to_utc(local.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null"))
         moment = pl.select(pl.coalesce(local, _with_offset(pl.lit(text)))).item()
-        return moment - timedelta(microseconds=1) if moment is not None and len(text) == _DAY else moment
+        day = len(text) == _DAY
+        if moment is None and self.form is not None:
+            moment, day = pl.select(self._read(pl.lit(text))).item(), not _CLOCK.search(self.form)
+            moment = moment + timedelta(days=1) if moment is not None and day else moment
+        return moment - timedelta(microseconds=1) if moment is not None and day else moment
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,10 @@ class Times:
         if values.null_count():
             raise UserError(f"{where} is empty in {values.null_count()} rows; every row needs a time")
         if len(values):
-            raise UserError(f"{where} holds {values[0]!r}; write ISO dates such as 2026-03-01 or numbers")
+            remedy = "write ISO dates such as 2026-03-01, or numbers, or say split.time_format"
+            if clock.form is not None:
+                remedy = f"split.time_format is {clock.form!r}"
+            raise UserError(f"{where} holds {values[0]!r}; {remedy}")
 
     def bound(self, value: str | int | float) -> Any:
         """The last moment of a split in the form of TIME: of a date alone, that whole day.
@@ -176,23 +195,27 @@ def _span(frame: pl.LazyFrame, path: Path) -> tuple[float, float] | None:
     return None if found["low"][0] is None else (found["low"][0], found["high"][0])
 
 
-def clock(frame: pl.LazyFrame, column: str, path: Path) -> Clock:
+def clock(
+    frame: pl.LazyFrame, column: str, path: Path, *, form: CsvForm = COMMAS, time_format: str | None = None
+) -> Clock:
     """How to read a column, from its type and, where that is text, its first value.
+
+    Args:
+        form: of CSV files.
+        time_format: of text, and of numbers that are written dates such as 20260301.
 
     Raises:
         UserError: it is of no type that could be a time.
     """
     kind = frame.collect_schema()[column]
+    if time_format is not None and (kind.is_integer() or isinstance(kind, _TEXT)):
+        return Clock(column, path, pl.String(), form=time_format)
     if isinstance(kind, pl.Date | pl.Datetime) or kind.is_numeric():
         return Clock(column, path, kind)
     if not isinstance(kind, _TEXT):
         raise UserError(f"{path}: time column '{column}' holds {kind}; use numbers, date-times or ISO dates as text")
-    first = collect(frame.select(pl.col(column).drop_nulls().head(1)), path)[column]
+    first = collect(frame.select(pl.col(column).drop_nulls().head(1)), path, form=form)[column]
     return Clock(column, path, kind, bool(len(first) and _NUMBER.fullmatch(str(first[0]).strip())))
-
-
-def _read(text: pl.Expr) -> pl.Expr:
-    return pl.coalesce(_local(text), _with_offset(text))
 
 
 def _local(text: pl.Expr) -> pl.Expr:

@@ -15,21 +15,25 @@ import polars as pl
 
 from msmtrec.data.encoding.texts import WRITTEN_WHOLE, inner_of
 from msmtrec.data.snapshot import remembered, snapshot
+from msmtrec.logs.reading.chunks import collect
+from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.csv_lines import is_parquet, opened
-from msmtrec.logs.reading.files import collect
 
-_FRACTION = re.compile(rb'\d\.0+(?=["\s,;|\]]|$)')
+_FRACTION = re.compile(rb"\d[.,]0+(?!\d)")
 _BLOCK, _OVERLAP = 1 << 21, 64
 _WHOLE = rf"{WRITTEN_WHOLE}|^-?(?:0|[1-9]\d*)$"
 _SAMPLE = 1_000
 
 
-def whole_columns(frames: Mapping[Path, pl.LazyFrame], columns: Collection[str], settings: str = "") -> tuple[str, ...]:
+def whole_columns(
+    frames: Mapping[Path, pl.LazyFrame], columns: Collection[str], settings: str = "", form: CsvForm = COMMAS
+) -> tuple[str, ...]:
     """Those of the columns that hold numbers in every file that has them.
 
     Args:
         frames: file -> its columns, texts as they are written and lists as lists.
         settings: how the frames are read, for the answer to be remembered.
+        form: of CSV files.
 
     Raises:
         UserError: a file is damaged.
@@ -39,22 +43,22 @@ def whole_columns(frames: Mapping[Path, pl.LazyFrame], columns: Collection[str],
     for path, frame in frames.items():
         there = [name for name in open_ if name in frame.collect_schema() and not _is_number(frame, name)]
         if there:
-            sample = collect(frame.select(there).head(_SAMPLE).select(_all_whole(frame, there)), path)
+            sample = collect(frame.select(there).head(_SAMPLE).select(_all_whole(frame, there)), path, form=form)
             open_ = [name for name in open_ if name not in there or sample[name][0]]
     texts = [path for path in frames if not is_parquet(path)]
     if not open_ or not any(_has_fractions(path) for path in texts):
         return (*typed, *open_)
-    return (*typed, *_looked_through({path: frames[path] for path in texts}, open_, settings))
+    return (*typed, *_looked_through({path: frames[path] for path in texts}, open_, settings, form))
 
 
-def _looked_through(frames: Mapping[Path, pl.LazyFrame], columns: list[str], settings: str) -> list[str]:
+def _looked_through(frames: Mapping[Path, pl.LazyFrame], columns: list[str], settings: str, form: CsvForm) -> list[str]:
     """A pass over the files: the columns all of whose values are whole numbers."""
     for path in frames:
         frame = frames[path]
         there = [name for name in columns if name in frame.collect_schema()]
 
         def odd(path: Path = path, frame: pl.LazyFrame = frame, there: list[str] = there) -> list[str]:
-            found = collect(frame.select(_all_whole(frame, there)), path)
+            found = collect(frame.select(_all_whole(frame, there)), path, form=form)
             return [name for name in there if not found[name][0]]
 
         question = f"not whole: {there} {_WHOLE} {settings}"

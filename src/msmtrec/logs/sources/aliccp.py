@@ -18,7 +18,8 @@ from msmtrec.base.schema import Feature, IdSpace, Schema, Task
 from msmtrec.base.settings import Name, Settings, data_directory
 from msmtrec.data.logs import SPLIT, SPLITS, Chunk, Logs
 from msmtrec.data.snapshot import snapshot
-from msmtrec.logs.reading.files import batches, columns_of, complete, scan
+from msmtrec.logs.reading.chunks import batches, complete
+from msmtrec.logs.reading.files import columns_of, scan
 from msmtrec.logs.reading.split import by_hash
 from msmtrec.logs.sources.aliccp_fields import FEW, MANY, MULTI, NUMERIC, SCENARIO
 from msmtrec.logs.sources.aliccp_original import Original

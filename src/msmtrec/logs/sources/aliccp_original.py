@@ -15,7 +15,7 @@ import polars as pl
 
 from msmtrec.base.errors import UserError
 from msmtrec.logs.reading.archives import Place, find, opened
-from msmtrec.logs.reading.files import csv_blocks
+from msmtrec.logs.reading.csv_blocks import csv_blocks
 from msmtrec.logs.sources.aliccp_fields import ITEM, MULTI, USER, columns
 
 _KEY = "__common"

@@ -22,7 +22,9 @@ from msmtrec.base.schema import Feature, IdSpace, Schema, Task
 from msmtrec.base.settings import Settings, data_directory
 from msmtrec.data.logs import SPLIT, Chunk, Logs
 from msmtrec.data.snapshot import snapshot
-from msmtrec.logs.reading.files import batches, columns_of, complete, csv_blocks, scan
+from msmtrec.logs.reading.chunks import batches, complete
+from msmtrec.logs.reading.csv_blocks import csv_blocks
+from msmtrec.logs.reading.files import columns_of, scan
 from msmtrec.logs.reading.split import by_hash
 from msmtrec.logs.sources.aliexpress_columns import CATEGORICAL, ITEM, NUMERIC, USER
 from msmtrec.logs.sources.aliexpress_pages import Pages

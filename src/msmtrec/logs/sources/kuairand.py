@@ -20,7 +20,7 @@ from msmtrec.base.schema import Feature, IdSpace, Schema, Task
 from msmtrec.base.settings import Settings, data_directory
 from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory
 from msmtrec.data.snapshot import snapshot
-from msmtrec.logs.reading.files import batches, collect, complete
+from msmtrec.logs.reading.chunks import batches, collect, complete
 from msmtrec.logs.reading.repeats import Repeats
 from msmtrec.logs.reading.split import by_bounds
 from msmtrec.logs.sources.kuairand_release import USER_CODES, USER_RANGES, Release

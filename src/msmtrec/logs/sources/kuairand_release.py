@@ -12,8 +12,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
+from msmtrec.logs.reading.chunks import batches, collect, complete
 from msmtrec.logs.reading.csv_lines import check_lines
-from msmtrec.logs.reading.files import batches, collect, complete, scan
+from msmtrec.logs.reading.files import scan
 from msmtrec.logs.reading.texts import coded
 
 USER_CODES = {

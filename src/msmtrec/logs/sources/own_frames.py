@@ -14,6 +14,7 @@ from msmtrec.data.encoding.forms import whole_numbers
 from msmtrec.data.encoding.lists import divided
 from msmtrec.data.encoding.texts import inner_of
 from msmtrec.logs.reading.alike import together
+from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.times import TIME, Times, clock
 from msmtrec.logs.reading.whole import whole_columns
 
@@ -28,6 +29,8 @@ class Roles:
         time: the column that rows are divided by.
         lists: features whose rows hold several values.
         missing: words that stand for no value.
+        form: of CSV files.
+        time_format: of times that are text.
     """
 
     ids: tuple[str, ...]
@@ -36,6 +39,8 @@ class Roles:
     time: str | None = None
     lists: tuple[Feature, ...] = ()
     missing: tuple[str, ...] = ()
+    form: CsvForm = COMMAS
+    time_format: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,11 @@ class Frames:
         scanned = {path: _with_lists(scan(path), roles, path) for path in paths}
         times = None
         if roles.time is not None:
-            clocks = {path: clock(frame, roles.time, path) for path, frame in scanned.items()}
+            read = partial(clock, column=roles.time, form=roles.form, time_format=roles.time_format)
+            clocks = {path: read(frame, path=path) for path, frame in scanned.items()}
             scanned = {path: frame.with_columns(clocks[path].expression()) for path, frame in scanned.items()}
             times = Times(clocks, scanned)
-        whole = whole_columns(scanned, roles.ids, settings)
+        whole = whole_columns(scanned, roles.ids, settings, roles.form)
         found = cls(scanned, roles, whole, times)
         found.together(scanned)
         return found

@@ -15,8 +15,10 @@ from msmtrec.base.settings import Name, Settings
 from msmtrec.data.encoding.texts import as_text
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import remembered, snapshot
+from msmtrec.logs.reading.chunks import collect
+from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.csv_lines import check_lines
-from msmtrec.logs.reading.files import collect, columns_of, scan
+from msmtrec.logs.reading.files import columns_of, scan
 from msmtrec.logs.reading.split import Shares, by_bounds, named
 from msmtrec.logs.reading.times import TIME, Times, units_in
 from msmtrec.logs.sources.own_frames import Frames, Roles
@@ -118,7 +120,7 @@ class OwnLogs(Settings):
         )
         files = snapshot(path for part in parts for path in part.paths)
         paths = list(files.stamps)
-        whole: set[Path] = set()
+        whole, form = set[Path](), self._form()
         divided: dict[Part, Shares | pl.Series] = {}
 
         def rows() -> Iterator[Chunk]:
@@ -126,7 +128,7 @@ class OwnLogs(Settings):
             for part in parts:
                 for path in part.paths:
                     if path not in whole:
-                        check_lines(path)
+                        check_lines(path, form=form)
                         whole.add(path)
                 if self.split.fractions and part not in divided:
                     divided[part] = divide(part, self.split, frames.times, self.scenario)
@@ -170,19 +172,19 @@ class OwnLogs(Settings):
         where = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files of data.files"
 
         def names() -> list[str]:
-            known = collect(frame.select(pl.col(column).unique()), *paths)[column]
+            known = collect(frame.select(pl.col(column).unique()), *paths, form=self._form())[column]
             if not len(known):
                 raise UserError(f"{where} has no rows")
             if known.null_count():
                 for path in paths:
-                    check_lines(path)  # a blank line is better named
+                    check_lines(path, form=self._form())  # a blank line is better named
                 raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
             return sorted(known.to_list())
 
         known = remembered(snapshot(paths), self.model_dump_json() + str(frames.whole), names)
         wanted = self._wanted(known, f"has no rows in column '{column}' of {where}")
         unique = tuple(dict.fromkeys((column, *self.unique))) if self.unique else ()
-        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), unique), frames
+        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), unique, form=self._form()), frames
 
     def _wanted(self, found: list[str], absent: str) -> tuple[str, ...]:
         wanted = self.scenarios or tuple(found)
@@ -192,6 +194,10 @@ class OwnLogs(Settings):
             if name not in found:
                 raise UserError(f"scenario '{name}' {absent}; {nearest(name, found)}")
         return wanted
+
+    def _form(self) -> CsvForm:
+        """Of CSV files, as they are read."""
+        return COMMAS
 
     def _roles(self) -> Roles:
         columns = self._columns()
@@ -207,6 +213,8 @@ class OwnLogs(Settings):
             time=self.split.time,
             lists=tuple(column.feature(name) for name, column in columns.items() if column.has_lists),
             missing=self.missing,
+            form=self._form(),
+            time_format=self.split.time_format,
         )
 
     def _scan(self, path: Path) -> pl.LazyFrame:
@@ -214,12 +222,14 @@ class OwnLogs(Settings):
         roles = self._roles()
         kinds = dict.fromkeys(roles.ids, "text") | dict.fromkeys(roles.numbers, "number")
         kinds |= {c: "any" for c in (self.split.column, self.split.time) if c and c not in kinds}
+        if self.split.time and self.split.time_format:
+            kinds[self.split.time] = "text"
         labels = {n: t or Label() for n, t in self.tasks.items()}
         everywhere = {t.column or n for n, t in labels.items() if t.scenarios is None or self.scenario}
         if somewhere := {t.column or n for n, t in labels.items()} - everywhere:
-            there = columns_of(path)
+            there = columns_of(path, roles.form)
             kinds = {name: kind for name, kind in kinds.items() if name not in somewhere or name in there}
-        frame = scan(path, kinds, self.missing)
+        frame = scan(path, kinds, self.missing, roles.form)
         listed = {feature.name for feature in roles.lists}
         for name, kind in frame.collect_schema().items():
             if kind.is_nested() and name not in listed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,8 +12,10 @@ from pydantic import field_validator, model_validator
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import by_name
-from msmtrec.data.logs import Logs
+from msmtrec.data.logs import Chunk, Logs
+from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.files import expand
+from msmtrec.logs.reading.transcribed import in_the_words_of, in_words, readable
 from msmtrec.logs.sources.own_frames import Frames
 from msmtrec.logs.sources.own_logs import OwnLogs
 from msmtrec.logs.sources.tabular_parts import Part
@@ -29,10 +32,12 @@ class Tabular(OwnLogs):
             (.zst). Relative to the working directory. Parquet data sets partitioned by a column work too:
             logs/*/*.parquet with logs/country=NL/.
         scenario: without such a mapping: the column that names the scenario.
+        csv: how CSV files are written, where it is not commas with a header in UTF-8.
     """
 
     source: Literal["tabular"] = "tabular"
     files: Files | dict[str, Files]
+    csv: CsvForm = COMMAS
 
     @field_validator("files", mode="before")
     @classmethod
@@ -69,19 +74,36 @@ class Tabular(OwnLogs):
         Raises:
             UserError: a file or column is missing, a scenario is empty, unknown or named twice.
         """
+        groups = self.files if isinstance(self.files, dict) else {"": self.files}
+        found = {name: expand(group) for name, group in groups.items()}
+        paths = [path for group in found.values() for path in group]
+        if twice := [path for path, times in Counter(paths).items() if times > 1]:
+            raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
+        copies = {path: readable(path, self.csv) for path in paths}
+        with in_the_words_of(copies):
+            logs = self._logs_of({name: tuple(copies[path] for path in group) for name, group in found.items()})
+
+        def stream() -> Iterator[Chunk]:
+            with in_the_words_of(copies):
+                yield from logs.stream()
+
+        places = {scenario: in_words(place, copies) for scenario, place in logs.places.items()}
+        return replace(logs, stream=stream, origin=in_words(logs.origin, copies), places=places)
+
+    def _form(self) -> CsvForm:
+        return self.csv.rewritten
+
+    def _logs_of(self, files: Mapping[str, tuple[Path, ...]]) -> Logs:
         if isinstance(self.files, dict):
-            parts, frames = self._by_scenario(self.files)
+            parts, frames = self._by_scenario(files)
         else:
-            part, frames = self._together(expand(self.files))
+            part, frames = self._together(files[""])
             parts = [part]
         return self._logs(parts, frames, self.model_dump_json())
 
-    def _by_scenario(self, files: Mapping[str, Files]) -> tuple[list[Part], Frames]:
-        found = {name: expand(group) for name, group in files.items()}
-        paths = [path for group in found.values() for path in group]
-        twice = [path for path, times in Counter(paths).items() if times > 1]
-        if twice:
-            raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
-        names = self._wanted(list(files), "has no file in data.files")
+    def _by_scenario(self, found: Mapping[str, tuple[Path, ...]]) -> tuple[list[Part], Frames]:
+        names = self._wanted(list(found), "has no file in data.files")
         frames = self._frames(path for name in names for path in found[name])
-        return [Part(found[name], (name,), frames.together(found[name]), self.unique) for name in names], frames
+        form = self._form()
+        parts = [Part(found[name], (name,), frames.together(found[name]), self.unique, form=form) for name in names]
+        return parts, frames

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import polars as pl
 
 from msmtrec.base.errors import UserError
 from msmtrec.data.logs import SPLIT, SPLITS
-from msmtrec.logs.reading.files import batches
+from msmtrec.logs.reading.chunks import batches
+from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.repeats import Repeats
 from msmtrec.logs.reading.split import InTimeOrder, Shares
 from msmtrec.logs.reading.times import TIME, Times
@@ -23,12 +24,15 @@ class Part:
 
     Args:
         unique: columns; of rows with the same values only the first counts.
+        form: of CSV files.
     """
 
     paths: tuple[Path, ...]
     scenarios: tuple[str, ...]
     frame: pl.LazyFrame
     unique: tuple[str, ...] = ()
+    _: KW_ONLY
+    form: CsvForm = COMMAS
 
     @property
     def path(self) -> Path:
@@ -41,7 +45,7 @@ class Part:
         if columns is not None:
             frame = frame.select(*dict.fromkeys([*columns, *self.unique]))
         repeats = Repeats(list(self.unique)) if self.unique else None
-        for rows in batches(frame, *self.paths):
+        for rows in batches(frame, *self.paths, form=self.form):
             yield repeats.first(rows) if repeats else rows
 
 

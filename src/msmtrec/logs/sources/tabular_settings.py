@@ -169,10 +169,12 @@ class Split(Settings):
         train_until, validation_until: the last moment of the split; of a date alone, that whole day.
         fractions: alone: consecutive shares in file order.
         within: with fractions: share out each value of this column by itself (each user's first rows train).
+        time_format: how times are written that are no ISO 8601 text, such as "%Y/%m/%d" or "%Y%m%dT%H%M%S".
     """
 
     column: str | None = None
     time: str | None = None
+    time_format: str | None = None
     train_until: str | int | float | None = None
     validation_until: str | int | float | None = None
     fractions: tuple[float, float, float] | None = None
@@ -198,6 +200,8 @@ class Split(Settings):
             raise ValueError("give column, or time with train_until and validation_until, or fractions")
         if self.within is not None and self.fractions is None:
             raise ValueError("within says what fractions are of; add fractions, or remove within")
+        if self.time_format is not None and (self.time is None or "%" not in self.time_format):
+            raise ValueError("time_format says how the column 'time' is written, such as %Y/%m/%d")
         if bounds and self.time is None:
             raise ValueError("train_until and validation_until need a time column")
         if self.fractions and (abs(sum(self.fractions) - 1) > 1e-6 or min(self.fractions) <= 0):

@@ -19,7 +19,8 @@ from msmtrec.base.schema import Feature, IdSpace, Schema, Task
 from msmtrec.base.settings import Settings, data_directory
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import snapshot
-from msmtrec.logs.reading.files import batches, columns_of, complete, scan
+from msmtrec.logs.reading.chunks import batches, complete
+from msmtrec.logs.reading.files import columns_of, scan
 from msmtrec.logs.reading.repeats import Repeats
 from msmtrec.logs.reading.split import Shares
 
