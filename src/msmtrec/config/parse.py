@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def _parse_start(raw: Any) -> Path | None:
 
 def _parse_name(raw: Any, default: str) -> str:
     name = default if raw is None else str(raw)
-    if isinstance(raw, bool | Mapping | list) or not _is_folder_name(name):
+    if isinstance(raw, bool | float | datetime | Mapping | list) or not _is_folder_name(name):
         raise UserError(
             f"name is {shown(default if raw is None else raw)}, but it names the run's folder in runs/; give a text"
             f" without '/', of at most {_LONGEST} characters, that does not begin with a dot"
