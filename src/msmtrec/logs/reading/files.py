@@ -78,7 +78,7 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...]) ->
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
-        raise UserError(f"data file {path} does not exist; check data.files (relative to {Path.cwd()})") from error
+        raise UserError(f"data file {path} does not exist; check data.files (seen from {Path.cwd()})") from error
     except OSError as error:
         raise UserError(f"data file {path} cannot be read: {error.strerror}") from error
     if S_ISDIR(mode):
@@ -123,7 +123,7 @@ def expand(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
         root = Path(path.anchor)
         matches = sorted(root.glob(str(path.relative_to(root))))
         if not matches:
-            raise UserError(f"data.files: nothing matches {path} (relative to {Path.cwd()})")
+            raise UserError(f"data.files: nothing matches {path} (seen from {Path.cwd()})")
         found += matches
     twice = [path for path, times in Counter(found).items() if times > 1]
     if twice:

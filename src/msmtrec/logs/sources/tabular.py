@@ -20,7 +20,7 @@ from msmtrec.logs.reading.csv_lines import check_lines
 from msmtrec.logs.reading.files import collect, columns_of, expand, scan
 from msmtrec.logs.reading.split import Shares, by_bounds, named
 from msmtrec.logs.reading.times import TIME, clock
-from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide
+from msmtrec.logs.sources.tabular_parts import Part, arranged, by_column, contradictory, divide, inner
 from msmtrec.logs.sources.tabular_settings import Column, Label, Split, misused
 
 Files = Path | tuple[Path, ...]
@@ -162,7 +162,7 @@ class OwnLogs(Settings):
                 raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
             return sorted(known.to_list())
 
-        known = remembered(snapshot(paths), self.model_dump_json(), names)
+        known = remembered(snapshot(paths), f"{self.model_dump_json(exclude={'files'})}{inner(paths)}", names)
         wanted = self._wanted(known, f"has no rows in column '{column}' of {where}")
         unique = tuple(dict.fromkeys((column, *self.unique))) if self.unique else ()
         return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), unique)
@@ -254,7 +254,7 @@ class Tabular(OwnLogs):
     Args:
         files: a file, a pattern such as logs/*.parquet or a list of either, whose rows follow each other in that order
             (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped (.gz) or in Zstandard form
-            (.zst). Relative to the working directory. Parquet data sets partitioned by a column work too:
+            (.zst). Relative to the config's folder. Parquet data sets partitioned by a column work too:
             logs/*/*.parquet with logs/country=NL/.
         scenario: without such a mapping: the column that names the scenario.
     """
@@ -298,7 +298,7 @@ class Tabular(OwnLogs):
             UserError: a file or column is missing, a scenario is empty, unknown or named twice.
         """
         parts = self._by_scenario(self.files) if isinstance(self.files, dict) else [self._together(expand(self.files))]
-        return self._logs(parts, self.model_dump_json())
+        return self._logs(parts, self.model_dump_json(exclude={"files"}) + arranged(parts))
 
     def _by_scenario(self, files: Mapping[str, Files]) -> list[Part]:
         found = {name: expand(group) for name, group in files.items()}
