@@ -75,5 +75,5 @@ def test_what_is_there_is_checked(tmp_path: Path, raw: dict[str, Any], sentence:
 
 def test_overrides_count(tmp_path: Path) -> None:
     assert loaded(tmp_path, "data.name=mine").data.model_dump()["name"] == "mine"
-    with pytest.raises(UserError, match="unknown config key 'train.round'"):
+    with pytest.raises(UserError, match=r"unknown config key 'train\.round'"):
         loaded(tmp_path, "train.round=5")
