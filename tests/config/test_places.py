@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -15,6 +16,7 @@ from msmtrec.base.yaml import dump_yaml, read_yaml
 from msmtrec.config.parse import SOURCES, Config, load_config, parse_config
 from msmtrec.config.places import PATHS, placed_data
 from msmtrec.experiment.continuing import newer_data
+from msmtrec.experiment.start import Start
 from msmtrec.logs.reading.files import expand
 from msmtrec.logs.sources.tabular import Tabular
 from msmtrec.record.directory import CONFIG, open_run
@@ -199,3 +201,12 @@ def test_what_a_run_keeps_works_from_anywhere(tmp_path: Path, monkeypatch: pytes
         assert found.data.load().frame("NL").height == 4
     open_run(run, load_config(Path("../shop/c.yaml")).as_dict(), resume=True)  # not another config
     assert load_config(config).as_dict() == load_config(Path("../shop/c.yaml")).as_dict()
+
+
+def test_a_run_that_kept_a_relative_path_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Earlier versions kept them, from the working directory."""
+    config = made(tmp_path / "run", CONFIG, data=TABULAR)
+    (tmp_path / "logs.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    start = Start(SimpleNamespace(folder=config.parent))  # type: ignore[arg-type]
+    assert data_of(start.config)["files"] == "logs.csv"
