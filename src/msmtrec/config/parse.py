@@ -101,7 +101,8 @@ def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
 
 
 def _read(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
-    raw = placed(read_yaml(path), folder := folder_of(path))
+    folder = folder_of(path)
+    raw = placed(read_yaml(path), folder)
     for override in overrides:
         apply_override(raw, override)
     check_there(raw, folder)

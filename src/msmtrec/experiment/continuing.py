@@ -54,7 +54,8 @@ def newer_data(start: Start, given: Sequence[Path]) -> Mapping[str, Any]:
         found = raw if "source" in raw else raw.get("data")
         if not isinstance(found, Mapping):
             raise UserError(f"{given[0]} has no 'data' section; it says which logs are new, as in a config")
-        data = placed_data(found, folder := folder_of(given[0]))
+        folder = folder_of(given[0])
+        data = placed_data(found, folder)
         check_there({"data": data}, folder)
         return data
     own = start.config.data.model_dump(mode="json", exclude_unset=True)

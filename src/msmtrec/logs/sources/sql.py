@@ -165,7 +165,7 @@ class Sql(OwnLogs):
 
     def _asked(self) -> str:
         """Which query was asked where; who asked does not matter, nor where both files stand if they move together."""
-        place = without_user(self.uri) if self.uri else str(self.database)
+        place = without_user(self.uri) if self.uri else str(None)
         if self.database is not None:
             place = os.path.relpath(self.database, self.keep.parent if self.keep else "/")
         return sha256(repr((self.engine, place, self.query.strip())).encode()).hexdigest()
