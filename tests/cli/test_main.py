@@ -135,6 +135,26 @@ def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "2 warnings" in out
 
 
+def test_logs_are_looked_at_before_anything_else_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MSMTREC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "shop").mkdir()
+    config = Path(own_data(tmp_path / "shop", "{hash: 64}"))
+    data, _, _ = config.read_text().replace(f"{tmp_path}/shop/", "").partition("\n")
+    config.write_text(data)
+    monkeypatch.chdir(tmp_path)
+    assert call(capsys, "data", "check", "shop/c.yaml")[:2] == (0, "1 scenario, 200 rows: usable\n")
+    code, out, err = call(capsys, "data", "describe", "shop/c.yaml", "--html", "profile.html")
+    assert (code, "profile: profile.html" in out) == (0, True), err
+    assert (tmp_path / "profile.html").exists()
+    code, _, err = call(capsys, "train", "shop/c.yaml")
+    assert (code, err) == (2, "error: the config has no 'methods'; see configs/ for examples\n")
+    config.write_text(f"{data}\ntrian: {{rounds: 2}}")
+    code, _, err = call(capsys, "data", "check", "shop/c.yaml")
+    assert (code, err) == (2, "error: unknown config key 'trian'; did you mean 'train'?\n")
+
+
 def own_data(folder: Path, shared: str, batch: str = "4") -> str:
     """A config of 200 rows whose item ids are 1000 … 1006."""
     lines = [f"a,{1000 + n % 7},{n % 3 // 2}" for n in range(200)]

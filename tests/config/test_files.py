@@ -12,6 +12,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.yaml import dump_yaml
 from msmtrec.cli.demo import built_in_config
 from msmtrec.config.parse import load_config, parse_config
+from msmtrec.config.places import placed_data
 
 
 def test_files_that_are_no_config(tmp_path: Path) -> None:
@@ -53,9 +54,9 @@ def test_a_merged_key_may_be_overridden(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("data.seed=2026-02-30", r"--set data.seed=2026-02-30: .*'2026-02-30' is no possible date"),
+        ("data.seed=2026-02-30", r"--set data.seed=2026-02-30 is no valid YAML: '2026-02-30' is no possible date"),
         ("train={rounds: 1, rounds: 2}", r"the key 'rounds' is written twice"),
-        ("train.rounds='1", r"--set train.rounds='1: the value is no valid YAML"),
+        ("train.rounds='1", r"--set train.rounds='1 is no valid YAML: "),
     ],
 )
 def test_overrides_are_read_with_the_same_care(override: str, sentence: str) -> None:
@@ -72,7 +73,10 @@ def test_overrides_are_read_with_the_same_care(override: str, sentence: str) -> 
         (20260201, 20260201),
     ],
 )
-def test_unquoted_dates_are_split_bounds(tmp_path: Path, moment: object, text: object) -> None:
+def test_unquoted_dates_are_split_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: object, text: object
+) -> None:
+    monkeypatch.chdir(tmp_path)
     split = {"time": "day", "train_until": moment, "validation_until": moment}
     raw = {**BASE, "data": {**TABULAR, "split": split}}
     held = parse_config(raw).as_dict()
@@ -151,7 +155,7 @@ PLACES: list[dict[str, object]] = [
 
 @pytest.mark.parametrize("data", PLACES, ids=lambda data: str(data["source"]))
 def test_a_resolved_config_is_a_config(data: dict[str, object], tmp_path: Path) -> None:
-    config = parse_config({**ODD, "data": data})
+    config = parse_config({**ODD, "data": placed_data(data, tmp_path)})
     (tmp_path / "c.yaml").write_text(dump_yaml(json.loads(json.dumps(config.as_dict()))))
     assert load_config(tmp_path / "c.yaml") == config
 

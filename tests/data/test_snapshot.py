@@ -106,7 +106,7 @@ def test_the_scenarios_of_a_large_log_are_looked_for_once(tmp_path: Path, monkey
     text = "country,user,price,tags,day,click\nNL,u,1,a,2026-01-01,0\n"
     path.write_text(text)
     collect = own_logs.collect
-    monkeypatch.setattr(own_logs, "collect", lambda *arguments: looks.append(1) or collect(*arguments))
+    monkeypatch.setattr(own_logs, "collect", lambda *given, **more: looks.append(1) or collect(*given, **more))
     for _ in range(2):
         assert tuple(source(path).load().schema.scenarios) == ("NL",)
     assert len(looks) == 1

@@ -62,7 +62,7 @@ def lay_out(folder: Path, made: Path, *, run: bool) -> None:
     rows = pl.read_csv(folder / LOGS).filter(pl.col("country") == "NL")
     rows.write_csv(folder / f"{ROWS}.csv")
     rows.write_parquet(folder / f"{ROWS}.parquet")
-    shutil.copytree(ROOT / "configs", folder / "configs")
+    shutil.copy(ROOT / "configs" / "own-data.yaml", folder)
     write_logs(folder / NEWER, seed=6)
     write_logs(folder / JOINING, countries=("BE",), seed=7)
     if run:

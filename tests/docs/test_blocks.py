@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yaml import safe_load
 
 from docs.blocks import Block, blocks
 from docs.prepared import finished_run, lay_out
+from msmtrec.base.yaml import parse_yaml
 from msmtrec.cli.main import main
 from msmtrec.config.parse import parse_config
 from places import ROOT
@@ -110,7 +110,7 @@ def test_the_blocks_of_a_page(page: Path, made: Path, tmp_path: Path, monkeypatc
             for arguments in commands(block):
                 call(arguments)
         elif block.language == "yaml":
-            parse_config(whole_config(safe_load(block.text)))
+            parse_config(whole_config(parse_yaml(block.text, str(block))))
 
 
 def test_every_block_says_what_it_is() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -46,6 +47,8 @@ def _sentence(kind: type[Settings], error: Mapping[str, Any], place: str) -> str
             return f"{where} must be a group of settings, not {shown(error['input'])}"
         case "value_error":
             return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+        case "string_type" if isinstance(error["input"], bool | int | float | date):
+            return f"{where} must be text, not {error['input']}; put it in quotes, as it is written"
     return f"{where}: {error['msg']} (given: {shown(error['input'])})"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +24,13 @@ class Settings(BaseModel):
 def _as_name(raw: Any) -> Any:
     if isinstance(raw, bool):
         raise ValueError(f"{raw} is no name; put it in quotes (YAML reads yes, no, on and off as true and false)")
+    if isinstance(raw, float | date | None):
+        raise ValueError(f"{raw} is no name; put it in quotes, as it is written")
     return str(raw) if isinstance(raw, int) else raw
 
 
 Name = Annotated[str, BeforeValidator(_as_name)]
-"""A scenario's name: text, or an integer that YAML has read as a number."""
+"""A scenario's name: text, or an integer, which `base.yaml` takes in the form of its text alone."""
 
 
 def by_name(raw: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -136,14 +136,14 @@ def data_describe(config: ConfigArgument, set_: SetOption = None, html: HtmlOpti
 
     Example: `msmtrec data describe kuairand --html profile.html`
     """
-    from msmtrec.config.parse import load_config
+    from msmtrec.config.parse import load_config_for_rows
     from msmtrec.profile.describe import describe, shared_unknown
 
     if html is not None:
         from msmtrec.profile.page.profile import writable
 
         writable(html)
-    logs = load_config(config_path(config), tuple(set_ or ())).data.load()
+    logs = load_config_for_rows(config_path(config), tuple(set_ or ())).data.load()
     encoded, shared = _encode_both(logs)
     outside = shared_unknown(shared) if shared else {}
     table = table_of("scenario", "train", "validation", "test")
@@ -181,13 +181,13 @@ def _write_profile(logs: Logs, path: Path, config: str) -> None:
 def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     """Everything that would stop or spoil a training run; exit code 2 if something would stop it.
 
-    Example: `msmtrec data check configs/own-data.yaml`
+    Example: `msmtrec data check own-data.yaml`
     """
-    from msmtrec.config.parse import load_config, unknown_batches
+    from msmtrec.config.parse import load_config_for_rows, unknown_batches
     from msmtrec.data.encoding.extremes import oddities
     from msmtrec.profile.describe import leaks, outside
 
-    loaded = load_config(config_path(config), tuple(set_ or ()))
+    loaded = load_config_for_rows(config_path(config), tuple(set_ or ()))
     logs = loaded.data.load()
     encoded, shared = _encode_both(logs)
     found = [f"[bold yellow]leakage?[/] {escape(sentence)}" for sentence in leaks(logs)]

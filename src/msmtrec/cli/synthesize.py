@@ -32,17 +32,18 @@ def data_synthesize(
     """
     from msmtrec.base.yaml import apply_override, read_yaml
     from msmtrec.config.parse import parse_config
+    from msmtrec.config.places import placed
     from msmtrec.logs.sources.synthetic import Synthetic
     from msmtrec.logs.synthetic.synthesize import CONFIG, TRUTH, data_settings, synthesize
 
     path = config_path(config)
-    raw = {"name": path.stem, **read_yaml(path)}
+    raw = {"name": path.stem, **placed(read_yaml(path), path.parent.absolute())}
     for override in set_ or ():
         apply_override(raw, override)
     source = parse_config(raw).data
     if not isinstance(source, Synthetic):
         raise UserError(f"data.source is '{source.source}'; only synthetic logs are made: set data.source=synthetic")
-    parse_config({**raw, "data": data_settings(source, folder, form)})
+    parse_config({**raw, "data": data_settings(source, form)})
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("rows", total=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from msmtrec.base.settings import by_name
 from msmtrec.base.yaml import apply_override, read_yaml
 from msmtrec.config.contender import Contender, parse_contender
 from msmtrec.config.keys import JOBS, SEEDS, TOP
+from msmtrec.config.places import check_there, folder_of, placed, placed_data
 from msmtrec.config.tune import parse_grid, size
 from msmtrec.logs.sources.aliccp import AliCCP
 from msmtrec.logs.sources.aliexpress import AliExpress
@@ -25,7 +27,16 @@ from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.logs.sources.tabular import Tabular
 from msmtrec.logs.sources.tenrec import Tenrec
 
-__all__ = ["SOURCES", "Config", "Contender", "Source", "load_config", "parse_config", "unknown_batches"]
+__all__ = [
+    "SOURCES",
+    "Config",
+    "Contender",
+    "Source",
+    "load_config",
+    "load_config_for_rows",
+    "parse_config",
+    "unknown_batches",
+]
 
 Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
 SOURCES: dict[str, type[Source]] = {
@@ -62,15 +73,15 @@ class Config:
     start: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything resolved, as run directories hold it; `parse_config` makes the same config of it."""
+        """Everything resolved, as run directories hold it: `parse_config` makes the same config of it, anywhere."""
         return {
             "name": self.name,
-            "data": self.data.model_dump(mode="json"),
+            "data": placed_data(self.data.model_dump(mode="json"), Path.cwd()),
             "methods": {candidates[0].name: candidates[0].as_dict() for candidates in self.contenders},
             "tune_candidates": self.tune_candidates,
             "seeds": list(self.seeds),
             "jobs": self.jobs,
-            **({"start": str(self.start)} if self.start else {}),
+            **({"start": str(Path.cwd() / self.start)} if self.start else {}),
         }
 
 
@@ -82,17 +93,41 @@ _LONGEST = 100
 def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     """Read YAML and apply `a.b=c` overrides.
 
+    Relative paths in the file begin at its folder, those of overrides at the working directory.
+
     Raises:
         UserError: the file is missing or no YAML mapping, or anything in it is not valid.
     """
-    raw = read_yaml(path)
+    return parse_config(_read(path, overrides), default_name=path.stem)
+
+
+def _read(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+    folder = folder_of(path)
+    raw = placed(read_yaml(path), folder)
     for override in overrides:
         apply_override(raw, override)
+    check_there(raw, folder)
+    return raw
+
+
+def load_config_for_rows(path: Path, overrides: tuple[str, ...] = ()) -> Config:
+    """As `load_config`, for those who only look at the rows: `methods` and `train` need not be written yet.
+
+    What is there of them is checked; without methods the common settings are those of one contender, `local`.
+    """
+    raw = _read(path, overrides)
+    if not raw.get("methods"):
+        parse_grid(raw.pop("tune", None), "tune")  # it may be of options that `local` has not
+        train = optional_group(raw.get("train"), "train")
+        length = {} if {"local_steps", "local_epochs"} & train.keys() else {"local_epochs": 1}
+        raw |= {"methods": ["local"], "train": {**train, **length}}
+    elif raw.get("train") is None:
+        raw["train"] = {"local_epochs": 1}
     return parse_config(raw, default_name=path.stem)
 
 
 def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Config:
-    """Check a mapping and resolve every contender.
+    """Check a mapping and resolve every contender; relative paths begin at the working directory.
 
     Raises:
         UserError: naming the key.
@@ -175,7 +210,7 @@ def _parse_start(raw: Any) -> Path | None:
 
 def _parse_name(raw: Any, default: str) -> str:
     name = default if raw is None else str(raw)
-    if isinstance(raw, bool | Mapping | list) or not _is_folder_name(name):
+    if isinstance(raw, bool | float | datetime | Mapping | list) or not _is_folder_name(name):
         raise UserError(
             f"name is {shown(default if raw is None else raw)}, but it names the run's folder in runs/; give a text"
             f" without '/', of at most {_LONGEST} characters, that does not begin with a dot"

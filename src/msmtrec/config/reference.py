@@ -9,6 +9,7 @@ from msmtrec.base.settings import Settings
 from msmtrec.config.keys import CONTENDER, TOP
 from msmtrec.config.parse import SOURCES
 from msmtrec.config.train import FineTune, TrainSettings
+from msmtrec.logs.reading.csv_form import CsvForm
 from msmtrec.logs.sources.kuairand import Window
 from msmtrec.logs.sources.tabular_settings import Column, Label, Shared, Split
 from msmtrec.logs.synthetic.rows import PowerLaw
@@ -55,6 +56,7 @@ def groups() -> tuple[Group, ...]:
         _group("data.features.NAME.{}", Column, "tabular, sql"),
         _group("data.features.NAME.shared.{}", Shared, "tabular, sql"),
         _group("data.split.{}", Split, "tabular, sql"),
+        _group("data.csv.{}", CsvForm, "tabular"),
         _group("data.window.{}", Window, "kuairand"),
         _group("data.rows.{}", PowerLaw, "synthetic"),
     )

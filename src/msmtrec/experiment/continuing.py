@@ -9,6 +9,7 @@ from typing import Any
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.yaml import read_yaml
+from msmtrec.config.places import check_there, folder_of, placed_data
 from msmtrec.experiment.choice import REFERENCE
 from msmtrec.experiment.start import Start
 from msmtrec.record.directory import contender_of
@@ -20,7 +21,8 @@ def config_to_go_on(
     """As `parse_config` takes it.
 
     Args:
-        data: a YAML file with a `data` section, or files in the place of those of the run's own logs.
+        data: a YAML file with a `data` section, whose relative paths begin at the file's folder, or files in the place
+            of those of the run's own logs.
         contenders: of the run; default the one that it serves, and `local` as the reference.
         rounds: of each; default as many as before.
 
@@ -52,7 +54,10 @@ def newer_data(start: Start, given: Sequence[Path]) -> Mapping[str, Any]:
         found = raw if "source" in raw else raw.get("data")
         if not isinstance(found, Mapping):
             raise UserError(f"{given[0]} has no 'data' section; it says which logs are new, as in a config")
-        return found
+        folder = folder_of(given[0])
+        data = placed_data(found, folder)
+        check_there({"data": data}, folder)
+        return data
     own = start.config.data.model_dump(mode="json", exclude_unset=True)
     if own["source"] != "tabular" or not isinstance(own.get("files"), str | list):
         raise UserError(

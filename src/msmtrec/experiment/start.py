@@ -15,8 +15,9 @@ from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
+from msmtrec.base.yaml import read_yaml
 from msmtrec.config.contender import Contender
-from msmtrec.config.parse import Config, load_config
+from msmtrec.config.parse import Config, parse_config
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
 from msmtrec.data.encoding.growing import private_sources
 from msmtrec.data.table import EncodedData
@@ -62,7 +63,7 @@ class Start:
     @cached_property
     def config(self) -> Config:
         """Of the finished run."""
-        return load_config(self.run.folder / CONFIG)
+        return parse_config(read_yaml(self.run.folder / CONFIG))
 
     def served(self, name: str) -> tuple[str, str]:
         """(column, candidate): the better on validation of a contender's column and its fine-tuned one.

@@ -182,3 +182,9 @@ def test_a_copy_is_kept_while_it_is_read(tmp_path: Path) -> None:
     assert [entry.path.name for entry in entries() if entry.path.name == "text"] == ["text"]
     remove()
     assert [entry.path.name for entry in entries() if entry.path.name == "text"] == ["text"]
+
+
+def test_a_name_with_brackets_is_no_pattern(tmp_path: Path) -> None:
+    for name in ("a1.csv", "a[1].csv"):
+        written(tmp_path / name, ",", [ROWS[0], *((f'"{name}{user}"', *rest) for user, *rest in ROWS[1:])])
+    assert log(tmp_path / "a[1].csv").frame("A")["user"][0] == "a[1].csvu1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -269,3 +270,19 @@ def test_python_variables_are_no_tables(database: Path) -> None:
     with pytest.raises(UserError, match=r"Table with name rows does not exist"):
         source(database, "SELECT * FROM rows").load()
     assert rows.height == 20
+
+
+def test_kept_rows_move_with_their_database(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop").mkdir()
+    database.rename(tmp_path / "shop" / "a.duckdb")
+    monkeypatch.chdir(tmp_path)
+    source("shop/a.duckdb", keep="shop/rows.parquet").load()
+
+    def note(folder: Path) -> str:
+        return source(folder / "a.duckdb", keep=str(folder / "rows.parquet")).load().notes[0]
+
+    assert "the database was not asked" in note(tmp_path / "shop")
+    assert "the database was not asked" in note((tmp_path / "shop").rename(tmp_path / "moved"))
+    shutil.copy("moved/a.duckdb", "a.duckdb")
+    with pytest.raises(UserError, match=r"data.keep: moved/rows.parquet holds the rows of another query or database"):
+        source("a.duckdb", keep="moved/rows.parquet").load()

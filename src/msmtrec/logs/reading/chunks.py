@@ -78,7 +78,7 @@ def _unreadable(error: Exception, paths: tuple[Path, ...], form: CsvForm) -> Use
 def _holds(path: Path, column: str, values: tuple[str, ...]) -> bool:
     """Found out quickly, so that only that one of many files is looked at line by line."""
     try:
-        frame = pl.scan_csv(path, infer_schema=False)
+        frame = pl.scan_csv(path, glob=False, infer_schema=False)
         return bool(frame.select(pl.col(column).is_in(list(values)).any()).collect(engine="streaming").item())
     except pl.exceptions.PolarsError:  # quotes in odd places: line by line will tell
         return True

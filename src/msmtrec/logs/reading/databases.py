@@ -66,7 +66,7 @@ def ask_duckdb(database: Path | None, query: str, *, origin: str, spill: Path) -
     except ImportError as error:
         raise UserError("data.engine duckdb needs a package: pip install 'msmtrec[duckdb]'") from error
     if database is not None and not database.is_file():
-        raise UserError(f"data.database: there is no file {database} (relative to {Path.cwd()})")
+        raise UserError(f"data.database: there is no file {database} (seen from {Path.cwd()})")
     failures = (duckdb.Error, pa.ArrowException, OSError)
     try:
         connection = duckdb.connect(str(database or ":memory:"), read_only=database is not None)

@@ -103,7 +103,7 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...], fo
     try:
         state = path.stat()
     except FileNotFoundError as error:
-        raise UserError(f"data file {path} does not exist; check data.files (relative to {Path.cwd()})") from error
+        raise UserError(f"data file {path} does not exist; check data.files (seen from {Path.cwd()})") from error
     except OSError as error:
         raise UserError(f"data file {path} cannot be read: {error.strerror}") from error
     if S_ISDIR(state.st_mode):
@@ -121,6 +121,7 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...], fo
         read = partial(
             pl.scan_csv,
             path,
+            glob=False,  # a name such as a[1].csv is no pattern
             separator=form.separator,
             has_header=form.header,
             skip_lines=before,
@@ -158,9 +159,9 @@ def _parquet(path: Path, columns: Mapping[str, str]) -> pl.LazyFrame:
     """A folder called country=NL is a column of the rows below it, as data sets are partitioned; its value is text."""
     folders = dict(part.split("=", 1) for part in path.parts[:-1] if "=" in part)
     if not folders:
-        frame = pl.scan_parquet(path, hive_partitioning=False)
+        frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     else:
-        frame = pl.scan_parquet(path, hive_partitioning=True, hive_schema=dict.fromkeys(folders, pl.String))
+        frame = pl.scan_parquet(path, glob=False, hive_partitioning=True, hive_schema=dict.fromkeys(folders, pl.String))
     kinds = frame.collect_schema()
     for name in folders:
         if columns.get(name) == "number" and kinds[name] == pl.String:
@@ -193,7 +194,7 @@ def expand(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
         root = Path(path.anchor)
         matches = sorted(root.glob(str(path.relative_to(root))))
         if not matches:
-            raise UserError(f"data.files: nothing matches {path} (relative to {Path.cwd()})")
+            raise UserError(f"data.files: nothing matches {path} (seen from {Path.cwd()})")
         found += matches
     twice = [path for path, times in Counter(found).items() if times > 1]
     if twice:

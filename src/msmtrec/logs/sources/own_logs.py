@@ -22,7 +22,7 @@ from msmtrec.logs.reading.files import columns_of, scan
 from msmtrec.logs.reading.split import Shares, by_bounds, named
 from msmtrec.logs.reading.times import TIME, Times, units_in
 from msmtrec.logs.sources.own_frames import Frames, Roles
-from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide
+from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide, inner
 from msmtrec.logs.sources.tabular_settings import Column, Label, Split, misused
 
 _READING, _TIMES = "reading-2", "times-3"
@@ -162,7 +162,7 @@ class OwnLogs(Settings):
         Raises:
             UserError: a file or column is missing, or holds values of different kinds in two files.
         """
-        return Frames.read(paths, self._scan, self._roles(), self.model_dump_json())
+        return Frames.read(paths, self._scan, self._roles(), self.model_dump_json(exclude={"files"}))
 
     def _together(self, paths: tuple[Path, ...]) -> tuple[Part, Frames]:
         """Files whose rows name their scenario."""
@@ -181,7 +181,9 @@ class OwnLogs(Settings):
                 raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
             return sorted(known.to_list())
 
-        known = remembered(snapshot(paths), self.model_dump_json() + str(frames.whole), names)
+        known = remembered(
+            snapshot(paths), f"{self.model_dump_json(exclude={'files'})}{inner(paths)}{frames.whole}", names
+        )
         wanted = self._wanted(known, f"has no rows in column '{column}' of {where}")
         unique = tuple(dict.fromkeys((column, *self.unique))) if self.unique else ()
         return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), unique, form=self._form()), frames

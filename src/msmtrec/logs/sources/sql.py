@@ -35,7 +35,8 @@ class Sql(OwnLogs):
         engine: duckdb or postgresql.
         database: duckdb: a database file, opened for reading only; without it the query reads files itself.
         uri: postgresql: such as postgresql://user@host:5432/database, without a password.
-        query: one SELECT, with ORDER BY, so that the same rows come in the same order.
+        query: one SELECT, with ORDER BY, so that the same rows come in the same order. Files that it reads itself begin
+            at the working directory.
         query_file: a file that holds it.
         password_env: the environment variable that holds the password; libpq's own (PGPASSWORD, ~/.pgpass) work too.
         keep: a Parquet file for the rows: once it exists it is read and the database is not asked.
@@ -164,8 +165,10 @@ class Sql(OwnLogs):
         return without_user(self.uri) if self.uri else f"DuckDB {self.database or 'over files'}"
 
     def _asked(self) -> str:
-        """Which query was asked where; who asked does not matter."""
-        place = without_user(self.uri) if self.uri else str(self.database)
+        """Which query was asked where; who asked does not matter, nor where both files stand if they move together."""
+        place = without_user(self.uri) if self.uri else str(None)
+        if self.database is not None:
+            place = os.path.relpath(self.database, self.keep.parent if self.keep else "/")
         return sha256(repr((self.engine, place, self.query.strip())).encode()).hexdigest()
 
     @contextmanager

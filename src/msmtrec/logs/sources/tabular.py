@@ -18,7 +18,7 @@ from msmtrec.logs.reading.files import expand
 from msmtrec.logs.reading.transcribed import in_the_words_of, in_words, readable
 from msmtrec.logs.sources.own_frames import Frames
 from msmtrec.logs.sources.own_logs import OwnLogs
-from msmtrec.logs.sources.tabular_parts import Part
+from msmtrec.logs.sources.tabular_parts import Part, arranged
 
 Files = Path | tuple[Path, ...]
 
@@ -29,7 +29,7 @@ class Tabular(OwnLogs):
     Args:
         files: a file, a pattern such as logs/*.parquet or a list of either, whose rows follow each other in that order
             (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped (.gz) or in Zstandard form
-            (.zst). Relative to the working directory. Parquet data sets partitioned by a column work too:
+            (.zst). Relative to the config's folder. Parquet data sets partitioned by a column work too:
             logs/*/*.parquet with logs/country=NL/.
         scenario: without such a mapping: the column that names the scenario.
         csv: how CSV files are written, where it is not commas with a header in UTF-8.
@@ -99,7 +99,7 @@ class Tabular(OwnLogs):
         else:
             part, frames = self._together(files[""])
             parts = [part]
-        return self._logs(parts, frames, self.model_dump_json())
+        return self._logs(parts, frames, self.model_dump_json(exclude={"files"}) + arranged(parts))
 
     def _by_scenario(self, found: Mapping[str, tuple[Path, ...]]) -> tuple[list[Part], Frames]:
         names = self._wanted(list(found), "has no file in data.files")

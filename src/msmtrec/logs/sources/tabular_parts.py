@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -47,6 +48,16 @@ class Part:
         repeats = Repeats(list(self.unique)) if self.unique else None
         for rows in batches(frame, *self.paths, form=self.form):
             yield repeats.first(rows) if repeats else rows
+
+
+def arranged(parts: Iterable[Part]) -> str:
+    """What the places of the files decide beside their contents: whose rows they hold, and what `inner` says."""
+    return json.dumps([(part.scenarios, inner(part.paths)) for part in parts])
+
+
+def inner(paths: Iterable[Path]) -> list[list[str]]:
+    """Each file's name and the folders that are columns, such as country=NL; where else it stands decides no row."""
+    return [[*(folder for folder in path.parts[:-1] if "=" in folder), path.name] for path in paths]
 
 
 def divide(part: Part, split: Split, times: Times | None, scenario: str | None) -> Shares | pl.Series:

@@ -44,7 +44,7 @@ def synthesize(
         UserError: the form does not fit the settings, the folder holds something else, or it cannot be written.
     """
     folder, names = folder.resolve(), names_in_files(source, form)
-    data = data_settings(source, folder, form)
+    data = data_settings(source, form)
     with _appearing(folder) as place:
         written = Written(source.drawn(), names, progress)
         if form in ("csv", "parquet"):
@@ -90,23 +90,23 @@ def names_in_files(source: Synthetic, form: str) -> dict[str, str]:
     return dict(zip(names, COUNTRIES, strict=False))
 
 
-def data_settings(source: Synthetic, folder: Path, form: str) -> dict[str, Any]:
-    """The `data` part of a config that reads the files."""
-    names, folder = names_in_files(source, form), folder.resolve()
+def data_settings(source: Synthetic, form: str) -> dict[str, Any]:
+    """The `data` part of a config that lies beside the files."""
+    names = names_in_files(source, form)
     extra = {"allow_one_class": True} if source.allow_one_class else {}
     if form in ("csv", "parquet"):
         schema = source.log_schema()
         return {
             "source": "tabular",
             "name": "synthetic",
-            "files": {name: str(folder / f"{name}.{form}") for name in names},
+            "files": {name: f"{name}.{form}" for name in names},
             "tasks": {task.name: _some(column=task.column, within=task.within) for task in schema.tasks},
             "features": {feature.name: _column(feature) for feature in schema.features},
             "split": {"column": "split"},
             "group": schema.group,
             **extra,
         }
-    return {"source": "aliexpress", "folder": str(folder), "countries": list(names.values()), **extra}
+    return {"source": "aliexpress", "folder": ".", "countries": list(names.values()), **extra}
 
 
 def _column(feature: Feature) -> dict[str, Any]:
