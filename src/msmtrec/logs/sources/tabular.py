@@ -17,11 +17,14 @@ from msmtrec.data.encoding.forms import divided_text
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import remembered, snapshot
 from msmtrec.logs.reading.csv_lines import check_lines
+from msmtrec.logs.reading.drawn import Drawn
 from msmtrec.logs.reading.files import collect, columns_of, expand, scan
-from msmtrec.logs.reading.split import Shares, by_bounds, named
+from msmtrec.logs.reading.groups import Shares, numbered
+from msmtrec.logs.reading.split import by_bounds
 from msmtrec.logs.reading.times import TIME, clock
+from msmtrec.logs.sources.split_settings import Split
 from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide
-from msmtrec.logs.sources.tabular_settings import Column, Label, Split, misused
+from msmtrec.logs.sources.tabular_settings import Column, Label, misused
 
 Files = Path | tuple[Path, ...]
 _TIMES = "times-2"
@@ -116,7 +119,7 @@ class OwnLogs(Settings):
         files = snapshot(path for part in parts for path in part.paths)
         paths = list(files.stamps)
         whole: set[Path] = set()
-        divided: dict[Part, Shares | pl.Series] = {}
+        divided: dict[Part, Drawn | Shares | pl.Series] = {}
 
         def rows() -> Iterator[Chunk]:
             for part in parts:
@@ -124,7 +127,7 @@ class OwnLogs(Settings):
                     if path not in whole:
                         check_lines(path)
                         whole.add(path)
-                if self.split.fractions and part not in divided:
+                if self.split.divides and part not in divided:
                     divided[part] = divide(part, self.split, self.scenario)
                 yield from self._chunks(part, divided.get(part))
 
@@ -143,6 +146,7 @@ class OwnLogs(Settings):
             allow_one_class=self.allow_one_class,
             files=files,
             time=TIME if self.split.time else None,
+            asked=self.split.asked(),
             places={part.scenarios[0]: _listed(part.paths) for part in parts} if self.scenario is None else {},
         )
 
@@ -209,10 +213,10 @@ class OwnLogs(Settings):
                 )
         return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
 
-    def _chunks(self, part: Part, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
+    def _chunks(self, part: Part, divided: Drawn | Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with lists, SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""
         split, place = self.split, 0
-        label = divided.labeller() if isinstance(divided, Shares) else None
+        label = divided.labeller() if isinstance(divided, Drawn | Shares) else None
         schema = part.frame.collect_schema()
         lists = [
             divided_text(column.feature(name), self.missing)
@@ -229,7 +233,7 @@ class OwnLogs(Settings):
             if isinstance(divided, pl.Series):
                 if place + rows.height > len(divided):
                     raise UserError(f"{part.path} changed while it was read; start again when nothing writes to it")
-                labelled = rows.with_columns(named(divided.slice(place, rows.height)))
+                labelled = numbered(rows, divided.slice(place, rows.height))
             elif label is not None:
                 labelled = label(rows)
             elif times is None:
