@@ -92,6 +92,16 @@ def test_a_split_that_cannot_be_is_refused(split: dict[str, Any], sentence: str,
 
 
 @pytest.mark.parametrize(
+    "split", [WITHIN, {**WITHIN, "time": "day"}, {"fractions": [0.6, 0.2, 0.2]}, {"random": [0.6, 0.2, 0.2]}]
+)
+def test_a_file_without_rows_is_named(split: dict[str, Any], tmp_path: Path, csv: Path) -> None:
+    ROWS.clear().write_csv(tmp_path / "none.csv")
+    files = {"NL": str(tmp_path / "none.csv"), "FR": str(csv)}
+    with pytest.raises(UserError, match=r"none.csv: scenario 'NL' has no rows"):
+        encode(source(files, scenario=..., split=split).load(), share=False)
+
+
+@pytest.mark.parametrize(
     ("split", "sentence"),
     [
         (

@@ -96,6 +96,7 @@ class Shares:
     def __init__(self, keys: list[str], rule: Rule) -> None:
         """`keys`: the columns whose values together are a group, `rule.within` among them; none: all rows are one."""
         self.keys, self.rule = keys or [_ONE], rule
+        self._groups = pl.DataFrame()  # as long as no row has come
 
     @classmethod
     def counted(cls, keys: list[str], rule: Rule, chunks: Iterable[pl.DataFrame]) -> Shares:
@@ -104,10 +105,9 @@ class Shares:
         sizes = _Sizes(shares.keys)
         for rows in chunks:
             sizes.add(_keyed(rows, shares.keys))
-        shares._groups = rule.cut(sizes.total())
+        if sizes.found:
+            shares._groups = rule.cut(sizes.total())
         return shares
-
-    _groups: pl.DataFrame
 
     def labeller(self) -> Callable[[pl.DataFrame], pl.DataFrame]:
         """A function that adds SPLIT and FEW to one chunk after the other, from the first."""
@@ -151,6 +151,8 @@ class InTimeOrder:
 
     def places(self) -> pl.Series:
         """Of every row, in the order they came in, a number that `numbered` makes its split of."""
+        if not self._times:
+            return pl.Series(SPLIT, [], pl.UInt8)
         times, of = np.concatenate(self._times), np.concatenate(self._of)
         self._times, self._of = [], []
         order = np.lexsort((times, of))
