@@ -52,10 +52,14 @@ class Drawn:
     def _by_value(self, rows: pl.DataFrame, numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
         if self.within is None:
             return numbers
-        values = rows[self.within].cast(pl.String).alias("value").to_frame()
-        known = values.unique().drop_nulls()
-        hashes = stable_hash(f"{self.seed} {value}" for value in known["value"])
-        found = values.join(
-            known.with_columns(pl.Series("hash", hashes)), on="value", how="left", maintain_order="left"
-        )
+        found = hashes_of(rows[self.within], str(self.seed)).to_frame("hash")
         return found.select(pl.coalesce("hash", pl.Series(numbers))).to_series().to_numpy()
+
+
+def hashes_of(values: pl.Series, salt: str) -> pl.Series:
+    """Stable 64-bit hashes of values as text, each computed once; null where there is none."""
+    texts = values.cast(pl.String).alias("value").to_frame()
+    known = texts.unique().drop_nulls()
+    hashes = stable_hash(f"{salt} {value}" for value in known["value"])
+    found = known.with_columns(pl.Series("hash", hashes, pl.UInt64))
+    return texts.join(found, on="value", how="left", maintain_order="left")["hash"]

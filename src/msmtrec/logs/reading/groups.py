@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.data.hashing import drawn, stable_hash
+from msmtrec.data.hashing import drawn
 from msmtrec.data.logs import FEW, SPLIT, SPLITS
+from msmtrec.logs.reading.drawn import hashes_of
 from msmtrec.logs.reading.split import label
 
-_ONE, _ROWS, _GROUP, _SEEN = "__one", "__rows", "__group", "__seen"
+_ONE, _ROWS, _GROUP = "__one", "__rows", "__group"
 _TRAIN, _KNOWN = "__train", "__known"
 _OF_FEW = 3
 """Beside the numbers of the splits: a row that trains because its group has too few."""
@@ -67,7 +68,7 @@ class Rule:
 
 def _draws(values: pl.Series) -> NDArray[np.float64]:
     """[G] one for every value, whatever its scenario; rows without a value are a group too."""
-    return drawn(stable_hash(f"rounding {value}" for value in values.cast(pl.String).fill_null("")))
+    return drawn(hashes_of(values, "rounding").fill_null(0).to_numpy())
 
 
 class _Sizes:
@@ -111,18 +112,16 @@ class Shares:
 
     def labeller(self) -> Callable[[pl.DataFrame], pl.DataFrame]:
         """A function that adds SPLIT and FEW to one chunk after the other, from the first."""
-        groups = self._groups.with_columns(pl.lit(0, pl.Int64).alias(_SEEN))
+        groups = self._groups.with_row_index(_GROUP)
+        seen = np.zeros(groups.height, np.int64)
 
         def labelled(rows: pl.DataFrame) -> pl.DataFrame:
-            nonlocal groups
             keyed = _keyed(rows, self.keys)
             known = keyed.join(groups, on=self.keys, how="left", nulls_equal=True, maintain_order="left")
-            place = pl.col(_SEEN) + pl.int_range(pl.len()).over(self.keys)
+            of = known[_GROUP].fill_null(0).to_numpy()  # of a file that has changed since, which is refused at the end
+            place = pl.Series(seen[of]) + keyed.select(pl.int_range(pl.len()).over(self.keys)).to_series()
+            np.add.at(seen, of, 1)
             found = known.select(label(place < pl.col(_TRAIN), place < pl.col(_KNOWN)), FEW)
-            now = keyed.group_by(self.keys).agg(pl.len().cast(pl.Int64).alias("__now"))
-            groups = groups.join(now, on=self.keys, how="left", nulls_equal=True).select(
-                pl.exclude(_SEEN, "__now"), pl.col(_SEEN) + pl.col("__now").fill_null(0)
-            )
             return rows.with_columns(found)
 
         return labelled
