@@ -137,6 +137,7 @@ def data_describe(config: ConfigArgument, set_: SetOption = None, html: HtmlOpti
     Example: `msmtrec data describe kuairand --html profile.html`
     """
     from msmtrec.config.parse import load_config_for_rows
+    from msmtrec.data.encoding.shares import split_notes
     from msmtrec.profile.describe import describe, shared_unknown
 
     if html is not None:
@@ -160,7 +161,7 @@ def data_describe(config: ConfigArgument, set_: SetOption = None, html: HtmlOpti
     out.print(table)
     fields = ", ".join(f"{f.name}{' (shared)' if f.shared else ''}" for f in encoded.schema.features)
     out.print(f"[dim]{escape(encoded.schema.name)} from {escape(encoded.origin)}; features: {escape(fields)}[/]")
-    for note in logs.notes:
+    for note in (*logs.notes, *split_notes(encoded)):
         out.print(f"[dim]{escape(note)}[/]")
     if html is not None:
         _write_profile(logs, html, " ".join([config, *(f"--set {change}" for change in set_ or ())]))
@@ -185,6 +186,7 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     """
     from msmtrec.config.parse import load_config_for_rows, unknown_batches
     from msmtrec.data.encoding.extremes import oddities
+    from msmtrec.data.encoding.shares import split_notes, split_sentences
     from msmtrec.profile.describe import leaks, outside
 
     loaded = load_config_for_rows(config_path(config), tuple(set_ or ()))
@@ -193,6 +195,7 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     found = [f"[bold yellow]leakage?[/] {escape(sentence)}" for sentence in leaks(logs)]
     warnings = [
         *loaded.data.cautions(),
+        *split_sentences(encoded),
         *oddities(encoded),
         *(outside(shared) if shared else ()),
         *unknown_batches(chain(*loaded.contenders), encoded.scenarios),
@@ -200,6 +203,8 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     found += [f"[bold yellow]warning:[/] {escape(sentence)}" for sentence in warnings]
     for sentence in found:
         out.print(sentence, soft_wrap=True, highlight=False)
+    for note in split_notes(encoded):
+        out.print(note, soft_wrap=True, highlight=False, markup=False)
     rows = sum(len(part) for part in encoded.whole.values())
     warned = f", {_counted(len(found), 'warning')}" if found else ""
     out.print(f"{_counted(len(encoded.tables), 'scenario')}, {_counted(rows, 'row')}: usable{warned}")

@@ -10,6 +10,7 @@ from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
 from msmtrec.data.encoding.extremes import oddities
+from msmtrec.data.encoding.shares import split_sentences
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
 
@@ -30,6 +31,7 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
                 found.setdefault(sentence, {})[contender.name] = None
     sentences = [
         *config.data.cautions(),
+        *split_sentences(next(iter(data.values()))),
         *(f"{', '.join(contenders)}: {sentence}" for sentence, contenders in found.items()),
     ]
     sentences += _unequal(config)

@@ -11,7 +11,8 @@ from msmtrec.config.parse import SOURCES
 from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.logs.reading.csv_form import CsvForm
 from msmtrec.logs.sources.kuairand import Window
-from msmtrec.logs.sources.tabular_settings import Column, Label, Shared, Split
+from msmtrec.logs.sources.split_settings import Split
+from msmtrec.logs.sources.tabular_settings import Column, Label, Shared
 from msmtrec.logs.synthetic.rows import PowerLaw
 from msmtrec.methods import METHODS
 from msmtrec.models import MODELS

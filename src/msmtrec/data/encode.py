@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,7 @@ class _Build:
     writer: TableWriter
     tables: dict[str, Counting]
     odd: dict[str, list[dict[str, Any]]]
+    few: dict[str, dict[str, int]]
     result: EncodedData
 
     def __init__(self, logs: Logs, share: bool, cache: Path | None, before: Mapping[str, Encoder]) -> None:
@@ -157,6 +158,7 @@ class _Build:
         rows = {table: known.rows for table, known in surveys.items()}
         layout = make_layout(schema, share=self.share, scenarios=scenarios_of(rows))
         self.odd = {table: _odd(schema, known) for table, known in surveys.items()}
+        self.few = {table: known.few for table, known in surveys.items()}
         self.tables = {
             table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint, self.before.get(table)))
             for table, known in surveys.items()
@@ -168,9 +170,10 @@ class _Build:
         self.writer.add(table, scenario, split, self.tables[table].encode(rows, split, scenario))
 
     def finish(self) -> None:
+        asked = asdict(self.logs.asked) if self.logs.asked else None
+        more = {table: {"odd": self.odd[table], "asked": asked, "few": self.few[table]} for table in self.tables}
         described = {
-            table: (own.encoder.private_rows, own.encoding() | {"odd": self.odd[table]})
-            for table, own in self.tables.items()
+            table: (own.encoder.private_rows, own.encoding() | more[table]) for table, own in self.tables.items()
         }
         encoders = {table: own.encoder for table, own in self.tables.items()}
         self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described, encoders)

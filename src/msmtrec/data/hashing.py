@@ -21,3 +21,8 @@ def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
         found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return np.asarray(found ^ (found >> np.uint64(31)))
+
+
+def drawn(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """[N] hashes as numbers from 0 to below 1, evenly spread."""
+    return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -9,11 +9,14 @@ import polars as pl
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Feature, Schema
+from msmtrec.data.asked import Asked
 from msmtrec.data.snapshot import Snapshot
 
 SPLITS = ("train", "validation", "test")
 SPLIT = "__split"
 """Column every source adds: one of SPLITS for each row."""
+FEW = "__few"
+"""Column that a source may add: whether a row trains only because its group, such as a user, has too few to divide."""
 POOLED = "pooled"
 """Name of the one scenario that holds everybody's rows."""
 SCENARIO_FIELD = "__scenario"
@@ -45,6 +48,7 @@ class Logs:
         joining: the scenarios join a finished federation, whose models do without their rows: any split may lack rows
             or classes.
         time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
+        asked: the split that was asked for, of logs that are the user's own.
     """
 
     schema: Schema
@@ -59,6 +63,7 @@ class Logs:
     joining: bool = False
     time: str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
+    asked: Asked | None = None
 
     def __post_init__(self) -> None:
         if not self.schema.scenarios:

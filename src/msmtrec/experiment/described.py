@@ -13,6 +13,7 @@ from typing import Any
 
 from msmtrec.base.errors import UserError
 from msmtrec.config.parse import Config
+from msmtrec.data.encoding.shares import split_notes
 from msmtrec.data.table import EncodedData, ScenarioTable
 from msmtrec.record import directory
 
@@ -39,7 +40,7 @@ def describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...])
                 "name": encoded.schema.name,
                 "origin": encoded.origin,
                 "fingerprint": encoded.fingerprint,
-                "notes": list(notes),
+                "notes": [*notes, *split_notes(encoded)],
                 "scenarios": {name: described(table) for name, table in encoded.tables.items()},
             }
             for variant, encoded in data.items()

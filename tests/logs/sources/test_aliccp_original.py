@@ -14,7 +14,7 @@ import pytest
 from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, Logs
-from msmtrec.logs.reading import files as reading
+from msmtrec.logs.reading import csv_blocks as reading
 from msmtrec.logs.sources.aliccp import AliCCP
 from msmtrec.logs.sources.aliccp_fields import FEW, NUMERIC
 

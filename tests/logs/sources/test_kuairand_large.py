@@ -15,7 +15,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.sentences import build
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, Logs
-from msmtrec.logs.reading import files as reading
+from msmtrec.logs.reading import chunks as reading
 from msmtrec.logs.sources.kuairand import KuaiRand
 from msmtrec.logs.sources.kuairand_release import Videos
 from msmtrec.logs.sources.tabular import Tabular

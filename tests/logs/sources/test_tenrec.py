@@ -91,7 +91,7 @@ def test_repeats_are_found_across_chunks() -> None:
 
 
 def test_chunks_do_not_matter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from msmtrec.logs.reading import files as reading
+    from msmtrec.logs.reading import chunks as reading
 
     whole = Tenrec(folder=folder).load().frame("QK-video")
     monkeypatch.setattr(reading, "CHUNK", 17)

@@ -139,7 +139,8 @@ def test_the_command_writes_a_config_that_trains_at_once(capsys: pytest.CaptureF
     config = load_config(tmp_path / "s" / "config.yaml")
     assert (config.name, config.contenders[0][0].train.rounds, config.seeds) == ("synthetic", 1, (0, 1))
     code, out, _ = command(capsys, "check", str(tmp_path / "s" / "config.yaml"))
-    assert (code, out) == (0, "4 scenarios, 2,400 rows: usable\n")
+    shares = "the split: 70 / 15 / 15 % training / validation / test rows"
+    assert (code, out) == (0, f"{shares}\n4 scenarios, 2,400 rows: usable\n")
 
 
 def test_the_command_refuses_real_logs_with_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

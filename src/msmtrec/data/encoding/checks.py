@@ -37,9 +37,8 @@ def _check_rows(logs: Logs, table: str, found: Survey, needed: tuple[str, ...]) 
             raise UserError(f"{origin}: scenario '{part}' has no rows; leave it out or check its filter")
         for split in needed:
             if not rows[split]:
-                raise UserError(
-                    f"{origin}: scenario '{part}' has no {split} rows; move the split bounds or leave the scenario out"
-                )
+                remedy = logs.asked.remedy if logs.asked else "move the split bounds"
+                raise UserError(f"{origin}: scenario '{part}' has no {split} rows; {remedy}, or leave the scenario out")
 
 
 def _check_labels(logs: Logs, table: str, found: Survey) -> None:

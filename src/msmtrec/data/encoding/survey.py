@@ -18,7 +18,7 @@ from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
 from msmtrec.data.encoding.texts import as_text
 from msmtrec.data.hashing import stable_hash
-from msmtrec.data.logs import SPLIT, SPLITS, Logs
+from msmtrec.data.logs import FEW, SPLIT, SPLITS, Logs
 
 
 @dataclass
@@ -111,6 +111,7 @@ class Survey:
         tallies: private categorical feature -> distinct training values.
         kinds: raw column -> kind of its values, which later rows are held to.
         seen: part -> its rows so far.
+        few: part -> its rows that train only because their group has too few.
         missing: a declared column that the rows do not have, with the columns they do have.
     """
 
@@ -123,6 +124,7 @@ class Survey:
     odd_kind: str | None = None
     missing: tuple[str, list[str]] | None = None
     seen: dict[str, int] = field(default_factory=dict)
+    few: dict[str, int] = field(default_factory=dict)
 
 
 class Surveyor:
@@ -171,6 +173,8 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
             _add_labels(s.labels[task.name][str(split)], part, task.label, parent)
     in_split = {split: (rows[SPLIT] == split).to_numpy() for split in SPLITS}
     in_training = rows[SPLIT] == "train"
+    if FEW in rows.columns:
+        s.few[scenario] = s.few.get(scenario, 0) + int(rows[FEW].sum())
     before = s.seen.get(scenario, 0)
     place = Place(scenario, before, before + _first_number(s, scenario))
     for feature in schema.numeric:

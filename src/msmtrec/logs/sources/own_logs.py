@@ -18,12 +18,15 @@ from msmtrec.data.snapshot import remembered, snapshot
 from msmtrec.logs.reading.chunks import collect
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.csv_lines import check_lines
+from msmtrec.logs.reading.drawn import Drawn
 from msmtrec.logs.reading.files import columns_of, scan
-from msmtrec.logs.reading.split import Shares, by_bounds, named
+from msmtrec.logs.reading.groups import Shares, numbered
+from msmtrec.logs.reading.split import by_bounds
 from msmtrec.logs.reading.times import TIME, Times, units_in
 from msmtrec.logs.sources.own_frames import Frames, Roles
+from msmtrec.logs.sources.split_settings import Split
 from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide, inner
-from msmtrec.logs.sources.tabular_settings import Column, Label, Split, misused
+from msmtrec.logs.sources.tabular_settings import Column, Label, misused
 
 _READING, _TIMES = "reading-2", "times-3"
 """How values and time columns are read; in the fingerprint, so that no cache has rows read in another way."""
@@ -121,7 +124,7 @@ class OwnLogs(Settings):
         files = snapshot(path for part in parts for path in part.paths)
         paths = list(files.stamps)
         whole, form = set[Path](), self._form()
-        divided: dict[Part, Shares | pl.Series] = {}
+        divided: dict[Part, Drawn | Shares | pl.Series] = {}
 
         def rows() -> Iterator[Chunk]:
             units: set[str] = set()
@@ -130,7 +133,7 @@ class OwnLogs(Settings):
                     if path not in whole:
                         check_lines(path, form=form)
                         whole.add(path)
-                if self.split.fractions and part not in divided:
+                if self.split.divides and part not in divided:
                     divided[part] = divide(part, self.split, frames.times, self.scenario)
                 for scenario, chunk in self._chunks(part, frames.times, divided.get(part)):
                     units |= units_in(chunk)
@@ -153,6 +156,7 @@ class OwnLogs(Settings):
             allow_one_class=self.allow_one_class,
             files=files,
             time=TIME if self.split.time else None,
+            asked=self.split.asked(),
             places={part.scenarios[0]: _listed(part.paths) for part in parts} if self.scenario is None else {},
         )
 
@@ -240,10 +244,10 @@ class OwnLogs(Settings):
                 )
         return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
 
-    def _chunks(self, part: Part, times: Times | None, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
+    def _chunks(self, part: Part, times: Times | None, divided: Drawn | Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""
         split, place = self.split, 0
-        label = divided.labeller() if isinstance(divided, Shares) else None
+        label = divided.labeller() if isinstance(divided, Drawn | Shares) else None
         bounds = [
             times.bound(value) for value in (split.train_until, split.validation_until) if times and value is not None
         ]
@@ -253,7 +257,7 @@ class OwnLogs(Settings):
             if isinstance(divided, pl.Series):
                 if place + rows.height > len(divided):
                     raise UserError(f"{part.path} changed while it was read; start again when nothing writes to it")
-                labelled = rows.with_columns(named(divided.slice(place, rows.height)))
+                labelled = numbered(rows, divided.slice(place, rows.height))
             elif label is not None:
                 labelled = label(rows)
             elif times is None:

@@ -13,10 +13,12 @@ from msmtrec.base.errors import UserError
 from msmtrec.data.logs import SPLIT, SPLITS
 from msmtrec.logs.reading.chunks import batches
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
+from msmtrec.logs.reading.drawn import Drawn
+from msmtrec.logs.reading.groups import InTimeOrder, Shares
 from msmtrec.logs.reading.repeats import Repeats
-from msmtrec.logs.reading.split import InTimeOrder, Shares
 from msmtrec.logs.reading.times import TIME, Times
-from msmtrec.logs.sources.tabular_settings import Label, Split
+from msmtrec.logs.sources.split_settings import Split
+from msmtrec.logs.sources.tabular_settings import Label
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +62,19 @@ def inner(paths: Iterable[Path]) -> list[list[str]]:
     return [[*(folder for folder in path.parts[:-1] if "=" in folder), path.name] for path in paths]
 
 
-def divide(part: Part, split: Split, times: Times | None, scenario: str | None) -> Shares | pl.Series:
-    """How fractions fall: the rows of every key counted, or, where time decides, the number of every row's split.
+def divide(part: Part, split: Split, times: Times | None, scenario: str | None) -> Drawn | Shares | pl.Series:
+    """How rows are divided: by chance, by the rows of every group counted, or, in time order, a number for every row.
 
     Args:
         scenario: the column that names it, where the part holds several.
     """
-    assert split.fractions is not None
+    if split.random is not None:
+        name = pl.lit(part.scenarios[0]) if scenario is None else pl.col(scenario)
+        return Drawn(split.random, split.seed or 0, name, split.within)
     keys = [column for column in dict.fromkeys((scenario, split.within)) if column]
     if times is None:
-        return Shares.counted(keys, split.fractions, part.rows(columns=keys or part.frame.collect_schema().names()[:1]))
-    found = InTimeOrder(keys, split.fractions)
+        return Shares.counted(keys, split.rule(), part.rows(columns=keys or part.frame.collect_schema().names()[:1]))
+    found = InTimeOrder(keys, split.rule())
     for rows in part.rows(columns=[*keys, TIME]):
         found.add(times.checked(rows), TIME)
     return found.places()

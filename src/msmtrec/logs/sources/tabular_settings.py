@@ -1,17 +1,16 @@
-"""What the YAML of own logs says of columns, labels, id spaces and splits."""
+"""What the YAML of own logs says of columns, labels and id spaces, and which uses exclude each other."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date
-from math import isfinite
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Feature, IdSpace
 from msmtrec.base.settings import Name, Settings
+from msmtrec.logs.sources.split_settings import Split
 
 
 class Shared(Settings):
@@ -130,6 +129,8 @@ def misused(
         if name.startswith("__"):
             yield f"column '{name}': names that begin with two underscores are this program's own; rename it"
     for name, column in features.items():
+        if name == split.within and column.has_lists:
+            yield f"split.within '{name}' is a {column.kind} feature; name a column of single values, such as the user"
         if name == split.column:
             yield f"feature '{name}' decides the split (leakage); remove it from the features"
         if column.cross and name in (*keys, *deciding):
@@ -157,53 +158,3 @@ class Label(Settings):
     column: str | None = None
     within: str | None = None
     scenarios: tuple[Name, ...] | None = None
-
-
-class Split(Settings):
-    """How rows become training, validation and test rows: exactly one of three ways.
-
-    Args:
-        column: a column that says train, validation or test; or
-        time: a column to order by (numbers, date-times or ISO 8601 text), with `train_until` and `validation_until`,
-            or `fractions`; or
-        train_until, validation_until: the last moment of the split; of a date alone, that whole day.
-        fractions: alone: consecutive shares in file order.
-        within: with fractions: share out each value of this column by itself (each user's first rows train).
-        time_format: how times are written that are no ISO 8601 text, such as "%Y/%m/%d" or "%Y%m%dT%H%M%S".
-    """
-
-    column: str | None = None
-    time: str | None = None
-    time_format: str | None = None
-    train_until: str | int | float | None = None
-    validation_until: str | int | float | None = None
-    fractions: tuple[float, float, float] | None = None
-    within: str | None = None
-
-    @field_validator("train_until", "validation_until", mode="before")
-    @classmethod
-    def _moment(cls, raw: Any) -> str | int | float | None:
-        """YAML reads an unquoted date as a date."""
-        if isinstance(raw, date):
-            return raw.isoformat()
-        odd = isinstance(raw, bool) or (isinstance(raw, float) and not isfinite(raw))
-        if odd or not isinstance(raw, str | int | float | None):
-            raise ValueError(f"must be a date such as 2026-03-01 or a number, not {raw!r}")
-        return raw
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Split:
-        bounds = self.train_until is not None and self.validation_until is not None
-        if self.column is not None and (self.time or self.fractions or bounds):
-            raise ValueError("column already says the split; remove time, fractions and bounds")
-        if self.column is None and bounds == (self.fractions is not None):
-            raise ValueError("give column, or time with train_until and validation_until, or fractions")
-        if self.within is not None and self.fractions is None:
-            raise ValueError("within says what fractions are of; add fractions, or remove within")
-        if self.time_format is not None and (self.time is None or "%" not in self.time_format):
-            raise ValueError("time_format says how the column 'time' is written, such as %Y/%m/%d")
-        if bounds and self.time is None:
-            raise ValueError("train_until and validation_until need a time column")
-        if self.fractions and (abs(sum(self.fractions) - 1) > 1e-6 or min(self.fractions) <= 0):
-            raise ValueError("fractions must be positive and sum to 1")
-        return self

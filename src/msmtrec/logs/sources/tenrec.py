@@ -21,8 +21,8 @@ from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import snapshot
 from msmtrec.logs.reading.chunks import batches, complete
 from msmtrec.logs.reading.files import columns_of, scan
+from msmtrec.logs.reading.groups import Rule, Shares
 from msmtrec.logs.reading.repeats import Repeats
-from msmtrec.logs.reading.split import Shares
 
 Feed = Literal["QK-video", "QB-video", "QK-article", "QB-article"]
 Label = Literal["click", "like", "follow", "share", "read", "favorite"]
@@ -101,7 +101,7 @@ class Tenrec(Settings):
         def stream() -> Iterator[Chunk]:
             for name, path in zip(self.scenarios, paths, strict=True):
                 if path not in shares:
-                    shares[path] = Shares.counted(["user_id"], FRACTIONS, self._rows(name))
+                    shares[path] = Shares.counted(["user_id"], Rule(FRACTIONS), self._rows(name))
                 label = shares[path].labeller()
                 for rows in self._rows(name):
                     yield name, label(rows)
