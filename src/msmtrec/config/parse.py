@@ -16,6 +16,7 @@ from msmtrec.config.keys import JOBS, SEEDS, TOP
 from msmtrec.config.tune import parse_grid, size
 from msmtrec.logs.sources.aliccp import AliCCP
 from msmtrec.logs.sources.aliexpress import AliExpress
+from msmtrec.logs.sources.epinions import Ciao, Epinions
 from msmtrec.logs.sources.kuairand import KuaiRand
 from msmtrec.logs.sources.movielens import MovieLens
 from msmtrec.logs.sources.movielens_100k import MovieLens100K
@@ -26,10 +27,14 @@ from msmtrec.logs.sources.tenrec import Tenrec
 
 __all__ = ["SOURCES", "Config", "Contender", "Source", "load_config", "parse_config", "unknown_batches"]
 
-Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
+Source = (
+    AliCCP | AliExpress | Ciao | Epinions | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
+)
 SOURCES: dict[str, type[Source]] = {
     "ali-ccp": AliCCP,
     "aliexpress": AliExpress,
+    "ciao": Ciao,
+    "epinions": Epinions,
     "kuairand": KuaiRand,
     "movielens-1m": MovieLens,
     "movielens-100k": MovieLens100K,
