@@ -81,6 +81,21 @@ def test_a_file_that_is_not_whole_is_refused_wherever_it_ends(tmp_path: Path, co
             read(path)
 
 
+@pytest.mark.parametrize(
+    ("compressed", "place"),
+    [(True, 136), (False, 128), (False, 144)],
+)
+def test_a_damaged_byte_is_noticed(tmp_path: Path, compressed: bool, place: int) -> None:
+    """In the compressed bytes, in the type of an element, in the class of the matrix."""
+    path = tmp_path / "a.mat"
+    savemat(path, {"rating": ROWS}, do_compression=compressed)
+    raw = bytearray(path.read_bytes())
+    raw[place] = 0
+    path.write_bytes(raw)
+    with pytest.raises(UserError, match=r"a.mat is no MATLAB file, or not all of one \(.+\); get it again"):
+        read(path)
+
+
 @pytest.mark.parametrize("raw", [b"user,item,time\n1,2,3\n" * 20, b"<!DOCTYPE html>" * 30, b"PK\x03\x04" * 90])
 def test_what_is_no_matlab_file_is_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "a.mat").write_bytes(raw)
