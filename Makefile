@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs dist results-kuairand results-movielens measure-data measure-predict measure-serving clean
+.PHONY: demo test lint docs dist results-kuairand results-movielens results-epinions measure-data measure-predict measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -37,6 +37,9 @@ results-kuairand: $(READY)
 
 results-movielens: $(READY)
 	$(BIN)/msmtrec train configs/results/movielens-1m.yaml --out runs/results-movielens-1m
+
+results-epinions: $(READY)
+	$(BIN)/msmtrec train configs/results/epinions.yaml --out runs/results-epinions
 
 # 2 GB of logs, written once and encoded ten times: a quarter of an hour, 5 GB of disk; nothing else should run.
 measure-data: $(READY)

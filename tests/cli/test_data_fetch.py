@@ -126,7 +126,7 @@ def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(
     assert toy.asked == [None, "bytes=60000-"]
 
 
-@pytest.mark.parametrize("name", ["aliexpress", "ali-ccp", "tenrec"])
+@pytest.mark.parametrize("name", ["aliexpress", "ali-ccp", "tenrec", "epinions", "ciao"])
 def test_what_needs_a_login_or_a_signature_is_explained(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, data: Path
 ) -> None:

@@ -132,6 +132,8 @@ ODD = {
 PLACES: list[dict[str, object]] = [
     {"source": "ali-ccp"},
     {"source": "aliexpress"},
+    {"source": "ciao"},
+    {"source": "epinions", "min_rows": 300},
     {"source": "kuairand", "tabs": [0, 1]},
     {"source": "movielens-1m", "scenarios": "age-domain"},
     {"source": "movielens-100k"},
@@ -160,7 +162,7 @@ def test_a_resolved_config_is_a_config(data: dict[str, object], tmp_path: Path) 
     assert load_config(tmp_path / "c.yaml") == config
 
 
-@pytest.mark.parametrize("name", ["kuairand", "movielens-1m", "synthetic"])
+@pytest.mark.parametrize("name", ["kuairand", "movielens-1m", "epinions", "synthetic"])
 def test_the_built_in_configs_come_back_too(name: str, tmp_path: Path) -> None:
     config = load_config(built_in_config(name))
     (tmp_path / "c.yaml").write_text(dump_yaml(config.as_dict()))

@@ -60,7 +60,7 @@ def test_a_grid_gives_every_row_the_same_candidates() -> None:
     assert [row.train.learning_rate for row in config.contenders[1]] == [0.001, 0.003]
 
 
-@pytest.mark.parametrize("name", ["kuairand", "movielens-1m", "synthetic"])
+@pytest.mark.parametrize("name", ["kuairand", "movielens-1m", "epinions", "synthetic"])
 def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
     config = load_config(built_in_config(name), ("train.rounds=3", "train.learning_rate=1e-4"))
     rows = [row[0].name for row in config.contenders]

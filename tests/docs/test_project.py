@@ -17,7 +17,7 @@ import yaml
 from msmtrec.base.version import __version__
 from places import ROOT
 
-DATA = {"py.typed", "configs/kuairand.yaml", "configs/movielens-1m.yaml", "configs/synthetic.yaml"}
+DATA = {"py.typed", *(f"configs/{name}.yaml" for name in ("epinions", "kuairand", "movielens-1m", "synthetic"))}
 """What a wheel has besides modules; and the templates of the pages."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.logs.releases.catalogue import fetch_named, find, is_present
 
-_BUILT_IN = {"kuairand": "kuairand-pure", "movielens-1m": "movielens-1m", "synthetic": None}
+_BUILT_IN = {"kuairand": "kuairand-pure", "movielens-1m": "movielens-1m", "epinions": "epinions", "synthetic": None}
 
 
 def built_in_config(name: str) -> Path:

@@ -18,6 +18,7 @@ from msmtrec.config.places import check_there, folder_of, placed, placed_data
 from msmtrec.config.tune import parse_grid, size
 from msmtrec.logs.sources.aliccp import AliCCP
 from msmtrec.logs.sources.aliexpress import AliExpress
+from msmtrec.logs.sources.epinions import Ciao, Epinions
 from msmtrec.logs.sources.kuairand import KuaiRand
 from msmtrec.logs.sources.movielens import MovieLens
 from msmtrec.logs.sources.movielens_100k import MovieLens100K
@@ -38,10 +39,14 @@ __all__ = [
     "unknown_batches",
 ]
 
-Source = AliCCP | AliExpress | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
+Source = (
+    AliCCP | AliExpress | Ciao | Epinions | KuaiRand | MovieLens | MovieLens100K | Sql | Synthetic | Tabular | Tenrec
+)
 SOURCES: dict[str, type[Source]] = {
     "ali-ccp": AliCCP,
     "aliexpress": AliExpress,
+    "ciao": Ciao,
+    "epinions": Epinions,
     "kuairand": KuaiRand,
     "movielens-1m": MovieLens,
     "movielens-100k": MovieLens100K,

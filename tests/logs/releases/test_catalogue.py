@@ -59,6 +59,10 @@ def test_missing_files_and_scenarios_are_named(data: Path) -> None:
     assert state("kuairand-27k") == catalogue.State("partly", ("video_features_basic_27k.csv",))
     put(data / "Tenrec", "QB-video.csv")
     assert state("tenrec") == catalogue.State("partly", ("QK-video",))
+    assert state("epinions") == catalogue.State("absent", ("rating_with_timestamp.mat",))
+    put(data / "Epinions", "rating_with_timestamp.mat")
+    assert state("epinions") == catalogue.State("present", ())
+    assert state("ciao").word == "absent"
     put(data / "Ali-CCP", "sample_skeleton_train.csv", "common_features_train.csv")
     assert state("ali-ccp").missing == ("sample_skeleton_test.csv", "common_features_test.csv")
     put(data / "Ali-CCP", "ali_ccp_train.csv", "ali_ccp_val.csv", "ali_ccp_test.csv")

@@ -15,10 +15,11 @@ from msmtrec.logs.releases.remotes import MANUALS, REMOTES, Manual, Remote
 from msmtrec.logs.sources import movielens, movielens_100k
 from msmtrec.logs.sources.aliccp import AliCCP
 from msmtrec.logs.sources.aliexpress import AliExpress
+from msmtrec.logs.sources.epinions import FILE, Ciao, Epinions
 from msmtrec.logs.sources.kuairand import KuaiRand
 from msmtrec.logs.sources.tenrec import Tenrec
 
-_Source = AliCCP | AliExpress | KuaiRand | movielens.MovieLens | movielens_100k.MovieLens100K | Tenrec
+_Source = AliCCP | AliExpress | Ciao | Epinions | KuaiRand | movielens.MovieLens | movielens_100k.MovieLens100K | Tenrec
 RELEASES: dict[str, Remote | Manual] = {release.name: release for release in (*REMOTES, *MANUALS)}
 
 
@@ -108,6 +109,8 @@ _PARTS: dict[str, Callable[[], dict[str, bool]]] = {
     "movielens-100k": lambda: _files("ml-100k", *movielens_100k.FORMS.values()),
     "aliexpress": lambda: {c: _reads(AliExpress, countries=(c,)) for c in ("NL", "ES", "FR", "US", "RU")},
     "ali-ccp": lambda: _files("Ali-CCP", *_CCP),
+    "epinions": lambda: _files("Epinions", (FILE,)),
+    "ciao": lambda: _files("Ciao", (FILE,)),
     "tenrec": lambda: {feed: _reads(Tenrec, scenarios=(feed,)) for feed in ("QK-video", "QB-video")},
 }
 _PRESENT: dict[str, Callable[[], bool]] = {
@@ -118,5 +121,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "movielens-100k": lambda: _reads(movielens_100k.MovieLens100K),
     "aliexpress": lambda: _reads(AliExpress),
     "ali-ccp": lambda: _reads(AliCCP),
+    "epinions": lambda: _reads(Epinions),
+    "ciao": lambda: _reads(Ciao),
     "tenrec": lambda: _reads(Tenrec),
 }

@@ -114,6 +114,34 @@ def _kuairand(release: str, title: str, size: int, md5: str, unpacked: int, memb
     )
 
 
+_TRUST = "http://www.cse.msu.edu/~tangjili/trust.html"
+
+
+def _reviews(title: str, what: str, scenarios: str, *, size: str, times: str, then: str) -> Manual:
+    """A release of Jiliang Tang's trust data."""
+    return Manual(
+        name=title.lower(),
+        title=f"{title}: {what}",
+        scenarios=scenarios,
+        licence=Licence(
+            "none stated",
+            "No terms are known to come with it: do not pass it on. Its authors ask to be cited (Tang et al., 'mTrust',"
+            " WSDM 2012, and 'eTrust', KDD 2012).",
+            _TRUST,
+        ),
+        size=size,
+        folder=title,
+        why="its authors state no licence",
+        steps=(
+            f"Open {_TRUST} (Jiliang Tang, Michigan State University). We could not look whether it is still there;"
+            " if not, look for trust data sets on its author's present page.",
+            f"Download {title} with time stamps: rating_with_timestamp.mat, whose sixth column is {times}.",
+            "Put that file into {folder}.",
+        ),
+        then=then,
+    )
+
+
 _TIANCHI = "Terms are shown and accepted on the data set's page, with an account of your own."
 
 REMOTES = (
@@ -245,5 +273,21 @@ MANUALS = (
             "Put QK-video.csv and QB-video.csv into {folder}, and QK-article.csv and QB-article.csv if you want those.",
         ),
         then="a config with `data: {source: tenrec}`",
+    ),
+    _reviews(
+        "Epinions",
+        "922,267 reviews by 22,164 users of 296,277 products",
+        "22 groups × 2",
+        size="3.7 MB",
+        times="a bucket from 1 to 11",
+        then="msmtrec data describe epinions",
+    ),
+    _reviews(
+        "Ciao",
+        "284,086 reviews of products",
+        "≤28 groups × 2",
+        size="?",
+        times="in seconds since 1970",
+        then="a config with `data: {source: ciao}`",
     ),
 )
