@@ -96,7 +96,8 @@ class Sql(OwnLogs):
         if self.keep is None and not _ordered(self.query):
             yield (
                 "data.query has no ORDER BY: its rows may come in another order next time, and the figures differ in"
-                " the last digits or, with fractions, last or random, in the split; order by columns that tell rows apart, or set keep"
+                " the last digits or, with fractions, last or random, in the split; order by columns that tell rows"
+                " apart, or set keep"
             )
 
     def load(self) -> Logs:
