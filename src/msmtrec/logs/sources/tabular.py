@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import polars as pl
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Schema, Task
@@ -20,10 +20,12 @@ from msmtrec.logs.reading.csv_lines import check_lines
 from msmtrec.logs.reading.files import collect, columns_of, expand, scan
 from msmtrec.logs.reading.split import Shares, by_bounds, named
 from msmtrec.logs.reading.times import TIME, clock
+from msmtrec.logs.remote.copies import Copies, fetched, remote_cautions
+from msmtrec.logs.remote.urls import File, check_urls, on_this_machine
 from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide
 from msmtrec.logs.sources.tabular_settings import Column, Label, Split, misused
 
-Files = Path | tuple[Path, ...]
+Files = File | tuple[File, ...]
 _TIMES = "times-2"
 """How time columns are read; in the fingerprint, so that no cache has rows divided in another way."""
 
@@ -255,9 +257,12 @@ class Tabular(OwnLogs):
         files: a file, a pattern such as logs/*.parquet or a list of either, whose rows follow each other in that order
             (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped (.gz) or in Zstandard form
             (.zst). Relative to the working directory. Parquet data sets partitioned by a column work too:
-            logs/*/*.parquet with logs/country=NL/.
+            logs/*/*.parquet with logs/country=NL/. URLs (https, s3, gs, az) are fetched into the cache folder; patterns
+            of s3, gs and az work too.
         scenario: without such a mapping: the column that names the scenario.
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     source: Literal["tabular"] = "tabular"
     files: Files | dict[str, Files]
@@ -265,6 +270,7 @@ class Tabular(OwnLogs):
     @field_validator("files", mode="before")
     @classmethod
     def _places(cls, raw: Any) -> Any:
+        check_urls(raw)
         if isinstance(raw, Mapping) and raw:
             if "" in raw:
                 raise ValueError("a scenario has no name; give it one")
@@ -280,11 +286,15 @@ class Tabular(OwnLogs):
             raise ValueError("files need 'scenario', the column that names it; files per scenario must not have it")
         return self
 
+    def cautions(self) -> Iterator[str]:
+        yield from remote_cautions(self.files)
+
     def present(self) -> bool:
-        """Whether all files are there."""
+        """Whether all files are there, remote ones as copies in the cache: no server is asked."""
         try:
             groups = self.files.values() if isinstance(self.files, dict) else [self.files]
-            return all(path.exists() for files in groups for path in expand(files))
+            paths = [path for files in groups for path in expand(on_this_machine(files))]
+            return all(path.exists() for path in paths) and all(fetched(files) for files in groups)
         except UserError:
             return False
 
@@ -297,10 +307,16 @@ class Tabular(OwnLogs):
         Raises:
             UserError: a file or column is missing, a scenario is empty, unknown or named twice.
         """
-        parts = self._by_scenario(self.files) if isinstance(self.files, dict) else [self._together(expand(self.files))]
-        return self._logs(parts, self.model_dump_json())
+        copies = Copies()
+        with copies.worded():
+            if isinstance(self.files, dict):
+                found = copies.bring(*self.files.values())
+                parts = self._by_scenario(dict(zip(self.files, found, strict=True)))
+            else:
+                parts = [self._together(expand(*copies.bring(self.files)))]
+            return copies.of(self._logs(parts, self.model_dump_json()))
 
-    def _by_scenario(self, files: Mapping[str, Files]) -> list[Part]:
+    def _by_scenario(self, files: Mapping[str, tuple[Path, ...]]) -> list[Part]:
         found = {name: expand(group) for name, group in files.items()}
         paths = [path for group in found.values() for path in group]
         twice = [path for path, times in Counter(paths).items() if times > 1]
