@@ -19,7 +19,8 @@ class Server:
         status: sent instead of any file.
         cuts: bytes after which an answer breaks off, one a request that is not for its head only.
         ranges: whether it gives the rest of a file.
-        chunked: it does not say beforehand how long an answer is.
+        lengths: whether it says how long an answer is.
+        chunked: it says in the end that this was the end.
         moves: path -> address that it sends on to.
     """
 
@@ -28,13 +29,12 @@ class Server:
     status: int | None = None
     cuts: list[int] = field(default_factory=list)
     ranges: bool = True
+    lengths: bool = True
     chunked: bool = False
     moves: dict[str, str] = field(default_factory=dict)
     url: str = ""
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and headers of every request."""
-    bodies: list[str] = field(default_factory=list)
-    """Paths of those files that were sent to the end."""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.partition("?")[0]
@@ -60,7 +60,10 @@ class Server:
         request.send_response(206 if start else 200)
         if start:
             request.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        heads |= {"Transfer-Encoding": "chunked"} if self.chunked else {"Content-Length": str(len(body) - start)}
+        if self.chunked:
+            heads["Transfer-Encoding"] = "chunked"
+        elif self.lengths:
+            heads["Content-Length"] = str(len(body) - start)
         for name, value in heads.items():
             request.send_header(name, value)
         request.end_headers()
@@ -68,9 +71,8 @@ class Server:
         sent = body[start : None if cut is None else start + cut]
         with suppress(ConnectionError):
             request.wfile.write(b"%x\r\n%s\r\n" % (len(sent), sent) if self.chunked else sent)
-            if cut is None:
-                request.wfile.write(b"0\r\n\r\n" if self.chunked else b"")
-                self.bodies.append(path)
+            if cut is None and self.chunked:
+                request.wfile.write(b"0\r\n\r\n")
             request.wfile.flush()
 
 

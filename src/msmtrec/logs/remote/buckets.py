@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +29,9 @@ _SECRETS = (
     "AZURE_STORAGE_SAS_TOKEN",
     "AZURE_CLIENT_SECRET",
 )
+_SHORTEST = 6
+"""Characters of a secret: shorter ones would be found in other words."""
+_WILD = re.compile(r"[*?\[]")
 _YES = ("1", "YES", "TRUE", "ON")
 
 
@@ -74,35 +77,33 @@ class Bucket:
             raise Changed
 
     def matches(self, pattern: str) -> list[str]:
-        """Folder by folder, as on a disk; `**` stands for any number of folders."""
-        parts = pattern.partition("://")[2].split("/")
-        with _worded():
-            return sorted(f"{self.scheme}://{path}" for path in set(self._below(PurePosixPath(parts[0]), parts[1:])))
+        """As on a disk; `**` stands for any number of folders.
 
-    def _below(self, folder: PurePosixPath, parts: list[str]) -> Iterator[str]:
-        part, *rest = parts
-        if not any(sign in "/".join(parts) for sign in "*?["):
-            path = "/".join((str(folder), *parts))
-            if self._system.get_file_info(path).type == fs.FileType.File:
-                yield path
-            return
-        if not any(sign in part for sign in "*?["):
-            yield from self._below(folder / part, rest)
-            return
-        if part == "**":
-            yield from self._below(folder, rest or ["*"])
-        for info in self._system.get_file_info(fs.FileSelector(str(folder), allow_not_found=True)):
-            base = PurePosixPath(info.path)
-            if info.type == fs.FileType.Directory and part == "**":
-                yield from self._below(base, parts)
-            elif fnmatchcase(base.name, part):
-                if rest and info.type == fs.FileType.Directory:
-                    yield from self._below(base, rest)
-                elif not rest and info.type == fs.FileType.File:
-                    yield info.path
+        Only files are asked for: not every store lists folders.
+        """
+        parts = self._path(pattern).split("/")
+        fixed = next(n for n, part in enumerate(parts) if _WILD.search(part))
+        where = fs.FileSelector(
+            "/".join(parts[:fixed]),
+            allow_not_found=fixed > 1,  # that a bucket is absent is said
+            recursive=fixed < len(parts) - 1 or parts[-1] == "**",
+        )
+        with _worded():
+            found = [info.path for info in self._system.get_file_info(where) if info.type == fs.FileType.File]
+        return sorted(f"{self.scheme}://{path}" for path in found if _fit(path.split("/")[fixed:], parts[fixed:]))
 
     def _path(self, url: str) -> str:
         return url.partition("://")[2]
+
+
+def _fit(parts: list[str], pattern: list[str]) -> bool:
+    """Whether folders and name are such as the pattern's."""
+    if not pattern or not parts:
+        return not pattern and not parts
+    first, *rest = pattern
+    if first == "**":
+        return any(_fit(parts[n:], rest or ["*"]) for n in range(len(parts)))
+    return fnmatchcase(parts[0], first) and _fit(parts[1:], rest)
 
 
 def filesystem(scheme: str, bucket: str) -> fs.FileSystem:
@@ -114,7 +115,7 @@ def filesystem(scheme: str, bucket: str) -> fs.FileSystem:
     if scheme == "s3":
         return _s3(bucket)
     if scheme == "gs":
-        return fs.GcsFileSystem(anonymous=_is_set("GS_NO_SIGN_REQUEST"), retry_time_limit=timedelta(minutes=1))
+        return fs.GcsFileSystem(anonymous=_is_set("GS_NO_SIGN_REQUEST"), retry_time_limit=timedelta(seconds=20))
     return _azure()
 
 
@@ -171,6 +172,7 @@ def _worded() -> Iterator[None]:
 
 def _without_secrets(text: str) -> str:
     for variable in _SECRETS:
-        if value := os.environ.get(variable):
+        if len(value := os.environ.get(variable, "")) >= _SHORTEST:
             text = text.replace(value, "…")
+    text = re.sub(r"\s*error_info=\{.*", "", text)  # Google's tell the same once more
     return re.sub(r"(?i)\b(sig|signature|token)=[^&\s]+", r"\1=…", text)

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 from msmtrec.base.errors import UserError
 from msmtrec.data.leases import Lease
@@ -183,8 +184,7 @@ def remote_cautions(files: Any) -> Iterator[str]:
     if urls and offline():
         yield f"{OFFLINE} is set: remote files are read from the cache, whatever has become of them since"
     for url in urls:
-        host = url.partition("://")[2].partition("/")[0]
-        if url.startswith("http:") and not is_local(host.rpartition(":")[0] or host):
+        if url.startswith("http:") and not is_local(urlsplit(url).hostname or ""):
             yield f"{url} is not encrypted: whoever is in between may read and change the rows; use https if it can be"
             break
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator
 
 from msmtrec.base.errors import nearest
 
@@ -31,15 +31,13 @@ def is_url(name: object) -> bool:
     return isinstance(name, str) and _URL.fullmatch(name) is not None
 
 
-def as_file(raw: Any) -> Any:
+def as_file(raw: str | Path) -> str | Path:
     """Text as a path, or, where it is a URL, as the URL, which a path would spoil."""
-    if not isinstance(raw, str):
-        return raw
-    found = _URL.fullmatch(raw)
+    found = None if isinstance(raw, Path) else _URL.fullmatch(raw)
     return f"{found['scheme'].lower()}://{found['rest']}" if found else Path(raw)
 
 
-File = Annotated[Path | str, BeforeValidator(as_file)]
+File = Annotated[str | Path, AfterValidator(as_file)]
 """A file or pattern on this machine, or a URL."""
 
 
@@ -117,9 +115,7 @@ def _check_web(url: str) -> None:
                 " file yourself, or use s3://, gs:// or az:// with credentials in the environment"
             )
     if "#" in url:
-        raise ValueError(
-            f"{shown} is followed by '#', whose rest no server gets to see; write %23 if the name holds it"
-        )
+        raise ValueError(f"{shown} is followed by '#', which no server gets to see; write %23 if the name holds it")
     if "*" in parts.path or "[" in parts.path:
         raise ValueError(f"{shown} is a pattern, but a web server has no list of its files; name each of them")
     _check_path(shown, unquote(parts.path).removeprefix("/"))
