@@ -216,7 +216,7 @@ def data_cache(
         float, typer.Option("--unused", metavar="DAYS", help="With --clear: only what was not opened for so long.")
     ] = 0,
 ) -> None:
-    """Encoded data sets that are kept for the next run: how large they are, and when they were last used.
+    """Encoded data sets and copies of remote files, kept for the next run: their sizes, and when they were last used.
 
     Example: `msmtrec data cache --clear --unused 30`
     """

@@ -8,12 +8,15 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
-from pyarrow import fs
 
 REMARK = "no moto_server in PATH (pip install 'moto[s3]' flask flask-cors, in an environment of its own)"
 """Not among our packages: botocore wants python-dateutil<3, which our pins do not."""
+
+_ANYBODY = "AWS4-HMAC-SHA256 Credential=me/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 
 
 @contextmanager
@@ -34,18 +37,14 @@ def s3_server() -> Iterator[Callable[[str, bytes], None]]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         try:
             _wait(port, process)
-            system = fs.S3FileSystem(
-                region="us-east-1",
-                scheme="http",
-                endpoint_override=f"127.0.0.1:{port}",
-                allow_bucket_creation=True,
-            )
-            system.create_dir("bucket")
 
-            def put(name: str, content: bytes) -> None:
-                with system.open_output_stream(f"bucket/{name}") as file:
-                    file.write(content)
+            def put(name: str, content: bytes = b"") -> None:
+                address = f"http://127.0.0.1:{port}/bucket/{quote(name)}"
+                head = {"Content-Type": "application/octet-stream", "Authorization": _ANYBODY}
+                with urlopen(Request(address, content, head, method="PUT"), timeout=10) as reply:
+                    assert reply.status == 200
 
+            put("")
             yield put
         finally:
             process.terminate()
