@@ -14,7 +14,7 @@ from config.small import BASE, TABULAR
 from msmtrec.base.errors import UserError
 from msmtrec.base.yaml import dump_yaml, read_yaml
 from msmtrec.config.parse import SOURCES, Config, load_config, parse_config
-from msmtrec.config.places import PATHS, placed_data
+from msmtrec.config.places import PATHS, check_there, placed, placed_data
 from msmtrec.experiment.continuing import newer_data
 from msmtrec.experiment.start import Start
 from msmtrec.logs.reading.files import expand
@@ -210,3 +210,10 @@ def test_a_run_that_kept_a_relative_path_is_read_as_it_was(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     start = Start(SimpleNamespace(folder=config.parent))  # type: ignore[arg-type]
     assert data_of(start.config)["files"] == "logs.csv"
+
+
+def test_urls_are_left_as_they_are(tmp_path: Path) -> None:
+    raw = {"data": {"files": {"NL": "https://logs.example/nl.csv", "FR": ["s3://logs/fr/*.parquet", "own.csv"]}}}
+    found = placed(raw, tmp_path)["data"]["files"]
+    assert found == {"NL": "https://logs.example/nl.csv", "FR": ["s3://logs/fr/*.parquet", str(tmp_path / "own.csv")]}
+    check_there({"data": {"files": "https://logs.example/nl.csv"}}, tmp_path)

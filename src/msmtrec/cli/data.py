@@ -43,8 +43,8 @@ def data_list() -> None:
     """
     from msmtrec.base.settings import data_directory
     from msmtrec.logs.releases.catalogue import RELEASES, state
-    from msmtrec.logs.releases.disk import in_words
     from msmtrec.logs.releases.remotes import Remote
+    from msmtrec.logs.remote.disk import in_words
 
     table, notes = table_of("data set", "state", "size", "scenarios × tasks", "licence", "get"), []
     for name, release in RELEASES.items():
@@ -80,8 +80,8 @@ def data_fetch(
     """
     from msmtrec.base.settings import data_directory
     from msmtrec.logs.releases.catalogue import fetch_named, find, is_present, state
-    from msmtrec.logs.releases.disk import in_words
     from msmtrec.logs.releases.remotes import Manual
+    from msmtrec.logs.remote.disk import in_words
 
     release = find(name)
     folder = data_directory() / release.folder
@@ -221,7 +221,7 @@ def data_cache(
         float, typer.Option("--unused", metavar="DAYS", help="With --clear: only what was not opened for so long.")
     ] = 0,
 ) -> None:
-    """Encoded data sets that are kept for the next run: how large they are, and when they were last used.
+    """Encoded data sets and copies of remote files, kept for the next run: their sizes, and when they were last used.
 
     Example: `msmtrec data cache --clear --unused 30`
     """

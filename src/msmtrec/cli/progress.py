@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msmtrec.cli.standing import Course, Standing, auc_in_words, finished_in_words, time_in_words
-from msmtrec.logs.releases.disk import in_words
+from msmtrec.logs.remote.disk import in_words
 from msmtrec.record.events import (
     ContenderFinished,
     ContenderStarted,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 
-from msmtrec.logs.releases.disk import in_words
+from msmtrec.logs.remote.disk import in_words
 from msmtrec.record.events import (
     ContenderFinished,
     ContenderStarted,

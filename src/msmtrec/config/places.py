@@ -10,6 +10,7 @@ from typing import Any
 
 from msmtrec.base.errors import UserError
 from msmtrec.logs.reading.files import expand
+from msmtrec.logs.remote.urls import is_url
 
 PATHS = ("database", "files", "folder", "keep", "query_file")
 """The keys of a `data` section that hold paths."""
@@ -41,7 +42,7 @@ def _placed(value: Any, folder: Path) -> Any:
         return {name: _placed(inner, folder) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_placed(inner, folder) for inner in value]
-    if not isinstance(value, str | Path) or not str(value):
+    if not isinstance(value, str | Path) or not str(value) or is_url(value):
         return value
     whole = folder / value
     if has_magic(str(folder)) and has_magic(str(value)) and not whole.exists():  # only the value is a pattern
@@ -58,7 +59,7 @@ def check_there(raw: Mapping[str, Any], folder: Path) -> None:
     data = raw.get("data")
     named = {f"data.{key}": data.get(key) for key in PATHS if key != "keep"} if isinstance(data, Mapping) else {}
     for key, value in {**named, "start": raw.get("start")}.items():
-        for path in map(Path, _texts(value)):
+        for path in (Path(text) for text in _texts(value) if not is_url(text)):
             if path.is_relative_to(folder) and not _there(path) and _there(here := path.relative_to(folder)):
                 raise UserError(
                     f"{key}: there is no {path}, but {here} is in the working directory, and paths in a config begin at"

@@ -8,14 +8,17 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import cache_directory
+from msmtrec.data.leases import alone, taken
 from msmtrec.data.table import INDEX
 
+REMOTE, ABOUT = "remote", "about.json"
+"""The folder of files that were fetched, and what says in each of theirs which it is."""
 _DAY = 86_400
 _STAGED = ("sql", "text")
 """Folders whose files are locked while a process reads them: rows of queries, and text that was written anew."""
@@ -45,12 +48,16 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Encoded data sets, what is left of interrupted writing, and other files; the most recently used first."""
+    """Encoded data sets, remote files, what is left of interrupted writing, and others; the last used first."""
     return sorted(_found(cache_directory()), key=lambda entry: (-entry.used, entry.path))
 
 
 def _found(folder: Path) -> Iterator[Entry]:
-    for path in folder.iterdir() if folder.is_dir() else ():
+    paths = list(folder.iterdir()) if folder.is_dir() else []
+    if (remote := folder / REMOTE) in paths:
+        paths.remove(remote)
+        paths += [path for path in remote.iterdir() if path.is_dir()]
+    for path in paths:
         with suppress(FileNotFoundError):  # another process removed it just now
             inside = [path, *path.rglob("*")]
             size = sum(p.stat().st_size for p in inside if p.is_file())
@@ -62,6 +69,10 @@ def _found(folder: Path) -> Iterator[Entry]:
 def _described(path: Path) -> tuple[str, str]:
     if path.suffix == ".tmp":
         return "unfinished", ""
+    if path.parent.name == REMOTE:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return "remote file", str(json.loads((path / ABOUT).read_text())["url"])
+        return "remote file", ""
     try:
         index = json.loads((path / INDEX).read_text())
         return str(index["name"]), str(index["origin"])
@@ -70,7 +81,9 @@ def _described(path: Path) -> tuple[str, str]:
 
 
 def _held(path: Path) -> bool:
-    """Whether a process writes it, or reads staged rows in it."""
+    """Whether a process writes it, or reads staged rows or a remote file in it."""
+    if path.parent.name == REMOTE:
+        return path in taken(path.parent)
     if path.suffix == ".tmp":
         with suppress(ValueError):
             return _running(int(path.stem.rpartition(".")[2]))
@@ -101,13 +114,18 @@ def remove(unused_days: float = 0) -> list[Entry]:
     Raises:
         UserError: something cannot be removed.
     """
-    old = [entry for entry in entries() if entry.idle_days >= unused_days and not _held(entry.path)]
-    for entry in old:
-        try:
-            if entry.path.is_dir():
-                shutil.rmtree(entry.path)
-            else:
-                entry.path.unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot remove {entry.path}: {error.strerror}") from error
-    return old
+    removed = []
+    for entry in entries():
+        remote = entry.path.parent.name == REMOTE
+        with alone(entry.path.parent) if remote else nullcontext():
+            if entry.idle_days < unused_days or _held(entry.path):
+                continue
+            try:
+                if entry.path.is_dir():
+                    shutil.rmtree(entry.path)
+                else:
+                    entry.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise UserError(f"cannot remove {entry.path}: {error.strerror}") from error
+        removed.append(entry)
+    return removed

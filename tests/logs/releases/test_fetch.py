@@ -18,9 +18,9 @@ import pytest
 from logs.releases.site import Site, remote, serving, tar
 from logs.releases.test_unpacking import files_up_to, zipped
 from msmtrec.base.errors import UserError
-from msmtrec.logs.releases import disk
 from msmtrec.logs.releases.fetch import fetch, part_of
 from msmtrec.logs.releases.unpacking import Archive
+from msmtrec.logs.remote import disk
 
 NOISE = os.urandom(100_000).hex().encode()
 """Packs to about half its size."""

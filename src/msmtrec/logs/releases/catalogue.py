@@ -9,9 +9,9 @@ from typing import Literal
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.settings import data_directory
-from msmtrec.logs.releases.download import Progress, length, silent
 from msmtrec.logs.releases.fetch import fetch, part_of
 from msmtrec.logs.releases.remotes import MANUALS, REMOTES, Manual, Remote
+from msmtrec.logs.remote.transfer import Progress, length, silent
 from msmtrec.logs.sources import movielens, movielens_100k
 from msmtrec.logs.sources.aliccp import AliCCP
 from msmtrec.logs.sources.aliexpress import AliExpress

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import IO
 
 from msmtrec.base.errors import UserError
-from msmtrec.logs.releases.disk import in_words, look_for_room, writing
-from msmtrec.logs.releases.download import PAUSES, Progress, Unreachable, download, length, silent
+from msmtrec.logs.releases.download import download
 from msmtrec.logs.releases.remotes import Remote
 from msmtrec.logs.releases.unpacking import Archive, Damaged, extract
+from msmtrec.logs.remote.disk import in_words, look_for_room, writing
+from msmtrec.logs.remote.transfer import PAUSES, Progress, Unreachable, length, silent
 
 
 def part_of(remote: Remote, directory: Path) -> Path:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Literal
 
 from msmtrec.base.errors import UserError
-from msmtrec.logs.releases.disk import writing
-from msmtrec.logs.releases.download import Progress, silent
+from msmtrec.logs.remote.disk import writing
+from msmtrec.logs.remote.transfer import Progress, silent
 
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError)
 """What the readers raise: RuntimeError is an encrypted member, or a method of compression that is not known."""

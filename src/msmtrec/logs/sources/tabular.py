@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import ConfigDict, field_validator, model_validator
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import by_name
@@ -16,11 +16,13 @@ from msmtrec.data.logs import Chunk, Logs
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.files import expand
 from msmtrec.logs.reading.transcribed import in_the_words_of, in_words, readable
+from msmtrec.logs.remote.copies import Copies, fetched, remote_cautions
+from msmtrec.logs.remote.urls import File, check_urls, on_this_machine
 from msmtrec.logs.sources.own_frames import Frames
 from msmtrec.logs.sources.own_logs import OwnLogs
 from msmtrec.logs.sources.tabular_parts import Part, arranged
 
-Files = Path | tuple[Path, ...]
+Files = File | tuple[File, ...]
 
 
 class Tabular(OwnLogs):
@@ -30,10 +32,13 @@ class Tabular(OwnLogs):
         files: a file, a pattern such as logs/*.parquet or a list of either, whose rows follow each other in that order
             (a pattern's by name); or a mapping scenario -> any of these. CSV may be gzipped (.gz) or in Zstandard form
             (.zst). Relative to the config's folder. Parquet data sets partitioned by a column work too:
-            logs/*/*.parquet with logs/country=NL/.
+            logs/*/*.parquet with logs/country=NL/. URLs (https, s3, gs, az) are fetched into the cache folder; patterns
+            of s3, gs and az work too.
         scenario: without such a mapping: the column that names the scenario.
         csv: how CSV files are written, where it is not commas with a header in UTF-8.
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     source: Literal["tabular"] = "tabular"
     files: Files | dict[str, Files]
@@ -42,6 +47,7 @@ class Tabular(OwnLogs):
     @field_validator("files", mode="before")
     @classmethod
     def _places(cls, raw: Any) -> Any:
+        check_urls(raw)
         if isinstance(raw, Mapping) and raw:
             if "" in raw:
                 raise ValueError("a scenario has no name; give it one")
@@ -57,11 +63,15 @@ class Tabular(OwnLogs):
             raise ValueError("files need 'scenario', the column that names it; files per scenario must not have it")
         return self
 
+    def cautions(self) -> Iterator[str]:
+        yield from remote_cautions(self.files)
+
     def present(self) -> bool:
-        """Whether all files are there."""
+        """Whether all files are there, remote ones as copies in the cache: no server is asked."""
         try:
             groups = self.files.values() if isinstance(self.files, dict) else [self.files]
-            return all(path.exists() for files in groups for path in expand(files))
+            paths = [path for files in groups for path in expand(on_this_machine(files))]
+            return all(path.exists() for path in paths) and all(fetched(files) for files in groups)
         except UserError:
             return False
 
@@ -75,6 +85,12 @@ class Tabular(OwnLogs):
             UserError: a file or column is missing, a scenario is empty, unknown or named twice.
         """
         groups = self.files if isinstance(self.files, dict) else {"": self.files}
+        remote = Copies()
+        with remote.worded():
+            return remote.of(self._local(dict(zip(groups, remote.bring(*groups.values()), strict=True))))
+
+    def _local(self, groups: Mapping[str, tuple[Path, ...]]) -> Logs:
+        """The logs in files and patterns of this machine."""
         found = {name: expand(group) for name, group in groups.items()}
         paths = [path for group in found.values() for path in group]
         if twice := [path for path, times in Counter(paths).items() if times > 1]:

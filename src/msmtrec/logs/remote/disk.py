@@ -1,4 +1,4 @@
-"""Writing into the data directory: room is looked for first, and an operating system's error becomes a sentence."""
+"""Writing into the data directory or the cache: room is looked for, and a system's error becomes a sentence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from msmtrec.base.errors import UserError
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, variable: str = "MSMTREC_DATA") -> Iterator[None]:
     """A full or read-only disk is said in a sentence. Only writing belongs inside, or reading errors are misnamed.
+
+    Args:
+        variable: of the environment, which names the folder.
 
     Raises:
         UserError: in place of an error of the operating system.
@@ -21,12 +24,12 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"cannot write {path} ({error.strerror or error}); free space, or set MSMTREC_DATA to another folder,"
+            f"cannot write {path} ({error.strerror or error}); free space, or set {variable} to another folder,"
             " then run the command again"
         ) from error
 
 
-def look_for_room(folder: Path, needed: int, what: str) -> None:
+def look_for_room(folder: Path, needed: int, what: str, variable: str = "MSMTREC_DATA") -> None:
     """So many bytes are free.
 
     Raises:
@@ -36,7 +39,7 @@ def look_for_room(folder: Path, needed: int, what: str) -> None:
     if free < needed:
         raise UserError(
             f"{what} needs {in_words(needed)} in {folder}, where {in_words(free)} are free; free space, or set"
-            " MSMTREC_DATA to a folder on a larger disk"
+            f" {variable} to a folder on a larger disk"
         )
 
 
