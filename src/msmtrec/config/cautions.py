@@ -9,7 +9,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
-from msmtrec.data.encoding.extremes import oddities
+from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
 
@@ -51,7 +51,7 @@ def _unequal(config: Config) -> Iterator[str]:
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
-    yield from oddities(data)
+    yield from (found.text for found in findings(data))
     try:
         method: Method[Any] = contender.settings.build(contender.model.build(data.layout).declare())
     except UserError as error:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.derived import derive
+from msmtrec.data.findings.times import Span
 from msmtrec.data.logs import SPLIT, Chunk, Logs
 from msmtrec.profile.apart import MANY, SCENARIOS, Apart, tell_apart
-from msmtrec.profile.axis import Axis, Span, axis
+from msmtrec.profile.axis import Axis, axis
 from msmtrec.profile.describe import leaking
 from msmtrec.profile.drift import Pool, Shift, over_time
 from msmtrec.profile.duplicates import KeyCounts, Repeated

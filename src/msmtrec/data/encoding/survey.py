@@ -17,6 +17,7 @@ from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
 from msmtrec.data.encoding.texts import text_of
+from msmtrec.data.findings.times import Span
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 
@@ -111,6 +112,7 @@ class Survey:
         tallies: private categorical feature -> distinct training values.
         kinds: raw column -> kind of its values, which later rows are held to.
         seen: part -> its rows so far.
+        times: part -> from when to when its rows are, where they say so.
         missing: a declared column that the rows do not have, with the columns they do have.
     """
 
@@ -123,6 +125,7 @@ class Survey:
     odd_kind: str | None = None
     missing: tuple[str, list[str]] | None = None
     seen: dict[str, int] = field(default_factory=dict)
+    times: dict[str, Span] = field(default_factory=dict)
 
 
 class Surveyor:
@@ -130,13 +133,15 @@ class Surveyor:
 
     def __init__(self, logs: Logs, *, share: bool) -> None:
         """`share`: the shared fields need no vocabulary of their own."""
-        self.schema = logs.schema
+        self.schema, self.time = logs.schema, logs.time
         self.owner = {part: table for table, parts in logs.tables().items() for part in parts}
         self.found = {table: _empty(logs.schema, table, parts, share) for table, parts in logs.tables().items()}
 
     def add(self, scenario: str, rows: pl.DataFrame) -> None:
         """The next rows of a scenario."""
         table = self.owner[scenario]
+        if self.time:
+            self.found[table].times.setdefault(scenario, Span()).add(rows[self.time])
         _add(self.found[table], self.schema, table, scenario, rows)
 
 
