@@ -48,8 +48,8 @@ class Groups:
         if bucket in self._named and rows > LARGE * total and rows > USUAL * total / groups:
             name = self._named[bucket][1]
             text = (
-                f"'{name}' in column '{self.column}' has {percent(rows / total)} of all {total:,} rows of"
-                f" scenario '{scenario}': tests count it as one, and most is learnt from it; if it stands for many, or for nobody,"
-                f" leave it empty or set missing: ['{name}']"
+                f"'{name}' in column '{self.column}' has {percent(rows / total)} of all {total:,} rows of scenario"
+                f" '{scenario}': tests count it as one, and most is learnt from it; if it stands for many, or for"
+                f" nobody, leave it empty or set missing: ['{name}']"
             )
             yield Finding("group", str(self.column), scenario, text, size=rows / total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
@@ -18,6 +18,8 @@ FAR = 3.0
 """Ranges of all other values that it lies away from them: those share a quarter of what the network sees, or less."""
 SHARES = (0.001, 0.5)
 """Of training rows with a value. Rarer, it is an outlier; more frequent, it is what the column is about."""
+FEWEST = 10
+"""Training rows that it takes: fewer are slips."""
 _COUNTS = 5.0
 """What -1 may stand beside without a word: values that are but 0, 1 … below it, as in a scale of -1, 0 and 1."""
 
@@ -34,6 +36,7 @@ class Sentinel:
 
     feature: str
     value: float
+    _: KW_ONLY
     column: int
     flag: int | None
     seen: np.float32
@@ -49,7 +52,7 @@ class Sentinel:
     def found(self, scenario: str) -> Iterator[Finding]:
         """A finding, if it is frequent."""
         share = self.rows / max(self.known, 1)
-        if SHARES[0] <= share <= SHARES[1]:
+        if self.rows >= FEWEST and SHARES[0] <= share <= SHARES[1]:
             word = f"{self.value:.0f}" if self.value.is_integer() else repr(self.value)
             text = (
                 f"numeric column '{self.feature}' of scenario '{scenario}' holds {word} in {percent(share)} of training"
@@ -71,7 +74,7 @@ def candidates(encoder: Encoder, ends: Mapping[str, Mapping[tuple[str, str], End
         for value, away in _far(feature, known, scaler):
             seen = np.float32(scaled(np.array([value]), feature, scaler)[0])
             own = flag if feature.missing else None
-            found.append(Sentinel(feature.name, value, column, own, seen, away))
+            found.append(Sentinel(feature.name, value, column=column, flag=own, seen=seen, away=away))
         flag += feature.missing
     return found
 
