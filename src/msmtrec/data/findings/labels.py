@@ -48,16 +48,18 @@ class EqualLabels:
         self.tasks = schema.tasks
         known = [n for n, has in enumerate(schema.has_task(scenario)) if has]
         self._pairs = [(i, j) for i, j in combinations(known, 2) if self.tasks[i].label != self.tasks[j].label]
-        self._labelled = 0
+        self._labelled = self._positives = 0
 
     def add(self, labels: NDArray[np.float32]) -> None:
         """[N, T] those of the next rows, NaN where they are missing."""
         if self._pairs:
             self._labelled += int((~np.isnan(labels)).any(axis=1).sum())
+            self._positives += int((labels == 1).any(axis=1).sum())
         self._pairs = [(i, j) for i, j in self._pairs if np.array_equal(labels[:, i], labels[:, j], equal_nan=True)]
 
     def found(self, scenario: str) -> Iterator[Finding]:
-        for i, j in self._pairs if self._labelled else ():
+        """A finding for every pair that is left; of two tasks that have no positive row nothing is known."""
+        for i, j in self._pairs if self._positives else ():
             one, other = self.tasks[i], self.tasks[j]
             text = (
                 f"tasks '{one.name}' and '{other.name}' of scenario '{scenario}' have equal labels in all"

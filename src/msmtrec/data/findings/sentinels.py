@@ -56,7 +56,7 @@ class Sentinel:
             word = f"{self.value:.0f}" if self.value.is_integer() else repr(self.value)
             text = (
                 f"numeric column '{self.feature}' of scenario '{scenario}' holds {word} in {percent(share)} of training"
-                f' rows, {self.away}; if it stands for no value, set missing: ["{word}"], else scale: quantile'
+                f" rows, {self.away}; if it stands for no value, set missing: ['{word}'], else scale: quantile"
             )
             yield Finding("sentinel", self.feature, scenario, text, size=share)
 
@@ -94,6 +94,6 @@ def _far(feature: Feature, ends: Ends, scaler: Scaler) -> Iterator[tuple[float, 
             continue
         if away > FAR * apart:
             side = "below" if value < end else "above"
-            yield value, f"{away / apart:,.0f} times as far {side} all others as those are apart (the next is {end:g})"
+            yield value, f"{away / apart:.2g} times as far {side} all others as those are apart (the next is {end:g})"
         elif value == -1 and values[1] >= 0 and (values[-1] >= _COUNTS or not float(values[1]).is_integer()):
             yield value, "and nothing else below 0"

@@ -60,7 +60,7 @@ def spans(times: Mapping[str, Span]) -> Iterator[Finding]:
     """
     for scenario, span in times.items():
         if math.isfinite(span.lowest) and (text := _wrong(span)):
-            said = f"the times of scenario '{scenario}' run from {text}, so that the split is not by time"
+            said = f"the times of scenario '{scenario}' run from {text}, or the split is not by time"
             yield Finding("time", "", scenario, said, size=span.highest - span.lowest, weight=Weight.SPOILS)
 
 
@@ -68,7 +68,7 @@ def _wrong(span: Span) -> str:
     if span.dates:
         years = (span.highest - span.lowest) / 1e6 / _YEAR
         ends = f"{_day(span.lowest)} to {_day(span.highest)}"
-        return f"{ends}, {years:,.0f} years: correct the wrong ones" if years > YEARS else ""
+        return f"{ends}, {years:,.0f} years: correct the wrong one" if years > YEARS else ""
     low, high = (
         next((u for u in _UNITS if EPOCHS[0] <= end / u <= EPOCHS[1]), None) for end in (span.lowest, span.highest)
     )
@@ -76,7 +76,7 @@ def _wrong(span: Span) -> str:
     if high and low and high != low:
         return f"{ends}, {_UNITS[low]} and {_UNITS[high]} since 1970: write one unit"
     if high and span.lowest < _NOTHING:
-        return f"{ends}, of which the last is a date in {_UNITS[high]} since 1970 and the first none: correct it"
+        return f"{ends}, of which only the last is a date in {_UNITS[high]} since 1970: correct the first"
     return ""
 
 

@@ -34,6 +34,6 @@ def found(column: str, scenario: str, watched: Watched) -> Iterator[Finding]:
         listing = ", ".join(f"'{word}'" for word in known)
         text = (
             f"column '{column}' of scenario '{scenario}' holds {said} ({percent(share)} of its training values),"
-            f" which are values like any other; if they stand for none, set missing: [{listing}]"
+            f" ids like any other; if nothing is meant, set missing: [{listing}]"
         )
         yield Finding("words", column, scenario, text, size=share)
