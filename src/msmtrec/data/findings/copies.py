@@ -11,8 +11,13 @@ from msmtrec.data.findings.finding import Finding, Weight, percent
 from msmtrec.data.hashing import mixed
 from msmtrec.data.table import Rows
 
-COPIES = 0.05
+COPIES = 0.1
 """Share of a scenario's test rows from which copies are told."""
+MORE = 3.0
+"""Times the share of training rows that have a twin among themselves: rows of a few values coincide by chance, in test
+rows as in training rows; what was copied into the test does not."""
+MANY = 0.3
+"""Share of test rows from which it is asked about although as many training rows have twins."""
 FEWEST = 20
 """Test rows that it takes."""
 DISTINCT = 0.2
@@ -53,17 +58,25 @@ class Copies:
         train, test = (np.concatenate([np.empty(0, np.uint64), *self._held[split]]) for split in ("train", "test"))
         if len(test) < FEWEST:
             return
-        known = np.unique(train)
-        share = float(np.isin(test, known).mean())
-        if share >= COPIES and len(known) >= DISTINCT * len(train):
-            about = "" if self._bound == 1 << 64 else "about "
-            alike = f"all features and labels{' and the group' if self.grouped else ''}"
-            text = (
-                f"{about}{percent(share)} of the {self.rows['test']:,} test rows of scenario '{scenario}' copy training"
-                f" rows in {alike}: their AUC measures memory; keep the first of each with unique, or check how"
-                " the split was made"
-            )
+        known, times = np.unique(train, return_counts=True)
+        share, twins = float(np.isin(test, known).mean()), float(times[times > 1].sum()) / max(len(train), 1)
+        if share < COPIES or len(known) < DISTINCT * len(train) or (share < MORE * twins and share < MANY):
+            return
+        about = "" if self._bound == 1 << 64 else "about "
+        alike = "all features, labels and the group" if self.grouped else "all features and labels"
+        what = (
+            f"{about}{percent(share)} of the {self.rows['test']:,} test rows of scenario '{scenario}' copy training"
+            f" rows in {alike}"
+        )
+        if share >= MORE * twins:
+            text = f"{what}: their AUC measures memory; keep the first of each with unique, or check the split"
             yield Finding("copies", "", scenario, text, size=share, weight=Weight.SPOILS)
+        else:
+            text = (
+                f"{what}, and {percent(twins)} of training rows each other: is the log written twice? If so, keep the"
+                " first of each with unique"
+            )
+            yield Finding("twins", "", scenario, text, size=share, weight=Weight.QUESTION)
 
 
 def hashed(rows: Rows, *, grouped: bool) -> Hashes:

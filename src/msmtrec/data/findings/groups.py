@@ -45,7 +45,7 @@ class Groups:
         total, groups = int(self._rows.sum()), int((self._rows > 0).sum())
         bucket = int(self._rows.argmax())
         rows = int(self._rows[bucket])
-        if bucket in self._named and rows > LARGE * total and rows > USUAL * total / groups:
+        if bucket in self._named and rows > LARGE * total and (groups == 1 or rows > USUAL * total / groups):
             name = self._named[bucket][1]
             text = (
                 f"'{name}' in column '{self.column}' has {percent(rows / total)} of all {total:,} rows of scenario"

@@ -60,9 +60,14 @@ def apart(feature: Feature, scalers: Mapping[str, Scaler]) -> Iterator[Finding]:
         factor = next((f for f in FACTORS if max(times / f, f / times) <= NEAR), None)
         if (factor and alike <= ALIKE) or (times >= LARGE and alike <= LARGE_ALIKE):
             larger, smaller = (name, middle) if ratio > 1 else (middle, name)
-            levels_there = f"typically {levels[larger].middle:.3g} and {levels[smaller].middle:.3g}"
+            levels_there = f"typically {_short(levels[larger].middle)} and {_short(levels[smaller].middle)}"
             text = (
                 f"numeric column '{feature.name}' is {times:.3g} times as large in scenario '{larger}' as in"
                 f" '{smaller}' ({levels_there}) and spread alike: has it another unit there? If so, write one unit"
             )
             yield Finding("unit", feature.name, name, text, size=times, weight=Weight.QUESTION)
+
+
+def _short(number: float) -> str:
+    """Three digits that count: 1,190, not 1.19e+03."""
+    return f"{float(f'{number:.3g}'):,g}"
