@@ -51,8 +51,8 @@ def of_training(contenders: Iterable[Contender], scenarios: Iterable[str]) -> It
 
 
 def say(found: list[Finding]) -> None:
-    """A line each, broken between words on a terminal and left whole in a file or pipe."""
-    for one in found:
+    """A line each, the heaviest first; broken between words on a terminal and left whole in a file or pipe."""
+    for one in sorted(found, key=lambda one: -one.weight):
         word = "bold yellow]leakage?" if one.kind == "leakage" else _SAID[one.weight]
         out.print(f"[{word}[/] {escape(one.text)}", soft_wrap=not out.is_terminal, highlight=False)
 
