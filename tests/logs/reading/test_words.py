@@ -46,9 +46,7 @@ def test_all_files_are_read_until_every_word_is_met(tmp_path: Path, monkeypatch:
     paths = [tmp_path / f"{name}.csv" for name in "abc"]
     for path, rows in zip(paths, (ROWS, spoilt(), ROWS), strict=True):
         rows.write_csv(path)
-    logs = source(
-        [str(path) for path in paths], **{k: v for k, v in BASE.items() if k != "files"}, missing=["NULL"]
-    ).load()
+    logs = source([str(path) for path in paths], missing=["NULL"]).load()
     read: list[Path] = []
     plain = pl.scan_csv
     monkeypatch.setattr("polars.scan_csv", lambda path, **options: read.append(path) or plain(path, **options))
