@@ -20,6 +20,7 @@ from msmtrec.data.encoding.extremes import as_plain, odd_values
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.findings.collected import Collected, between
+from msmtrec.data.findings.constants import makes_scenarios
 from msmtrec.data.findings.finding import Finding
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.table import EncodedData, open_encoded, scenarios_of
@@ -194,7 +195,13 @@ class _Build:
         sentinels = {own.column for own in found if own.kind == "sentinel"}
         odd = [own for own in self.odd[table] if own["kind"] != "alone" or own["column"] not in sentinels]
         varying = {own["column"] for own in odd if own["kind"] == "constant"}
-        found = [own for own in found if own.kind not in ("constant", "missing") or own.column not in varying]
+        encoders = [own.encoder for own in self.tables.values()]
+        found = [
+            own
+            for own in found
+            if own.kind not in ("constant", "missing")
+            or not (own.column in varying or makes_scenarios(own.column, encoders))
+        ]
         return {"odd": odd, "findings": [own.as_dict() for own in found]}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from data.findings.made import NAMES, SCHEMA, Change, encoded, every, first, rows, told
 from msmtrec.base.schema import Feature, IdSpace, Task
-from msmtrec.data.encode import Variant, encode_all
+from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.findings.finding import Finding, Weight, folded
 from msmtrec.data.findings.labels import standard_error
 from msmtrec.data.findings.told import findings
@@ -104,7 +104,7 @@ def test_of_clean_logs_nothing_is_said() -> None:
             first("age", 5.0),
             [
                 "column 'age' of scenario 'FR' holds one value in all 600 training rows, so that nothing is learnt of"
-                " it; check where it comes from, unless that is what makes the scenario"
+                " it; check where it comes from, or remove the feature"
             ],
         ),
         (first("item", "7"), ["column 'item' of scenario 'FR' holds one value in all 600 training rows"]),
@@ -228,6 +228,20 @@ def test_whole_numbers_have_one_form() -> None:
     """`007` and `7` are one id where ids are whole numbers that scenarios agree on."""
     schema = replace(SCHEMA, features=(SCHEMA.features[0], replace(ITEM, shared=IdSpace("ids", 1000))))
     assert told(lambda rows: rows.with_columns(pl.col("item").str.zfill(5)), schema=schema) == []
+
+
+def test_a_column_that_makes_the_scenarios_may_be_constant() -> None:
+    schema = replace(SCHEMA, features=(*SCHEMA.features, Feature("country")))
+
+    def frames(fr: str) -> Logs:
+        named = {name: rows(n).with_columns(country=pl.lit(name)) for n, name in enumerate(NAMES)}
+        named["FR"] = named["FR"].with_columns(country=pl.lit(fr))
+        own = replace(schema, scenarios=dict.fromkeys(NAMES, ("click", "buy")))
+        return Logs(own, in_memory(named), fr, "toy")
+
+    assert findings(encode(frames("FR"), share=False)) == []
+    (found,) = findings(encode(frames("NL"), share=False))
+    assert found.text.startswith("column 'country' of scenario 'NL' holds one value in all 600 training rows")
 
 
 def test_rows_that_are_alike_anyway_are_no_copies() -> None:

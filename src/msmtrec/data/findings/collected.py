@@ -24,8 +24,9 @@ class Collected:
 
     def __init__(self, encoder: Encoder, survey: Survey) -> None:
         self.encoder = encoder
-        self.constants, self.copies = Constants(), Copies(encoder.schema.group is not None)
-        self.groups, self.equal = Groups(encoder.schema.group), labels.EqualLabels(encoder.schema, encoder.table)
+        schema, scenarios = encoder.schema, len(encoder.layout.scenarios)
+        self.constants, self.copies = Constants(), Copies(grouped=schema.group is not None, scenarios=scenarios)
+        self.groups, self.equal = Groups(schema.group), labels.EqualLabels(schema, encoder.table)
         self.sentinels = candidates(encoder, {name: column.ends for name, column in survey.numeric.items()})
         self.worded = [name for name, values in encoder.vocabularies.items() if words.there(values)]
         self.formed = [

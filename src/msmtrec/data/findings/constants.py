@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.schema import MISSING_ID, Schema
@@ -52,9 +53,7 @@ class Constants:
     def _one(self, column: str, scenario: str, *, missing: bool) -> Finding:
         what = "is missing" if missing else "holds one value"
         remedy = (
-            "remove it, or check where it comes from"
-            if missing
-            else "check where it comes from, unless that is what makes the scenario"
+            "remove it, or check where it comes from" if missing else "check where it comes from, or remove the feature"
         )
         kind, weight = ("missing", Weight.WARNING) if missing else ("constant", Weight.QUESTION)
         text = (
@@ -62,6 +61,12 @@ class Constants:
             f" learnt of it; {remedy}"
         )
         return Finding(kind, column, scenario, text, size=self.rows, weight=weight)
+
+
+def makes_scenarios(column: str, encoders: Iterable[Encoder]) -> bool:
+    """Whether no two scenarios have a value of a field in common, as of the country where countries are scenarios."""
+    known = [encoder.vocabularies[column] for encoder in encoders if column in encoder.vocabularies]
+    return len(known) > 1 and pl.concat(known).n_unique() == sum(map(len, known))
 
 
 def _numeric(schema: Schema) -> Iterator[tuple[int, str, int | None]]:

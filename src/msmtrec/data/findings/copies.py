@@ -22,8 +22,9 @@ FEWEST = 20
 """Test rows that it takes."""
 DISTINCT = 0.2
 """Share of training rows that differ from each other, below which features are so coarse that rows are alike anyway."""
-KEPT = 1 << 16
-"""Hashes of a scenario's training rows that are kept, half a megabyte; of more rows, shares are an estimate."""
+KEPT, TOGETHER = 1 << 16, 1 << 20
+"""Hashes that are kept of a scenario's training rows and of its test rows, and of all scenarios' (8 and 8 MB); of more
+rows, shares are an estimate."""
 _BLOCK = 4096
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 Hashes = NDArray[np.uint64]
@@ -34,10 +35,11 @@ class Copies:
 
     Args:
         grouped: rows have a user or session that must be the same, too.
+        scenarios: how many there are.
     """
 
-    def __init__(self, grouped: bool) -> None:
-        self.grouped = grouped
+    def __init__(self, *, grouped: bool, scenarios: int) -> None:
+        self.grouped, self._limit = grouped, min(KEPT, TOGETHER // scenarios)
         self._bound = 1 << 64
         self._held: dict[str, list[Hashes]] = {"train": [], "test": []}
         self.rows = {"train": 0, "test": 0}
@@ -46,7 +48,7 @@ class Copies:
         """The next rows of training or test."""
         self.rows[split] += len(rows)
         self._held[split].append(self._kept(hashed(rows, grouped=self.grouped)))
-        while sum(map(len, self._held["train"])) > KEPT:
+        while max(sum(map(len, parts)) for parts in self._held.values()) > self._limit:
             self._bound //= 2
             self._held = {split: [self._kept(part) for part in parts] for split, parts in self._held.items()}
 
