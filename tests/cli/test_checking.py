@@ -78,7 +78,9 @@ def test_the_heaviest_come_first_and_are_counted_in_the_last_line(tmp_path: Path
 
 def test_words_for_nothing_that_no_row_holds(tmp_path: Path) -> None:
     _, lines = said("check", config(tmp_path, logs(), missing=["N/A"]))
-    assert lines[0].startswith("warning: missing: no row holds 'N/A' as the whole value of a column; check spelling")
+    assert lines[0].startswith(
+        "warning: no row holds 'N/A', as missing lists it, as the whole value of a column; check"
+    )
 
 
 def test_a_batch_size_that_leaves_a_scenario_out_stops_a_run(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def spoilt() -> pl.DataFrame:
     ],
 )
 def test_words_that_no_row_holds(tmp_path: Path, kind: str, words: list[str], absent: str) -> None:
-    sentence = f"missing: no row holds {absent} as the whole value of a column; check spelling, case and blanks"
-    assert told(tmp_path, spoilt(), kind, words) == ([f"{sentence}, or remove it"] if absent else [])
+    sentence = f"no row holds {absent}, as missing lists it, as the whole value of a column; check spelling, case and"
+    assert told(tmp_path, spoilt(), kind, words) == ([f"{sentence} blanks, or remove it"] if absent else [])
 
 
 def test_all_files_are_read_until_every_word_is_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,8 +32,8 @@ def unmet(logs: Logs) -> Iterator[Finding]:
                 return
     if left:
         text = (
-            f"missing: no row holds {listed(left)} as the whole value of a column; check spelling, case and blanks, or"
-            " remove it"
+            f"no row holds {listed(left)}, as missing lists it, as the whole value of a column; check spelling, case"
+            " and blanks, or remove it"
         )
         yield Finding("unmet words", "", "", text, size=len(left))
 
