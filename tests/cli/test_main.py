@@ -104,8 +104,8 @@ def test_describe_and_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert "scenario-3" in out
     assert "420" in out  # 70 % of 600
-    code, out, _ = call(capsys, "data", "check", "synthetic", "--set", "data.rows=600")
-    assert (code, out) == (0, "4 scenarios, 2,400 rows: usable\n")
+    code, out, _ = call(capsys, "data", "check", "synthetic", "--set", "data.rows=2000")
+    assert (code, out) == (0, "4 scenarios, 8,000 rows: usable\n")
 
 
 def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "leakage? feature 'tags' alone reaches AUC 1.0000" in out
     assert "feature 'u'" not in out
     assert "leakage? feature 'watched' alone reaches AUC 1.0000 for task 'click' in scenario 'a'" in out
-    assert "2 warnings" in out
+    assert "2 warnings, 1 question" in out  # every 105th row is the same, so that test rows copy training rows
 
 
 def test_logs_are_looked_at_before_anything_else_is_written(
@@ -144,7 +144,11 @@ def test_logs_are_looked_at_before_anything_else_is_written(
     data, _, _ = config.read_text().replace(f"{tmp_path}/shop/", "").partition("\n")
     config.write_text(data)
     monkeypatch.chdir(tmp_path)
-    assert call(capsys, "data", "check", "shop/c.yaml")[:2] == (0, "1 scenario, 200 rows: usable\n")
+    assert call(capsys, "data", "check", "shop/c.yaml")[:2] == (
+        0,
+        "the split: 60 / 20 / 20 % training / validation / test rows (asked: 60 / 20 / 20 %)\n"
+        "1 scenario, 200 rows: usable\n",
+    )
     code, out, err = call(capsys, "data", "describe", "shop/c.yaml", "--html", "profile.html")
     assert (code, "profile: profile.html" in out) == (0, True), err
     assert (tmp_path / "profile.html").exists()

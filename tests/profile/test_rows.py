@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from msmtrec.base.schema import Feature
+from msmtrec.data.findings.times import Span
 from msmtrec.data.logs import SPLIT
-from msmtrec.profile.axis import Span, axis
+from msmtrec.profile.axis import axis
 from msmtrec.profile.emptiness import Filled
 from msmtrec.profile.rows import Rate, ScenarioRows
 

@@ -25,6 +25,7 @@ from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
 from msmtrec.cli.synthesize import data_synthesize
 
 if TYPE_CHECKING:
+    from msmtrec.data.findings.finding import Finding
     from msmtrec.data.logs import Logs
     from msmtrec.data.table import EncodedData
 
@@ -144,7 +145,8 @@ def data_describe(config: ConfigArgument, set_: SetOption = None, html: HtmlOpti
         from msmtrec.profile.page.profile import writable
 
         writable(html)
-    logs = load_config_for_rows(config_path(config), tuple(set_ or ())).data.load()
+    loaded = load_config_for_rows(config_path(config), tuple(set_ or ()))
+    logs = loaded.data.load()
     encoded, shared = _encode_both(logs)
     outside = shared_unknown(shared) if shared else {}
     table = table_of("scenario", "train", "validation", "test")
@@ -164,15 +166,18 @@ def data_describe(config: ConfigArgument, set_: SetOption = None, html: HtmlOpti
     for note in (*logs.notes, *split_notes(encoded)):
         out.print(f"[dim]{escape(note)}[/]")
     if html is not None:
-        _write_profile(logs, html, " ".join([config, *(f"--set {change}" for change in set_ or ())]))
+        from msmtrec.cli.checking import of_rows
+
+        told = of_rows(loaded.data.cautions(), logs, encoded, shared, ())
+        _write_profile(logs, told, html, " ".join([config, *(f"--set {change}" for change in set_ or ())]))
 
 
-def _write_profile(logs: Logs, path: Path, config: str) -> None:
+def _write_profile(logs: Logs, told: list[Finding], path: Path, config: str) -> None:
     from msmtrec.profile.page.profile import write_profile
     from msmtrec.profile.profile import profile
 
     with err.status("profile") as status:
-        found = profile(logs, lambda step, rows: status.update(f"profile: {step}, {rows:,} rows"))
+        found = profile(logs, lambda step, rows: status.update(f"profile: {step}, {rows:,} rows"), told=told)
         status.update("profile: drawing")
         write_profile(found, path, config=config, made=datetime.now(UTC))
     out.print(f"profile: {escape(str(path))}; as confidential as the logs", soft_wrap=True, highlight=False)
@@ -184,34 +189,24 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
 
     Example: `msmtrec data check own-data.yaml`
     """
-    from msmtrec.config.parse import load_config_for_rows, unknown_batches
-    from msmtrec.data.encoding.extremes import oddities
-    from msmtrec.data.encoding.shares import split_notes, split_sentences
-    from msmtrec.profile.describe import leaks, outside
+    from msmtrec.cli.checking import in_numbers, of_rows, of_training, say
+    from msmtrec.config.parse import check_batches, load_config_for_rows
+    from msmtrec.data.encoding.shares import split_notes
+    from msmtrec.data.findings.finding import counted
+    from msmtrec.profile.describe import leaks
 
     loaded = load_config_for_rows(config_path(config), tuple(set_ or ()))
     logs = loaded.data.load()
     encoded, shared = _encode_both(logs)
-    found = [f"[bold yellow]leakage?[/] {escape(sentence)}" for sentence in leaks(logs)]
-    warnings = [
-        *loaded.data.cautions(),
-        *split_sentences(encoded),
-        *oddities(encoded),
-        *(outside(shared) if shared else ()),
-        *unknown_batches(chain(*loaded.contenders), encoded.scenarios),
-    ]
-    found += [f"[bold yellow]warning:[/] {escape(sentence)}" for sentence in warnings]
-    for sentence in found:
-        out.print(sentence, soft_wrap=True, highlight=False)
+    found = of_rows(loaded.data.cautions(), logs, encoded, shared, leaks(logs))
+    contenders = tuple(chain(*loaded.contenders))
+    found += of_training(contenders, encoded.scenarios) if contenders else ()
+    say(found)
     for note in split_notes(encoded):
         out.print(note, soft_wrap=True, highlight=False, markup=False)
+    check_batches(contenders, encoded.scenarios)
     rows = sum(len(part) for part in encoded.whole.values())
-    warned = f", {_counted(len(found), 'warning')}" if found else ""
-    out.print(f"{_counted(len(encoded.tables), 'scenario')}, {_counted(rows, 'row')}: usable{warned}")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    out.print(f"{counted(len(encoded.tables), 'scenario')}, {counted(rows, 'row')}: usable{in_numbers(found)}")
 
 
 @data_app.command("cache")

@@ -9,8 +9,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
-from msmtrec.data.encoding.extremes import oddities
-from msmtrec.data.encoding.shares import split_sentences
+from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
 
@@ -31,13 +30,25 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
                 found.setdefault(sentence, {})[contender.name] = None
     sentences = [
         *config.data.cautions(),
-        *split_sentences(next(iter(data.values()))),
+        *_of_data(config, data),
         *(f"{', '.join(contenders)}: {sentence}" for sentence, contenders in found.items()),
     ]
     sentences += _unequal(config)
     if len(config.seeds) == 1:
         sentences.append("one seed: no spread over seeds and no test; set seeds to 3 or more")
     return tuple(sentences)
+
+
+def _of_data(config: Config, data: Mapping[str, EncodedData]) -> Iterator[str]:
+    """What was found while rows were encoded; who sees them otherwise than others is named."""
+    told: dict[str, dict[str, None]] = {}
+    for candidates in config.contenders:
+        for contender in candidates:
+            for found in findings(data[contender.title]):
+                told.setdefault(found.text, {})[contender.name] = None
+    alone = {candidates[0].name for candidates in config.contenders if not candidates[0].entry.pooled}
+    for sentence, contenders in told.items():
+        yield sentence if alone <= contenders.keys() else f"{', '.join(contenders)}: {sentence}"
 
 
 def _unequal(config: Config) -> Iterator[str]:
@@ -53,7 +64,6 @@ def _unequal(config: Config) -> Iterator[str]:
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
-    yield from oddities(data)
     try:
         method: Method[Any] = contender.settings.build(contender.model.build(data.layout).declare())
     except UserError as error:

@@ -172,6 +172,24 @@ def unknown_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -
             yield f"train.batch_size: there is no scenario '{name}'; {nearest(name, valid)}"
 
 
+def check_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -> None:
+    """Refuse batch sizes that leave out a scenario, as training does.
+
+    Raises:
+        UserError: naming the scenarios without one.
+    """
+    valid = tuple(scenarios)
+    for sizes in (contender.train.batch_size for contender in contenders):
+        lacking = [name for name in valid if isinstance(sizes, dict) and name not in sizes]
+        if lacking:
+            raise UserError(f"train.batch_size has no number for {_listed(lacking)}; give one number, or one for each")
+
+
+def _listed(scenarios: list[str]) -> str:
+    few = ", ".join(f"'{name}'" for name in scenarios[:3])
+    return f"scenario{'s' * (len(scenarios) > 1)} {few}{f' and {len(scenarios) - 3} more' if scenarios[3:] else ''}"
+
+
 def parse_data(raw: Mapping[str, Any]) -> Source:
     """A `data` section; errors as `parse_config`."""
     return build(SOURCES[one_of(raw.get("source"), SOURCES, "data.source")], raw, "data")

@@ -19,10 +19,13 @@ from msmtrec.data.encoding.encoder import Encoder, make_layout
 from msmtrec.data.encoding.extremes import as_plain, odd_values
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
+from msmtrec.data.findings.collected import Collected, between
+from msmtrec.data.findings.constants import makes_scenarios
+from msmtrec.data.findings.finding import Finding
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.table import EncodedData, open_encoded, scenarios_of
 
-ENCODING = 10
+ENCODING = 11
 """Version of the encoded form; part of the cache key."""
 
 
@@ -131,6 +134,8 @@ class _Build:
     tables: dict[str, Counting]
     odd: dict[str, list[dict[str, Any]]]
     few: dict[str, dict[str, int]]
+    findings: dict[str, Collected]
+    between: dict[str, list[Finding]]
     result: EncodedData
 
     def __init__(self, logs: Logs, share: bool, cache: Path | None, before: Mapping[str, Encoder]) -> None:
@@ -163,20 +168,45 @@ class _Build:
             table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint, self.before.get(table)))
             for table, known in surveys.items()
         }
+        encoders = {table: own.encoder for table, own in self.tables.items()}
+        own = {} if self.logs.parts else encoders  # of pooled rows everything is said scenario by scenario
+        self.findings = {table: Collected(encoder, surveys[table]) for table, encoder in own.items()}
+        self.between = {table: [] for table in surveys}
+        for found in between(schema, surveys, own):
+            self.between[found.scenario].append(found)
         self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))
 
     def add(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
         table = self.owner[scenario]
-        self.writer.add(table, scenario, split, self.tables[table].encode(rows, split, scenario))
+        encoded = self.tables[table].encode(rows, split, scenario)
+        if table in self.findings:
+            self.findings[table].add(encoded, split, rows)
+        self.writer.add(table, scenario, split, encoded)
 
     def finish(self) -> None:
-        asked = asdict(self.logs.asked) if self.logs.asked else None
-        more = {table: {"odd": self.odd[table], "asked": asked, "few": self.few[table]} for table in self.tables}
-        described = {
-            table: (own.encoder.private_rows, own.encoding() | more[table]) for table, own in self.tables.items()
-        }
         encoders = {table: own.encoder for table, own in self.tables.items()}
+        described = {
+            table: (encoders[table].private_rows, own.encoding() | self._told(table))
+            for table, own in self.tables.items()
+        }
         self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described, encoders)
+
+    def _told(self, table: str) -> dict[str, Any]:
+        """Odd numbers and other findings; where both would say one thing of a column, one of them."""
+        found = [*self.between[table], *(self.findings[table].found() if table in self.findings else ())]
+        sentinels = {own.column for own in found if own.kind == "sentinel"}
+        odd = [own for own in self.odd[table] if own["kind"] != "alone" or own["column"] not in sentinels]
+        varying = {own["column"] for own in odd if own["kind"] == "constant"}
+        encoders = [own.encoder for own in self.tables.values()]
+        found = [
+            own
+            for own in found
+            if own.kind not in ("constant", "missing")
+            or not (own.column in varying or makes_scenarios(own.column, encoders))
+        ]
+        asked = asdict(self.logs.asked) if self.logs.asked else None
+        told = [own.as_dict() for own in found]
+        return {"odd": odd, "findings": told, "asked": asked, "few": self.few[table]}
 
 
 def _odd(schema: Schema, survey: Survey) -> list[dict[str, Any]]:

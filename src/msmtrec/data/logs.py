@@ -47,6 +47,8 @@ class Logs:
         places: scenario -> its own files, for error messages, where it has any.
         joining: the scenarios join a finished federation, whose models do without their rows: any split may lack rows
             or classes.
+        as_written: rows as the files hold them, words for nothing and all, in chunks of some of the columns; None where
+            no such words are looked for.
         time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
         asked: the split that was asked for, of logs that are the user's own.
     """
@@ -62,6 +64,7 @@ class Logs:
     parts: tuple[str, ...] = ()
     joining: bool = False
     time: str | None = None
+    as_written: Callable[[], Iterator[pl.DataFrame]] | None = None
     places: Mapping[str, str] = field(default_factory=dict)
     asked: Asked | None = None
 

@@ -57,6 +57,12 @@ def first_parameters(
 
 
 def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("train.device is cuda but torch sees no CUDA device; set train.device=cpu")
+    if sentence := lacking(name):
+        raise UserError(sentence)
     return torch.device(name)
+
+
+def lacking(device: str) -> str:
+    """Why this machine cannot train on a device; empty where it can."""
+    absent = device == "cuda" and not torch.cuda.is_available()
+    return "train.device is cuda but torch sees no CUDA device; set train.device=cpu" if absent else ""

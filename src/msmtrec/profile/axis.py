@@ -11,25 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from msmtrec.data.findings.times import EPOCHS, Span, numbers
+
 BINS = 48
 _STEPS = tuple(60 * m for m in (1, 10, 60, 360, 1440, 7 * 1440, 28 * 1440, 365 * 1440))
 """Seconds: a minute … a day, a week, four weeks, a year."""
-_EPOCHS = (6e8, 4.2e9)
-"""Seconds since 1970 that are taken for a date: 1989 … 2103."""
-
-
-@dataclass
-class Span:
-    """First and last time of all rows, as numbers."""
-
-    lowest: float = math.inf
-    highest: float = -math.inf
-
-    def add(self, times: pl.Series) -> None:
-        known = numbers(times)
-        known = known[np.isfinite(known)]
-        if len(known):
-            self.lowest, self.highest = min(self.lowest, float(known.min())), max(self.highest, float(known.max()))
 
 
 @dataclass(frozen=True)
@@ -84,16 +70,9 @@ def axis(column: str | None, span: Span) -> Axis:
         return Axis("order", None, 0.0, 1 / 20, bins=20)
     for unit in (1.0, 1e3, 1e6):
         first, last = span.lowest / unit, span.highest / unit
-        if _EPOCHS[0] <= first and last <= _EPOCHS[1]:
+        if EPOCHS[0] <= first and last <= EPOCHS[1]:
             width = next((step for step in _STEPS if (last - first) / step <= BINS - 1), _STEPS[-1])
             start = first // width * width
             return Axis("time", column, start, width, bins=int((last - start) // width) + 1, unit=unit)
     even = (span.highest - span.lowest) / 40 or 1.0
     return Axis("number", column, span.lowest, even, bins=40)
-
-
-def numbers(times: pl.Series) -> NDArray[np.float64]:
-    """[N] a time column as floats, date-times as microseconds since 1970; NaN where missing."""
-    if isinstance(times.dtype, pl.Date | pl.Datetime):
-        times = times.cast(pl.Datetime("us")).cast(pl.Int64)
-    return times.cast(pl.Float64).to_numpy()

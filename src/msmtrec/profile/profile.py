@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from hashlib import sha256
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.derived import derive
+from msmtrec.data.findings.finding import Finding
+from msmtrec.data.findings.times import Span
 from msmtrec.data.logs import SPLIT, Chunk, Logs
 from msmtrec.profile.apart import MANY, SCENARIOS, Apart, tell_apart
-from msmtrec.profile.axis import Axis, Span, axis
+from msmtrec.profile.axis import Axis, axis
 from msmtrec.profile.describe import leaking
 from msmtrec.profile.drift import Pool, Shift, over_time
 from msmtrec.profile.duplicates import KeyCounts, Repeated
@@ -63,6 +65,7 @@ class Profile:
         sampled: rows that drift, separability and leakage were computed from.
         filled: scenario -> feature -> how much it says.
         leaks: sentences.
+        told: what was found while the rows were encoded, and is told wherever they are used.
     """
 
     schema: Schema
@@ -83,6 +86,7 @@ class Profile:
     sampled: int
     filled: dict[str, dict[str, Filled]]
     leaks: tuple[str, ...]
+    told: tuple[Finding, ...] = ()
 
     @property
     def total(self) -> int:
@@ -90,7 +94,7 @@ class Profile:
         return sum(counts.total for counts in self.rows.values())
 
 
-def profile(logs: Logs, progress: Progress = lambda step, rows: None) -> Profile:
+def profile(logs: Logs, progress: Progress = lambda step, rows: None, *, told: Iterable[Finding] = ()) -> Profile:
     """Read the logs twice; memory is bounded by the numbers of scenarios and fields, not by the rows."""
     schema = logs.schema
     first = _FirstPass(logs)
@@ -122,6 +126,7 @@ def profile(logs: Logs, progress: Progress = lambda step, rows: None) -> Profile
         sampled=sum(rows.height for rows in samples.values()),
         filled=first.filled,
         leaks=tuple(sentence for name in shown for sentence in _leaks(schema, name, samples[name])),
+        told=tuple(told),
     )
 
 

@@ -17,6 +17,7 @@ from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
 from msmtrec.data.encoding.texts import as_text
+from msmtrec.data.findings.times import Span
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import FEW, SPLIT, SPLITS, Logs
 
@@ -112,6 +113,7 @@ class Survey:
         kinds: raw column -> kind of its values, which later rows are held to.
         seen: part -> its rows so far.
         few: part -> its rows that train only because their group has too few.
+        times: part -> from when to when its rows are, where they say so.
         missing: a declared column that the rows do not have, with the columns they do have.
     """
 
@@ -125,6 +127,7 @@ class Survey:
     missing: tuple[str, list[str]] | None = None
     seen: dict[str, int] = field(default_factory=dict)
     few: dict[str, int] = field(default_factory=dict)
+    times: dict[str, Span] = field(default_factory=dict)
 
 
 class Surveyor:
@@ -132,13 +135,15 @@ class Surveyor:
 
     def __init__(self, logs: Logs, *, share: bool) -> None:
         """`share`: the shared fields need no vocabulary of their own."""
-        self.schema = logs.schema
+        self.schema, self.time = logs.schema, logs.time
         self.owner = {part: table for table, parts in logs.tables().items() for part in parts}
         self.found = {table: _empty(logs.schema, table, parts, share) for table, parts in logs.tables().items()}
 
     def add(self, scenario: str, rows: pl.DataFrame) -> None:
         """The next rows of a scenario."""
         table = self.owner[scenario]
+        if self.time:
+            self.found[table].times.setdefault(scenario, Span()).add(rows[self.time])
         _add(self.found[table], self.schema, table, scenario, rows)
 
 

@@ -15,7 +15,7 @@ from msmtrec.base.settings import Name, Settings
 from msmtrec.data.encoding.texts import as_text
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import remembered, snapshot
-from msmtrec.logs.reading.chunks import collect
+from msmtrec.logs.reading.chunks import batches, collect
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.csv_lines import check_lines
 from msmtrec.logs.reading.drawn import Drawn
@@ -156,6 +156,7 @@ class OwnLogs(Settings):
             allow_one_class=self.allow_one_class,
             files=files,
             time=TIME if self.split.time else None,
+            as_written=lambda: self._as_written(paths),
             asked=self.split.asked(),
             places={part.scenarios[0]: _listed(part.paths) for part in parts} if self.scenario is None else {},
         )
@@ -243,6 +244,14 @@ class OwnLogs(Settings):
                     f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists"
                 )
         return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
+
+    def _as_written(self, paths: Iterable[Path]) -> Iterator[pl.DataFrame]:
+        """Rows of the files before words for nothing are taken out of them."""
+        roles = self._roles()
+        for path in paths:
+            there = columns_of(path, roles.form)
+            kinds = {name: "text" for name in (*roles.ids, *roles.numbers) if name in there}
+            yield from batches(scan(path, kinds, (), roles.form), path, form=roles.form)
 
     def _chunks(self, part: Part, times: Times | None, divided: Drawn | Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from msmtrec.data.logs import SPLITS
 from msmtrec.profile.drift import LARGE, Shift
+from msmtrec.profile.emptiness import Filled
 from msmtrec.profile.profile import Profile
 
 FEW_POSITIVES = 50
@@ -30,8 +31,9 @@ class Advice:
 
 
 def advise(profile: Profile) -> list[Advice]:
-    """In the order of the page."""
+    """What the rows' encoding found, the heaviest first; then what the page itself shows, in its order."""
     parts = {
+        "check": _told,
         "rows": _rows,
         "labels": _labels,
         "overlap": _overlap,
@@ -42,6 +44,11 @@ def advise(profile: Profile) -> list[Advice]:
         "features": _features,
     }
     return [Advice(section, text) for section, part in parts.items() for text in part(profile)]
+
+
+def _told(profile: Profile) -> Iterator[str]:
+    for found in profile.told:
+        yield found.text[0].upper() + found.text[1:] + "."
 
 
 def _listed(names: list[str]) -> str:
@@ -227,12 +234,19 @@ def _duplicates(profile: Profile) -> Iterator[str]:
 def _features(profile: Profile) -> Iterator[str]:
     for sentence in profile.leaks:
         yield sentence[0].upper() + sentence[1:] + " If not, remove it."
+    told = {found.kind for found in profile.told}
     for what, text in (
         ("constant", "the same in every row of {}: it says nothing there; remove it, or check the join."),
         ("mostly_missing", "missing in at least 95 % of rows of {}: remove it, or check the join."),
     ):
         for feature in profile.schema.features:
-            found = [name for name in profile.shown if getattr(profile.filled[name][feature.name], what)]
+            filled = {name: profile.filled[name][feature.name] for name in profile.shown}
+            found = [name for name in profile.shown if getattr(filled[name], what) and not _said(filled[name], told)]
             if found:
                 where = "every scenario" if len(found) == len(profile.shown) > 1 else _listed(found)
                 yield f"'{feature.name}' is " + text.format(where)
+
+
+def _said(filled: Filled, told: set[str]) -> bool:
+    """Whether a finding on training rows is about it already."""
+    return (filled.constant and "constant" in told) or (filled.share_missing == 1 and "missing" in told)

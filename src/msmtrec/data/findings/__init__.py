@@ -1,0 +1,1 @@
+"""What training would survive and its figures would not: found once while rows are encoded, a sentence each."""
