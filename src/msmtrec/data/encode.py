@@ -20,7 +20,7 @@ from msmtrec.data.encoding.extremes import as_plain, odd_values
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.logs import SPLIT, Logs
-from msmtrec.data.table import EncodedData, open_encoded, scenarios_of
+from msmtrec.data.table import EncodedData, arrays_of, open_encoded, scenarios_of
 
 ENCODING = 10
 """Version of the encoded form; part of the cache key."""
@@ -161,7 +161,7 @@ class _Build:
             table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint, self.before.get(table)))
             for table, known in surveys.items()
         }
-        self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))
+        self.writer = writers.enter_context(TableWriter(self.folder, layout, rows, arrays_of(schema)))
 
     def add(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
         table = self.owner[scenario]

@@ -22,6 +22,7 @@ from msmtrec.logs.reading.split import Shares, by_bounds, named
 from msmtrec.logs.reading.times import TIME, clock
 from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide
 from msmtrec.logs.sources.tabular_settings import Column, Label, Split, misused
+from msmtrec.logs.sources.tabular_weights import missampled, misweighed, weight_cautions, without_sampler
 
 Files = Path | tuple[Path, ...]
 _TIMES = "times-2"
@@ -37,6 +38,7 @@ class OwnLogs(Settings):
         tasks: task name -> label.
         features: column -> feature.
         group: column of the user or session.
+        weight: column that says how much a row counts: a number of 0 or more in every row.
         missing: texts that stand for a missing value, besides an empty field, such as "NA".
         unique: columns such as [user_id, item_id]: of a scenario's rows with the same values only the first counts (8
             bytes of memory a row); rows that lack one of them all count.
@@ -54,6 +56,7 @@ class OwnLogs(Settings):
     features: dict[str, Column | None] = Field(min_length=1)
     split: Split
     group: str | None = None
+    weight: str | None = None
     missing: tuple[str, ...] = ()
     unique: tuple[str, ...] = ()
     contradictions: Literal["refuse", "drop"] = "refuse"
@@ -72,7 +75,12 @@ class OwnLogs(Settings):
             raise ValueError(f"unique names a column twice: {list(self.unique)}; remove one")
         for sentence in misused(self._columns(), labels, keys, self.split):
             raise ValueError(sentence)
+        for sentence in (*misweighed(self.weight, self._columns(), labels, keys, self.split), *missampled(self.tasks)):
+            raise ValueError(sentence)
         return self
+
+    def cautions(self) -> Iterator[str]:
+        yield from weight_cautions(self.tasks, self.weight)
 
     def _columns(self) -> dict[str, Column]:
         return {name: column or Column() for name, column in self.features.items()}
@@ -105,12 +113,18 @@ class OwnLogs(Settings):
         for scenario, held in has.items():
             if not held:
                 raise UserError(f"scenario '{scenario}' has no task; add it to a task or leave it out")
+        for sentence in without_sampler(tasks, has):
+            raise UserError(sentence)
         schema = Schema(
             name=self.name,
             features=tuple(column.feature(name) for name, column in self._columns().items()),
-            tasks=tuple(Task(name, task.column or name, task.within) for name, task in tasks.items()),
+            tasks=tuple(
+                Task(name, task.column or name, task.within, negatives_kept=task.negatives_kept)
+                for name, task in tasks.items()
+            ),
             scenarios=has,
             group=self.group,
+            weight=self.weight,
             missing=self.missing,
         )
         files = snapshot(path for part in parts for path in part.paths)
@@ -193,6 +207,7 @@ class OwnLogs(Settings):
         everywhere = {t.column or n for n, t in labels.items() if t.scenarios is None or self.scenario}
         somewhere = {t.column or n for n, t in labels.items()} - everywhere
         kinds |= dict.fromkeys(sorted(everywhere), "number")
+        kinds |= {self.weight: "number"} if self.weight else {}
         kinds |= {c: "any" for c in (self.split.column, self.split.time) if c and c not in kinds}
         kinds |= {c: "text" for c in self.unique if c not in kinds}
         if somewhere:
