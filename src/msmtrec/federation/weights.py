@@ -39,11 +39,11 @@ class RowWeights:
             for scenario, part in table.parts["train"].items():
                 rows = table.splits["train"].take(part)
                 assert rows.weight is not None
-                known = ~np.isnan(rows.labels)  # [n, T]
-                weight = np.where(known, rows.weight[:, None], 0).sum(0, dtype=np.float64)
-                scale = np.divide(known.sum(0), weight, out=np.zeros(len(weight)), where=weight > 0)
-                scales[data.layout.scenarios.index(scenario)] = torch.from_numpy(scale)
-        return cls(torch.from_numpy(np.array(whole)).to(device, dtype), scales.to(device, dtype))
+                for task, labels in enumerate(rows.labels.T):
+                    weights = rows.weight[~np.isnan(labels)]
+                    if total := float(weights.sum(dtype=np.float64)):
+                        scales[data.layout.scenarios.index(scenario), task] = len(weights) / total
+        return cls(torch.from_numpy(np.ascontiguousarray(whole)).to(device, dtype), scales.to(device, dtype))
 
     def gather(self, index: Tensor, scenario: Tensor) -> Tensor:
         """[..., T] of rows by number, whose scenarios have these numbers."""
