@@ -109,8 +109,23 @@ def test_weights_are_one_on_average_over_a_scenarios_rows_with_the_label(small: 
     for number, (name, table) in enumerate(small.tables.items()):
         known = torch.from_numpy(table.splits["train"].labels).isfinite()  # [N, T]
         index = deck.starts[name] + torch.arange(len(known))
+        known &= deck.weights.rows[index].unsqueeze(1) > 0
         scaled = deck.weights.gather(index, torch.full((len(known),), number))
         assert (scaled * known).sum(0) / known.sum(0) == pytest.approx(1)
+
+
+def test_a_row_of_weight_nought_is_one_without_labels(small: EncodedData) -> None:
+    """In every batch, and in what the server weighs a scenario by."""
+    weights = {split: np.ones(len(rows)) for split, rows in small.whole.items()}
+    weights["train"] = (drawn(small)["train"] > 1).astype(float)
+    found = trained(weighed(small, weights), 9, 32)
+    deck = Deck(weighed(small, weights), torch.float64, CPU)
+    sizes = [len(table.splits["train"]) for table in small.tables.values()]
+    wanted = [int(part.sum()) for part in np.split(weights["train"], [sizes[0]])]
+    assert list(deck.counted.values()) == wanted
+    assert list(deck.sizes.values()) == sizes == list(Deck(small, torch.float64, CPU).counted.values())
+    small.whole["train"].labels[weights["train"] == 0] = np.nan
+    assert furthest(found, trained(small, 9, 32)) < 1e-12
 
 
 def test_rows_of_weight_nought_do_not_move_a_network(small: EncodedData) -> None:

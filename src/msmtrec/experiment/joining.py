@@ -72,7 +72,7 @@ def untrained(data: EncodedData) -> Iterator[tuple[str, str]]:
     """Scenarios that cannot train, and why."""
     for name, table in data.tables.items():
         train, validation = table.splits["train"], table.splits["validation"]
-        if not counting(train.labels, train.weight).any():
+        if not any(counting(column, train.weight).any() for column in train.labels.T):
             yield name, f"scenario '{name}' has no labelled training row: its models are their first download"
         elif not any(
             len(np.unique(column[counting(column, validation.weight)])) == 2 for column in validation.labels.T

@@ -25,6 +25,7 @@ class Deck:
         used: scenario -> [rows] of the shared table that its training rows use, ascending; a batch's shared ids count
             within these, and no others are held and trained.
         placed: `used`, on the device.
+        counted: scenario -> rows that count: of a weight above 0, where they have any.
         weights: of all rows, where they have any.
     """
 
@@ -36,11 +37,13 @@ class Deck:
         self.private_columns = data.layout.private_columns
         self.starts: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
+        self.counted: dict[str, int] = {}
         self.used: dict[str, Tensor] = {}
         numbers, ends, start = [], [], 0
         for name, table in data.tables.items():
             rows = table.splits["train"]
             self.starts[name], self.sizes[name] = start, len(rows)
+            self.counted[name] = len(rows) if rows.weight is None else int((rows.weight > 0).sum())
             self.used[name] = (
                 torch.arange(data.layout.shared_rows) if rows.used is None else torch.from_numpy(rows.used)
             )

@@ -220,7 +220,7 @@ def _upload(
     if not slots:
         return None, None
     tasks = tuple(site.data.schema.has_task(name))
-    return Upload(name, site.deck.sizes[name], tasks, slots, tables=tables, norm=squared**0.5), None
+    return Upload(name, site.deck.counted[name], tasks, slots, tables=tables, norm=squared**0.5), None
 
 
 def _answers(

@@ -212,10 +212,11 @@ class _Stack:
         logits = self.model.forward(parameters, forward)
         known = (~labels.isnan() & valid.unsqueeze(2)).to(logits.dtype)  # [K, B, T]
         each = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
-        counts = known.sum(1).clamp(min=1)  # of rows, whatever they weigh: a batch of light rows is a short step
+        counts = known
         if deck.weights is not None:
             known = known * deck.weights.gather(index, scenario)
-        losses = (each * known).sum(1) / counts
+            counts = (known > 0).to(known.dtype)  # rows, whatever they weigh: a batch of light rows is a short step
+        losses = (each * known).sum(1) / counts.sum(1).clamp(min=1)
         return losses, sum(forward.losses, start=losses.new_zeros(K)), forward
 
     def _dropout(self, sizes: list[int], step: int, h: Tensor, site: str) -> Tensor:

@@ -14,11 +14,12 @@ from msmtrec.data.table import EncodedData, Rows
 
 @dataclass(frozen=True)
 class RowWeights:
-    """Weights of all training rows, and what they are divided by: their mean over a scenario's rows with the label.
+    """Weights of all training rows, and what they are divided by: w̄, their mean over a scenario's rows with the label.
 
-    A batch's loss Σ w·l / (w̄·n), n its labelled rows, is then what it is without weights where all are equal; it has
-    the gradient of the weighted mean over all rows on average over batches; and a batch of light rows is a short step.
-    Divided by the batch's own Σ w, a row of next to no weight would count fully wherever it is alone with its like.
+    A batch's loss Σ w·l / (w̄·n), n its labelled rows, is then what it is without weights where all are equal; on
+    average over batches it has the gradient of the weighted mean over all rows; and a batch of light rows is a short
+    step. Divided by the batch's own Σ w, a row of next to no weight would count fully wherever it is alone with its
+    like. A row of weight 0 is as one without the label, in w̄ and n too.
 
     Args:
         rows: [N], in the order of the deck.
@@ -42,7 +43,7 @@ class RowWeights:
                 for task, labels in enumerate(rows.labels.T):
                     weights = rows.weight[~np.isnan(labels)]
                     if total := float(weights.sum(dtype=np.float64)):
-                        scales[data.layout.scenarios.index(scenario), task] = len(weights) / total
+                        scales[data.layout.scenarios.index(scenario), task] = np.count_nonzero(weights) / total
         return cls(torch.from_numpy(np.ascontiguousarray(whole)).to(device, dtype), scales.to(device, dtype))
 
     def gather(self, index: Tensor, scenario: Tensor) -> Tensor:

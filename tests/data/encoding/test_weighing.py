@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from msmtrec.base.schema import Feature, Schema, Task
 from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
 from msmtrec.data.logs import Logs
+from msmtrec.experiment.joining import untrained
 
 WEIGHTS = [0.0, 0.0, *(float(n) for n in range(2, 20))]
 
@@ -114,3 +116,9 @@ def test_a_label_or_a_feature_is_no_weight(columns: tuple[str, ...]) -> None:
     feature = Feature("user") if len(columns) == 1 else Feature("cross", cross=columns)
     with pytest.raises(UserError, match=r"column '\w+' is the rows' weight and also a label or a feature \(leakage\)"):
         Schema("x", (feature,), (Task("click"),), {"a": ("click",)}, weight=columns[0])
+
+
+def test_a_scenario_that_joins_may_have_rows_that_do_not_count(tmp_path: Path) -> None:
+    logs = replace(weighed(tmp_path, [float(n % 2) for n in range(20)]), joining=True)
+    (sentence,) = (text for name, text in untrained(encode(logs, share=False)) if name == "NL")
+    assert sentence == "scenario 'NL' has no labelled training row: its models are their first download"
