@@ -110,7 +110,6 @@ def keep_scores(data: EncodedData, folder: Path) -> None:
         parameters, card = load_model(model_file(folder, scenario, seed))
         validation, test = (table.splits[split].take(table.parts[split][scenario]) for split in ("validation", "test"))
         whole = sampled[table.scenario]
-
         logits, held_out = (logits_of(card, parameters, data.layout, rows) for rows in (test, validation))
         if whole is not None:
             logits, held_out = whole.corrected(logits), whole.corrected(held_out)
