@@ -91,11 +91,16 @@ def test_other_rows_are_refused(tmp_path: Path) -> None:
     fewer = make_run(tmp_path / "fewer", {"local": 0.7}, labels={"a": LABELS["a"]})
     longer = make_run(tmp_path / "longer", {"local": 0.7}, labels=LABELS | {"b": labels_of(402)})
     mixed = make_run(tmp_path / "mixed", {"local": 0.7}, labels=LABELS | {"b": np.roll(LABELS["b"], 1)})
+    weighed = make_run(tmp_path / "weighed", {"local": 0.7})
+    path = weighed / "contenders" / "local" / "scores.npz"
+    with np.load(path) as held:
+        np.savez(path, **{**held, "b/weights": np.full(400, 2.0)})
     for other, why in (
         (prints, r"fingerprints of the private data: 0{12} and f{12}"),
         (fewer, "other scenarios and tasks"),
         (longer, "test rows are counted differently"),
         (mixed, "test rows of scenario 'b'"),
+        (weighed, "test rows of scenario 'b'"),
     ):
         with pytest.raises(UserError, match=f"on different rows .*{why}"):
             read_several([first, other])

@@ -142,11 +142,17 @@ class Task:
         name: as shown in tables.
         column: label column with 0, 1 or missing (masked).
         within: the task whose positives contain this one's (CTCVR within CTR); checked on the data.
+        negatives_kept: the share of the rows with label 0 that are in the logs, drawn at random; 1: all of them.
+        conditional: of a task within one whose negatives were sampled: whether its labels are empty wherever that one's
+            is 0, so that sampling does not touch them. Found out when an encoder is fitted.
     """
 
     name: str
     column: str = ""
     within: str | None = None
+    _: KW_ONLY
+    negatives_kept: float = 1.0
+    conditional: bool = False
 
     @property
     def label(self) -> str:
@@ -163,6 +169,7 @@ class Schema:
         tasks: all tasks of any scenario, in table order.
         scenarios: scenario name -> names of the tasks it has.
         group: column that identifies the user or session (tests, GAUC); None where there is none.
+        weight: column that says how much a row counts, in losses and in figures; None where all count alike.
         missing: texts that stand for a missing value in raw rows, besides no value at all and the empty text.
         whole: raw columns of ids whose training values are numbers throughout, all of them whole where they are text:
             in text of later rows `7.0` is `7` there. Elsewhere text stays as it is written.
@@ -174,6 +181,7 @@ class Schema:
     scenarios: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _: KW_ONLY
     group: str | None = None
+    weight: str | None = None
     missing: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
 
@@ -188,6 +196,11 @@ class Schema:
             if twice:
                 raise UserError(f"data set '{self.name}' declares {what} '{twice[0]}' twice; remove one")
         labels = {task.label for task in self.tasks}
+        if self.weight in {*labels, *(column for feature in self.features for column in feature.columns)}:
+            raise UserError(
+                f"data set '{self.name}': column '{self.weight}' is the rows' weight and also a label or a feature"
+                " (leakage); take another column"
+            )
         for feature in self.features:
             if feature.name in labels:
                 raise UserError(
@@ -226,6 +239,16 @@ class Schema:
         """The feature whose id space and embeddings a field uses: its own, or those it is a sequence of."""
         return next(f for f in self.features if f.name == (feature.of or feature.name))
 
+    def sampled_by(self, task: Task) -> Task | None:
+        """The task whose sampled negatives a task's rows come from: itself, or what it lies within; None: neither."""
+        tasks, passed = {found.name: found for found in self.tasks}, set[str]()
+        while task.negatives_kept == 1:
+            passed.add(task.name)
+            if task.within is None or task.within in passed:  # a circle is refused elsewhere
+                return None
+            task = tasks[task.within]
+        return task
+
     def has_task(self, scenario: str) -> list[bool]:
         """[T] whether the scenario has each task."""
         return [name in self.scenarios[scenario] for name in self.task_names]
@@ -248,6 +271,7 @@ class Schema:
             tuple(Task(**task) for task in raw["tasks"]),
             {name: tuple(tasks) for name, tasks in raw["scenarios"].items()},
             group=raw["group"],
+            weight=raw.get("weight"),  # runs of earlier versions have none
             missing=tuple(raw["missing"]),
             whole=tuple(raw["whole"]),
         )

@@ -23,7 +23,7 @@ from msmtrec.data.findings.collected import Collected, between
 from msmtrec.data.findings.constants import makes_scenarios
 from msmtrec.data.findings.finding import Finding
 from msmtrec.data.logs import SPLIT, Logs
-from msmtrec.data.table import EncodedData, open_encoded, scenarios_of
+from msmtrec.data.table import EncodedData, arrays_of, open_encoded, scenarios_of
 
 ENCODING = 11
 """Version of the encoded form; part of the cache key."""
@@ -174,7 +174,7 @@ class _Build:
         self.between = {table: [] for table in surveys}
         for found in between(schema, surveys, own):
             self.between[found.scenario].append(found)
-        self.writer = writers.enter_context(TableWriter(self.folder, layout, rows))
+        self.writer = writers.enter_context(TableWriter(self.folder, layout, rows, arrays_of(schema)))
 
     def add(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
         table = self.owner[scenario]

@@ -83,6 +83,7 @@ class Rows:
         used: [U] int64, ascending: the rows of the shared table that shared ids count within, as those of training rows
             do; None where they are the table's own rows.
         first_shared: the column at which shared ids begin; only read where there is `used`.
+        weight: [N] float32, how much each row counts; None where all count alike.
     """
 
     ids: NDArray[np.int32]
@@ -93,6 +94,7 @@ class Rows:
     scenario: NDArray[np.int64] | None = None
     used: NDArray[np.int64] | None = None
     first_shared: int = 0
+    weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -101,7 +103,8 @@ class Rows:
         """A view of consecutive rows, or a copy of chosen ones."""
         ids, numeric, labels, group = self.ids[part], self.numeric[part], self.labels[part], self.group[part]
         scenario = None if self.scenario is None else self.scenario[part]
-        return replace(self, ids=ids, numeric=numeric, labels=labels, group=group, scenario=scenario)
+        weight = None if self.weight is None else self.weight[part]
+        return replace(self, ids=ids, numeric=numeric, labels=labels, group=group, scenario=scenario, weight=weight)
 
     @property
     def table_ids(self) -> NDArray[np.int32]:
@@ -184,6 +187,14 @@ def encoder_folder(cache: Path, table: int) -> Path:
 
 
 ARRAYS: dict[str, type[np.generic]] = {"ids": np.int32, "numeric": np.float32, "labels": np.float32, "group": np.int64}
+"""Those that every split has."""
+
+
+def arrays_of(schema: Schema) -> dict[str, type[np.generic]]:
+    """Array -> its type, of the rows of a data set."""
+    return {**ARRAYS, "weight": np.float32} if schema.weight else ARRAYS
+
+
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 """table -> part -> split -> rows"""
 
@@ -244,9 +255,9 @@ def open_encoded(
         index = json.loads((folder / INDEX).read_text())
         if verify and any(digest_of(folder / name) != digest for name, digest in index["digests"].items()):
             return None
-        layout = Layout.from_dict(index["layout"])
+        layout, arrays = Layout.from_dict(index["layout"]), arrays_of(schema)
         whole = {
-            split: Rows(**{name: np.load(folder / f"{split}-{name}.npy", mmap_mode="c") for name in ARRAYS})
+            split: Rows(**{name: np.load(folder / f"{split}-{name}.npy", mmap_mode="c") for name in arrays})
             for split in SPLITS
         }
         described = {table: (entry["private_rows"], entry["encoding"]) for table, entry in index["tables"].items()}

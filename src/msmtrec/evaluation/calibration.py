@@ -117,8 +117,13 @@ def too_few(labels: NDArray[np.floating[Any]]) -> str:
     return ""
 
 
-def calibrate(kind: str, chances: Chances, labels: NDArray[np.floating[Any]]) -> Calibration:
-    """Fit a map of one of KINDS to [N] labels of 0 and 1.
+def calibrate(
+    kind: str,
+    chances: Chances,
+    labels: NDArray[np.floating[Any]],
+    weights: NDArray[np.floating[Any]] | None = None,
+) -> Calibration:
+    """Fit a map of one of KINDS to [N] labels of 0 and 1, of rows with [N] weights above 0.
 
     Raises:
         ValueError: there are too few rows of a class (`too_few`), or a probability is NaN.
@@ -127,53 +132,63 @@ def calibrate(kind: str, chances: Chances, labels: NDArray[np.floating[Any]]) ->
         raise ValueError(f"a calibration needs {FEWEST} rows of either class, not {few}")
     if not (np.isfinite(chances.log_p).all() and np.isfinite(chances.log_q).all()):
         raise ValueError("a probability is NaN, 0 or 1")
-    positive = labels > 0.5
-    ups = float(positive.sum())
-    targets = np.where(positive, (ups + 1) / (ups + 2), 1 / (len(labels) - ups + 2))
+    each = np.ones(len(labels)) if weights is None else weights / weights.mean(dtype=np.float64)
+    targets = _targets(labels > 0.5, each)
     if kind == "isotonic":
-        return _isotonic(chances, targets)
+        return _isotonic(chances, targets, each)
     if kind == "platt":
-        a, c = _logistic(chances.logits[:, None], targets)
+        a, c = _logistic(chances.logits[:, None], targets, each)
         return Logistic("platt", a, a, c)
-    a, b, c = _logistic(np.stack([chances.log_p, -chances.log_q], 1), targets)
+    a, b, c = _logistic(np.stack([chances.log_p, -chances.log_q], 1), targets, each)
     return Logistic("beta", a, b, c)
 
 
-def _logistic(inputs: Array, targets: Array) -> list[float]:
-    """Slopes >= 0 and a constant that minimise the cross-entropy of [N] targets given [N, K] inputs: convex."""
+def _targets(positive: NDArray[np.bool_], weights: Array) -> Array:
+    """Platt's, [N]. What is moved from one class to the other is one row: of weighted ones, one of the class whose rows
+    weigh less, so that as much is given as is taken and the label rate stays."""
+    ups, downs = weights[positive], weights[~positive]
+    one = min(ups.mean(), downs.mean())
+    return np.asarray(np.where(positive, (ups.sum() + one) / (ups.sum() + 2 * one), one / (downs.sum() + 2 * one)))
+
+
+def _logistic(inputs: Array, targets: Array, weights: Array) -> list[float]:
+    """Slopes >= 0 and a constant that minimise the cross-entropy of [N] targets given [N, K] inputs: convex.
+
+    weights: [N], 1 on average.
+    """
     middle, scale = inputs.mean(0), inputs.std(0)
     scale = np.where(scale > 1e-9, scale, np.inf)  # what does not vary says nothing: its slope is 0
     inputs = np.column_stack([(inputs - middle) / scale, np.ones(len(inputs))])
 
-    def loss(weights: Array) -> tuple[float, Array]:
-        logits = inputs @ weights
-        slope = (expit(logits) - targets) @ inputs / len(targets)
-        return float((np.logaddexp(0, logits) - targets * logits).mean()), slope
+    def loss(guess: Array) -> tuple[float, Array]:
+        logits = inputs @ guess
+        slope = (weights * (expit(logits) - targets)) @ inputs / len(targets)
+        return float((weights * (np.logaddexp(0, logits) - targets * logits)).mean()), slope
 
     slopes = len(middle)
     found = minimize(
         loss,
-        np.r_[np.ones(slopes) / slopes, logit(targets.mean())],
+        np.r_[np.ones(slopes) / slopes, logit((weights * targets).mean())],
         jac=True,
         method="L-BFGS-B",
         bounds=[(0, None)] * slopes + [(None, None)],
         options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000},
     ).x
-    weights = found[:-1] / scale
-    return [*map(float, weights), float(found[-1] - weights @ middle)]
+    slope = found[:-1] / scale
+    return [*map(float, slope), float(found[-1] - slope @ middle)]
 
 
-def _isotonic(chances: Chances, targets: Array) -> Steps:
+def _isotonic(chances: Chances, targets: Array, weights: Array) -> Steps:
     """Groups of equally many rows, at least FEWEST; equal probabilities share one."""
     order = np.argsort(chances.log_p, kind="stable")
-    p, targets = np.exp(chances.log_p[order]), targets[order]
+    p, targets, weights = np.exp(chances.log_p[order]), targets[order], weights[order]
     groups = max(min(GROUPS, len(p) // FEWEST), 1)
     below = np.searchsorted(p, p, side="left")
-    _, group, rows = np.unique(below * groups // len(p), return_inverse=True, return_counts=True)
-    mean = np.bincount(group, p) / rows
-    found = isotonic_regression(np.bincount(group, targets) / rows, weights=rows)
+    _, group = np.unique(below * groups // len(p), return_inverse=True)
+    mass = np.bincount(group, weights)
+    mean = np.bincount(group, weights * p) / mass
+    found = isotonic_regression(np.bincount(group, weights * targets) / mass, weights=mass)
     starts = found.blocks[:-1]
-    weights = np.add.reduceat(rows, starts)
-    middles = np.add.reduceat(mean * rows, starts) / weights
+    middles = np.add.reduceat(mean * mass, starts) / np.add.reduceat(mass, starts)
     apart = np.r_[True, np.diff(middles) > 0]  # but for rounding always
     return Steps(middles[apart], found.x[starts][apart])

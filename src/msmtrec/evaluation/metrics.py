@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 Scores = NDArray[np.floating[Any]]
 
 
-def auc(scores: Scores, labels: Scores) -> float:
+def auc(scores: Scores, labels: Scores, weights: Scores | None = None) -> float:
     """Probability that a positive scores above a negative, ties counting half; NaN with one class or a NaN score.
 
     scores [N], labels [N] of 0 and 1. Mann-Whitney: positives are looked up in the sorted negatives, in order, which
-    keeps the look-ups in cache.
+    keeps the look-ups in cache. With weights [N] above 0 the two are drawn in proportion to them.
     """
     positive = labels > 0.5
+    if weights is not None:
+        return _weighted_auc(scores, positive, weights)
     ups, downs = np.sort(scores[positive]), np.sort(scores[~positive])
     if not len(ups) or not len(downs) or np.isnan(scores).any():
         return float("nan")
@@ -26,11 +28,25 @@ def auc(scores: Scores, labels: Scores) -> float:
     return float((below + upto) / 2 / len(ups) / len(downs))
 
 
-def log_loss(logits: Scores, labels: Scores) -> float:
-    """Mean negative log-likelihood of [N] labels under [N] logits; NaN without rows."""
+def _weighted_auc(scores: Scores, positive: NDArray[np.bool_], weights: Scores) -> float:
+    ups, downs = weights[positive], weights[~positive]
+    if not len(ups) or not len(downs) or np.isnan(scores).any():
+        return float("nan")
+    order = np.argsort(scores[~positive])
+    lower = np.r_[0.0, np.cumsum(downs[order], dtype=np.float64)]  # weight of the negatives before each place
+    found = [np.searchsorted(scores[~positive][order], scores[positive], side=side) for side in ("left", "right")]
+    below = (lower[found[0]] + lower[found[1]]) / 2
+    return float((below * ups).sum() / ups.sum(dtype=np.float64) / lower[-1])
+
+
+def log_loss(logits: Scores, labels: Scores, weights: Scores | None = None) -> float:
+    """Mean negative log-likelihood of [N] labels under [N] logits, weighted where there are weights [N].
+
+    NaN without rows.
+    """
     if not len(logits) or not np.isfinite(logits).all():
         return float("nan")
-    return float((np.logaddexp(0, logits) - labels * logits).mean())
+    return float(np.average(np.logaddexp(0, logits) - labels * logits, weights=weights))
 
 
 @dataclass(frozen=True)
@@ -38,7 +54,7 @@ class Measure:
     """One scenario × task on one split.
 
     Args:
-        rows: labelled rows; positives among them.
+        rows: labelled rows, of a weight above 0; positives among them.
     """
 
     scenario: str
@@ -54,27 +70,50 @@ class Measure:
 
 
 def measure(
-    scenario: str, tasks: tuple[str, ...], present: list[bool], logits: Scores, labels: Scores
+    scenario: str,
+    tasks: tuple[str, ...],
+    present: list[bool],
+    logits: Scores,
+    labels: Scores,
+    weights: Scores | None = None,
 ) -> list[Measure]:
-    """Metrics of every task the scenario has; labels of other tasks are never read. logits, labels [N, T]."""
+    """Metrics of every task the scenario has; labels of other tasks are never read.
+
+    Args:
+        logits, labels: [N, T].
+        weights: [N], or [N, T] where a row weighs otherwise for every task; a row of weight 0 is as if it were not
+            there.
+    """
     found = []
     for t, task in enumerate(tasks):
         if present[t]:
-            known = ~np.isnan(labels[:, t])
+            known = counting(labels[:, t], task_weights(weights, t))
             if not known.any():  # a pooled table has every task, its parts need not
                 continue
             scores, truth = logits[known, t].astype(np.float64), labels[known, t].astype(np.float64)
+            own = None if weights is None else task_weights(weights, t)[known]
             found.append(
                 Measure(
                     scenario,
                     task,
-                    auc(scores, truth),
-                    log_loss(scores, truth),
+                    auc(scores, truth, own),
+                    log_loss(scores, truth, own),
                     rows=len(truth),
                     positives=int(truth.sum()),
                 )
             )
     return found
+
+
+def task_weights(weights: Any, task: int) -> Any:
+    """[N] of weights [N] or [N, T]; None of None."""
+    return weights if weights is None or weights.ndim == 1 else weights[:, task]
+
+
+def counting(labels: Scores, weights: Scores | None) -> NDArray[np.bool_]:
+    """[N] rows that have a label, and a weight above 0 where there are weights."""
+    known = ~np.isnan(labels)
+    return known if weights is None else known & (weights > 0)
 
 
 def mean_auc(measures: list[Measure]) -> float:

@@ -29,26 +29,27 @@ class Reliability:
     points: tuple[tuple[float, float, int], ...]
 
     @classmethod
-    def of(cls, logits: Scores, labels: Scores) -> Reliability:
-        """logits [N], labels [N] of 0 and 1"""
-        found = quality(logits, labels, np.zeros(len(labels), np.int64)).as_dict()
-        area = auc(logits, labels)
+    def of(cls, logits: Scores, labels: Scores, weights: Scores | None = None) -> Reliability:
+        """logits [N], labels [N] of 0 and 1, weights [N] above 0"""
+        found = quality(logits, labels, np.zeros(len(labels), np.int64), weights).as_dict()
+        area = auc(logits, labels, weights)
         return cls(
             auc=None if np.isnan(area) else area,
             **{name: found[name] for name in ("log_loss", "ece", "calibration")},
-            points=points(expit(logits), labels),
+            points=points(expit(logits), labels, weights),
         )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def points(chances: Scores, labels: Scores) -> tuple[tuple[float, float, int], ...]:
+def points(chances: Scores, labels: Scores, weights: Scores | None = None) -> tuple[tuple[float, float, int], ...]:
     """(mean probability, label rate, rows) of every bin; none where a probability is NaN."""
     if np.isnan(chances).any():
         return ()
-    predicted, observed, rows = bins_of(chances, labels)
-    return tuple((float(p / n), float(y / n), int(n)) for p, y, n in zip(predicted, observed, rows, strict=True))
+    bins = bins_of(chances, labels, weights)
+    each = zip(bins.predicted, bins.observed, bins.weight, bins.rows, strict=True)
+    return tuple((float(p / w), float(y / w), int(n)) for p, y, w, n in each)
 
 
 FIGURES = ("calibration", "ece", "log_loss", "auc")

@@ -142,8 +142,9 @@ def _without_rows(start: Start, kept: Mapping[str, Contender], names: Sequence[s
     lists = {column for feature in schema.features if feature.has_lists for column in feature.columns}
     kinds: dict[str, Any] = {c: pl.List(pl.String) if c in lists else pl.Null for c in raw_columns(schema)}
     kinds |= {task.label: pl.Null for task in schema.tasks} | {SPLIT: pl.String}
-    if schema.group is not None:
-        kinds.setdefault(schema.group, pl.Null)
+    for column in (schema.group, schema.weight):
+        if column is not None:
+            kinds.setdefault(column, pl.Null)
     return Logs(
         replace(schema, scenarios=dict.fromkeys(names, schema.task_names)),
         in_memory({name: pl.DataFrame(schema=kinds) for name in names}),

@@ -68,7 +68,7 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     saved, ship = checkpoints.load(folder / "checkpoint", method.state_type), Shipment(site.deck.device)
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
-        rows = {name: site.deck.sizes[name] for name in data.scenarios}
+        rows = {name: site.deck.counted[name] for name in data.scenarios}
         if start is None:
             example = {seed: first[Member(seed, data.scenarios[0])] for seed in seeds}
             common = {seed: {n: example[seed][n] for n in method.common_names()} for seed in seeds}

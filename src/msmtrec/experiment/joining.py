@@ -15,6 +15,7 @@ from msmtrec.base.member import Member
 from msmtrec.config.contender import Contender
 from msmtrec.config.train import FineTune
 from msmtrec.data.table import EncodedData
+from msmtrec.evaluation.metrics import counting
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.keeping import keep_scores, save_models
 from msmtrec.experiment.rounds import RoundsTold
@@ -70,9 +71,12 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
 def untrained(data: EncodedData) -> Iterator[tuple[str, str]]:
     """Scenarios that cannot train, and why."""
     for name, table in data.tables.items():
-        if np.isnan(table.splits["train"].labels).all():
+        train, validation = table.splits["train"], table.splits["validation"]
+        if not any(counting(column, train.weight).any() for column in train.labels.T):
             yield name, f"scenario '{name}' has no labelled training row: its models are their first download"
-        elif not any(len(np.unique(column[~np.isnan(column)])) == 2 for column in table.splits["validation"].labels.T):
+        elif not any(
+            len(np.unique(column[counting(column, validation.weight)])) == 2 for column in validation.labels.T
+        ):
             yield (
                 name,
                 f"scenario '{name}' has no task with both classes among its validation rows, so that no round can be"

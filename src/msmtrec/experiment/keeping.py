@@ -12,9 +12,11 @@ from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host
 from msmtrec.config.contender import Contender
+from msmtrec.data.encoding.encoder import encoder_of
 from msmtrec.data.table import EncodedData
-from msmtrec.evaluation.metrics import measure
+from msmtrec.evaluation.metrics import counting, measure, task_weights
 from msmtrec.evaluation.quality import quality
+from msmtrec.evaluation.sampled import Sampled, row_weights
 from msmtrec.experiment.encoders import variant
 from msmtrec.federation.scenario import Site
 from msmtrec.record.directory import SCORES, TEST, VALIDATION, VALIDATION_SCORES, model_file, read_json, write_json
@@ -82,10 +84,18 @@ def _card(contender: Contender, column: str, site: Site, member: Member, scenari
     )
 
 
+def _sampled(data: EncodedData, table: str) -> Sampled | None:
+    """What was sampled of a table's rows, as its encoder found it."""
+    if all(task.negatives_kept == 1 for task in data.schema.tasks):
+        return None
+    return Sampled.of(encoder_of(data, table).schema)
+
+
 def keep_scores(data: EncodedData, folder: Path) -> None:
     """Scores of the chosen models, and their test figures; the only place that touches test rows, once.
 
-    Validation scores are kept too: on them probabilities can be calibrated without the logs.
+    Validation scores are kept too: on them probabilities can be calibrated without the logs. Of sampled logs the scores
+    are those of all rows, and weights say how many of them each row stands for.
     """
     if (folder / TEST).exists():
         return
@@ -93,19 +103,29 @@ def keep_scores(data: EncodedData, folder: Path) -> None:
     held: dict[str, Any] = {"tasks": np.array(data.layout.tasks)}
     scores: dict[str, Any] = {THREADS: computed_with()}
     owners = {name: table for table in data.tables.values() for name in table.parts["test"]}
+    sampled = {name: _sampled(data, name) for name in data.tables}
     for chosen in read_json(folder / VALIDATION):
         scenario, seed = chosen["scenario"], chosen["seed"]
         table = owners[scenario]
         parameters, card = load_model(model_file(folder, scenario, seed))
         validation, test = (table.splits[split].take(table.parts[split][scenario]) for split in ("validation", "test"))
-        held[f"{scenario}/{seed}"] = logits_of(card, parameters, data.layout, validation).astype(np.float32)
-        held[f"{scenario}/labels"] = validation.labels
-        logits = logits_of(card, parameters, data.layout, test)
-        for m in measure(scenario, tasks, data.schema.has_task(table.scenario), logits, test.labels):
+        whole = sampled[table.scenario]
+        logits, held_out = (logits_of(card, parameters, data.layout, rows) for rows in (test, validation))
+        if whole is not None:
+            logits, held_out = whole.corrected(logits), whole.corrected(held_out)
+        held[f"{scenario}/{seed}"], held[f"{scenario}/labels"] = held_out.astype(np.float32), validation.labels
+        weights = row_weights(test.weight, test.labels, whole)
+        for m in measure(scenario, tasks, data.schema.has_task(table.scenario), logits, test.labels, weights):
             task = data.layout.tasks.index(m.task)
-            known = ~np.isnan(test.labels[:, task])
-            more = quality(logits[known, task], test.labels[known, task], test.group[known])
+            own = task_weights(weights, task)
+            known = counting(test.labels[:, task], own)
+            more = quality(
+                logits[known, task], test.labels[known, task], test.group[known], None if own is None else own[known]
+            )
             records.append({"seed": seed, "round": chosen["round"], **m.as_dict(), **more.as_dict()})
+        for place, rows in ((held, validation), (scores, test)):
+            if (weighed := row_weights(rows.weight, rows.labels, whole)) is not None:
+                place[f"{scenario}/weights"] = weighed
         scores[f"{scenario}/{seed}"] = logits.astype(np.float32)
         scores[f"{scenario}/labels"], scores[f"{scenario}/group"] = test.labels, test.group
     np.savez(folder / VALIDATION_SCORES, **held)

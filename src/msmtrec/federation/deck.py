@@ -9,6 +9,7 @@ from torch import Tensor
 from msmtrec.base.member import Member
 from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import EncodedData
+from msmtrec.federation.weights import RowWeights
 
 IN_MEMORY = 1 << 31
 """Training rows of more bytes than this are gathered from the memory-mapped cache, which is slower."""
@@ -24,6 +25,8 @@ class Deck:
         used: scenario -> [rows] of the shared table that its training rows use, ascending; a batch's shared ids count
             within these, and no others are held and trained.
         placed: `used`, on the device.
+        counted: scenario -> rows that count: of a weight above 0, where they have any.
+        weights: of all rows, where they have any.
     """
 
     def __init__(
@@ -34,11 +37,13 @@ class Deck:
         self.private_columns = data.layout.private_columns
         self.starts: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
+        self.counted: dict[str, int] = {}
         self.used: dict[str, Tensor] = {}
         numbers, ends, start = [], [], 0
         for name, table in data.tables.items():
             rows = table.splits["train"]
             self.starts[name], self.sizes[name] = start, len(rows)
+            self.counted[name] = len(rows) if rows.weight is None else int((rows.weight > 0).sum())
             self.used[name] = (
                 torch.arange(data.layout.shared_rows) if rows.used is None else torch.from_numpy(rows.used)
             )
@@ -52,6 +57,7 @@ class Deck:
         if sum(group.nbytes for group in groups) <= in_memory:
             groups = [np.concatenate(groups, 1)]
         self._groups = [torch.from_numpy(group).to(device) for group in groups]
+        self.weights = RowWeights.of(data, dtype, device)
         self._ends = np.cumsum([whole.ids.shape[1], whole.numeric.shape[1], whole.labels.shape[1]]).tolist()
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:

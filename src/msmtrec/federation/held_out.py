@@ -15,6 +15,7 @@ from msmtrec.aggregation.personalization import BETAS, HeldOutChoice, check_beta
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import TABLES, Role
 from msmtrec.data.table import Rows
+from msmtrec.federation.weights import stacked_weights
 from msmtrec.methods.base import Answer, Offer, OfferPart
 from msmtrec.models.base import Model, Pass, repeated
 from msmtrec.models.predict import Stacked, Weights
@@ -175,6 +176,9 @@ class _HeldOut:
         labels = torch.full((*self.batch.valid.shape, rows[0].labels.shape[1]), torch.nan).to(self.like)
         for k, own in enumerate(rows):
             labels[k, : len(own)] = torch.from_numpy(np.ascontiguousarray(own.labels)).to(self.like)
+        weights = stacked_weights(rows, self.batch.valid.shape[1])
+        if weights is not None:  # a row of weight 0 is as if it had no labels
+            labels[weights.to(labels.device) == 0] = torch.nan
         known = ~labels.isnan()  # [K, R, T]
         self.labels = labels.nan_to_num()
         counts, ups = known.sum(1), self.labels.sum(1)  # [K, T]
@@ -184,14 +188,18 @@ class _HeldOut:
             for k, holding in enumerate(holdings)
         ]
         sizes = self.batch.valid.sum(1).view(-1, 1, 1)
-        self.scale = known.double() * sizes / counts.unsqueeze(1).clamp(min=1)
+        each, whole = known.double(), counts.unsqueeze(1).clamp(min=1)
+        if weights is not None:
+            each = each * weights.unsqueeze(2).to(each)
+            whole = each.sum(1, keepdim=True).where(whole > 0, 1.0)
+        self.scale = each * sizes / whole
         with torch.no_grad():
             self.x = model.inputs(stacked.parameters, self.batch) if self.batch.valid.numel() else None
 
     def losses(self, current: Sequence[Parameters], parts: Sequence[OfferPart]) -> Callable[[Tensor], Tensor]:
         """A function betas [N, K, units] -> [N, K, R, T]; what the parts do not touch is computed once, here.
 
-        A row's loss is scaled so that the mean over all rows is the mean over those that have the label.
+        A row's loss is scaled so that the mean over all rows is the (weighted) mean over those that have the label.
         """
         model, roles = self.model, self.model.roles()
         kept = {n: torch.stack([own[n] for own in current]) for n, role in roles.items() if role not in TABLES}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -219,7 +220,7 @@ def _upload(
     if not slots:
         return None, None
     tasks = tuple(site.data.schema.has_task(name))
-    return Upload(name, site.deck.sizes[name], tasks, slots, tables=tables, norm=squared**0.5), None
+    return Upload(name, site.deck.counted[name], tasks, slots, tables=tables, norm=squared**0.5), None
 
 
 def _answers(
@@ -252,7 +253,8 @@ def validate(site: Site, memories: Memories, members: list[Member]) -> Iterator[
         for member, own, logits in zip(stack, rows, predict_each(site.model, served, rows), strict=True):
             scores, present, found = logits.double().numpy(), schema.has_task(member.scenario), []
             for scenario, part in tables[member.scenario].parts["validation"].items():
-                found += measure(scenario, schema.task_names, present, scores[part], own.labels[part])
+                weights = None if own.weight is None else own.weight[part].astype(np.float64)
+                found += measure(scenario, schema.task_names, present, scores[part], own.labels[part], weights)
             yield member, found
 
 

@@ -184,7 +184,10 @@ class _Stack:
         return forward.statistics
 
     def _loss(self, parameters: Parameters, chosen: list[Tensor], step: int) -> tuple[Tensor, Tensor, Pass]:
-        """Mean binary cross-entropy of each member and task over labelled rows; filled-up rows weigh nothing."""
+        """Mean binary cross-entropy of each member and task over labelled rows; filled-up rows weigh nothing.
+
+        Weighted rows count in proportion to their weights, which are 1 on average (`RowWeights`).
+        """
         deck, K, width = self.deck, len(chosen), max(len(rows) for rows in chosen)
         index = torch.zeros(K, width, dtype=torch.int64)
         valid = torch.zeros(K, width, dtype=torch.bool)
@@ -194,14 +197,14 @@ class _Stack:
             index[k, : len(rows)] = rows + start
             valid[k, : len(rows)] = True
         scenario = deck.scenario_of(index)
-        index, valid = index.to(deck.device), valid.to(deck.device)
+        index, valid, scenario = (part.to(deck.device) for part in (index, valid, scenario))
         ids, numeric, labels = deck.gather(index)  # [K, B, C], [K, B, M], [K, B, T]
         split = deck.private_columns
         batch = Batch(
             shift(ids[:, :, :split], self.now.offsets(Role.EMBEDDING, K)),
             shift(ids[:, :, split:], self.now.offsets(Role.SHARED_EMBEDDING, K)),
             numeric,
-            scenario.to(deck.device),
+            scenario,
             valid=valid,
         )
         sizes = [len(rows) for rows in chosen]
@@ -209,7 +212,11 @@ class _Stack:
         logits = self.model.forward(parameters, forward)
         known = (~labels.isnan() & valid.unsqueeze(2)).to(logits.dtype)  # [K, B, T]
         each = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
-        losses = (each * known).sum(1) / known.sum(1).clamp(min=1)
+        counts = known
+        if deck.weights is not None:
+            known = known * deck.weights.gather(index, scenario)
+            counts = (known > 0).to(known.dtype)  # rows, whatever they weigh: a batch of light rows is a short step
+        losses = (each * known).sum(1) / counts.sum(1).clamp(min=1)
         return losses, sum(forward.losses, start=losses.new_zeros(K)), forward
 
     def _dropout(self, sizes: list[int], step: int, h: Tensor, site: str) -> Tensor:

@@ -44,7 +44,7 @@ class Upload:
     """What one scenario sends after its local steps.
 
     Args:
-        rows: training rows.
+        rows: training rows that count: of a weight above 0, where they have any; what they weigh stays the scenario's.
         tasks: [T] which tasks it has.
         slots: slot -> parameters, only what the method's policies let leave; shared tables apart.
         tables: shared table -> its used rows.

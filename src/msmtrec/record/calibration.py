@@ -7,6 +7,7 @@ that in a federation it is made where they are, and nothing of it leaves.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.evaluation.calibration import KINDS, Calibration, Chances, calibrate, too_few
+from msmtrec.evaluation.metrics import counting, task_weights
 from msmtrec.evaluation.reliability import Reliability
 from msmtrec.evaluation.support import FEWEST
 from msmtrec.record.directory import CALIBRATION, SCORES, VALIDATION_SCORES, read_json
@@ -94,21 +96,21 @@ def fit(kind: str, folder: Path, scenario: str, tasks: Sequence[str], seeds: Seq
     """
     check_kind(kind)
     found = {}
-    for task, chances, labels in _by_task(folder, VALIDATION_SCORES, scenario, tasks, seeds):
+    for task, chances, labels, weights in _by_task(folder, VALIDATION_SCORES, scenario, tasks, seeds):
         lacks = too_few(labels)
         if not (np.isfinite(chances.log_p).all() and np.isfinite(chances.log_q).all()):
             lacks = "scores that are no numbers"
-        calibration = None if lacks else calibrate(kind, chances, labels)
+        calibration = None if lacks else calibrate(kind, chances, labels, weights)
         found[task] = Fitted(len(labels), int((labels > 0.5).sum()), calibration, lacks)
     return found
 
 
 def on_test_rows(folder: Path, scenario: str, fitted: Mapping[str, Fitted], seeds: Sequence[int]) -> Iterator[Line]:
     """What the maps do to the scenario's test rows; errors as `fit`."""
-    for task, chances, labels in _by_task(folder, SCORES, scenario, list(fitted), seeds):
+    for task, chances, labels, weights in _by_task(folder, SCORES, scenario, list(fitted), seeds):
         calibration = fitted[task].calibration
-        before = Reliability.of(chances.logits, labels)
-        after = Reliability.of(calibration.logits(chances), labels) if calibration else before
+        before = Reliability.of(chances.logits, labels, weights)
+        after = Reliability.of(calibration.logits(chances), labels, weights) if calibration else before
         yield Line(scenario, task, fitted=fitted[task], before=before, after=after)
 
 
@@ -140,8 +142,10 @@ def read_calibration(run: Path) -> dict[str, Any] | None:
 
 def _by_task(
     folder: Path, name: str, scenario: str, tasks: Sequence[str], seeds: Sequence[int]
-) -> Iterator[tuple[str, Chances, NDArray[np.float32]]]:
-    """(task, probabilities, labels) of the scenario's labelled rows in one of the two files of scores.
+) -> Iterator[tuple[str, Chances, NDArray[np.float32], NDArray[np.float64] | None]]:
+    """(task, probabilities, labels, weights) of the scenario's labelled rows in one of the two files of scores.
+
+    Rows of weight 0 are left out; weights are None where all rows count alike.
 
     Raises:
         UserError: a file is absent or damaged.
@@ -154,10 +158,13 @@ def _by_task(
         )
     (names,) = arrays(held, ["tasks"])
     labels, *logits = arrays(folder / name, [f"{scenario}/labels", *(f"{scenario}/{seed}" for seed in seeds)])
+    weights = array_if_there(folder / name, f"{scenario}/weights")
     for task in tasks:
         column = names.tolist().index(task)
-        known = ~np.isnan(labels[:, column])
-        yield task, Chances.of([one[known, column] for one in logits]), labels[known, column]
+        own = task_weights(weights, column)
+        known = counting(labels[:, column], own)
+        chances = Chances.of([one[known, column] for one in logits])
+        yield task, chances, labels[known, column], None if own is None else own[known]
 
 
 def arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
@@ -166,8 +173,21 @@ def arrays(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
     Raises:
         UserError: it is missing or damaged.
     """
+    with _opened(path) as file:
+        return [file[name] for name in names]
+
+
+def array_if_there(path: Path, name: str) -> NDArray[Any] | None:
+    """As `arrays`; None where the file has none of that name."""
+    with _opened(path) as file:
+        found: NDArray[Any] | None = file.get(name)
+        return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with np.load(path) as file:
-            return [file[name] for name in names]
+            yield file
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise UserError(f"{path} is missing or damaged; bring it back, or train again") from error

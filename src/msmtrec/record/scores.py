@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.evaluation.contributions import Array, buckets, contributions
+from msmtrec.evaluation.metrics import counting, task_weights
 from msmtrec.evaluation.support import Support, support
 
 Line = tuple[str, str]
@@ -75,16 +76,21 @@ class Scores:
         numbers = buckets(np.concatenate(groups)).astype(np.int32)
         self._numbers = dict(zip(self.scenarios, np.split(numbers, ends), strict=True))
         self.size = int(numbers.max(initial=-1)) + 1
-        self._labels: tuple[str, NDArray[Any]] = ("", np.empty(0))
+        self._labels: tuple[str, NDArray[Any], NDArray[Any] | None] = ("", np.empty(0), None)
         self._cached: tuple[str, dict[str, LineScores]] = ("", {})
         self.support: dict[Line, Support] = {}
         for scenario, task in self.lines:
-            labels = self._label(scenario)[:, self.tasks.index(task)]
-            known = ~np.isnan(labels)
+            labels, _, known = self._column(scenario, self.tasks.index(task))
             self.support[scenario, task] = support(labels[known], self._groups[scenario][known])
 
     def _same(self, scenario: str, what: str) -> NDArray[Any]:
         """An array that must be the same in every contender's file."""
+        found = self._same_if_there(scenario, what)
+        assert found is not None
+        return found
+
+    def _same_if_there(self, scenario: str, what: str) -> NDArray[Any] | None:
+        """None where no file has it."""
         first: NDArray[Any] | None = None
         for contender, file in self._files.items():
             found = file.get(f"{scenario}/{what}")
@@ -96,20 +102,26 @@ class Scores:
                     " others, so that nothing can be compared; train again into a new --out"
                 )
             first = found
-        assert first is not None
         return first
 
-    def _label(self, scenario: str) -> NDArray[Any]:
+    def _label(self, scenario: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """(labels [N, T], weights [N] or [N, T] or None)"""
         if self._labels[0] != scenario:
-            self._labels = scenario, self._same(scenario, "labels")
-        return self._labels[1]
+            self._labels = scenario, self._same(scenario, "labels"), self._same_if_there(scenario, "weights")
+        return self._labels[1:]
+
+    def _column(self, scenario: str, task: int) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.bool_]]:
+        """[N] of a task: labels, weights, and which rows count."""
+        labels, weights = self._label(scenario)
+        own = task_weights(weights, task)
+        return labels[:, task], own, counting(labels[:, task], own)
 
     def total(self, lines: list[Line]) -> tuple[int, int]:
         """(different users, rows) of several lines together: a user or row of two lines is one."""
         users, rows = [np.empty(0, np.int64)], 0
         for scenario in dict.fromkeys(scenario for scenario, _ in lines):
             columns = [self.tasks.index(task) for name, task in lines if name == scenario]
-            known = ~np.isnan(self._label(scenario)[:, columns]).all(1)
+            known = np.any([self._column(scenario, column)[2] for column in columns], 0)
             users.append(np.unique(self._groups[scenario][known]))
             rows += int(known.sum())
         return len(np.unique(np.concatenate(users))), rows
@@ -124,7 +136,7 @@ class Scores:
     def _scenario(self, scenario: str) -> dict[str, LineScores]:
         numbers, owner = np.unique(self._numbers[scenario], return_inverse=True)
         place = numbers.astype(np.intp)
-        labels = self._label(scenario)
+        labels, _ = self._label(scenario)
         tasks = [task for name, task in self.lines if name == scenario]
         users: dict[str, dict[str, Array]] = {task: {} for task in tasks}
         for contender, file in self._files.items():
@@ -133,21 +145,25 @@ class Scores:
                 key = f"{scenario}/{seed}"
                 scores = file[key] if key in file else np.full(labels.shape, np.nan)
                 for task in tasks:
-                    found = self._contributions(scores, labels, owner, len(place), (scenario, task))
+                    found = self._contributions(scores, owner, len(place), (scenario, task))
                     totals[task] = totals.get(task, 0.0) + found / len(self.seeds)
             for task, total in totals.items():
                 if not np.isnan(total).any():
                     users[task][contender] = total
         return {task: LineScores(users[task], place) for task in tasks}
 
-    def _contributions(
-        self, scores: NDArray[Any], labels: NDArray[Any], owner: NDArray[np.intp], users: int, line: Line
-    ) -> Array:
+    def _contributions(self, scores: NDArray[Any], owner: NDArray[np.intp], users: int, line: Line) -> Array:
         """[users], NaN where the line has too little or a score is NaN"""
         t, rests = self.tasks.index(line[1]), self.support[line]
-        known = ~np.isnan(labels[:, t])
+        labels, weights, known = self._column(line[0], t)
         if rests.few or np.isnan(scores[known, t]).any():
             return np.full(users, np.nan)
         return contributions(
-            scores[known, t], labels[known, t], owner[known], users, rests.positive_users, rests.negative_users
+            scores[known, t],
+            labels[known],
+            owner[known],
+            users,
+            rests.positive_users,
+            rests.negative_users,
+            None if weights is None else weights[known],
         )

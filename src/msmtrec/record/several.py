@@ -157,14 +157,16 @@ def _other_tests(first: Mapping[str, str], found: Mapping[str, str]) -> str:
 
 
 def _test_rows(run: OneRun) -> dict[str, str]:
-    """scenario -> digest of labels and users of its test rows, in order"""
+    """scenario -> digest of labels, users and weights of its test rows, in order"""
     path = run.place(next(iter(run.results.cells))) / "scores.npz"
     try:
         with np.load(path) as file:
-            return {
-                name: sha256(file[f"{name}/labels"].tobytes() + file[f"{name}/group"].tobytes()).hexdigest()
-                for name in dict.fromkeys(scenario for scenario, _ in run.results.lines[:-1])
-            }
+            found = {}
+            for name in dict.fromkeys(scenario for scenario, _ in run.results.lines[:-1]):
+                weights = [f"{name}/weights"] if f"{name}/weights" in file else []
+                parts = [file[what].tobytes() for what in (f"{name}/labels", f"{name}/group", *weights)]
+                found[name] = sha256(b"".join(parts)).hexdigest()
+            return found
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise UserError(f"{path} is missing or damaged; is its folder a finished run?") from error
 

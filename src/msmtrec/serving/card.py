@@ -32,6 +32,11 @@ def model_card(run: Run, predictor: Predictor) -> dict[str, Any]:
         "licence": _licence(str(data["source"])),
         "msmtrec": __version__,
     }
+    schema = predictor.encoder.schema
+    if schema.weight is not None:
+        found["weight"] = schema.weight
+    if predictor.sampled is not None:
+        found["negatives_kept"] = {task.name: task.negatives_kept for task in schema.tasks if task.negatives_kept < 1}
     if predictor.calibration:
         found["calibration"] = _calibration(run, predictor)
     return found

@@ -11,6 +11,7 @@ from torch.export import Dim, ExportedProgram
 
 from msmtrec.base.parameters import Parameters
 from msmtrec.evaluation.calibration import Calibration, Logistic, Steps
+from msmtrec.evaluation.sampled import Sampled
 from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.predict import Stacked, Weights
 from msmtrec.serving.predictor import Predictor
@@ -22,6 +23,7 @@ class Network(nn.Module):
     Args:
         tasks: numbers of the tasks that are given out, in this order.
         maps: of each of them, its calibration.
+        sampled: what was sampled of the training rows, and is taken back.
     """
 
     def __init__(
@@ -29,9 +31,12 @@ class Network(nn.Module):
         models: Sequence[tuple[Model, Parameters]],
         tasks: Sequence[int],
         maps: Sequence[Calibration | None] = (),
+        *,
+        sampled: Sampled | None = None,
     ) -> None:
         super().__init__()
         self.maps = list(maps) if any(maps) else []
+        self.sampled = sampled
         self.models, self.tasks = [model for model, _ in models], list(tasks)
         self.names: list[dict[str, str]] = []
         for number, (model, parameters) in enumerate(models):
@@ -44,7 +49,7 @@ class Network(nn.Module):
     @classmethod
     def of(cls, predictor: Predictor) -> Network:
         tasks = [predictor.encoder.layout.tasks.index(task) for task in predictor.tasks]
-        return cls(list(predictor.models.values()), tasks, predictor.maps).eval()
+        return cls(list(predictor.models.values()), tasks, predictor.maps, sampled=predictor.sampled).eval()
 
     def forward(self, ids: Tensor, numeric: Tensor) -> Tensor:
         ids, numeric = ids.unsqueeze(0), numeric.unsqueeze(0)
@@ -56,15 +61,28 @@ class Network(nn.Module):
             batch = Batch(ids[:, :, :split], ids[:, :, split:], numeric, scenario, valid=valid)
             parameters = {name: self.get_buffer(place) for name, place in names.items()}
             found.append(model.forward(parameters, Pass(batch))[0])
-        if not self.maps:
+        if not self.maps and self.sampled is None:
             return _mean([torch.sigmoid(logits) for logits in found])[:, self.tasks]
-        logits = [one.double()[:, self.tasks] for one in found]  # 1 - p as exact as p, however near to 1
-        chances, against = (_mean([torch.sigmoid(sign * one) for one in logits]) for sign in (1, -1))
+        pairs = [self._chances(one.double()) for one in found]  # 1 - p as exact as p, however near to 1
+        chances, against = (_mean([pair[side][:, self.tasks] for pair in pairs]) for side in (0, 1))
         columns = [
             chances[:, t] if one is None else _calibrated(one, chances[:, t], against[:, t])
-            for t, one in enumerate(self.maps)
+            for t, one in enumerate(self.maps or [None] * len(self.tasks))
         ]
         return torch.stack(columns, 1).float()
+
+    def _chances(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, T] p and 1 - p of all rows; `evaluation.sampled` has the formula."""
+        chances, against = torch.sigmoid(logits), torch.sigmoid(-logits)
+        if self.sampled is None:
+            return chances, against
+        columns = [(chances[:, task], against[:, task]) for task in range(len(self.sampled.by))]
+        for task, (kept, by) in enumerate(zip(self.sampled.kept, self.sampled.by, strict=True)):
+            if by is not None:
+                left_out = (1 / kept - 1) * against[:, by]
+                down = against[:, task] + left_out
+                columns[task] = chances[:, task] / (1 + left_out), down / (1 + left_out)
+        return torch.stack([p for p, _ in columns], 1), torch.stack([q for _, q in columns], 1)
 
 
 def _mean(found: list[Tensor]) -> Tensor:

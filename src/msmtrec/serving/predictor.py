@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import CHUNK
 from msmtrec.evaluation.calibration import Calibration, Chances
+from msmtrec.evaluation.sampled import Sampled
 from msmtrec.models.base import Model
 from msmtrec.models.predict import predict
 from msmtrec.record.calibration import Fitted
@@ -109,8 +111,16 @@ class Predictor:
         ]
         of = [self.encoder.layout.tasks.index(task) for task in self.tasks]
         for model, parameters in self.models.values():
-            parts = [predict(model, parameters, rows).double().numpy()[:, of] for rows in chunks]
+            parts = [self._whole(predict(model, parameters, rows).double().numpy())[:, of] for rows in chunks]
             yield np.concatenate(parts) if parts else np.empty((0, len(of)))
+
+    @cached_property
+    def sampled(self) -> Sampled | None:
+        """What was sampled of the training rows, and is taken back."""
+        return Sampled.of(self.encoder.schema)
+
+    def _whole(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.sampled.corrected(logits) if self.sampled else logits
 
     def __repr__(self) -> str:
         more = f", calibration={self.calibration!r}" if self.calibration else ""

@@ -159,7 +159,10 @@ def test_a_column_without_any_value_is_missing() -> None:
     ("change", "sentence"),
     [
         (lambda f: f.drop("word"), r"rows to encode for scenario 'a' have no column 'word'; (did you mean|valid)"),
-        (lambda f: f.with_columns(wrod=1), r"have a column 'wrod', which is no feature, label or group; leave it out"),
+        (
+            lambda f: f.with_columns(wrod=1),
+            r"have a column 'wrod', which is no feature, label, group or weight; leave it out",
+        ),
         (lambda f: f.with_columns(price=pl.lit("3")), r"numeric column 'price' holds text; give numbers"),
         (lambda f: f.with_columns(price=float("nan")), r"column 'price' holds nan in 6 rows \(first: row 1\); leave a"),
         (lambda f: f.with_columns(price=-2.0), r"'price' has scale: log but holds -2.0 in 6 rows"),

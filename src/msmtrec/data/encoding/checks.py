@@ -8,6 +8,7 @@ from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Feature
 from msmtrec.data.encoding.extremes import LARGEST, farthest, too_far
 from msmtrec.data.encoding.survey import Numeric, Survey
+from msmtrec.data.encoding.weighing import check_weights
 from msmtrec.data.logs import SPLITS, Logs
 
 _LONGEST_NAME = 200
@@ -21,6 +22,8 @@ def check(logs: Logs, table: str, found: Survey) -> None:
         UserError: naming column, scenario, split and remedy.
     """
     _check_rows(logs, table, found, needed=() if logs.joining else SPLITS)
+    if logs.schema.weight:
+        check_weights(logs, found.weighed, list(found.rows))
     _check_labels(logs, table, found)
     _check_features(logs, table, found)
 

@@ -49,10 +49,13 @@ def check_columns(schema: Schema, kinds: Mapping[str, str], rows: pl.DataFrame, 
     for column in raw_columns(schema):
         if column not in there:
             raise UserError(f"{where} have no column '{column}'; {nearest(column, there)}")
-    known = {*raw_columns(schema), *(task.label for task in schema.tasks), *([schema.group] if schema.group else [])}
+    beside = [column for column in (schema.group, schema.weight) if column]
+    known = {*raw_columns(schema), *(task.label for task in schema.tasks), *beside}
     for column in there:
         if column not in known:
-            raise UserError(f"{where} have a column '{column}', which is no feature, label or group; leave it out")
+            raise UserError(
+                f"{where} have a column '{column}', which is no feature, label, group or weight; leave it out"
+            )
     lists = {feature.name for feature in schema.features if feature.has_lists}
     numeric = {feature.name for feature in schema.numeric}
     for column in raw_columns(schema):

@@ -24,8 +24,8 @@ class Counting:
         self.without_group = dict.fromkeys(SPLITS, 0)
         self.seen: dict[str, int] = {}
         schema = encoder.schema
-        group = [schema.group] if schema.group else []
-        self._columns = dict.fromkeys([*encoder.columns, *(task.label for task in schema.tasks), *group])
+        beside = [column for column in (schema.group, schema.weight) if column]
+        self._columns = dict.fromkeys([*encoder.columns, *(task.label for task in schema.tasks), *beside])
 
     def encode(self, rows: pl.DataFrame, split: str, scenario: str) -> Rows:
         """Consecutive rows of one scenario and split, as the source yields them."""

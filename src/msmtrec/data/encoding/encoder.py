@@ -19,9 +19,11 @@ from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import check_sizes
 from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.data.encoding.growing import both, check_same
+from msmtrec.data.encoding.sampling import tasks_found
 from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.encoding.texts import places_of, text_of
+from msmtrec.data.encoding.weighing import weights_of
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.data.table import EncodedData, Field, Layout, Rows, encoder_folder
@@ -109,7 +111,7 @@ class Encoder:
         own = tuple(name if name in found.rows else "" for name in layout.scenarios)
         encoder = cls(
             table,
-            replace(schema, scenarios={table: schema.scenarios[table]}),
+            replace(schema, tasks=tasks_found(schema, found.labels), scenarios={table: schema.scenarios[table]}),
             replace(layout, scenarios=own),
             vocabularies,
             scalers=scalers,
@@ -167,10 +169,10 @@ class Encoder:
     def encode(self, frame: pl.DataFrame, scenario: str | None = None, *, first: int = 0) -> Rows:
         """Raw rows as the network's input.
 
-        Labels and the group may be absent: labels are then missing, and every row is a group of its own.
+        Labels, group and weight may be absent: labels are then missing, and every row is a group of its own.
 
         Args:
-            frame: `columns`, and labels and group where they are known; nothing else.
+            frame: `columns`, and labels, group and weight where they are known; nothing else.
             scenario: whose rows these are; the pooled encoder must be told.
             first: number of the first row among the scenario's, where rows are groups of their own.
 
@@ -190,7 +192,10 @@ class Encoder:
             )
         numeric = self._numeric(rows, where)
         number = np.broadcast_to(np.int64(self.layout.scenarios.index(scenario)), rows.height)
-        return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first), scenario=number)
+        labels, groups, weight = self._labels(frame, where), self._groups(frame, scenario, first), None
+        if self.schema.weight in frame.columns:
+            weight = weights_of(frame[self.schema.weight], where)
+        return Rows(ids, numeric, labels, groups, scenario=number, weight=weight)
 
     def check(self, frame: pl.DataFrame, scenario: str | None = None) -> pl.DataFrame:
         """Raw rows in the form in which a source yields them, for who encodes them elsewhere; errors as `encode`."""

@@ -15,8 +15,10 @@ from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.columns import kind_of
 from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends
+from msmtrec.data.encoding.sampling import rows_beyond
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
 from msmtrec.data.encoding.texts import as_text
+from msmtrec.data.encoding.weighing import Weighed
 from msmtrec.data.findings.times import Span
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import FEW, SPLIT, SPLITS, Logs
@@ -32,6 +34,8 @@ class Labels:
     example: Any = None
     _: KW_ONLY
     outside_parent: int = 0
+    beyond: int = 0
+    """Rows whose label is known where that of the task by which negatives were sampled is 0."""
 
     @property
     def classes(self) -> int:
@@ -115,6 +119,7 @@ class Survey:
         few: part -> its rows that train only because their group has too few.
         times: part -> from when to when its rows are, where they say so.
         missing: a declared column that the rows do not have, with the columns they do have.
+        weighed: what their weights are like, where they have any.
     """
 
     rows: dict[str, dict[str, int]]
@@ -128,6 +133,7 @@ class Survey:
     seen: dict[str, int] = field(default_factory=dict)
     few: dict[str, int] = field(default_factory=dict)
     times: dict[str, Span] = field(default_factory=dict)
+    weighed: Weighed = field(default_factory=Weighed)
 
 
 class Surveyor:
@@ -162,25 +168,33 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
 
 def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFrame) -> None:
     present = [task for task in schema.tasks if task.name in schema.scenarios[table]]
-    group = [schema.group] if schema.group else []
-    for column in [*raw_columns(schema), *(t.label for t in present), *group]:
+    beside = [column for column in (schema.group, schema.weight) if column]
+    for column in [*raw_columns(schema), *(t.label for t in present), *beside]:
         if column not in rows.columns:
             s.missing = s.missing or (column, rows.columns)
             return
     for column in raw_columns(schema):
         s.kinds[column] = s.kinds.get(column) or kind_of(rows.schema[column])
     rows = derive(schema, rows, scenario)
-    labelled = rows.select(SPLIT, *dict.fromkeys(task.label for task in present))
+    weight = [schema.weight] if schema.weight else []
+    labelled = rows.select(SPLIT, *dict.fromkeys(task.label for task in present), *weight)
     for (split,), part in labelled.partition_by(SPLIT, as_dict=True).items():
         s.rows[scenario][str(split)] += part.height
+        if schema.weight:  # a row of weight 0 is neither a positive nor a negative
+            part = part.filter(pl.col(schema.weight).cast(pl.Float64, strict=False) > 0)
         for task in present:
             parent = next((t.label for t in present if t.name == task.within), None)
-            _add_labels(s.labels[task.name][str(split)], part, task.label, parent)
+            labels = s.labels[task.name][str(split)]
+            _add_labels(labels, part, task.label, parent)
+            if (by := schema.sampled_by(task)) in present and by is not task:
+                labels.beyond += rows_beyond(part, task.label, by.label)
     in_split = {split: (rows[SPLIT] == split).to_numpy() for split in SPLITS}
     in_training = rows[SPLIT] == "train"
     if FEW in rows.columns:
         s.few[scenario] = s.few.get(scenario, 0) + int(rows[FEW].sum())
     before = s.seen.get(scenario, 0)
+    if schema.weight:
+        s.weighed.add(rows[schema.weight], in_split["train"], scenario, before)
     place = Place(scenario, before, before + _first_number(s, scenario))
     for feature in schema.numeric:
         _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_split, place)

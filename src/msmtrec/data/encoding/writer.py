@@ -76,7 +76,8 @@ _Column = _InMemory | _OnDisk
 
 
 def _rows(arrays: Mapping[str, _Column]) -> Rows:
-    return Rows(arrays["ids"].values, arrays["numeric"].values, arrays["labels"].values, arrays["group"].values)
+    held: dict[str, Any] = {name: column.values for name, column in arrays.items()}
+    return Rows(**held)
 
 
 class TableWriter:
@@ -89,8 +90,11 @@ class TableWriter:
         UserError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path | None, layout: Layout, rows: Counts) -> None:
-        self.folder, self.layout, self.rows = folder, layout, rows
+    def __init__(
+        self, folder: Path | None, layout: Layout, rows: Counts, kinds: Mapping[str, type[np.generic]] = ARRAYS
+    ) -> None:
+        """kinds: array -> its type (`arrays_of`)."""
+        self.folder, self.layout, self.rows, self.kinds = folder, layout, rows, kinds
         self.temporary = folder and folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
         self.starts: dict[tuple[str, str, str], int] = {}
         self.arrays: dict[str, dict[str, _Column]] = {}
@@ -115,7 +119,7 @@ class TableWriter:
                 for part in sorted(parts):
                     self.starts[table, part, split] = total
                     total += parts[part][split]
-            self.arrays[split] = {name: self._array(split, name, total) for name in ARRAYS}
+            self.arrays[split] = {name: self._array(split, name, total) for name in self.kinds}
 
     def __exit__(self, *_: object) -> None:
         self._close()
@@ -126,8 +130,8 @@ class TableWriter:
         width = {"ids": self.layout.columns, "numeric": self.layout.numeric, "labels": len(self.layout.tasks)}
         shape = (rows, width[name]) if name in width else (rows,)
         if self.temporary is None:
-            return _InMemory(shape, ARRAYS[name])
-        return _OnDisk(self.temporary / f"{split}-{name}.npy", shape, ARRAYS[name])
+            return _InMemory(shape, self.kinds[name])
+        return _OnDisk(self.temporary / f"{split}-{name}.npy", shape, self.kinds[name])
 
     def _close(self) -> None:
         for arrays in self.arrays.values():
@@ -140,7 +144,7 @@ class TableWriter:
         start = self.cursors[table, part, split]
         self.cursors[table, part, split] = start + len(rows)
         with self._explained():
-            for name in ARRAYS:
+            for name in self.kinds:
                 self.arrays[split][name].write(start, getattr(rows, name))
 
     def finish(

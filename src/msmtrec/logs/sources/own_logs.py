@@ -27,6 +27,7 @@ from msmtrec.logs.sources.own_frames import Frames, Roles
 from msmtrec.logs.sources.split_settings import Split
 from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide, inner
 from msmtrec.logs.sources.tabular_settings import Column, Label, misused
+from msmtrec.logs.sources.tabular_weights import missampled, misweighed, weight_cautions, without_sampler
 
 _READING, _TIMES = "reading-2", "times-3"
 """How values and time columns are read; in the fingerprint, so that no cache has rows read in another way."""
@@ -41,6 +42,7 @@ class OwnLogs(Settings):
         tasks: task name -> label.
         features: column -> feature.
         group: column of the user or session.
+        weight: column that says how much a row counts: a number of 0 or more in every row.
         missing: texts that stand for a missing value, besides an empty field, such as "NA".
         unique: columns such as [user_id, item_id]: of a scenario's rows with the same values only the first counts (8
             bytes of memory a row); rows that lack one of them all count.
@@ -58,6 +60,7 @@ class OwnLogs(Settings):
     features: dict[str, Column | None] = Field(min_length=1)
     split: Split
     group: str | None = None
+    weight: str | None = None
     missing: tuple[str, ...] = ()
     unique: tuple[str, ...] = ()
     contradictions: Literal["refuse", "drop"] = "refuse"
@@ -76,7 +79,12 @@ class OwnLogs(Settings):
             raise ValueError(f"unique names a column twice: {list(self.unique)}; remove one")
         for sentence in misused(self._columns(), labels, keys, self.split):
             raise ValueError(sentence)
+        for sentence in (*misweighed(self.weight, self._columns(), labels, keys, self.split), *missampled(self.tasks)):
+            raise ValueError(sentence)
         return self
+
+    def cautions(self) -> Iterator[str]:
+        yield from weight_cautions(self.tasks, self.weight)
 
     def _columns(self) -> dict[str, Column]:
         return {name: column or Column() for name, column in self.features.items()}
@@ -110,14 +118,20 @@ class OwnLogs(Settings):
         for scenario, held in has.items():
             if not held:
                 raise UserError(f"scenario '{scenario}' has no task; add it to a task or leave it out")
+        for sentence in without_sampler(tasks, has):
+            raise UserError(sentence)
         features = tuple(column.feature(name) for name, column in self._columns().items())
         columns = [column for feature in features for column in feature.columns]
         schema = Schema(
             name=self.name,
             features=features,
-            tasks=tuple(Task(name, task.column or name, task.within) for name, task in tasks.items()),
+            tasks=tuple(
+                Task(name, task.column or name, task.within, negatives_kept=task.negatives_kept)
+                for name, task in tasks.items()
+            ),
             scenarios=has,
             group=self.group,
+            weight=self.weight,
             missing=self.missing,
             whole=tuple(name for name in frames.whole if name in (*columns, self.group)),
         )
@@ -216,7 +230,7 @@ class OwnLogs(Settings):
         ids = [name for name in (*singles, *parts, *keys) if name not in (*numbers, *labels)]
         return Roles(
             tuple(dict.fromkeys(ids)),
-            tuple(dict.fromkeys((*numbers, *labels))),
+            tuple(dict.fromkeys((*numbers, *labels, *([self.weight] if self.weight else [])))),
             time=self.split.time,
             lists=tuple(column.feature(name) for name, column in columns.items() if column.has_lists),
             missing=self.missing,

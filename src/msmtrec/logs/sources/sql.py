@@ -93,6 +93,7 @@ class Sql(OwnLogs):
         return self
 
     def cautions(self) -> Iterator[str]:
+        yield from super().cautions()
         if self.keep is None and not _ordered(self.query):
             yield (
                 "data.query has no ORDER BY: its rows may come in another order next time, and the figures differ in"
@@ -159,6 +160,7 @@ class Sql(OwnLogs):
         frame = super()._scan(path)
         numbers = {name for name, column in self.features.items() if column and column.kind == "numeric"}
         numbers |= {task.column if task and task.column else name for name, task in self.tasks.items()}
+        numbers |= {self.weight} if self.weight else set()
         cast = [name for name in about(path).get("numerics", ()) if name in numbers]
         return frame.with_columns(pl.col(cast).cast(pl.Float64)) if cast else frame
 

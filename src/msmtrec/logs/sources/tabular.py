@@ -64,6 +64,7 @@ class Tabular(OwnLogs):
         return self
 
     def cautions(self) -> Iterator[str]:
+        yield from super().cautions()
         yield from remote_cautions(self.files)
 
     def present(self) -> bool:

@@ -153,8 +153,11 @@ class Label(Settings):
         column: of the labels 0, 1 or empty; None: the task's name.
         within: the task that it lies within, such as click for a conversion.
         scenarios: which have it; None: all.
+        negatives_kept: the share of the rows with label 0 that are in the logs, where the others were left out at
+            random; probabilities are brought back to the rate of all rows.
     """
 
     column: str | None = None
     within: str | None = None
     scenarios: tuple[Name, ...] | None = None
+    negatives_kept: float = Field(default=1.0, gt=0, le=1)
