@@ -76,7 +76,8 @@ class Rows:
 
     Args:
         ids: [N, C] int32, rows of the embedding tables (-1 pads multi-valued fields).
-        numeric: [N, M] float32, standardised values followed by their missing flags.
+        numeric: [N, M] float32, standardised values followed by their missing flags; then each vector's numbers,
+            followed by its flag.
         labels: [N, T] float32, 0, 1 or NaN (missing).
         group: [N] int64, stable hash of the user or session; a number of its own where a row has none.
         scenario: [N] int64, number of each row's scenario in `Layout.scenarios`; None where nobody has asked.

@@ -22,6 +22,7 @@ from msmtrec.data.encoding.growing import both, check_same
 from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.encoding.texts import places_of, text_of
+from msmtrec.data.encoding.vectors import Each, vectors_of, width, write_scaled
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.data.table import EncodedData, Field, Layout, Rows, encoder_folder
@@ -41,9 +42,8 @@ def make_layout(schema: Schema, *, share: bool, scenarios: tuple[str, ...]) -> L
     spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
     shared_rows = sum(FIRST_ID + space.size for space in spaces)
     _fits(shared_rows, f"the shared fields of {schema.name}")
-    return Layout(
-        tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names, scenarios=scenarios
-    )
+    numeric = len(schema.numeric) + len(_flagged(schema)) + sum(width(feature) for feature in schema.vectors)
+    return Layout(tuple(fields), numeric, shared_rows, schema.task_names, scenarios=scenarios)
 
 
 def _fits(ids: int, what: str) -> None:
@@ -68,7 +68,7 @@ class Encoder:
         schema: what raw rows mean; of the scenarios, `table` alone.
         layout: of the encoded rows.
         vocabularies: private field with ids of its own and no hash -> training values, sorted.
-        scalers: numeric feature -> how it is scaled.
+        scalers: numeric feature -> how it is scaled; vectors: vector feature -> likewise.
         kinds: raw column -> kind of its training values.
         fingerprint: of the encoded data it belongs to; models trained on them bear the same.
     """
@@ -79,6 +79,7 @@ class Encoder:
     vocabularies: Mapping[str, pl.Series]
     _: KW_ONLY
     scalers: Mapping[str, Scaler]
+    vectors: Mapping[str, Each]
     kinds: Mapping[str, str]
     fingerprint: str
 
@@ -101,11 +102,13 @@ class Encoder:
             if field.name in found.tallies and not field.shared
         }
         scalers: dict[str, Scaler] = {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric}
+        vectors = {f.name: found.vectors[f.name].scaler(f) for f in schema.vectors}
         kinds = dict(found.kinds)
         if before is not None:
             check_same(before.schema, schema, table)
             vocabularies = {name: both(before.vocabularies[name], new) for name, new in vocabularies.items()}
-            scalers, kinds = dict(before.scalers), {c: before.kinds.get(c) or kind for c, kind in kinds.items()}
+            scalers, vectors = dict(before.scalers), dict(before.vectors)
+            kinds = {c: before.kinds.get(c) or kind for c, kind in kinds.items()}
         own = tuple(name if name in found.rows else "" for name in layout.scenarios)
         encoder = cls(
             table,
@@ -113,6 +116,7 @@ class Encoder:
             replace(layout, scenarios=own),
             vocabularies,
             scalers=scalers,
+            vectors=vectors,
             kinds=kinds,
             fingerprint=fingerprint,
         )
@@ -205,7 +209,7 @@ class Encoder:
         return frame
 
     def _numeric(self, rows: pl.DataFrame, where: str) -> NDArray[np.float32]:
-        """[N, M] scaled, and where they are missing."""
+        """[N, M] scaled, and where they are missing; then the same of each vector."""
         numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
@@ -217,6 +221,12 @@ class Encoder:
                 values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
             numeric[:, column] = values
+        start = len(self.schema.numeric) + len(flagged)
+        for feature in self.schema.vectors:
+            columns = numeric[:, start : start + width(feature)]
+            found = vectors_of(rows[feature.name], feature, where)
+            write_scaled(columns, found, feature, self.vectors[feature.name], where)
+            start += width(feature)
         return numeric
 
     def _known(self, scenario: str | None) -> str:

@@ -21,5 +21,5 @@ def as_yielded(schema: Schema, rows: pl.DataFrame) -> pl.DataFrame:
     if words and texts:
         blank = [pl.when(~pl.col(name).is_in(words)).then(pl.col(name)).alias(name) for name in texts]
         rows = rows.with_columns(blank)
-    lists = [f for f in schema.features if f.name in texts and f.separator is not None]
+    lists = [f for f in schema.features if f.name in texts and f.has_lists and f.separator is not None]
     return rows.with_columns(divided_text(f, schema.missing) for f in lists) if lists else rows

@@ -17,6 +17,7 @@ from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
 from msmtrec.data.encoding.texts import text_of
+from msmtrec.data.encoding.vector_survey import VectorColumn
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 
@@ -107,7 +108,7 @@ class Survey:
     Args:
         rows: part -> split -> rows; parts are the scenarios of a pooled table, else the scenario itself.
         labels: task -> split -> counts.
-        numeric: feature -> what scales it.
+        numeric: feature -> what scales it; vectors likewise.
         tallies: private categorical feature -> distinct training values.
         kinds: raw column -> kind of its values, which later rows are held to.
         seen: part -> its rows so far.
@@ -119,6 +120,7 @@ class Survey:
     numeric: dict[str, Numeric]
     tallies: dict[str, Tally]
     _: KW_ONLY
+    vectors: dict[str, VectorColumn] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     odd_kind: str | None = None
     missing: tuple[str, list[str]] | None = None
@@ -150,6 +152,7 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
             for f in schema.categorical
             if not (share and f.shared) and f.hash is None and f.of is None
         },
+        vectors={f.name: VectorColumn.of(f) for f in schema.vectors},
     )
 
 
@@ -175,6 +178,8 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
     place = Place(scenario, before, before + _first_number(s, scenario))
     for feature in schema.numeric:
         _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_split, place)
+    for feature in schema.vectors:
+        s.vectors[feature.name].add(rows[feature.name], feature, in_split, (scenario, before))
     for feature in schema.categorical:
         if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
             s.odd_kind = s.odd_kind or feature.name

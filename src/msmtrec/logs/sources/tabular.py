@@ -199,13 +199,13 @@ class OwnLogs(Settings):
             kinds |= {c: "number" for c in sorted(somewhere) if c in columns_of(path)}
         frame = scan(path, kinds, self.missing)
         for name, kind in frame.collect_schema().items():
-            listed = name in columns and columns[name].has_lists
+            listed = name in columns and columns[name].may_hold_lists
             if listed and isinstance(kind, pl.Array):
                 frame = frame.with_columns(pl.col(name).arr.to_list())
             elif (kind.is_nested() or kind == pl.Binary) and not (listed and isinstance(kind, pl.List)):
                 raise UserError(
-                    f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists, and no"
-                    " column bytes or groups"
+                    f"{path}: column '{name}' holds {kind}; only a multi, sequence or vector feature may hold lists,"
+                    " and no column bytes or groups"
                 )
         return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
 

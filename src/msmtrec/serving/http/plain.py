@@ -19,6 +19,7 @@ from msmtrec.data.encoding.derived import BETWEEN
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.extremes import LARGEST
 from msmtrec.data.encoding.scaling import Standard
+from msmtrec.data.encoding.vectors import Each
 from msmtrec.data.hashing import stable_hash
 from msmtrec.serving.onnx.inputs import EMPTY, MISSING_INTEGER, NO_INTEGER, Input
 
@@ -60,6 +61,8 @@ def _reader(one: Input, encoder: Encoder) -> Reader:
     feature = next((f for f in encoder.schema.features if f.name == column), Feature(column))
     if one.kind == "number":
         return _Numbers(column, feature, *_bounds(feature, encoder))
+    if one.kind == "vector":
+        return _Vectors(column, feature, encoder.vectors[column])
     texts = _Texts(encoder.schema, encoder.kinds, one)
     if one.width is not None:
         return _Lists(column, texts, feature, one.width)
@@ -99,6 +102,31 @@ class _Numbers:
             return None
         inside = (found >= self.low) & (found <= self.high)
         return found if np.count_nonzero(inside) == len(found) - missing else None
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    column: str
+    feature: Feature
+    scaler: Each
+
+    def __call__(self, columns: Columns) -> NDArray[Any] | None:
+        values, size = columns[self.column], self.feature.size or 1
+        missing = [value is None or value == [] for value in values]
+        if any(missing) and not self.feature.missing:
+            return None
+        held = [value for value, gone in zip(values, missing, strict=True) if not gone]
+        if not all(type(value) is list and len(value) == size for value in held):
+            return None
+        if not {type(number) for value in held for number in value} <= {int, float}:
+            return None
+        found = np.full((len(values), size), np.nan)
+        try:
+            found[~np.array(missing, bool)] = np.array(held, np.float64).reshape(-1, size)
+        except OverflowError:
+            return None
+        sizes = np.abs(self.scaler.apply(found))
+        return found if np.count_nonzero(sizes <= _FAR) == size * len(held) else None
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,27 @@ class EncodingNodes:
                 flags.append(graph("Cast", missing, to=11))
             values.append(scaled)
         columns = [graph("Unsqueeze", part, graph.number(1)) for part in (*values, *flags)]
+        for feature in self.encoder.schema.vectors:
+            columns += self._vector(feature)
         return graph("Cast", graph("Concat", *columns, axis=1), to=1)
+
+    def _vector(self, feature: Feature) -> list[str]:
+        """[rows, size] scaled, and [rows, 1] whether it is missing."""
+        graph, scaler = self.graph, self.encoder.vectors[feature.name]
+        given = self._input(feature.name, Input.of_vector(feature))
+        scaled = graph("Sub", given, graph.constant(scaler.means))
+        scaled = self._clipped(graph("Div", scaled, graph.constant(scaler.deviations)), feature)
+        if not feature.missing:
+            return [scaled]
+        nothing = graph("Cast", graph("IsNaN", given), to=11)
+        flag = graph("ReduceMax", nothing, graph.number(1), keepdims=1)
+        return [graph("Where", graph("Cast", flag, to=9), graph.real(0.0), scaled), flag]
+
+    def _clipped(self, values: str, feature: Feature) -> str:
+        if feature.clip is None:
+            return values
+        graph = self.graph
+        return graph("Max", graph("Min", values, graph.real(feature.clip)), graph.real(-feature.clip))
 
     def _scaled(self, feature: Feature, given: str) -> str:
         graph, scaler = self.graph, self.encoder.scalers[feature.name]
@@ -151,9 +171,7 @@ class EncodingNodes:
             values = graph("Div", graph("Sub", values, graph.real(scaler.mean)), graph.real(scaler.deviation))
         else:
             values = self._interpolated(values, scaler)
-        if feature.clip is not None:
-            values = graph("Max", graph("Min", values, graph.real(feature.clip)), graph.real(-feature.clip))
-        return values
+        return self._clipped(values, feature)
 
     def _interpolated(self, values: str, scaler: Quantile) -> str:
         """Piecewise linear; what lies outside gets the nearest score."""
