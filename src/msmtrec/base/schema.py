@@ -80,6 +80,8 @@ class Feature:
         pooling: sequence: `mean`, or `attention` of the value of `of` over the sequence.
         missing: numeric, vector: values may be missing, which one more column then says; False refuses missing values.
         separator: multi, sequence, vector: between the values of a text; lists need none, and None refuses text.
+        weight_separator: multi: every value is text with a weight behind this separator, such as "12:0.5", and the
+            values' embeddings are pooled by their weights: sum(w·e) / sum(w); None weighs all alike.
         cross: categorical: the raw columns whose values together are this feature's value, missing where any is; such
             a feature is no column of the logs, it is made when rows are encoded.
     """
@@ -99,6 +101,7 @@ class Feature:
     pooling: Literal["mean", "attention"] = "mean"
     missing: bool = True
     separator: str | None = None
+    weight_separator: str | None = None
     cross: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -117,6 +120,7 @@ class Feature:
             ("cross", bool(self.cross), self.kind == "categorical", "kind 'categorical'"),
             ("max_values", self.max_values != 1, listed, "kind 'multi' or 'sequence'"),
             ("separator", self.separator is not None, listed or self.kind == "vector", "lists"),
+            ("weight_separator", self.weight_separator is not None, self.kind == "multi", "kind 'multi'"),
             ("newest", self.newest != "last", self.kind == "sequence", "kind 'sequence'"),
             ("of", self.of is not None, self.kind == "sequence", "kind 'sequence'"),
             ("pooling", self.pooling != "mean", self.of is not None, "'of', the feature that attends"),
@@ -124,6 +128,8 @@ class Feature:
         ):
             if used and not fits:
                 raise UserError(f"feature '{self.name}' ({self.kind}): {option} needs {need}; remove {option}")
+        if self.weight_separator is not None and self.weight_separator in ("", self.separator):
+            raise UserError(f"feature '{self.name}': weight_separator must be another one than separator")
         if self.kind == "vector" and self.size is None:
             raise UserError(f"feature '{self.name}': a vector needs size, how many numbers it has")
         for option in ("hash", "min_count", "max_values", "size"):
@@ -232,6 +238,11 @@ class Schema:
     @property
     def vectors(self) -> tuple[Feature, ...]:
         return tuple(f for f in self.features if f.kind == "vector")
+
+    @property
+    def weighted(self) -> tuple[Feature, ...]:
+        """Those whose values have weights."""
+        return tuple(f for f in self.features if f.weight_separator is not None)
 
     @property
     def categorical(self) -> tuple[Feature, ...]:

@@ -45,6 +45,8 @@ def drawn(column: str, draw: random.Random) -> Any:
         return draw.choice([0, 1, 2.5, 1e9])
     if column in ("seen", "tags"):
         return [draw.choice([*WORDS, None]) for _ in range(draw.randrange(6))]
+    if column == "marks":
+        return [f"{draw.choice(WORDS)}:{draw.choice(['0', '1', '0.5', '2e3'])}" for _ in range(draw.randrange(4))]
     if column in ("look", "shape"):
         odd = [[]] if column == "look" else []
         return draw.choice([[draw.choice([0, 1.5, -3]) for _ in range(3 if column == "look" else 2)], *odd])
@@ -93,6 +95,12 @@ def test_the_same_inputs_as_by_a_table(encoder: Encoder, rows: int) -> None:
         ("look", [1, 2, 1e30]),
         ("look", "[1, 2, 3]"),
         ("look", 3),
+        ("marks", ["a"]),
+        ("marks", ["a:x"]),
+        ("marks", ["a:-1"]),
+        ("marks", ["a:nan"]),
+        ("marks", ["a:1_0"]),
+        ("marks", [7]),
         ("shape", None),
         ("shape", []),
     ],

@@ -21,6 +21,7 @@ from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.data.encoding.growing import both, check_same
 from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
+from msmtrec.data.encoding.tagged import check_tags, shares, weights_column
 from msmtrec.data.encoding.texts import places_of, text_of
 from msmtrec.data.encoding.vectors import Each, vectors_of, width, write_scaled
 from msmtrec.data.hashing import stable_hash
@@ -34,16 +35,21 @@ def make_layout(schema: Schema, *, share: bool, scenarios: tuple[str, ...]) -> L
     def is_shared(feature: Feature) -> bool:
         return share and schema.owner(feature).shared is not None
 
-    fields, column = [], 0
+    numeric = len(schema.numeric) + len(_flagged(schema)) + sum(width(feature) for feature in schema.vectors)
+    fields, column, shares = [], 0, 0
     for feature in sorted(schema.categorical, key=is_shared):
         attends = feature.of if feature.pooling == "attention" else None
-        fields.append(Field(feature.name, column, feature.max_values, is_shared(feature), attends=attends))
+        weighted = feature.weight_separator is not None
+        place = numeric + shares if weighted else None
+        fields.append(
+            Field(feature.name, column, feature.max_values, is_shared(feature), attends=attends, shares=place)
+        )
         column += feature.max_values
+        shares += feature.max_values if weighted else 0
     spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
     shared_rows = sum(FIRST_ID + space.size for space in spaces)
     _fits(shared_rows, f"the shared fields of {schema.name}")
-    numeric = len(schema.numeric) + len(_flagged(schema)) + sum(width(feature) for feature in schema.vectors)
-    return Layout(tuple(fields), numeric, shared_rows, schema.task_names, scenarios=scenarios)
+    return Layout(tuple(fields), numeric, shared_rows, schema.task_names, scenarios=scenarios, shares=shares)
 
 
 def _fits(ids: int, what: str) -> None:
@@ -193,6 +199,11 @@ class Encoder:
                 encoded == PADDING, PADDING, encoded + self.offsets[field.name]
             )
         numeric = self._numeric(rows, where)
+        for field in self.layout.fields:
+            if field.shares is not None:
+                feature = self.features[field.name]
+                weights = kept(rows[weights_column(feature)], feature)
+                numeric[:, field.shares : field.shares + field.width] = shares(weights, field.width)
         number = np.broadcast_to(np.int64(self.layout.scenarios.index(scenario)), rows.height)
         return Rows(ids, numeric, self._labels(frame, where), self._groups(frame, scenario, first), scenario=number)
 
@@ -206,11 +217,13 @@ class Encoder:
     def _checked(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
         frame = as_yielded(self.schema, frame)
         check_columns(self.schema, self.kinds, frame, where)
+        for feature in self.schema.weighted:
+            check_tags(frame[feature.name], feature, self.schema.missing, where)
         return frame
 
     def _numeric(self, rows: pl.DataFrame, where: str) -> NDArray[np.float32]:
-        """[N, M] scaled, and where they are missing; then the same of each vector."""
-        numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
+        """[N, M] scaled, and where they are missing; then the same of each vector; then room for shares."""
+        numeric = np.zeros((rows.height, self.layout.floats), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
             numbers = numbers_of(rows[feature.name], feature, where)

@@ -16,6 +16,7 @@ from msmtrec.data.encoding.columns import kind_of
 from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
+from msmtrec.data.encoding.tagged import parsed
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.encoding.vector_survey import VectorColumn
 from msmtrec.data.hashing import stable_hash
@@ -112,6 +113,7 @@ class Survey:
         tallies: private categorical feature -> distinct training values.
         kinds: raw column -> kind of its values, which later rows are held to.
         seen: part -> its rows so far.
+        odd_tag: a feature, a value of it that has no weight, its part, and its row there, counted from 1.
         missing: a declared column that the rows do not have, with the columns they do have.
     """
 
@@ -123,6 +125,7 @@ class Survey:
     vectors: dict[str, VectorColumn] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     odd_kind: str | None = None
+    odd_tag: tuple[Feature, str, str, int] | None = None
     missing: tuple[str, list[str]] | None = None
     seen: dict[str, int] = field(default_factory=dict)
 
@@ -165,6 +168,10 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
             return
     for column in raw_columns(schema):
         s.kinds[column] = s.kinds.get(column) or kind_of(rows.schema[column])
+    for feature in schema.weighted:
+        tags = parsed(rows[feature.name], feature, schema.missing)
+        if tags is not None and tags.odd and s.odd_tag is None:
+            s.odd_tag = (feature, tags.what, scenario, s.seen.get(scenario, 0) + tags.first + 1)
     rows = derive(schema, rows, scenario)
     labelled = rows.select(SPLIT, *dict.fromkeys(task.label for task in present))
     for (split,), part in labelled.partition_by(SPLIT, as_dict=True).items():

@@ -58,6 +58,8 @@ class Column(Settings):
             by itself) or none (as it is).
         clip: numeric, vector: standard deviations, after scaling, at which values are cut off on either side.
         separator: multi, sequence, vector: between the values of a text column (Parquet lists need none); default ",".
+        weights: multi: every value has a weight behind it, such as 12:0.5; embeddings are pooled by sum(w·e) / sum(w).
+        weight_separator: multi with weights: between a value and its weight; default ":".
         max_values: multi, sequence: how many values of a row are kept; default 8.
         newest: sequence: at which end the newest value stands, last or first.
         of: sequence: the categorical feature whose ids and embeddings the values have.
@@ -74,6 +76,8 @@ class Column(Settings):
     scale: Literal["standard", "log", "quantile", "none"] = "standard"
     clip: float | None = Field(default=None, gt=0)
     separator: str | None = Field(default=None, min_length=1)
+    weights: bool = False
+    weight_separator: str | None = Field(default=None, min_length=1)
     max_values: int | None = Field(default=None, ge=1)
     newest: Literal["last", "first"] = "last"
     of: str | None = None
@@ -86,6 +90,10 @@ class Column(Settings):
             raise ValueError(f"cross needs kind categorical, not {self.kind}")
         if self.separator and not self.may_hold_lists:
             raise ValueError(f"separator needs kind multi, sequence or vector, not {self.kind}")
+        if self.weights and self.kind != "multi":
+            raise ValueError(f"weights needs kind multi, not {self.kind}")
+        if self.weight_separator and not self.weights:
+            raise ValueError("weight_separator needs weights: true")
         try:
             self.feature("")
         except UserError as error:
@@ -121,6 +129,7 @@ class Column(Settings):
             pooling=self.pooling,
             missing=self.missing,
             separator=(self.separator or ",") if self.may_hold_lists else None,
+            weight_separator=(self.weight_separator or ":") if self.weights else None,
             cross=self.cross or (),
         )
 

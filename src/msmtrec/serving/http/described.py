@@ -41,7 +41,14 @@ def example(scorer: Scorer) -> dict[str, Any]:
 
     sizes = {f"vectors of {feature.size} numbers": feature.size or 1 for feature in scorer.encoder.schema.vectors}
 
+    tags = {
+        f"lists of id{feature.weight_separator}weight": f"7{feature.weight_separator}0.5"
+        for feature in scorer.encoder.schema.weighted
+    }
+
     def value(kind: str) -> Any:
+        if kind in tags:
+            return [tags[kind]]
         if kind in sizes:
             return [_MADE_UP["numbers"]] * sizes[kind]
         listed = kind.startswith("lists of ")
