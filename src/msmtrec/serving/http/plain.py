@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.derived import BETWEEN
 from msmtrec.data.encoding.encoder import Encoder
-from msmtrec.data.encoding.extremes import LARGEST
 from msmtrec.data.encoding.scaling import Standard
-from msmtrec.data.encoding.vectors import Each
 from msmtrec.data.hashing import stable_hash
+from msmtrec.serving.http.plain_vectors import FAR, Vectors
 from msmtrec.serving.onnx.inputs import EMPTY, MISSING_INTEGER, NO_INTEGER, Input
 
 Columns = Mapping[str, Sequence[Any]]
@@ -30,8 +29,6 @@ Reader = Callable[[Columns], NDArray[Any] | None]
 _NONE = type(None)
 _PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _LAST = 2**63 - 1
-_FAR = LARGEST / 1e3
-"""Deviations from which a table looks more closely."""
 
 
 def readers_of(inputs: Mapping[str, Input], encoder: Encoder) -> dict[str, Reader]:
@@ -67,7 +64,7 @@ def _reader(one: Input, encoder: Encoder) -> Reader:
     if one.kind == "number":
         return _Numbers(column, feature, *_bounds(feature, encoder))
     if one.kind == "vector":
-        return _Vectors(column, feature, encoder.vectors[column])
+        return Vectors(column, feature, encoder.vectors[column])
     texts = _Texts(encoder.schema, encoder.kinds, one)
     if one.width is not None:
         return _Lists(column, texts, feature, one.width)
@@ -81,7 +78,7 @@ def _bounds(feature: Feature, encoder: Encoder) -> tuple[float, float]:
     scaler, least = encoder.scalers[feature.name], -1e300
     if not isinstance(scaler, Standard):
         return (0.0 if feature.scale == "log" else least), 1e300
-    reach = _FAR * scaler.deviation
+    reach = FAR * scaler.deviation
     low, high = scaler.mean - reach, scaler.mean + reach
     return (0.0, math.expm1(min(high, 600.0))) if feature.scale == "log" else (max(low, least), min(high, 1e300))
 
@@ -107,31 +104,6 @@ class _Numbers:
             return None
         inside = (found >= self.low) & (found <= self.high)
         return found if np.count_nonzero(inside) == len(found) - missing else None
-
-
-@dataclass(frozen=True)
-class _Vectors:
-    column: str
-    feature: Feature
-    scaler: Each
-
-    def __call__(self, columns: Columns) -> NDArray[Any] | None:
-        values, size = columns[self.column], self.feature.size or 1
-        missing = [value is None or value == [] for value in values]
-        if any(missing) and not self.feature.missing:
-            return None
-        held = [value for value, gone in zip(values, missing, strict=True) if not gone]
-        if not all(type(value) is list and len(value) == size for value in held):
-            return None
-        if not {type(number) for value in held for number in value} <= {int, float}:
-            return None
-        found = np.full((len(values), size), np.nan)
-        try:
-            found[~np.array(missing, bool)] = np.array(held, np.float64).reshape(-1, size)
-        except OverflowError:
-            return None
-        sizes = np.abs(self.scaler.apply(found))
-        return found if np.count_nonzero(sizes <= _FAR) == size * len(held) else None
 
 
 @dataclass(frozen=True)
