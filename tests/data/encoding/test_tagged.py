@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ import torch
 from logs.sources.tabular import source
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema, Task
+from msmtrec.data import logs as reading
 from msmtrec.data.encode import encode
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
 from msmtrec.data.encoding.tagged import parsed, shares
@@ -64,7 +66,7 @@ def test_what_has_no_weight_is_refused_with_its_text(tag: str) -> None:
     wanted = (
         rf"toy.csv: column 'tags' of scenario 'a' holds '{tag}' \(first: row 5 of the scenario\); write value:weight"
     )
-    with pytest.raises(UserError, match=wanted):
+    with patch.object(reading, "CHUNK", 2), pytest.raises(UserError, match=wanted):
         encode(logs(rows), share=False)
     encoder = encoder_of(encode(logs(), share=False), "a")
     with pytest.raises(UserError, match=rf"scenario 'a': column 'tags' holds '{tag}' \(first: row 2\); write"):

@@ -16,6 +16,7 @@ from msmtrec.data import logs as reading
 from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
 from msmtrec.data.encoding.extremes import oddities
+from msmtrec.data.encoding.vector_survey import Reach
 from msmtrec.data.encoding.vectors import parsed
 from msmtrec.data.logs import SPLIT, Logs, in_memory
 from msmtrec.profile.norms import with_norms
@@ -128,6 +129,9 @@ def test_chunks_make_no_difference() -> None:
     with patch.object(reading, "CHUNK", 2):
         parts = encode(logs(look), share=False).tables["a"].splits
     assert all(np.allclose(whole[split].numeric, parts[split].numeric, atol=1e-6) for split in whole)
+    near, far = (Reach.of(np.array(pair, float)[:, None], np.arange(2)) for pair in ([2, 3], [-1, 7]))
+    for reach in (near.widened(far), far.widened(near)):
+        assert (reach.lowest, reach.highest, reach.low_rows, reach.high_rows) == (-1, 7, 0, 1)
 
 
 def test_a_pooled_table_has_one_scale() -> None:

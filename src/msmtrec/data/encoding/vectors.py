@@ -74,7 +74,7 @@ def _short(value: object) -> str:
 
 
 def _lists(column: pl.Series, feature: Feature) -> tuple[pl.Series, NDArray[np.bool_]]:
-    """Lists of numbers or of text, and [N] whether a row holds something else (its list is then missing)."""
+    """Lists of numbers or of text, and [N] whether a row holds something else, whatever its list."""
     none = np.zeros(len(column), bool)
     if column.dtype == pl.Null:
         return column.cast(pl.List(pl.Float64)), none
@@ -85,7 +85,7 @@ def _lists(column: pl.Series, feature: Feature) -> tuple[pl.Series, NDArray[np.b
         opened, closed = text.str.starts_with("["), text.str.ends_with("]")
         inside = pl.when(opened).then(text.str.slice(1, text.str.len_chars() - 2)).otherwise(text).str.strip_chars()
         parts = inside.str.split(feature.separator or ",").list.eval(pl.element().str.strip_chars())
-        lists = pl.when((inside != "") & (opened == closed)).then(parts)
+        lists = pl.when(inside != "").then(parts)
         found = column.alias("").to_frame().select(lists.alias("lists"), wrong=(opened != closed).fill_null(False))
         return found["lists"], found["wrong"].to_numpy()
     inner = column.dtype.inner if isinstance(column.dtype, pl.List) else None
