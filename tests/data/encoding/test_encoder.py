@@ -50,7 +50,7 @@ def own_logs(folder: Path) -> Logs:
         tags="seen",
         look=pl.when(pl.col("hour") % 5 != 2).then(pl.format("[{}, 0.5, {}]", "price", "hour")),
         marks=pl.when(pl.col("hour") % 6 != 1).then(pl.format("{}:0.5|m:{}|n:3e-1", "item", "hour")),
-        shape=pl.format("{}|1e-3", "hour"),
+        shape=pl.format("0.{}|1e-3", "hour"),
         code=pl.when(pl.col("hour") != 3).then("hour"),
         item=pl.when((pl.col("hour") % 7 == 5) & (pl.col("part") == "test"))
         .then(pl.lit("new"))
