@@ -1,11 +1,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from data.encoding.test_encoder import own_logs
 from msmtrec.base.member import Member
 from msmtrec.base.roles import Role
 from msmtrec.data.encode import encode
@@ -72,6 +74,16 @@ def test_a_stack_equals_separate_runs(
         alone = train(model, [job], deck, 3e-3)[job.member]
         assert difference(together[job.member].memory, alone.memory) < tolerance
         assert torch.equal(together[job.member].rows, alone.rows)
+
+
+def test_fields_of_every_kind_equal_separate_runs(tmp_path: Path) -> None:
+    data = encode(own_logs(tmp_path), share=True)
+    assert any(field.shares is not None for field in data.layout.fields)
+    model, deck = SMALL.build(data.layout), Deck(data, torch.float64, CPU)
+    work = even(data, model, deck, steps=4, batch=16)
+    together = train(model, work, deck, 3e-3)
+    for job in work:
+        assert difference(together[job.member].memory, train(model, [job], deck, 3e-3)[job.member].memory) < 1e-10
 
 
 def test_very_unequal_scenarios_equal_separate_runs() -> None:

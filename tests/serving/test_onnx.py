@@ -52,6 +52,8 @@ def test_every_kind_of_feature_is_encoded_as_by_the_encoder(variant: str, tmp_pa
             price=pl.Series([None, 1e9, -1e9, 1.0, 2.5, 3.0]),
             seen=pl.Series([[], None, ["a", "never", "b", "c", "a"], ["b"], ["a", "b"], ["c"]]),
             tags=pl.Series([["a"], [], None, ["x", "b"], ["b", "a"], ["a"]]),
+            marks=pl.Series([["a:1", "b:2", "m:3"], [], None, ["a:0", "new:0.25", "m:1"], ["m:0"], [":1", "n:2"]]),
+            look=pl.Series(["[1, 2, 3]", None, "", "[]", "[-1e6, 0.5, 7]", "[0, 0, 0]"]),
         )
         odder = frame[:6].with_columns(
             user=pl.lit(""),

@@ -64,30 +64,36 @@ class Feature:
     Args:
         name: column name.
         kind: `categorical`, `numeric`, `multi` (several values a row, mean-pooled), or `sequence` (recent values in
-            order, such as the items a user has seen).
+            order, such as the items a user has seen), `vector` (`size` numbers, such as an embedding of the item).
         shared: the agreed id space, where scenarios have this field's values in common; None keeps the field private.
         hash: buckets of a private field's table, instead of a vocabulary of the training rows' values.
         min_count: training rows that a value of a private vocabulary needs; rarer ones are unknown values.
+        size: vector: how many numbers.
         scale: numeric: `standard` deviations from the mean; `log`: of log(1 + x) (negative values are refused);
-            `quantile`: the normal score of the value's rank among the training rows.
-        clip: numeric: standard deviations, after scaling, at which values are cut off on either side; None cuts none.
+            `quantile`: the normal score of the value's rank among the training rows. vector: `standard`, every number
+            of it by itself, or `none`: as it is.
+        clip: numeric, vector: standard deviations, after scaling, at which values are cut off on either side; None cuts
+            none.
         max_values: multi and sequence: how many values of a row are kept, the first ones or the newest ones.
         newest: sequence: at which end of the list the newest value stands, `last` or `first`.
         of: sequence: the categorical feature whose ids and embeddings the values have, as items seen and item shown.
         pooling: sequence: `mean`, or `attention` of the value of `of` over the sequence.
-        missing: numeric only: values may be missing, which a second column then says; False refuses missing values.
-        separator: multi and sequence: between the values of a text; lists need none, and None refuses text.
+        missing: numeric, vector: values may be missing, which one more column then says; False refuses missing values.
+        separator: multi, sequence, vector: between the values of a text; lists need none, and None refuses text.
+        weight_separator: multi: every value is text with a weight behind this separator, such as "12:0.5", and the
+            values' embeddings are pooled by their weights: sum(w·e) / sum(w); None weighs all alike.
         cross: categorical: the raw columns whose values together are this feature's value, missing where any is; such
             a feature is no column of the logs, it is made when rows are encoded.
     """
 
     name: str
-    kind: Literal["categorical", "numeric", "multi", "sequence"] = "categorical"
+    kind: Literal["categorical", "numeric", "multi", "sequence", "vector"] = "categorical"
     shared: IdSpace | None = None
     hash: int | None = None
     _: KW_ONLY
     min_count: int = 1
-    scale: Literal["standard", "log", "quantile"] = "standard"
+    size: int | None = None
+    scale: Literal["standard", "log", "quantile", "none"] = "standard"
     clip: float | None = None
     max_values: int = 1
     newest: Literal["last", "first"] = "last"
@@ -95,20 +101,26 @@ class Feature:
     pooling: Literal["mean", "attention"] = "mean"
     missing: bool = True
     separator: str | None = None
+    weight_separator: str | None = None
     cross: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        has_ids = self.kind != "numeric"
+        has_ids, listed = self.has_ids, self.has_lists
         for option, used, fits, need in (
             ("shared", self.shared is not None, has_ids and self.of is None, "ids of its own"),
             ("hash", self.hash is not None, has_ids and self.of is None, "ids of its own"),
             ("min_count", self.min_count != 1, has_ids and self.of is None, "ids of its own"),
             ("scale", self.scale != "standard", not has_ids, "kind 'numeric'"),
-            ("clip", self.clip is not None, not has_ids, "kind 'numeric'"),
-            ("missing", not self.missing, not has_ids, "kind 'numeric'"),
+            (f"scale: {self.scale}", self.scale in ("log", "quantile"), self.kind == "numeric", "kind 'numeric'"),
+            ("scale: none", self.scale == "none", self.kind == "vector", "kind 'vector'"),
+            ("size", self.size is not None, self.kind == "vector", "kind 'vector'"),
+            ("clip", self.clip is not None, not has_ids, "kind 'numeric' or 'vector'"),
+            ("clip", self.clip is not None, self.scale != "none", "a scale"),
+            ("missing", not self.missing, not has_ids, "kind 'numeric' or 'vector'"),
             ("cross", bool(self.cross), self.kind == "categorical", "kind 'categorical'"),
-            ("max_values", self.max_values != 1, self.has_lists, "kind 'multi' or 'sequence'"),
-            ("separator", self.separator is not None, self.has_lists, "kind 'multi' or 'sequence'"),
+            ("max_values", self.max_values != 1, listed, "kind 'multi' or 'sequence'"),
+            ("separator", self.separator is not None, listed or self.kind == "vector", "lists"),
+            ("weight_separator", self.weight_separator is not None, self.kind == "multi", "kind 'multi'"),
             ("newest", self.newest != "last", self.kind == "sequence", "kind 'sequence'"),
             ("of", self.of is not None, self.kind == "sequence", "kind 'sequence'"),
             ("pooling", self.pooling != "mean", self.of is not None, "'of', the feature that attends"),
@@ -116,7 +128,11 @@ class Feature:
         ):
             if used and not fits:
                 raise UserError(f"feature '{self.name}' ({self.kind}): {option} needs {need}; remove {option}")
-        for option in ("hash", "min_count", "max_values"):
+        if self.weight_separator is not None and self.weight_separator in ("", self.separator):
+            raise UserError(f"feature '{self.name}': weight_separator must be another one than separator")
+        if self.kind == "vector" and self.size is None:
+            raise UserError(f"feature '{self.name}': a vector needs size, how many numbers it has")
+        for option in ("hash", "min_count", "max_values", "size"):
             if (value := getattr(self, option)) is not None and value < 1:
                 raise UserError(f"feature '{self.name}': {option} must be at least 1, not {value}")
 
@@ -129,8 +145,13 @@ class Feature:
         return self.cross or (self.name,)
 
     @property
+    def has_ids(self) -> bool:
+        """Whether its values are looked up in a table of embeddings."""
+        return self.kind not in ("numeric", "vector")
+
+    @property
     def has_lists(self) -> bool:
-        """Whether a row holds several values."""
+        """Whether a row holds several values with ids."""
         return self.kind in ("multi", "sequence")
 
 
@@ -231,9 +252,18 @@ class Schema:
         return tuple(f for f in self.features if f.kind == "numeric")
 
     @property
+    def vectors(self) -> tuple[Feature, ...]:
+        return tuple(f for f in self.features if f.kind == "vector")
+
+    @property
+    def weighted(self) -> tuple[Feature, ...]:
+        """Those whose values have weights."""
+        return tuple(f for f in self.features if f.weight_separator is not None)
+
+    @property
     def categorical(self) -> tuple[Feature, ...]:
-        """Everything but numerics: fields with ids."""
-        return tuple(f for f in self.features if f.kind != "numeric")
+        """Everything but numerics and vectors: fields with ids."""
+        return tuple(f for f in self.features if f.has_ids)
 
     def owner(self, feature: Feature) -> Feature:
         """The feature whose id space and embeddings a field uses: its own, or those it is a sequence of."""

@@ -211,4 +211,5 @@ class _Build:
 
 def _odd(schema: Schema, survey: Survey) -> list[dict[str, Any]]:
     columns = ((feature, survey.numeric[feature.name]) for feature in schema.numeric)
-    return as_plain([odd for f, column in columns for odd in odd_values(f, column.fit.scaler(), column.ends)])
+    odd = [odd for f, column in columns for odd in odd_values(f, column.fit.scaler(), column.ends)]
+    return as_plain([*odd, *(odd for f in schema.vectors for odd in survey.vectors[f.name].odd_values(f))])

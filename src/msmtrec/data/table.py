@@ -28,6 +28,8 @@ class Field:
     """Where a categorical field stands in `Rows.ids`: columns start … start+width-1 (width > 1: several values).
 
     `attends` names the single-valued field of the same table that attends over the values; None pools their mean.
+    `shares` is where each value's share of the weights stands in `Rows.numeric`, from this column on; None where all
+    weigh alike.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Field:
     shared: bool
     _: KW_ONLY
     attends: str | None = None
+    shares: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,16 +57,24 @@ class Layout:
     scenarios: tuple[str, ...] = ()
     """All scenarios in table order, those inside a pooled table too; `Rows.scenario` counts in it. An encoder knows the
     names of its own rows' scenarios only; the others are ""."""
+    shares: int = 0
+    """Columns of `Rows.numeric` behind the `numeric` ones that networks read: shares by which values are pooled."""
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Layout:
         """What `asdict` gave, also after JSON."""
-        fields = tuple(Field(**field) for field in raw["fields"])
-        return cls(fields, raw["numeric"], raw["shared_rows"], tuple(raw["tasks"]), scenarios=tuple(raw["scenarios"]))
+        fields, tasks = tuple(Field(**field) for field in raw["fields"]), tuple(raw["tasks"])
+        scenarios, shares = tuple(raw["scenarios"]), raw.get("shares", 0)  # runs of earlier versions say nothing
+        return cls(fields, raw["numeric"], raw["shared_rows"], tasks, scenarios=scenarios, shares=shares)
 
     @property
     def columns(self) -> int:
         return sum(field.width for field in self.fields)
+
+    @property
+    def floats(self) -> int:
+        """Columns of `Rows.numeric`."""
+        return self.numeric + self.shares
 
     @property
     def private_columns(self) -> int:
@@ -76,7 +87,8 @@ class Rows:
 
     Args:
         ids: [N, C] int32, rows of the embedding tables (-1 pads multi-valued fields).
-        numeric: [N, M] float32, standardised values followed by their missing flags.
+        numeric: [N, M] float32, standardised values followed by their missing flags; then each vector's numbers,
+            followed by its flag; then, value by value, shares of the weights of fields that have some.
         labels: [N, T] float32, 0, 1 or NaN (missing).
         group: [N] int64, stable hash of the user or session; a number of its own where a row has none.
         scenario: [N] int64, number of each row's scenario in `Layout.scenarios`; None where nobody has asked.

@@ -34,7 +34,7 @@ class Batch:
     Args:
         private_ids: [K, B, Cp] rows of the members' concatenated private tables, -1 padding.
         shared_ids: [K, B, Cs] rows of the members' concatenated shared tables, -1 padding.
-        numeric: [K, B, M].
+        numeric: [K, B, M] what networks read, and then the shares by which fields are pooled.
         scenario: [K, B] int64, number of each row's scenario in `Layout.scenarios`; differs within a pooled member.
         valid: [K, B] bool, False where a member's batch is filled up with rows that count for nothing.
     """

@@ -17,7 +17,12 @@ from msmtrec.data.table import Field
 
 
 def embed(
-    table: Tensor, ids: Tensor, fields: tuple[Field, ...], first_column: int, attention: Mapping[str, Tensor]
+    table: Tensor,
+    ids: Tensor,
+    fields: tuple[Field, ...],
+    first_column: int,
+    attention: Mapping[str, Tensor],
+    numeric: Tensor,
 ) -> list[Tensor]:
     """Look fields up and pool those with several values.
 
@@ -26,6 +31,7 @@ def embed(
         ids: [K, B, C], -1 padding.
         fields: those of this table; `first_column` is where they begin in `Rows.ids`.
         attention: field -> [K, d, d], for the fields that are pooled by attention.
+        numeric: [K, B, M] with the shares of the fields that are pooled by weights.
 
     Returns:
         tensors [K, B, width·d], in field order.
@@ -45,6 +51,9 @@ def embed(
         if field.attends:
             query = vectors[:, :, places[field.attends]].squeeze(2)  # [K, B, d]
             pieces.append(attend(query, piece, present, attention[field.name]))
+        elif field.shares is not None:
+            share = numeric[:, :, field.shares : field.shares + field.width].unsqueeze(-1)  # 0 where padding is
+            pieces.append((piece * share).sum(2))
         elif field.width > 1:
             weight = present.unsqueeze(-1).to(piece.dtype)
             pieces.append((piece * weight).sum(2) / weight.sum(2))  # the first place is never padding

@@ -45,11 +45,13 @@ class Inputs:
         attention = dict(zip(self.attending, weights, strict=True))
         pieces = []
         if self.private:
-            pieces += embed(parameters["embedding"], batch.private_ids, self.private, 0, attention)
+            pieces += embed(parameters["embedding"], batch.private_ids, self.private, 0, attention, batch.numeric)
         if self.shared:
             first = self.layout.private_columns
-            pieces += embed(parameters["shared_embedding"], batch.shared_ids, self.shared, first, attention)
-        return torch.cat([*pieces, batch.numeric], -1)
+            table = parameters["shared_embedding"]
+            pieces += embed(table, batch.shared_ids, self.shared, first, attention, batch.numeric)
+        numeric = batch.numeric[:, :, : self.layout.numeric] if self.layout.shares else batch.numeric
+        return torch.cat([*pieces, numeric], -1)
 
 
 def declare_towers(tasks: int, width: int, layers: tuple[int, ...]) -> list[Declaration]:

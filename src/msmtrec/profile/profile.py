@@ -22,6 +22,7 @@ from msmtrec.profile.drift import Pool, Shift, over_time
 from msmtrec.profile.duplicates import KeyCounts, Repeated
 from msmtrec.profile.emptiness import Filled
 from msmtrec.profile.hashes import Bound
+from msmtrec.profile.norms import with_norms
 from msmtrec.profile.rows import ScenarioRows
 from msmtrec.profile.sample import Sample
 from msmtrec.profile.vocabulary import HELD_OUT, Distinct, Vocabulary, overlap
@@ -96,6 +97,7 @@ class Profile:
 
 def profile(logs: Logs, progress: Progress = lambda step, rows: None, *, told: Iterable[Finding] = ()) -> Profile:
     """Read the logs twice; memory is bounded by the numbers of scenarios and fields, not by the rows."""
+    logs = with_norms(logs)
     schema = logs.schema
     first = _FirstPass(logs)
     for scenario, rows in _counted(logs, "counting", progress):

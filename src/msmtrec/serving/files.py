@@ -27,7 +27,8 @@ def kinds_of(encoder: Encoder, kept: tuple[str, ...]) -> dict[str, str]:
     """Column -> how it is read, as `files.scan` names it: what the encoder wants, and what is only passed on."""
     numeric = {feature.name for feature in encoder.schema.numeric}
     wanted = {column: "number" if column in numeric else "text" for column in encoder.columns}
-    return {**dict.fromkeys(kept, "any"), **wanted}
+    vectors = {feature.name: "vector" for feature in encoder.schema.vectors}
+    return {**dict.fromkeys(kept, "any"), **wanted, **vectors}
 
 
 def chunks(path: Path, kinds: Mapping[str, str], missing: tuple[str, ...]) -> Iterator[pl.DataFrame]:

@@ -44,11 +44,24 @@ def _of_pandas(rows: Any) -> tuple[pl.DataFrame, Back]:
     return pl.from_pandas(rows), lambda found: type(rows)(found.to_dict(as_series=False), index=index)
 
 
+def _widened(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Whole numbers in lists that hold fractions too, such as vectors in JSON, as fractions: polars takes one kind."""
+    if not any(type(value) is list and float in map(type, value) for row in rows for value in row.values()):
+        return list(rows)
+    return [{name: _as_floats(value) if type(value) is list else value for name, value in row.items()} for row in rows]
+
+
+def _as_floats(values: list[Any]) -> list[Any]:
+    if set(map(type, values)) - {type(None)} != {int, float}:
+        return values
+    return [None if number is None else float(number) for number in values]
+
+
 def _of_records(rows: Sequence[Any]) -> tuple[pl.DataFrame, Back]:
     if not all(isinstance(row, dict) and all(isinstance(name, str) for name in row) for row in rows):
         raise UserError("a list of rows has a mapping for each of them, column -> value")
     try:
-        frame = pl.DataFrame(list(rows), infer_schema_length=None)
+        frame = pl.DataFrame(_widened(rows), infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
         raise UserError(f"the values of a column must be of one kind: {str(error).splitlines()[0]}") from error
     return frame, lambda found: found.to_dicts()

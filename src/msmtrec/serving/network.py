@@ -108,5 +108,5 @@ def _calibrated(one: Calibration, chances: Tensor, against: Tensor) -> Tensor:
 def program(predictor: Predictor) -> ExportedProgram:
     """A predictor's network for any number of rows (at least one)."""
     layout, rows = predictor.encoder.layout, {0: Dim("rows", min=1)}
-    given = torch.zeros(3, layout.columns, dtype=torch.int32), torch.zeros(3, layout.numeric)
+    given = torch.zeros(3, layout.columns, dtype=torch.int32), torch.zeros(3, layout.floats)
     return torch.export.export(Network.of(predictor), given, dynamic_shapes=(rows, rows))

@@ -33,6 +33,9 @@ price_cut: {kind: numeric, clip: 0.5}
 seen: {kind: sequence, of: item, separator: "|", max_values: 3, pooling: attention}
 tags: {kind: multi, separator: "|", shared: {values: [a, b]}}
 code: {shared: {ids: 20}}
+look: {kind: vector, size: 3}
+marks: {kind: multi, weights: true, separator: "|", max_values: 2}
+shape: {kind: vector, size: 2, scale: none, missing: false, separator: "|"}
 """
 VARIANTS = {"private": Variant(), "shared": Variant(share=True), "pooled": Variant(pooled=True)}
 
@@ -45,6 +48,9 @@ def own_logs(folder: Path) -> Logs:
         price_again="price",
         price_cut="price",
         tags="seen",
+        look=pl.when(pl.col("hour") % 5 != 2).then(pl.format("[{}, 0.5, {}]", "price", "hour")),
+        marks=pl.when(pl.col("hour") % 6 != 1).then(pl.format("{}:0.5|m:{}|n:3e-1", "item", "hour")),
+        shape=pl.format("0.{}|1e-3", "hour"),
         code=pl.when(pl.col("hour") != 3).then("hour"),
         item=pl.when((pl.col("hour") % 7 == 5) & (pl.col("part") == "test"))
         .then(pl.lit("new"))

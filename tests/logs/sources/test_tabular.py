@@ -147,7 +147,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_lists_belong_to_multi_valued_features(tmp_path: Path) -> None:
     ROWS.with_columns(pl.concat_list("user")).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(
-        UserError, match=r"a.parquet: column 'user' holds List\(String\); only a multi or sequence feature"
+        UserError, match=r"a.parquet: column 'user' holds List\(String\); only a multi, sequence or vector feature"
     ):
         source(tmp_path / "a.parquet").load()
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
 from data.encoding.test_encoder import VARIANTS, own_logs
 from logs.sources.tabular import source
 from msmtrec.data.encode import encode_all
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
+from msmtrec.serving.frames import as_polars
 from msmtrec.serving.http.plain import columns_of_rows, plain_feeds, readers_of
 from msmtrec.serving.onnx.builder import Graph
 from msmtrec.serving.onnx.encoding import EncodingNodes
@@ -39,12 +39,17 @@ def inputs_of(encoder: Encoder) -> dict[str, Input]:
 
 def drawn(column: str, draw: random.Random) -> Any:
     """A value, some of them missing, some never seen."""
-    if draw.random() < 0.2 and column != "price_again":
+    if draw.random() < 0.2 and column not in ("price_again", "shape"):
         return None
     if column in ("price", "price_again", "price_cut"):
         return draw.choice([0, 1, 2.5, 1e9])
     if column in ("seen", "tags"):
         return [draw.choice([*WORDS, None]) for _ in range(draw.randrange(6))]
+    if column == "marks":
+        return [f"{draw.choice(WORDS)}:{draw.choice(['0', '1', '0.5', '2e3'])}" for _ in range(draw.randrange(4))]
+    if column in ("look", "shape"):
+        odd = [[]] if column == "look" else []
+        return draw.choice([[draw.choice([0, 1.5, -3]) for _ in range(3 if column == "look" else 2)], *odd])
     return draw.choice([0, 3, 19, 20, -1, 2**62]) if column in ("hour", "code") else draw.choice(WORDS)
 
 
@@ -54,7 +59,7 @@ def test_the_same_inputs_as_by_a_table(encoder: Encoder, rows: int) -> None:
     assert any(one.buckets for one in inputs.values())
     found = [{column: drawn(column, draw) for column in encoder.columns} for _ in range(rows)]
     plain = plain_feeds(readers_of(inputs, encoder), columns_of_rows(found, encoder.columns) or {})
-    table = feeds(inputs, encoder.check(pl.DataFrame(found, infer_schema_length=None), "FR"))
+    table = feeds(inputs, encoder.check(as_polars(found)[0], "FR"))
     assert plain is not None
     assert plain.keys() == table.keys()
     for name, values in table.items():
@@ -82,6 +87,22 @@ def test_the_same_inputs_as_by_a_table(encoder: Encoder, rows: int) -> None:
         ("seen", 3),
         ("seen", ["a", 1]),
         ("seen", [["a"]]),
+        ("look", [1, 2]),
+        ("look", [1, 2, None]),
+        ("look", [1, 2, True]),
+        ("look", [1, 2, float("nan")]),
+        ("look", [1, 2, 10**400]),
+        ("look", [1, 2, 1e30]),
+        ("look", "[1, 2, 3]"),
+        ("look", 3),
+        ("marks", ["a"]),
+        ("marks", ["a:x"]),
+        ("marks", ["a:-1"]),
+        ("marks", ["a:nan"]),
+        ("marks", ["a:1_0"]),
+        ("marks", [7]),
+        ("shape", None),
+        ("shape", []),
     ],
 )
 def test_what_is_odd_is_left_to_the_table(encoder: Encoder, column: str, value: Any) -> None:

@@ -8,6 +8,8 @@ from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Feature
 from msmtrec.data.encoding.extremes import LARGEST, farthest, too_far
 from msmtrec.data.encoding.survey import Numeric, Survey
+from msmtrec.data.encoding.tagged import remedy
+from msmtrec.data.encoding.vector_survey import check_vectors
 from msmtrec.data.encoding.weighing import check_weights
 from msmtrec.data.logs import SPLITS, Logs
 
@@ -93,6 +95,14 @@ def _check_features(logs: Logs, table: str, found: Survey) -> None:
         if feature.scale == "log" and column.lowest < 0:
             raise UserError(f"{where} has scale: log but holds {column.lowest!r}; remove scale or clean it")
         _check_extremes(logs, table, feature, column)
+    for feature in logs.schema.vectors:
+        check_vectors(found.vectors[feature.name], feature, {part: logs.where(part) for part in (table, *found.rows)})
+    if found.odd_tag is not None:
+        feature, what, part, row = found.odd_tag
+        raise UserError(
+            f"{logs.where(part)}: column '{feature.name}' of scenario '{part}' holds {what} (first: row {row} of the"
+            f" scenario); {remedy(feature)}"
+        )
     if found.odd_kind is not None:
         raise UserError(
             f"{logs.where(table)}: column '{found.odd_kind}' of scenario '{table}' holds no lists, as multi and"

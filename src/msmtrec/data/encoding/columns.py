@@ -57,8 +57,10 @@ def check_columns(schema: Schema, kinds: Mapping[str, str], rows: pl.DataFrame, 
                 f"{where} have a column '{column}', which is no feature, label, group or weight; leave it out"
             )
     lists = {feature.name for feature in schema.features if feature.has_lists}
-    numeric = {feature.name for feature in schema.numeric}
+    numeric, vectors = ({feature.name for feature in kind} for kind in (schema.numeric, schema.vectors))
     for column in raw_columns(schema):
+        if column in vectors:
+            continue  # text and lists alike, read by `vectors`
         found, expected = kind_of(there[column]), kinds.get(column, "")
         if isinstance(there[column], pl.List) != (column in lists) and there[column] != pl.Null:
             what = f"{found}, and must hold lists" if column in lists else "lists, and must hold single values"

@@ -44,12 +44,13 @@ class Counting:
 
     def encoding(self) -> dict[str, Any]:
         """After the last chunk."""
+        encoder = self.encoder
         return {
-            "vocabulary": self.encoder.sizes,
+            "vocabulary": encoder.sizes,
             "unknown": {
                 name: {split: unknown / max(known, 1) for split, (unknown, known) in splits.items()}
                 for name, splits in self.unknown.items()
             },
-            "scaler": {name: scaler.as_dict() for name, scaler in self.encoder.scalers.items()},
+            "scaler": {name: scaler.as_dict() for name, scaler in {**encoder.scalers, **encoder.vectors}.items()},
             "without_group": self.without_group,
         }

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import polars as pl
 
 from msmtrec.base.schema import Feature, Schema
+from msmtrec.data.encoding.tagged import parsed, weights_column
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.logs import SCENARIO_FIELD
 
@@ -31,6 +32,9 @@ def derive(schema: Schema, rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
     not user 7 of another.
     """
     rows = rows.with_columns(crossed(f.cross, rows).alias(f.name) for f in schema.features if f.cross)
+    for feature in schema.weighted:
+        if (tags := parsed(rows[feature.name], feature, schema.missing)) is not None:
+            rows = rows.with_columns(tags.values, tags.weights.alias(weights_column(feature)))
     if all(feature.name != SCENARIO_FIELD for feature in schema.features):
         return rows
     private = [feature for feature in schema.categorical if schema.owner(feature).shared is None]

@@ -22,7 +22,9 @@ from msmtrec.data.encoding.growing import both, check_same
 from msmtrec.data.encoding.sampling import tasks_found
 from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
+from msmtrec.data.encoding.tagged import check_tags, shares, weights_column
 from msmtrec.data.encoding.texts import places_of, text_of
+from msmtrec.data.encoding.vectors import Each, vectors_of, width, write_scaled
 from msmtrec.data.encoding.weighing import weights_of
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SCENARIO_FIELD
@@ -35,17 +37,21 @@ def make_layout(schema: Schema, *, share: bool, scenarios: tuple[str, ...]) -> L
     def is_shared(feature: Feature) -> bool:
         return share and schema.owner(feature).shared is not None
 
-    fields, column = [], 0
+    numeric = len(schema.numeric) + len(_flagged(schema)) + sum(width(feature) for feature in schema.vectors)
+    fields, column, shares = [], 0, 0
     for feature in sorted(schema.categorical, key=is_shared):
         attends = feature.of if feature.pooling == "attention" else None
-        fields.append(Field(feature.name, column, feature.max_values, is_shared(feature), attends=attends))
+        weighted = feature.weight_separator is not None
+        place = numeric + shares if weighted else None
+        fields.append(
+            Field(feature.name, column, feature.max_values, is_shared(feature), attends=attends, shares=place)
+        )
         column += feature.max_values
+        shares += feature.max_values if weighted else 0
     spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
     shared_rows = sum(FIRST_ID + space.size for space in spaces)
     _fits(shared_rows, f"the shared fields of {schema.name}")
-    return Layout(
-        tuple(fields), len(schema.numeric) + len(_flagged(schema)), shared_rows, schema.task_names, scenarios=scenarios
-    )
+    return Layout(tuple(fields), numeric, shared_rows, schema.task_names, scenarios=scenarios, shares=shares)
 
 
 def _fits(ids: int, what: str) -> None:
@@ -70,7 +76,7 @@ class Encoder:
         schema: what raw rows mean; of the scenarios, `table` alone.
         layout: of the encoded rows.
         vocabularies: private field with ids of its own and no hash -> training values, sorted.
-        scalers: numeric feature -> how it is scaled.
+        scalers: numeric feature -> how it is scaled; vectors: vector feature -> likewise.
         kinds: raw column -> kind of its training values.
         fingerprint: of the encoded data it belongs to; models trained on them bear the same.
     """
@@ -81,6 +87,7 @@ class Encoder:
     vocabularies: Mapping[str, pl.Series]
     _: KW_ONLY
     scalers: Mapping[str, Scaler]
+    vectors: Mapping[str, Each]
     kinds: Mapping[str, str]
     fingerprint: str
 
@@ -103,11 +110,13 @@ class Encoder:
             if field.name in found.tallies and not field.shared
         }
         scalers: dict[str, Scaler] = {f.name: found.numeric[f.name].fit.scaler() for f in schema.numeric}
+        vectors = {f.name: found.vectors[f.name].scaler(f) for f in schema.vectors}
         kinds = dict(found.kinds)
         if before is not None:
             check_same(before.schema, schema, table)
             vocabularies = {name: both(before.vocabularies[name], new) for name, new in vocabularies.items()}
-            scalers, kinds = dict(before.scalers), {c: before.kinds.get(c) or kind for c, kind in kinds.items()}
+            scalers, vectors = dict(before.scalers), dict(before.vectors)
+            kinds = {c: before.kinds.get(c) or kind for c, kind in kinds.items()}
         own = tuple(name if name in found.rows else "" for name in layout.scenarios)
         encoder = cls(
             table,
@@ -115,6 +124,7 @@ class Encoder:
             replace(layout, scenarios=own),
             vocabularies,
             scalers=scalers,
+            vectors=vectors,
             kinds=kinds,
             fingerprint=fingerprint,
         )
@@ -191,6 +201,11 @@ class Encoder:
                 encoded == PADDING, PADDING, encoded + self.offsets[field.name]
             )
         numeric = self._numeric(rows, where)
+        for field in self.layout.fields:
+            if field.shares is not None:
+                feature = self.features[field.name]
+                weights = kept(rows[weights_column(feature)], feature)
+                numeric[:, field.shares : field.shares + field.width] = shares(weights, field.width)
         number = np.broadcast_to(np.int64(self.layout.scenarios.index(scenario)), rows.height)
         labels, groups, weight = self._labels(frame, where), self._groups(frame, scenario, first), None
         if self.schema.weight in frame.columns:
@@ -207,11 +222,13 @@ class Encoder:
     def _checked(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
         frame = as_yielded(self.schema, frame, where)
         check_columns(self.schema, self.kinds, frame, where)
+        for feature in self.schema.weighted:
+            check_tags(frame[feature.name], feature, self.schema.missing, where)
         return frame
 
     def _numeric(self, rows: pl.DataFrame, where: str) -> NDArray[np.float32]:
-        """[N, M] scaled, and where they are missing."""
-        numeric = np.zeros((rows.height, self.layout.numeric), np.float32)
+        """[N, M] scaled, and where they are missing; then the same of each vector; then room for shares."""
+        numeric = np.zeros((rows.height, self.layout.floats), np.float32)
         flagged = _flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
             numbers = numbers_of(rows[feature.name], feature, where)
@@ -222,6 +239,12 @@ class Encoder:
                 values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
             numeric[:, column] = values
+        start = len(self.schema.numeric) + len(flagged)
+        for feature in self.schema.vectors:
+            columns = numeric[:, start : start + width(feature)]
+            found = vectors_of(rows[feature.name], feature, where)
+            write_scaled(columns, found, feature, self.vectors[feature.name], where)
+            start += width(feature)
         return numeric
 
     def _known(self, scenario: str | None) -> str:

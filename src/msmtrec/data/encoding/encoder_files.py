@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.scaling import Quantile, Scaler, Standard
+from msmtrec.data.encoding.vectors import Each
 from msmtrec.data.snapshot import digest_of
 from msmtrec.data.table import Layout
 
@@ -40,6 +41,7 @@ def save(encoder: Encoder, folder: Path) -> None:
     arrays = {
         f"{name}/{part}": array for name, scaler in encoder.scalers.items() for part, array in _arrays(scaler).items()
     }
+    arrays |= {f"{name}/each": np.stack([each.means, each.deviations]) for name, each in encoder.vectors.items()}
     save_file(arrays, folder / SCALERS)
     settings = {
         "format": FORMAT,
@@ -76,6 +78,7 @@ def load(folder: Path) -> dict[str, Any]:
             "layout": Layout.from_dict({**settings["layout"], "scenarios": _named(settings["layout"]["scenarios"])}),
             "vocabularies": {name: values[name,]["value"] for name in settings["vocabularies"]},
             "scalers": {feature.name: _scaler(feature.name, feature.scale, arrays) for feature in schema.numeric},
+            "vectors": {feature.name: Each(*arrays[f"{feature.name}/each"]) for feature in schema.vectors},
             "kinds": settings["kinds"],
             "fingerprint": settings["fingerprint"],
         }

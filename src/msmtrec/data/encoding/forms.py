@@ -23,9 +23,10 @@ def as_yielded(schema: Schema, rows: pl.DataFrame, where: str = "the rows") -> p
         UserError: a text in square brackets is no JSON list.
     """
     wanted = dict.fromkeys((*raw_columns(schema), *([schema.group] if schema.group else [])))
-    columns = [name for name in wanted if name in rows.columns]
+    vectors = {feature.name for feature in schema.vectors}  # they are read as they are: every number has its place
+    columns = [name for name in wanted if name in rows.columns and name not in vectors]
     rows = without_words(rows, columns, schema.missing)
-    lists = [f for f in schema.features if f.separator is not None and rows.schema.get(f.name) == pl.String]
+    lists = [f for f in schema.features if f.has_lists and f.separator and rows.schema.get(f.name) == pl.String]
     if lists:
         rows = rows.with_columns(divided(rows[f.name], f, schema.missing, where) for f in lists)
     return rows.with_columns(whole_numbers(schema.whole, rows.schema, schema.missing))

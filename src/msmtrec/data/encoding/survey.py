@@ -17,7 +17,9 @@ from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.sampling import rows_beyond
 from msmtrec.data.encoding.scaling import PartMoments, Sample, values_of
+from msmtrec.data.encoding.tagged import parsed
 from msmtrec.data.encoding.texts import as_text
+from msmtrec.data.encoding.vector_survey import VectorColumn
 from msmtrec.data.encoding.weighing import Weighed
 from msmtrec.data.findings.times import Span
 from msmtrec.data.hashing import stable_hash
@@ -112,12 +114,13 @@ class Survey:
     Args:
         rows: part -> split -> rows; parts are the scenarios of a pooled table, else the scenario itself.
         labels: task -> split -> counts.
-        numeric: feature -> what scales it.
+        numeric: feature -> what scales it; vectors likewise.
         tallies: private categorical feature -> distinct training values.
         kinds: raw column -> kind of its values, which later rows are held to.
         seen: part -> its rows so far.
         few: part -> its rows that train only because their group has too few.
         times: part -> from when to when its rows are, where they say so.
+        odd_tag: a feature, a value of it that has no weight, its part, and its row there, counted from 1.
         missing: a declared column that the rows do not have, with the columns they do have.
         weighed: what their weights are like, where they have any.
     """
@@ -127,8 +130,10 @@ class Survey:
     numeric: dict[str, Numeric]
     tallies: dict[str, Tally]
     _: KW_ONLY
+    vectors: dict[str, VectorColumn] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     odd_kind: str | None = None
+    odd_tag: tuple[Feature, str, str, int] | None = None
     missing: tuple[str, list[str]] | None = None
     seen: dict[str, int] = field(default_factory=dict)
     few: dict[str, int] = field(default_factory=dict)
@@ -163,6 +168,7 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
             for f in schema.categorical
             if not (share and f.shared) and f.hash is None and f.of is None
         },
+        vectors={f.name: VectorColumn.of(f) for f in schema.vectors},
     )
 
 
@@ -175,6 +181,10 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
             return
     for column in raw_columns(schema):
         s.kinds[column] = s.kinds.get(column) or kind_of(rows.schema[column])
+    for feature in schema.weighted:
+        tags = parsed(rows[feature.name], feature, schema.missing)
+        if tags is not None and tags.odd and s.odd_tag is None:
+            s.odd_tag = (feature, tags.what, scenario, s.seen.get(scenario, 0) + tags.first + 1)
     rows = derive(schema, rows, scenario)
     weight = [schema.weight] if schema.weight else []
     labelled = rows.select(SPLIT, *dict.fromkeys(task.label for task in present), *weight)
@@ -198,6 +208,8 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
     place = Place(scenario, before, before + _first_number(s, scenario))
     for feature in schema.numeric:
         _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_split, place)
+    for feature in schema.vectors:
+        s.vectors[feature.name].add(rows[feature.name], feature, in_split, (scenario, before))
     for feature in schema.categorical:
         if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
             s.odd_kind = s.odd_kind or feature.name

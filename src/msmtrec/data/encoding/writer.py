@@ -127,7 +127,7 @@ class TableWriter:
             shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _array(self, split: str, name: str, rows: int) -> _Column:
-        width = {"ids": self.layout.columns, "numeric": self.layout.numeric, "labels": len(self.layout.tasks)}
+        width = {"ids": self.layout.columns, "numeric": self.layout.floats, "labels": len(self.layout.tasks)}
         shape = (rows, width[name]) if name in width else (rows,)
         if self.temporary is None:
             return _InMemory(shape, self.kinds[name])

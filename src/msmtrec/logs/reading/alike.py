@@ -14,7 +14,12 @@ _NUMBERS, _TEXT, _TRUTH = "numbers", "text", "truth values"
 
 
 def together(
-    frames: Mapping[Path, pl.LazyFrame], *, ids: Collection[str], numbers: Collection[str], times: Collection[str]
+    frames: Mapping[Path, pl.LazyFrame],
+    *,
+    ids: Collection[str],
+    numbers: Collection[str],
+    vectors: Collection[str] = (),
+    times: Collection[str] = (),
 ) -> pl.LazyFrame:
     """The rows of all files. A column that only some files have is missing in the others.
 
@@ -22,6 +27,7 @@ def together(
         frames: file -> its rows.
         ids: columns that are known by their text, where the number 7 and the text 7 are the same.
         numbers: columns of numbers or truth values.
+        vectors: columns of lists of numbers, or of text.
         times: columns of numbers or of date-times, as clocks give them.
 
     Raises:
@@ -31,6 +37,7 @@ def together(
     groups = (
         (ids, ({_NUMBERS, _TEXT},), "write ids of one kind"),
         (numbers, ({_NUMBERS, _TRUTH},), "write numbers in both"),
+        (vectors, (), "write lists in both, or text in both"),
         (times, (), "write numbers in both, or dates in both"),
     )
     for columns, alike, remedy in groups:
@@ -38,7 +45,8 @@ def together(
             _check(
                 column, {path: schema[column] for path, schema in schemas.items() if column in schema}, alike, remedy
             )
-    names = dict.fromkeys(name for schema in schemas.values() for name in schema if name not in (*numbers, *times))
+    apart = {*numbers, *vectors, *times}
+    names = dict.fromkeys(name for schema in schemas.values() for name in schema if name not in apart)
     several = [name for name in names if len({schema[name] for schema in schemas.values() if name in schema}) > 1]
     ready = []
     for path, frame in frames.items():

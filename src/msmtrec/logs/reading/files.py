@@ -43,7 +43,8 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = (), 
 
     Args:
         path: .parquet or .pq, else CSV.
-        columns: column -> `text` (read as it stands), `number`, or `any` (as the first rows look).
+        columns: column -> `text` (read as it stands), `number`, `vector` (lists of which no element is left out, or
+            text), or `any` (as the first rows look).
         missing: texts that stand for a missing value, besides nothing.
         form: of CSV.
 
@@ -66,7 +67,11 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = (), 
             frame = frame.with_columns(pl.col(column).arr.to_list())
         elif columns[column] == "number" and kind.base_type() in (pl.Categorical, pl.Enum):
             frame = frame.with_columns(pl.col(column).cast(pl.String))  # of texts, which are no numbers
-    kept = {name: blanked(pl.col(name), kind, missing) for name, kind in frame.collect_schema().items()}
+    kept = {
+        name: blanked(pl.col(name), kind, missing)
+        for name, kind in frame.collect_schema().items()
+        if columns[name] != "vector" or not kind.is_nested()
+    }
     return frame.with_columns(value.alias(name) for name, value in kept.items() if value is not None)
 
 
@@ -175,7 +180,7 @@ def _parquet(path: Path, columns: Mapping[str, str]) -> pl.LazyFrame:
 
 
 def _kind(wanted: str, guess: pl.DataType) -> pl.DataType | type[pl.DataType]:
-    if wanted == "text":
+    if wanted in ("text", "vector"):
         return pl.String
     return pl.Float64 if wanted == "number" and (guess.is_numeric() or guess == pl.String) else guess
 

@@ -27,6 +27,7 @@ class Roles:
         ids: known by their text: features with ids, parts of crosses, scenario, group, keys.
         numbers: numeric features and labels.
         time: the column that rows are divided by.
+        vectors: features of a fixed number of numbers.
         lists: features whose rows hold several values.
         missing: words that stand for no value.
         form: of CSV files.
@@ -37,6 +38,7 @@ class Roles:
     numbers: tuple[str, ...]
     _: KW_ONLY
     time: str | None = None
+    vectors: tuple[str, ...] = ()
     lists: tuple[Feature, ...] = ()
     missing: tuple[str, ...] = ()
     form: CsvForm = COMMAS
@@ -91,7 +93,7 @@ class Frames:
         """
         roles, times = self.roles, [TIME] if self.times else []
         frames = {path: self.files[path] for path in paths}
-        frame = together(frames, ids=roles.ids, numbers=roles.numbers, times=times)
+        frame = together(frames, ids=roles.ids, numbers=roles.numbers, vectors=roles.vectors, times=times)
         return frame.with_columns(whole_numbers(self.whole, frame.collect_schema(), roles.missing))
 
 

@@ -227,11 +227,13 @@ class OwnLogs(Settings):
         numbers = [name for name in singles if columns[name].kind == "numeric"]
         keys = [key for key in (self.group, self.scenario, self.split.within, *self.unique) if key]
         labels = [task.column if task and task.column else name for name, task in self.tasks.items()]
-        ids = [name for name in (*singles, *parts, *keys) if name not in (*numbers, *labels)]
+        vectors = tuple(name for name in singles if columns[name].kind == "vector")
+        ids = [name for name in (*singles, *parts, *keys) if name not in (*numbers, *labels, *vectors)]
         return Roles(
             tuple(dict.fromkeys(ids)),
             tuple(dict.fromkeys((*numbers, *labels, *([self.weight] if self.weight else [])))),
             time=self.split.time,
+            vectors=vectors,
             lists=tuple(column.feature(name) for name, column in columns.items() if column.has_lists),
             missing=self.missing,
             form=self._form(),
@@ -242,6 +244,7 @@ class OwnLogs(Settings):
         """A file's wanted columns; a label that only some scenarios have may be missing in some of the files."""
         roles = self._roles()
         kinds = dict.fromkeys(roles.ids, "text") | dict.fromkeys(roles.numbers, "number")
+        kinds |= dict.fromkeys(roles.vectors, "vector")
         kinds |= {c: "any" for c in (self.split.column, self.split.time) if c and c not in kinds}
         if self.split.time and self.split.time_format:
             kinds[self.split.time] = "text"
@@ -251,11 +254,11 @@ class OwnLogs(Settings):
             there = columns_of(path, roles.form)
             kinds = {name: kind for name, kind in kinds.items() if name not in somewhere or name in there}
         frame = scan(path, kinds, self.missing, roles.form)
-        listed = {feature.name for feature in roles.lists}
+        listed = {*roles.vectors, *(feature.name for feature in roles.lists)}
         for name, kind in frame.collect_schema().items():
             if kind.is_nested() and name not in listed:
                 raise UserError(
-                    f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists"
+                    f"{path}: column '{name}' holds {kind}; only a multi, sequence or vector feature may hold lists"
                 )
         return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
 

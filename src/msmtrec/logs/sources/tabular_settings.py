@@ -46,29 +46,37 @@ class Column(Settings):
     """One feature.
 
     Args:
-        kind: categorical, numeric, multi (several values a row) or sequence (recent values in order).
+        kind: categorical, numeric, multi (several values a row), sequence (recent values in order) or vector (a fixed
+            number of numbers a row, such as an embedding of the item).
         shared: id space in common; leave it out for a private field.
         hash: private field: buckets of its table, instead of a vocabulary of the training rows' values.
         min_count: private field: training rows that a value needs; rarer ones are unknown values.
         cross: categorical: the columns whose values together are this feature's value; missing where any is.
-        scale: numeric: standard, log (of 1 + x) or quantile (normal score of the rank).
-        clip: numeric: standard deviations, after scaling, at which values are cut off on either side.
-        separator: multi, sequence: between the values of a text column (Parquet lists need none); default ",".
+        size: vector: how many numbers.
+        scale: numeric: standard, log (of 1 + x) or quantile (normal score of the rank); vector: standard (every number
+            by itself) or none (as it is).
+        clip: numeric, vector: standard deviations, after scaling, at which values are cut off on either side.
+        separator: multi, sequence, vector: between the values of a text column (Parquet lists need none); default ",".
+        weights: multi: every value has a weight behind it, such as 12:0.5; embeddings are pooled by sum(w·e) / sum(w).
+        weight_separator: multi with weights: between a value and its weight; default ":".
         max_values: multi, sequence: how many values of a row are kept; default 8.
         newest: sequence: at which end the newest value stands, last or first.
         of: sequence: the categorical feature whose ids and embeddings the values have.
         pooling: sequence: mean, or attention of the value of `of` over the sequence.
-        missing: numeric: whether values may be missing; false saves the column that says where.
+        missing: numeric, vector: whether values may be missing; false saves the column that says where.
     """
 
-    kind: Literal["categorical", "numeric", "multi", "sequence"] = "categorical"
+    kind: Literal["categorical", "numeric", "multi", "sequence", "vector"] = "categorical"
     shared: Shared | None = None
     hash: int | None = Field(default=None, ge=1)
     min_count: int = Field(default=1, ge=1)
     cross: tuple[str, ...] | None = Field(default=None, min_length=2)
-    scale: Literal["standard", "log", "quantile"] = "standard"
+    size: int | None = Field(default=None, ge=1)
+    scale: Literal["standard", "log", "quantile", "none"] = "standard"
     clip: float | None = Field(default=None, gt=0)
     separator: str | None = Field(default=None, min_length=1)
+    weights: bool = False
+    weight_separator: str | None = Field(default=None, min_length=1)
     max_values: int | None = Field(default=None, ge=1)
     newest: Literal["last", "first"] = "last"
     of: str | None = None
@@ -79,8 +87,12 @@ class Column(Settings):
     def _fitting(self) -> Column:
         if self.cross and self.kind != "categorical":
             raise ValueError(f"cross needs kind categorical, not {self.kind}")
-        if self.separator and not self.has_lists:
-            raise ValueError(f"separator needs kind multi or sequence, not {self.kind}")
+        if self.separator and not self.may_hold_lists:
+            raise ValueError(f"separator needs kind multi, sequence or vector, not {self.kind}")
+        if self.weights and self.kind != "multi":
+            raise ValueError(f"weights needs kind multi, not {self.kind}")
+        if self.weight_separator and not self.weights:
+            raise ValueError("weight_separator needs weights: true")
         try:
             self.feature("")
         except UserError as error:
@@ -90,6 +102,10 @@ class Column(Settings):
     @property
     def has_lists(self) -> bool:
         return self.kind in ("multi", "sequence")
+
+    @property
+    def may_hold_lists(self) -> bool:
+        return self.has_lists or self.kind == "vector"
 
     def feature(self, name: str) -> Feature:
         """What the schema says of this column.
@@ -103,6 +119,7 @@ class Column(Settings):
             shared=self.shared.space() if self.shared else None,
             hash=self.hash,
             min_count=self.min_count,
+            size=self.size,
             scale=self.scale,
             clip=self.clip,
             max_values=self.max_values or (8 if self.has_lists else 1),
@@ -110,7 +127,8 @@ class Column(Settings):
             of=self.of,
             pooling=self.pooling,
             missing=self.missing,
-            separator=(self.separator or ",") if self.has_lists else None,
+            separator=(self.separator or ",") if self.may_hold_lists else None,
+            weight_separator=(self.weight_separator or ":") if self.weights else None,
             cross=self.cross or (),
         )
 

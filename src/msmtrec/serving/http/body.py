@@ -113,7 +113,8 @@ def _arrow_rows(body: bytes, most: int) -> tuple[pa.Table, int]:
                 batch.validate(full=True)  # offsets of a stranger point anywhere
                 batches.append(batch)
             table = pa.Table.from_batches(batches, stream.schema)
-    except (pa.ArrowException, OSError) as error:
+            _ = table.column_names  # read as text here, where what is none is refused
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise Refused(400, f"the body is no Arrow stream: {str(error).splitlines()[0]}", "arrow") from None
     return table, rows
 

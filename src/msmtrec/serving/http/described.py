@@ -28,10 +28,10 @@ _MADE_UP = {"numbers": 0.5, "ids": "7", "truth values": True}
 
 def scenario_of(scorer: Scorer) -> Scenario:
     """What rows of a scenario must have."""
-    numeric = {feature.name: feature.missing for feature in scorer.encoder.schema.numeric}
+    schema = scorer.encoder.schema
+    complete = {feature.name for feature in (*schema.numeric, *schema.vectors) if not feature.missing}
     columns = [
-        Column(name=name, kind=kind_in(scorer.encoder, name), missing=numeric.get(name, True))
-        for name in scorer.columns
+        Column(name=name, kind=kind_in(scorer.encoder, name), missing=name not in complete) for name in scorer.columns
     ]
     return Scenario(name=scorer.scenario, tasks=list(scorer.tasks), columns=columns)
 
@@ -39,7 +39,18 @@ def scenario_of(scorer: Scorer) -> Scenario:
 def example(scorer: Scorer) -> dict[str, Any]:
     """A row with made-up values: those of training stay where they are."""
 
+    sizes = {f"vectors of {feature.size} numbers": feature.size or 1 for feature in scorer.encoder.schema.vectors}
+
+    tags = {
+        f"lists of id{feature.weight_separator}weight": f"7{feature.weight_separator}0.5"
+        for feature in scorer.encoder.schema.weighted
+    }
+
     def value(kind: str) -> Any:
+        if kind in tags:
+            return [tags[kind]]
+        if kind in sizes:
+            return [_MADE_UP["numbers"]] * sizes[kind]
         listed = kind.startswith("lists of ")
         one = _MADE_UP.get(kind.removeprefix("lists of "))
         return [one] if listed and one is not None else one

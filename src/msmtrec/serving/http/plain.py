@@ -7,8 +7,9 @@ scores them or says in a sentence what is wrong. So this file may be quick, and 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,18 @@ from numpy.typing import NDArray
 from msmtrec.base.schema import Feature, Schema
 from msmtrec.data.encoding.derived import BETWEEN
 from msmtrec.data.encoding.encoder import Encoder
-from msmtrec.data.encoding.extremes import LARGEST
 from msmtrec.data.encoding.missing import numbers_in
 from msmtrec.data.encoding.scaling import Standard
 from msmtrec.data.hashing import stable_hash
+from msmtrec.serving.http.plain_vectors import FAR, Vectors
 from msmtrec.serving.onnx.inputs import MISSING_INTEGER, NO_INTEGER, Input
 
 Columns = Mapping[str, Sequence[Any]]
 Feeds = dict[str, NDArray[Any]]
 Reader = Callable[[Columns], NDArray[Any] | None]
 _NONE = type(None)
+_PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _LAST = 2**63 - 1
-_FAR = LARGEST / 1e3
-"""Deviations from which a table looks more closely."""
 
 
 def readers_of(inputs: Mapping[str, Input], encoder: Encoder) -> dict[str, Reader]:
@@ -59,8 +59,14 @@ def columns_of_rows(rows: Sequence[Any], names: Sequence[str]) -> Columns | None
 def _reader(one: Input, encoder: Encoder) -> Reader:
     (column, *others) = one.column
     feature = next((f for f in encoder.schema.features if f.name == column), Feature(column))
+    if one.tagged:
+        own = _Texts(encoder.schema, encoder.kinds, one, _nothing(encoder.schema))
+        lists = _Lists(column, own, feature, one.width or 1)
+        return _Tags(lists, weights=one.kind == "number")
     if one.kind == "number":
         return _Numbers(column, feature, *_bounds(feature, encoder))
+    if one.kind == "vector":
+        return Vectors(column, feature, encoder.vectors[column])
     texts = _Texts(encoder.schema, encoder.kinds, one, _nothing(encoder.schema))
     if one.width is not None:
         return _Lists(column, texts, feature, one.width)
@@ -74,7 +80,7 @@ def _bounds(feature: Feature, encoder: Encoder) -> tuple[float, float]:
     scaler, least = encoder.scalers[feature.name], -1e300
     if not isinstance(scaler, Standard):
         return (0.0 if feature.scale == "log" else least), 1e300
-    reach = _FAR * scaler.deviation
+    reach = FAR * scaler.deviation
     low, high = scaler.mean - reach, scaler.mean + reach
     return (0.0, math.expm1(min(high, 600.0))) if feature.scale == "log" else (max(low, least), min(high, 1e300))
 
@@ -227,9 +233,11 @@ class _Lists:
     width: int
 
     def __call__(self, columns: Columns) -> NDArray[Any] | None:
-        lists = self._lists(columns[self.column])
-        if lists is None:
-            return None
+        lists = self.lists(columns[self.column])
+        return None if lists is None else self.array(lists)
+
+    def array(self, lists: Sequence[Sequence[Any]]) -> NDArray[Any] | None:
+        """[N, width] for the graph."""
         flat = self.texts.of(self.column, [value for values in lists for value in values])
         if flat is None:
             return None
@@ -243,7 +251,8 @@ class _Lists:
             start = stop
         return self.texts.array(cells).reshape(len(lists), width)
 
-    def _lists(self, values: Sequence[Any]) -> Sequence[Sequence[Any]] | None:
+    def lists(self, values: Sequence[Any]) -> Sequence[Sequence[Any]] | None:
+        """Those of a column, which may be text."""
         kinds = set(map(type, values)) - {_NONE}
         nothing = self.texts.nothing
         if kinds <= {list}:
@@ -255,3 +264,44 @@ class _Lists:
             () if value is None else [part for part in value.split(separator) if part not in nothing]
             for value in values
         ]
+
+
+@dataclass(frozen=True)
+class _Tags:
+    """Values with weights, or their weights."""
+
+    lists: _Lists
+    _: KW_ONLY
+    weights: bool
+
+    def __call__(self, columns: Columns) -> NDArray[Any] | None:
+        lists = self.lists.lists(columns[self.lists.column])
+        if lists is None:
+            return None
+        separator, *words = self.lists.texts.one.tagged
+        nothing, width = {"", *words}, self.lists.width
+        values: list[list[str]] = []
+        found = np.zeros((len(lists), width))
+        for row, texts in enumerate(lists):
+            own: list[str] = []
+            for text in texts:
+                if text is None:
+                    continue
+                if type(text) is not str:
+                    return None
+                value, _, weight = text.rpartition(separator)
+                number = _as_weight(weight) if separator in text else None
+                if number is None:
+                    return None
+                if number > 0 and value not in nothing:
+                    if len(own) < width:
+                        found[row, len(own)] = number
+                    own.append(value)
+            values.append(own)
+        return found if self.weights else self.lists.array(values)
+
+
+def _as_weight(text: str) -> float | None:
+    """None where it is not plainly a finite number of at least 0."""
+    number = float(text) if _PLAIN.fullmatch(text) else math.inf
+    return number if number < math.inf else None

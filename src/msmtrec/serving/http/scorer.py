@@ -99,8 +99,8 @@ class Scorer:
 
     def warm(self) -> None:
         """One row of nothing, so that the first request does not wait for what onnxruntime does once."""
-        nothing = {"text": "", "integer": -1, "number": 0.0}
-        kinds = {"text": object, "integer": np.int64, "number": np.float64}
+        nothing = {"text": "", "integer": -1, "number": 0.0, "vector": 0.0}
+        kinds = {"text": object, "integer": np.int64, "number": np.float64, "vector": np.float64}
         self.run(
             {
                 name: np.full(1 if one.width is None else (1, one.width), nothing[one.kind], kinds[one.kind])

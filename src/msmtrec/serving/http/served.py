@@ -164,6 +164,12 @@ def kind_in(encoder: Encoder, column: str) -> str:
     """What a raw column holds, in a word or two."""
     if any(feature.name == column for feature in encoder.schema.numeric):
         return "numbers"
+    for feature in encoder.schema.vectors:
+        if feature.name == column:
+            return f"vectors of {feature.size} numbers"
+    for feature in encoder.schema.weighted:
+        if feature.name == column:
+            return f"lists of id{feature.weight_separator}weight"
     kind = encoder.kinds.get(column) or "text"
     kind = "ids" if kind in ("text", "numbers") else kind
     listed = any(feature.name == column and feature.has_lists for feature in encoder.schema.features)

@@ -12,7 +12,12 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET, OPSET_ML = 20, 4
 """String operators came with 20; LabelEncoder is of the ML operators."""
 ML = "ai.onnx.ml"
-KINDS = {"text": TensorProto.STRING, "integer": TensorProto.INT64, "number": TensorProto.DOUBLE}
+KINDS = {
+    "text": TensorProto.STRING,
+    "integer": TensorProto.INT64,
+    "number": TensorProto.DOUBLE,
+    "vector": TensorProto.DOUBLE,
+}
 
 
 class Graph:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,7 @@ class EncodingNodes:
         self.pooled = SCENARIO_FIELD in encoder.features
         self.inputs: dict[str, Input] = {}
         self._columns: dict[str, str] = {}
+        self._nothing: dict[str, str] = {}
 
     def ids(self) -> str:
         """[rows, C] int32"""
@@ -44,7 +46,9 @@ class EncodingNodes:
                 parts.append(graph("Unsqueeze", shifted, graph.number(1)))
                 continue
             later = graph.constant(np.arange(feature.max_values) > 0)
-            gone = graph("And", graph("Equal", found, graph.number(MISSING_ID)), later)
+            nothing = graph("Equal", found, graph.number(MISSING_ID))
+            self._nothing[feature.name] = nothing
+            gone = graph("And", nothing, later)
             parts.append(graph("Where", gone, graph.number(PADDING), shifted))
         return graph("Cast", graph("Concat", *parts, axis=1), to=6)
 
@@ -59,7 +63,7 @@ class EncodingNodes:
     def _ids(self, feature: Feature, space: IdSpace | pl.Series) -> str:
         graph = self.graph
         if isinstance(space, IdSpace) and space.kind == "hash":
-            one = replace(Input.of(feature, "integer", space.size), prefix=self._prefix(feature))
+            one = replace(self._of(feature, "integer", space.size), prefix=self._prefix(feature))
             given = self._input(f"{feature.name}.bucket", one)
             missing = graph("Less", given, graph.number(0))
             return graph("Where", missing, graph.number(MISSING_ID), graph("Add", given, graph.number(FIRST_ID)))
@@ -110,7 +114,7 @@ class EncodingNodes:
         listed = feature is not None and feature.has_lists
         integer = self.encoder.kinds.get(column) == "numbers" and not listed and not self._has_fractions(column)
         if column not in self._columns:
-            self._input(column, Input.of(feature or Feature(column), "integer" if integer else "text"))
+            self._input(column, self._of(feature or Feature(column), "integer" if integer else "text"))
         given = self._columns[column]
         if integer:
             return graph("Cast", given, to=8), graph("Equal", given, graph.number(MISSING_INTEGER))
@@ -122,13 +126,20 @@ class EncodingNodes:
         values = self.encoder.vocabularies.get(column)
         return values is not None and bool(values.str.contains(".", literal=True).any())
 
+    def _of(self, feature: Feature, kind: Literal["text", "integer"], buckets: int | None = None) -> Input:
+        one = Input.of(feature, kind, buckets)
+        return replace(one, tagged=self._tagged(feature)) if feature.weight_separator else one
+
+    def _tagged(self, feature: Feature) -> tuple[str, ...]:
+        return (feature.weight_separator or "", *self.encoder.schema.missing)
+
     def _input(self, name: str, one: Input) -> str:
         self.inputs[name] = one
         self._columns[name] = self.graph.input(name, one.kind, one.width)
         return name
 
     def numerics(self) -> str:
-        """[rows, M] float32"""
+        """[rows, M] float32; after `ids`"""
         graph = self.graph
         values, flags = [], []
         for feature in self.encoder.schema.numeric:
@@ -140,7 +151,43 @@ class EncodingNodes:
                 flags.append(graph("Cast", missing, to=11))
             values.append(scaled)
         columns = [graph("Unsqueeze", part, graph.number(1)) for part in (*values, *flags)]
+        for feature in self.encoder.schema.vectors:
+            columns += self._vector(feature)
+        for field in self.encoder.layout.fields:
+            if field.shares is not None:
+                columns.append(self._shares(self.encoder.features[field.name]))
         return graph("Cast", graph("Concat", *columns, axis=1), to=1)
+
+    def _vector(self, feature: Feature) -> list[str]:
+        """[rows, size] scaled, and [rows, 1] whether it is missing."""
+        graph, scaler = self.graph, self.encoder.vectors[feature.name]
+        given = self._input(feature.name, Input.of_vector(feature))
+        scaled = graph("Sub", given, graph.constant(scaler.means))
+        scaled = self._clipped(graph("Div", scaled, graph.constant(scaler.deviations)), feature)
+        if not feature.missing:
+            return [scaled]
+        nothing = graph("Cast", graph("IsNaN", given), to=11)
+        flag = graph("ReduceMax", nothing, graph.number(1), keepdims=1)
+        return [graph("Where", graph("Cast", flag, to=9), graph.real(0.0), scaled), flag]
+
+    def _shares(self, feature: Feature) -> str:
+        """[rows, width] each value's part of its row's weights; the missing value of a row without any has all."""
+        graph, width = self.graph, feature.max_values
+        one = Input(feature.columns, "number", width=width, tagged=self._tagged(feature))
+        given = self._input(f"{feature.name}.weight", one)
+        weights = graph("Where", self._nothing[feature.name], graph.real(0.0), given)
+        largest = graph("ReduceMax", weights, graph.number(1), keepdims=1)
+        some = graph("Greater", largest, graph.real(0.0))
+        parts = graph("Div", weights, graph("Where", some, largest, graph.real(1.0)))
+        total = graph("ReduceSum", parts, graph.number(1), keepdims=1)
+        found = graph("Div", parts, graph("Where", some, total, graph.real(1.0)))
+        return graph("Where", some, found, graph.constant((np.arange(width) == 0).astype(np.float64)))
+
+    def _clipped(self, values: str, feature: Feature) -> str:
+        if feature.clip is None:
+            return values
+        graph = self.graph
+        return graph("Max", graph("Min", values, graph.real(feature.clip)), graph.real(-feature.clip))
 
     def _scaled(self, feature: Feature, given: str) -> str:
         graph, scaler = self.graph, self.encoder.scalers[feature.name]
@@ -149,9 +196,7 @@ class EncodingNodes:
             values = graph("Div", graph("Sub", values, graph.real(scaler.mean)), graph.real(scaler.deviation))
         else:
             values = self._interpolated(values, scaler)
-        if feature.clip is not None:
-            values = graph("Max", graph("Min", values, graph.real(feature.clip)), graph.real(-feature.clip))
-        return values
+        return self._clipped(values, feature)
 
     def _interpolated(self, values: str, scaler: Quantile) -> str:
         """Piecewise linear; what lies outside gets the nearest score."""

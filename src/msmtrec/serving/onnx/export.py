@@ -49,10 +49,10 @@ def _whole(predictor: Predictor, network: onnx.ModelProto) -> tuple[onnx.ModelPr
     graph("Identity", nodes.ids())
     graph.nodes[-1].output[0] = "ids"
     outputs = {"ids": layout.columns}
-    if layout.numeric:
+    if layout.floats:
         graph("Identity", nodes.numerics())
         graph.nodes[-1].output[0] = "numeric"
-        outputs["numeric"] = layout.numeric
+        outputs["numeric"] = layout.floats
     rows = graph.model(outputs)
     rows.ir_version = network.ir_version
     whole = compose.merge_models(rows, network, io_map=[(name, name) for name in outputs])

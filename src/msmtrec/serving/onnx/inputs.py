@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from msmtrec.base.schema import Feature
 from msmtrec.data.encoding.derived import crossed
+from msmtrec.data.encoding.tagged import parsed
 from msmtrec.data.encoding.texts import places_of, text_of
+from msmtrec.data.encoding.vectors import vectors_of
 from msmtrec.data.hashing import stable_hash
 
 MISSING_INTEGER = -(2**63)
@@ -31,20 +33,25 @@ class Input:
 
     Args:
         column: the raw column it is made of; of a hashed cross, those crossed.
-        kind: `text`, `integer` or `number` (float64).
+        kind: `text`, `integer`, `number` (float64), or `vector` (a row of these).
         width: values a row, where the column holds lists.
         last: whether the last `width` values of a list count, not the first.
         buckets: of a hashed field: how many.
         prefix: of a hashed field: what stands before the value when it is hashed, as in a pooled table.
+        separator: of a vector: between the numbers of a text.
+        tagged: of values with weights: what stands between both, and words for no value. An input of kind `number` has
+            the weights, another one the values.
     """
 
     column: tuple[str, ...]
-    kind: Literal["text", "integer", "number"]
+    kind: Literal["text", "integer", "number", "vector"]
     _: KW_ONLY
     width: int | None = None
     last: bool = False
     buckets: int | None = None
     prefix: str = ""
+    separator: str = ""
+    tagged: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, feature: Feature, kind: Literal["text", "integer"], buckets: int | None = None) -> Input:
@@ -53,9 +60,17 @@ class Input:
             feature.columns, kind, width=feature.max_values if feature.has_lists else None, last=last, buckets=buckets
         )
 
+    @classmethod
+    def of_vector(cls, feature: Feature) -> Input:
+        return cls(feature.columns, "vector", width=feature.size, separator=feature.separator or "")
+
     @property
     def meaning(self) -> str:
         """In words, for a model card."""
+        if self.kind == "vector":
+            return f"a vector of {self.width} numbers; a row of NaN is missing"
+        if self.tagged and self.kind == "number":
+            return f"the weights of the {self.width} values beside it; 0 where there is none"
         if self.buckets is not None:
             of = " and ".join(self.column)
             of += f" after {self.prefix!r}" if self.prefix else ""
@@ -71,7 +86,8 @@ class Input:
     def from_dict(cls, raw: Mapping[str, Any]) -> Input:
         """What `as_dict` gave, also after JSON."""
         return cls(
-            **{**{name: raw[name] for name in cls.__dataclass_fields__ if name != "_"}, "column": tuple(raw["column"])}
+            **{name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
+            | {"column": tuple(raw["column"]), "tagged": tuple(raw.get("tagged", ()))}
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,11 +95,33 @@ class Input:
 
     def read(self, frame: pl.DataFrame) -> NDArray[Any]:
         """[N] or [N, width] of the rows, which are as a source yields them."""
+        if self.kind == "vector":
+            feature = Feature(self.column[0], "vector", size=self.width, separator=self.separator)
+            vectors = vectors_of(frame[feature.name], feature, "the rows")
+            return np.where(vectors.missing[:, None], np.nan, vectors.values).astype(np.float64)
+        if self.tagged:
+            return self._of_tags(frame[self.column[0]])
         if self.kind == "number":
             return frame[self.column[0]].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         values = crossed(self.column, frame) if len(self.column) > 1 else frame[self.column[0]]
-        if self.width is None:
-            return self._plain(values)
+        return self._plain(values) if self.width is None else self._lists(values)
+
+    def _of_tags(self, column: pl.Series) -> NDArray[Any]:
+        """[N, width] values, or their weights, of which missing ones have 0."""
+        tags = parsed(column, Feature(column.name, "multi", weight_separator=self.tagged[0]), self.tagged[1:])
+        assert tags is not None
+        assert self.width is not None
+        if self.kind != "number":
+            return self._lists(tags.values)
+        weights = tags.weights.list.head(self.width)
+        lengths = weights.list.len().cast(pl.Int64).to_numpy()
+        found = np.zeros((len(lengths), self.width))
+        found[places_of(lengths)] = weights.filter(pl.Series(lengths > 0)).explode().to_numpy()
+        return found
+
+    def _lists(self, values: pl.Series) -> NDArray[Any]:
+        """[N, width]"""
+        assert self.width is not None
         lists = text_of(values.cast(pl.List(pl.String)) if values.dtype == pl.Null else values)
         lists = lists.list.tail(self.width) if self.last else lists.list.head(self.width)
         lengths = lists.list.len().fill_null(0).cast(pl.Int64).to_numpy()
