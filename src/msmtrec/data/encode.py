@@ -15,8 +15,9 @@ import polars as pl
 from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.checks import check
 from msmtrec.data.encoding.counting import Counting
-from msmtrec.data.encoding.encoder import Encoder, make_layout
+from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.extremes import as_plain, odd_values
+from msmtrec.data.encoding.layout import make_layout
 from msmtrec.data.encoding.survey import Survey, Surveyor
 from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.findings.collected import Collected, between

@@ -16,7 +16,8 @@ import pytest
 from msmtrec.base.errors import UserError
 from msmtrec.base.sentences import build
 from msmtrec.data.encode import encode
-from msmtrec.data.encoding.encoder import Encoder, encoder_of, make_layout
+from msmtrec.data.encoding.encoder import Encoder, encoder_of
+from msmtrec.data.encoding.layout import make_layout
 from msmtrec.data.encoding.survey import Surveyor
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.logs.sources.tabular import Tabular

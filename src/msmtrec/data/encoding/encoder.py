@@ -12,56 +12,25 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import FIRST_ID, MISSING_ID, MOST_IDS, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema
+from msmtrec.base.schema import FIRST_ID, PADDING, Feature, IdSpace, Schema
 from msmtrec.data.encoding import encoder_files
 from msmtrec.data.encoding.columns import check_columns, labels_of, numbers_of
 from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import check_sizes
 from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.data.encoding.growing import both, check_same
+from msmtrec.data.encoding.ids import field_ids
+from msmtrec.data.encoding.layout import fits, flagged
 from msmtrec.data.encoding.sampling import tasks_found
 from msmtrec.data.encoding.scaling import Scaler, scaled
 from msmtrec.data.encoding.survey import Survey, kept
 from msmtrec.data.encoding.tagged import check_tags, shares, weights_column
-from msmtrec.data.encoding.texts import places_of, text_of
+from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.encoding.vectors import Each, vectors_of, width, write_scaled
 from msmtrec.data.encoding.weighing import weights_of
 from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SCENARIO_FIELD
 from msmtrec.data.table import EncodedData, Field, Layout, Rows, encoder_folder
-
-
-def make_layout(schema: Schema, *, share: bool, scenarios: tuple[str, ...]) -> Layout:
-    """Private columns first, then shared ones, each group in schema order."""
-
-    def is_shared(feature: Feature) -> bool:
-        return share and schema.owner(feature).shared is not None
-
-    numeric = len(schema.numeric) + len(_flagged(schema)) + sum(width(feature) for feature in schema.vectors)
-    fields, column, shares = [], 0, 0
-    for feature in sorted(schema.categorical, key=is_shared):
-        attends = feature.of if feature.pooling == "attention" else None
-        weighted = feature.weight_separator is not None
-        place = numeric + shares if weighted else None
-        fields.append(
-            Field(feature.name, column, feature.max_values, is_shared(feature), attends=attends, shares=place)
-        )
-        column += feature.max_values
-        shares += feature.max_values if weighted else 0
-    spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
-    shared_rows = sum(FIRST_ID + space.size for space in spaces)
-    _fits(shared_rows, f"the shared fields of {schema.name}")
-    return Layout(tuple(fields), numeric, shared_rows, schema.task_names, scenarios=scenarios, shares=shares)
-
-
-def _fits(ids: int, what: str) -> None:
-    if ids > MOST_IDS:
-        raise UserError(f"{what} have {ids:,} ids together, and {MOST_IDS:,} fit; make hash or ids smaller")
-
-
-def _flagged(schema: Schema) -> tuple[Feature, ...]:
-    """Numerics with a column beside them that says where they are missing."""
-    return tuple(feature for feature in schema.numeric if feature.missing)
 
 
 @dataclass(frozen=True)
@@ -128,7 +97,7 @@ class Encoder:
             kinds=kinds,
             fingerprint=fingerprint,
         )
-        _fits(encoder.private_rows, f"the private fields of scenario '{table}'")
+        fits(encoder.private_rows, f"the private fields of scenario '{table}'")
         return encoder
 
     @cached_property
@@ -196,7 +165,7 @@ class Encoder:
         rows = derive(self.schema, frame, scenario)
         ids = np.empty((rows.height, self.layout.columns), np.int32)
         for field in self.layout.fields:
-            encoded = _encode_field(rows[field.name], self.features[field.name], self.spaces[field.name])
+            encoded = field_ids(rows[field.name], self.features[field.name], self.spaces[field.name])
             ids[:, field.start : field.start + field.width] = np.where(
                 encoded == PADDING, PADDING, encoded + self.offsets[field.name]
             )
@@ -229,7 +198,7 @@ class Encoder:
     def _numeric(self, rows: pl.DataFrame, where: str) -> NDArray[np.float32]:
         """[N, M] scaled, and where they are missing; then the same of each vector; then room for shares."""
         numeric = np.zeros((rows.height, self.layout.floats), np.float32)
-        flagged = _flagged(self.schema)
+        with_flags = flagged(self.schema)
         for column, feature in enumerate(self.schema.numeric):
             numbers = numbers_of(rows[feature.name], feature, where)
             values = scaled(numbers, feature, self.scalers[feature.name])
@@ -237,7 +206,7 @@ class Encoder:
             if feature.missing:
                 missing = np.isnan(numbers)
                 values[missing] = 0.0
-                numeric[:, len(self.schema.numeric) + flagged.index(feature)] = missing
+                numeric[:, len(self.schema.numeric) + with_flags.index(feature)] = missing
             numeric[:, column] = values
         start = len(self.schema.numeric) + len(flagged)
         for feature in self.schema.vectors:
@@ -303,43 +272,3 @@ def encoder_of(data: EncodedData, table: str) -> Encoder:
     if data.folder is None:
         return data.encoders[table]
     return Encoder.load(encoder_folder(data.folder, data.scenarios.index(table)))
-
-
-def _encode_field(values: pl.Series, feature: Feature, space: IdSpace | pl.Series) -> NDArray[np.int32]:
-    """[N] values -> [N, width] ids within the field."""
-    if not feature.has_lists:
-        return _encode_ids(values, space)[:, None]
-    lists = kept(values.cast(pl.List(pl.String)) if values.dtype == pl.Null else values, feature)
-    lengths = lists.list.len().fill_null(0).cast(pl.Int64).clip(1).to_numpy()
-    row, place = places_of(lengths)
-    found = _encode_ids(lists.explode(empty_as_null=True, keep_nulls=True), space)
-    found[(place > 0) & (found == MISSING_ID)] = PADDING
-    ids = np.full((len(lengths), feature.max_values), PADDING, np.int32)
-    ids[row, place] = found
-    return ids
-
-
-def _encode_ids(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int32]:
-    if values.dtype == pl.Null:
-        return np.full(len(values), MISSING_ID, np.int32)
-    distinct = values.drop_nulls().unique()
-    texts = text_of(distinct)  # NaN has none
-    known = pl.Series(_look_up(texts.fill_null(""), space)).set(texts.is_null(), MISSING_ID)
-    ids = values.replace_strict(distinct, known, default=MISSING_ID, return_dtype=pl.Int64)
-    return ids.fill_null(MISSING_ID).to_numpy().astype(np.int32)
-
-
-def _look_up(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int64]:
-    """Ids of distinct texts."""
-    if isinstance(space, IdSpace) and space.kind == "hash":
-        return (stable_hash(values.to_list()) % np.uint64(space.size)).astype(np.int64) + FIRST_ID
-    if isinstance(space, IdSpace) and space.kind == "ids":
-        number = values.cast(pl.Int64, strict=False)  # 007 is a text, and none of these numbers
-        known = ((number >= 0) & (number < space.size) & (number.cast(pl.String) == values)).fill_null(False)
-        return np.where(known.to_numpy(), number.fill_null(0).to_numpy() + FIRST_ID, UNKNOWN_ID)
-    if isinstance(space, IdSpace):
-        places = {value: FIRST_ID + n for n, value in enumerate(space.values)}
-        return np.array([places.get(value, UNKNOWN_ID) for value in values.to_list()], np.int64)
-    place = space.search_sorted(values).cast(pl.Int64).clip(0, len(space) - 1)
-    same = (space.gather(place) == values).to_numpy()
-    return np.where(same, place.to_numpy() + FIRST_ID, UNKNOWN_ID).astype(np.int64)
