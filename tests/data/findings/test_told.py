@@ -263,6 +263,13 @@ def test_a_column_that_makes_the_scenarios_may_be_constant() -> None:
     assert found.text.startswith("column 'country' of scenario 'NL' holds one value in all 600 training rows")
 
 
+def test_a_column_that_is_missing_or_has_many_values_elsewhere_makes_no_scenarios() -> None:
+    (text,) = told(first("item", None), names=("NL", "FR"))
+    assert text.startswith("column 'item' of scenario 'FR' is missing in all 600 training rows")
+    (text,) = told(first("item", "x"), names=("NL", "FR"))
+    assert text.startswith("column 'item' of scenario 'FR' holds one value in all 600 training rows")
+
+
 def test_rows_that_coincide_by_chance_are_no_copies() -> None:
     """Of 80 users × 30 ages, as many test rows have a twin among the training rows as those have."""
     schema = replace(SCHEMA, features=(Feature("user"), Feature("age", "numeric")))
