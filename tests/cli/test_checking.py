@@ -69,11 +69,11 @@ def test_the_heaviest_come_first_and_are_counted_in_the_last_line(tmp_path: Path
     spoilt = spoilt.with_columns(pl.when(half).then(pl.col("item").str.zfill(9)).otherwise("item").alias("item"))
     code, lines = said("check", config(tmp_path, spoilt))
     assert code == 0
-    assert [line.split(":")[0] for line in lines] == ["spoils", "warning", "question", "2 scenarios, 2,000 rows"]
+    assert [line.split(":")[0] for line in lines] == ["spoils", "warning", "note", "2 scenarios, 2,000 rows"]
     assert lines[0].startswith("spoils: shared column 'item': ")
     assert lines[1].startswith("warning: column 'user' of scenario 'FR' holds 'NULL' 12 times")
-    assert lines[2].startswith("question: column 'age' of scenario 'FR' holds one value")
-    assert lines[3].endswith(": usable, 2 warnings, 1 question")
+    assert lines[2].startswith("note: column 'age' of scenario 'FR' holds one value")
+    assert lines[3].endswith(": usable, 2 warnings, 1 note")
 
 
 def test_words_for_nothing_that_no_row_holds(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_device_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.
     asked = first("age", 5.0, 2000)(logs())
     code, lines = said("check", config(tmp_path, asked, train={"local_steps": 1, "device": "cuda"}))
     assert code == 0
-    assert lines[1].startswith("question: column 'age'")
+    assert lines[1].startswith("note: column 'age'")
     assert lines[0] == "warning: train.device is cuda but torch sees no CUDA device; set train.device=cpu"
 
 

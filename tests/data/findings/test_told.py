@@ -335,7 +335,7 @@ def test_of_many_rows_copies_are_estimated(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_many_findings_of_a_kind_are_one_sentence_and_the_heaviest_come_first() -> None:
-    many = [Finding("constant", f"c{n}", "a", f"c{n} is constant", size=n, weight=Weight.QUESTION) for n in range(9)]
+    many = [Finding("constant", f"c{n}", "a", f"c{n} is constant", size=n, weight=Weight.NOTE) for n in range(9)]
     few = [Finding("few", task, "b", task, size=1, what="task") for task in ("x", "y")]
     assert [found.text for found in folded([*many, *few])] == [
         "x (also in task 'y')",

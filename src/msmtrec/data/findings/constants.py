@@ -58,7 +58,7 @@ class Constants:
         remedy = (
             "remove it, or check where it comes from" if missing else "check where it comes from, or remove the feature"
         )
-        kind, weight = ("missing", Weight.WARNING) if missing else ("constant", Weight.QUESTION)
+        kind, weight = ("missing", Weight.WARNING) if missing else ("constant", Weight.NOTE)
         text = (
             f"column '{column}' of scenario '{scenario}' {what} in all {self.rows:,} training rows, so that nothing is"
             f" learnt of it; {remedy}"
