@@ -72,11 +72,11 @@ def test_the_heaviest_come_first_and_are_counted_in_the_last_line(tmp_path: Path
     spoilt = spoilt.with_columns(pl.when(half).then(pl.col("item").str.zfill(9)).otherwise("item").alias("item"))
     code, lines = said("check", config(tmp_path, spoilt))
     assert code == 0
-    assert [line.split(":")[0] for line in lines[:3]] == ["spoils", "warning", "question"]
+    assert [line.split(":")[0] for line in lines[:3]] == ["spoils", "warning", "note"]
     assert lines[0].startswith("spoils: shared column 'item': ")
     assert lines[1].startswith("warning: column 'user' of scenario 'FR' holds 'NULL' 12 times")
-    assert lines[2].startswith("question: column 'age' of scenario 'FR' holds one value")
-    assert lines[3:] == [SHARES, "2 scenarios, 2,000 rows: usable, 2 warnings, 1 question"]
+    assert lines[2].startswith("note: column 'age' of scenario 'FR' holds one value")
+    assert lines[3:] == [SHARES, "2 scenarios, 2,000 rows: usable, 2 warnings, 1 note"]
 
 
 def test_words_for_nothing_that_no_row_holds(tmp_path: Path) -> None:
@@ -97,21 +97,25 @@ def test_a_batch_size_that_leaves_a_scenario_out_stops_a_run(tmp_path: Path) -> 
 
 def test_a_device_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    code, lines = said("check", config(tmp_path, logs(), train={"local_steps": 1, "device": "cuda"}))
+    asked = first("age", 5.0, 2000)(logs())
+    code, lines = said("check", config(tmp_path, asked, train={"local_steps": 1, "device": "cuda"}))
     assert code == 0
+    assert lines[1].startswith("note: column 'age'")
     assert lines[0] == "warning: train.device is cuda but torch sees no CUDA device; set train.device=cpu"
 
 
 def test_the_profile_page_says_the_same(tmp_path: Path) -> None:
-    path = config(tmp_path, first("age", 5.0, 2000)(every("user", "NULL", 50)(logs())), missing=["N/A"])
+    spoilt = first("price", None, 2000)(first("age", 5.0, 2000)(every("user", "NULL", 50)(logs())))
+    path = config(tmp_path, spoilt, missing=["N/A"])
     _, lines = said("check", path)
     assert said("describe", path, "--html", str(tmp_path / "p.html"))[0] == 0
     page = (tmp_path / "p.html").read_text().replace("&#39;", "'")
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines[:-2]:
         sentence = line.partition(": ")[2]
         assert sentence[0].upper() + sentence[1:] + "." in page
-    assert "the same in every row" not in page  # said already
+    for already in ("the same in every row", "in at least 95 % of rows"):
+        assert already not in page
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -132,7 +132,7 @@ def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "leakage? feature 'tags' alone reaches AUC 1.0000" in out
     assert "feature 'u'" not in out
     assert "leakage? feature 'watched' alone reaches AUC 1.0000 for task 'click' in scenario 'a'" in out
-    assert "2 warnings, 1 question" in out  # every 105th row is the same, so that test rows copy training rows
+    assert "2 warnings, 1 note" in out  # every 105th row is the same, so that test rows copy training rows
 
 
 def test_logs_are_looked_at_before_anything_else_is_written(

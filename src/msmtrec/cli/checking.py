@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
     from msmtrec.data.table import EncodedData
 
-_SAID = {Weight.SPOILS: "bold red]spoils:", Weight.WARNING: "bold yellow]warning:", Weight.QUESTION: "bold]question:"}
+_SAID = {Weight.SPOILS: "bold red]spoils:", Weight.WARNING: "bold yellow]warning:", Weight.NOTE: "bold]note:"}
 
 
 def of_rows(
@@ -58,7 +58,7 @@ def say(found: list[Finding]) -> None:
 
 
 def in_numbers(found: list[Finding]) -> str:
-    """, 2 warnings, 1 question"""
-    questions = sum(one.weight == Weight.QUESTION for one in found)
-    numbers = {"warning": len(found) - questions, "question": questions}
+    """, 2 warnings, 1 note"""
+    notes = sum(one.weight == Weight.NOTE for one in found)
+    numbers = {"warning": len(found) - notes, "note": notes}
     return "".join(f", {n:,} {what}{'s' * (n > 1)}" for what, n in numbers.items() if n)

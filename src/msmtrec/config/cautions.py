@@ -9,6 +9,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
+from msmtrec.data.findings.finding import Weight
 from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
@@ -40,12 +41,13 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
 
 
 def _of_data(config: Config, data: Mapping[str, EncodedData]) -> Iterator[str]:
-    """What was found while rows were encoded; who sees them otherwise than others is named."""
+    """What was found while rows were encoded, but for mere notes; who sees rows otherwise than others is named."""
     told: dict[str, dict[str, None]] = {}
     for candidates in config.contenders:
         for contender in candidates:
             for found in findings(data[contender.title]):
-                told.setdefault(found.text, {})[contender.name] = None
+                if found.weight >= Weight.WARNING:
+                    told.setdefault(found.text, {})[contender.name] = None
     alone = {candidates[0].name for candidates in config.contenders if not candidates[0].entry.pooled}
     for sentence, contenders in told.items():
         yield sentence if alone <= contenders.keys() else f"{', '.join(contenders)}: {sentence}"

@@ -198,13 +198,9 @@ class _Build:
         sentinels = {own.column for own in found if own.kind == "sentinel"}
         odd = [own for own in self.odd[table] if own["kind"] != "alone" or own["column"] not in sentinels]
         varying = {own["column"] for own in odd if own["kind"] == "constant"}
+        found = [own for own in found if own.kind not in ("constant", "missing") or own.column not in varying]
         encoders = [own.encoder for own in self.tables.values()]
-        found = [
-            own
-            for own in found
-            if own.kind not in ("constant", "missing")
-            or not (own.column in varying or makes_scenarios(own.column, encoders))
-        ]
+        found = [own for own in found if own.kind != "constant" or not makes_scenarios(own.column, encoders)]
         asked = asdict(self.logs.asked) if self.logs.asked else None
         told = [own.as_dict() for own in found]
         return {"odd": odd, "findings": told, "asked": asked, "few": self.few[table]}

@@ -111,6 +111,11 @@ def test_of_clean_logs_nothing_is_said() -> None:
         (first("age", None), ["column 'age' of scenario 'FR' is missing in all 600 training rows, so that nothing is"]),
         (first("item", None), ["column 'item' of scenario 'FR' is missing in all 600 training rows"]),
         (first("age", None, 590), []),
+        (lambda rows: first("age", None, 300)(first("age", 5.0)(rows)), []),  # that it is missing says something
+        (
+            first("age", 5.0, 600),
+            ["in its validation rows (row 651 of the scenario), but training rows"],
+        ),
         (
             first("user", "me"),
             ["'me' in column 'user' has 100 % of all 1,000 rows", "column 'user' of scenario 'FR' holds one"],
@@ -121,6 +126,10 @@ def test_of_clean_logs_nothing_is_said() -> None:
                 "tasks 'click' and 'buy' of scenario 'FR' have equal labels in all 1,000 labelled rows: columns 'click'"
                 " and 'buy' say one thing; check the join, or take one of the tasks from the scenario"
             ],
+        ),
+        (
+            lambda rows: first("buy", None, 50)(first("click", None, 50)(rows)).with_columns(buy="click"),
+            ["have equal labels in all 950 labelled rows"],
         ),
         (
             lambda rows: rows.with_columns(age=pl.col("age") * 60),
@@ -139,6 +148,10 @@ def test_of_clean_logs_nothing_is_said() -> None:
                 " ['2147483647'], else scale: quantile"
             ],
         ),
+        (
+            every("age", 2147483647.0, 100),
+            ["(row 1 of the scenario), 3.1e+07 times farther from all others"],
+        ),  # six slips
         (every("age", -999.0, 20), ["holds -999 in 5 % of training rows, 14 times as far below all others as"]),
         (every("age", -1.0, 10), ["holds -1 in 10 % of training rows, and nothing else below 0; if it stands for"]),
         (lambda rows: rows.with_columns(age=pl.int_range(pl.len()) % 4 - 1.0), []),  # a scale of -1 to 2
@@ -169,6 +182,12 @@ def test_few_rows_of_a_class_are_told_with_the_error_of_an_auc() -> None:
     assert standard_error(1, 1) == pytest.approx(np.sqrt(0.75 * 0.25))
     # of .75: Q1 = .6, Q2 = .642857, and (.1875 + 49 · .0375 + 49 · .080357) / 2500 = .002385
     assert standard_error(50, 50) == pytest.approx(0.0488365, abs=1e-6)
+
+
+def test_a_class_that_is_absent_where_that_is_allowed_is_not_few() -> None:
+    frames = {name: rows(n).with_columns(buy=pl.lit(0)) for n, name in enumerate(NAMES)}
+    schema = replace(SCHEMA, scenarios=dict.fromkeys(NAMES, ("click", "buy")))
+    assert findings(encode(Logs(schema, in_memory(frames), "f", "toy", allow_one_class=True), share=False)) == []
 
 
 def test_two_tasks_of_one_column_are_one() -> None:
@@ -244,6 +263,19 @@ def test_a_column_that_makes_the_scenarios_may_be_constant() -> None:
     assert found.text.startswith("column 'country' of scenario 'NL' holds one value in all 600 training rows")
 
 
+def test_a_column_that_is_missing_or_has_many_values_elsewhere_makes_no_scenarios() -> None:
+    (text,) = told(first("item", None), names=("NL", "FR"))
+    assert text.startswith("column 'item' of scenario 'FR' is missing in all 600 training rows")
+    (text,) = told(first("item", "x"), names=("NL", "FR"))
+    assert text.startswith("column 'item' of scenario 'FR' holds one value in all 600 training rows")
+
+
+def test_rows_that_coincide_by_chance_are_no_copies() -> None:
+    """Of 80 users × 30 ages, as many test rows have a twin among the training rows as those have."""
+    schema = replace(SCHEMA, features=(Feature("user"), Feature("age", "numeric")))
+    assert told(lambda rows: rows.with_columns(age=pl.col("age") % 30), "", schema=schema) == []
+
+
 def test_rows_that_are_alike_anyway_are_no_copies() -> None:
     schema = replace(SCHEMA, features=(Feature("hour"),))
 
@@ -303,7 +335,7 @@ def test_of_many_rows_copies_are_estimated(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_many_findings_of_a_kind_are_one_sentence_and_the_heaviest_come_first() -> None:
-    many = [Finding("constant", f"c{n}", "a", f"c{n} is constant", size=n, weight=Weight.QUESTION) for n in range(9)]
+    many = [Finding("constant", f"c{n}", "a", f"c{n} is constant", size=n, weight=Weight.NOTE) for n in range(9)]
     few = [Finding("few", task, "b", task, size=1, what="task") for task in ("x", "y")]
     assert [found.text for found in folded([*many, *few])] == [
         "x (also in task 'y')",

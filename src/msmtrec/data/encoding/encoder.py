@@ -208,7 +208,7 @@ class Encoder:
                 values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + with_flags.index(feature)] = missing
             numeric[:, column] = values
-        start = len(self.schema.numeric) + len(flagged)
+        start = len(self.schema.numeric) + len(with_flags)
         for feature in self.schema.vectors:
             columns = numeric[:, start : start + width(feature)]
             found = vectors_of(rows[feature.name], feature, where)

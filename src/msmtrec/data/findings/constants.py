@@ -13,6 +13,9 @@ from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.findings.finding import Finding, Weight
 from msmtrec.data.table import Rows
 
+_FEW = 10
+"""Values of a field for every scenario, up to which it may be what makes the scenarios."""
+
 
 class Constants:
     """Compares every row with the first, column by column, as long as a column has not changed."""
@@ -55,7 +58,7 @@ class Constants:
         remedy = (
             "remove it, or check where it comes from" if missing else "check where it comes from, or remove the feature"
         )
-        kind, weight = ("missing", Weight.WARNING) if missing else ("constant", Weight.QUESTION)
+        kind, weight = ("missing", Weight.WARNING) if missing else ("constant", Weight.NOTE)
         text = (
             f"column '{column}' of scenario '{scenario}' {what} in all {self.rows:,} training rows, so that nothing is"
             f" learnt of it; {remedy}"
@@ -64,9 +67,13 @@ class Constants:
 
 
 def makes_scenarios(column: str, encoders: Iterable[Encoder]) -> bool:
-    """Whether no two scenarios have a value of a field in common, as of the country where countries are scenarios."""
+    """Whether no two scenarios have a value of a field in common, as of the country where countries are scenarios.
+
+    Fields of many values, such as users, may be so by nature: of those it says nothing.
+    """
     known = [encoder.vocabularies[column] for encoder in encoders if column in encoder.vocabularies]
-    return len(known) > 1 and pl.concat(known).n_unique() == sum(map(len, known))
+    values = sum(map(len, known))
+    return len(known) > 1 and values <= _FEW * len(known) and pl.concat(known).n_unique() == values
 
 
 def _numeric(schema: Schema) -> Iterator[tuple[int, str, int | None]]:

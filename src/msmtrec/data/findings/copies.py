@@ -78,7 +78,7 @@ class Copies:
                 f"{what}, and {percent(twins)} of training rows each other: is the log written twice? If so, keep the"
                 " first of each with unique"
             )
-            yield Finding("twins", "", scenario, text, size=share, weight=Weight.QUESTION)
+            yield Finding("twins", "", scenario, text, size=share, weight=Weight.NOTE)
 
 
 def hashed(rows: Rows, *, grouped: bool) -> Hashes:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 class Weight(IntEnum):
     """How much a finding matters; the heaviest are told first."""
 
-    QUESTION = 1
-    """It may well be as it should be."""
+    NOTE = 1
+    """It may well be as it should be, or is only to be known; a run does not repeat it."""
     WARNING = 2
     """It costs something: an input, a cell of the result table."""
     SPOILS = 3

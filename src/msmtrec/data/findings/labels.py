@@ -86,7 +86,7 @@ def few(scenario: str, labels: Mapping[str, Mapping[str, Counts]]) -> Iterator[F
                     f"task '{task}' of scenario '{scenario}' has {rows}: an AUC of {_AUC} has a"
                     f" standard error of {error:.2f} there; {_REMEDIES[split]}"
                 )
-                yield Finding("few", task, scenario, text, size=1 / least, what="task")
+                yield Finding("few", task, scenario, text, size=1 / least, weight=Weight.NOTE, what="task")
 
 
 def standard_error(positives: int, negatives: int, auc: float = _AUC) -> float:

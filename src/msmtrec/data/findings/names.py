@@ -20,4 +20,4 @@ def alike(scenarios: Iterable[str]) -> Iterator[Finding]:
             yield Finding("scenario twins", "", names[0], text, size=len(names), weight=Weight.SPOILS)
         elif names[0].strip() != names[0]:
             text = f"the name of scenario '{names[0]}' begins or ends with a blank; remove it from the log"
-            yield Finding("scenario blanks", "", names[0], text, size=1, weight=Weight.QUESTION)
+            yield Finding("scenario blanks", "", names[0], text, size=1, weight=Weight.NOTE)

@@ -65,7 +65,7 @@ def apart(feature: Feature, scalers: Mapping[str, Scaler]) -> Iterator[Finding]:
                 f"numeric column '{feature.name}' is {times:.3g} times as large in scenario '{larger}' as in"
                 f" '{smaller}' ({levels_there}) and spread alike: has it another unit there? If so, write one unit"
             )
-            yield Finding("unit", feature.name, name, text, size=times, weight=Weight.QUESTION)
+            yield Finding("unit", feature.name, name, text, size=times, weight=Weight.NOTE)
 
 
 def _short(number: float) -> str:
