@@ -79,6 +79,8 @@ class Feature:
         separator: multi and sequence: between the values of a text; lists need none, and None refuses text.
         cross: categorical: the raw columns whose values together are this feature's value, missing where any is; such
             a feature is no column of the logs, it is made when rows are encoded.
+        expression: categorical and numeric: SQL of one row, which gives the value; no column of the logs either.
+        reads: (raw column, kind) of all that the expression reads, see `data.encoding.expressions`.
     """
 
     name: str
@@ -96,6 +98,8 @@ class Feature:
     missing: bool = True
     separator: str | None = None
     cross: tuple[str, ...] = ()
+    expression: str = ""
+    reads: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         has_ids = self.kind != "numeric"
@@ -107,6 +111,8 @@ class Feature:
             ("clip", self.clip is not None, not has_ids, "kind 'numeric'"),
             ("missing", not self.missing, not has_ids, "kind 'numeric'"),
             ("cross", bool(self.cross), self.kind == "categorical", "kind 'categorical'"),
+            ("expression", bool(self.expression), not self.has_lists, "kind 'categorical' or 'numeric'"),
+            ("expression", bool(self.expression), not self.cross, "no 'cross'"),
             ("max_values", self.max_values != 1, self.has_lists, "kind 'multi' or 'sequence'"),
             ("separator", self.separator is not None, self.has_lists, "kind 'multi' or 'sequence'"),
             ("newest", self.newest != "last", self.kind == "sequence", "kind 'sequence'"),
@@ -125,7 +131,12 @@ class Feature:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The raw columns it is made of: itself, unless it is a cross."""
+        """The columns it is made of: itself, unless it is a cross or an expression; parts of a cross may be such."""
+        return self.parts if not self.expression else tuple(column for column, _ in self.reads)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The columns of rows in which expressions are computed."""
         return self.cross or (self.name,)
 
     @property
@@ -142,15 +153,29 @@ class Task:
         name: as shown in tables.
         column: label column with 0, 1 or missing (masked).
         within: the task whose positives contain this one's (CTCVR within CTR); checked on the data.
+        expression: SQL of one row that gives the label, which is then no column of the logs; see `Feature`.
+        positive: values of the one column in `reads` that are 1; they make the label, like an expression.
+        negative: those that are 0.
+        reads: (raw column, kind) of all that a made label is made of.
     """
 
     name: str
     column: str = ""
     within: str | None = None
+    _: KW_ONLY
+    expression: str = ""
+    positive: tuple[str | float | bool, ...] = ()
+    negative: tuple[str | float | bool, ...] = ()
+    reads: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
         return self.column or self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns that the label is made of: itself, unless it is made of others."""
+        return tuple(column for column, _ in self.reads) or (self.label,)
 
 
 @dataclass(frozen=True)
@@ -166,6 +191,7 @@ class Schema:
         missing: texts that stand for a missing value in raw rows, besides no value at all and the empty text.
         whole: raw columns of ids whose training values are numbers throughout, all of them whole where they are text:
             in text of later rows `7.0` is `7` there. Elsewhere text stays as it is written.
+        joined: raw column -> the side table that it was joined from; later rows must bring it along.
     """
 
     name: str
@@ -176,6 +202,7 @@ class Schema:
     group: str | None = None
     missing: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    joined: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -187,7 +214,7 @@ class Schema:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise UserError(f"data set '{self.name}' declares {what} '{twice[0]}' twice; remove one")
-        labels = {task.label for task in self.tasks}
+        labels = {column for task in self.tasks for column in (task.label, *task.columns)}
         for feature in self.features:
             if feature.name in labels:
                 raise UserError(
@@ -199,6 +226,12 @@ class Schema:
                     raise UserError(
                         f"data set '{self.name}': feature '{feature.name}' crosses '{part}', which is a label"
                         " (leakage); cross other columns"
+                    )
+            for column, _ in feature.reads:
+                if column in labels:
+                    raise UserError(
+                        f"data set '{self.name}': the expression of feature '{feature.name}' reads '{column}', which is"
+                        " a label or decides one (leakage); leave it out"
                     )
         for feature in self.features:
             if feature.of is not None and not any(
@@ -245,14 +278,24 @@ class Schema:
         return cls(
             raw["name"],
             tuple(_feature(feature) for feature in raw["features"]),
-            tuple(Task(**task) for task in raw["tasks"]),
+            tuple(_task(task) for task in raw["tasks"]),
             {name: tuple(tasks) for name, tasks in raw["scenarios"].items()},
             group=raw["group"],
             missing=tuple(raw["missing"]),
             whole=tuple(raw["whole"]),
+            joined=raw["joined"],
         )
 
 
 def _feature(raw: Mapping[str, Any]) -> Feature:
     shared = raw["shared"] and IdSpace(**{**raw["shared"], "values": tuple(raw["shared"]["values"])})
-    return Feature(**{**raw, "shared": shared, "cross": tuple(raw["cross"])})
+    return Feature(**{**raw, "shared": shared, "cross": tuple(raw["cross"]), "reads": _reads(raw)})
+
+
+def _task(raw: Mapping[str, Any]) -> Task:
+    lists = {name: tuple(raw[name]) for name in ("positive", "negative")}
+    return Task(**{**raw, **lists, "reads": _reads(raw)})
+
+
+def _reads(raw: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((column, kind) for column, kind in raw["reads"])

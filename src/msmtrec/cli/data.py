@@ -193,6 +193,7 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     found = [f"[bold yellow]leakage?[/] {escape(sentence)}" for sentence in leaks(logs)]
     warnings = [
         *loaded.data.cautions(),
+        *logs.warnings,
         *oddities(encoded),
         *(outside(shared) if shared else ()),
         *unknown_batches(chain(*loaded.contenders), encoded.scenarios),

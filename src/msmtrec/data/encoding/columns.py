@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Feature, Schema
-from msmtrec.data.encoding.derived import raw_columns
+from msmtrec.data.encoding.derived import from_table, only_read, raw_columns
 
 _ALIKE = {"text", "numbers"}
 """Kinds that stand for each other: an id is the same whether a reader took it for a number or for text."""
@@ -48,13 +48,14 @@ def check_columns(schema: Schema, kinds: Mapping[str, str], rows: pl.DataFrame, 
     there = rows.schema
     for column in raw_columns(schema):
         if column not in there:
-            raise UserError(f"{where} have no column '{column}'; {nearest(column, there)}")
-    known = {*raw_columns(schema), *(task.label for task in schema.tasks), *([schema.group] if schema.group else [])}
+            raise UserError(f"{where} have no column '{column}'{from_table(schema, column)}; {nearest(column, there)}")
+    labels = {column for task in schema.tasks for column in (task.label, *task.columns)}
+    known = {*raw_columns(schema), *labels, *([schema.group] if schema.group else [])}
     for column in there:
         if column not in known:
             raise UserError(f"{where} have a column '{column}', which is no feature, label or group; leave it out")
     lists = {feature.name for feature in schema.features if feature.has_lists}
-    numeric = {feature.name for feature in schema.numeric}
+    free = {feature.name for feature in schema.numeric} | only_read(schema).keys()  # looked at when they are read
     for column in raw_columns(schema):
         found, expected = kind_of(there[column]), kinds.get(column, "")
         if isinstance(there[column], pl.List) != (column in lists) and there[column] != pl.Null:
@@ -62,7 +63,7 @@ def check_columns(schema: Schema, kinds: Mapping[str, str], rows: pl.DataFrame, 
             raise UserError(f"{where}: column '{column}' holds {what}")
         if isinstance(getattr(there[column], "inner", None), pl.List):
             raise UserError(f"{where}: column '{column}' holds lists of lists, and must hold lists of single values")
-        alike = found == expected or {found, expected} <= _ALIKE or column in numeric
+        alike = found == expected or {found, expected} <= _ALIKE or column in free
         if found and expected and not alike:
             raise UserError(
                 f"{where}: column '{column}' holds {found}, and the training rows held {expected}; give it as they did"

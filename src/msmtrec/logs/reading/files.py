@@ -38,6 +38,11 @@ def columns_of(path: Path) -> list[str]:
     return _opened(path, {}, ()).collect_schema().names()
 
 
+def types_of(path: Path, missing: tuple[str, ...]) -> pl.Schema:
+    """The header with types; those of CSV columns are guessed from the first rows. Errors as `columns_of`."""
+    return _opened(path, {}, missing).collect_schema()
+
+
 def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = ()) -> pl.LazyFrame:
     """The wanted columns of a file, unread.
 
@@ -176,6 +181,8 @@ def batches(frame: pl.LazyFrame, *paths: Path) -> Iterator[pl.DataFrame]:
         yield from frame.collect_batches(chunk_size=CHUNK, maintain_order=True)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(error, paths) from error
+    except UserError as error:
+        raise _alone(error) from error
 
 
 def complete(chunks: Iterable[pl.DataFrame], last: str, *paths: Path) -> Iterator[pl.DataFrame]:
@@ -247,6 +254,13 @@ def collect(frame: pl.LazyFrame, *paths: Path) -> pl.DataFrame:
         return frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(error, paths) from error
+    except UserError as error:
+        raise _alone(error) from error
+
+
+def _alone(error: UserError) -> UserError:
+    """The sentence of a function within a frame, without what polars says of its place."""
+    return UserError(str(error).partition("\n\nThis error occurred")[0])
 
 
 def _unreadable(error: Exception, paths: tuple[Path, ...]) -> UserError:

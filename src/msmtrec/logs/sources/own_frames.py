@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -16,6 +17,9 @@ from msmtrec.data.encoding.texts import inner_of
 from msmtrec.logs.reading.alike import together
 from msmtrec.logs.reading.times import TIME, Times, clock
 from msmtrec.logs.reading.whole import whole_columns
+
+if TYPE_CHECKING:
+    from msmtrec.logs.sources.side_tables import Side
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Roles:
     lists: tuple[Feature, ...] = ()
     missing: tuple[str, ...] = ()
 
+    def without(self, columns: Collection[str]) -> Roles:
+        """Of the other columns."""
+        ids, numbers = (tuple(c for c in known if c not in columns) for known in (self.ids, self.numbers))
+        return replace(self, ids=ids, numbers=numbers, lists=tuple(f for f in self.lists if f.name not in columns))
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -46,12 +55,22 @@ class Frames:
         files: file -> its rows.
         whole: columns of ids that hold numbers throughout.
         times: how their time column is read.
+        kinds: column that an expression reads -> kind.
+        sides: tables that are to be joined to the rows.
     """
 
     files: Mapping[Path, pl.LazyFrame]
     roles: Roles
     whole: tuple[str, ...]
     times: Times | None
+    _: KW_ONLY
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    sides: tuple[Side, ...] = ()
+
+    @property
+    def side_paths(self) -> tuple[Path, ...]:
+        """The side tables' files."""
+        return tuple(path for side in self.sides for path in side.paths)
 
     @classmethod
     def read(

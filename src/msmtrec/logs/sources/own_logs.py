@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,7 +12,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.base.schema import Schema, Task
+from msmtrec.base.schema import Schema
 from msmtrec.base.settings import Name, Settings
 from msmtrec.data.encoding.texts import as_text
 from msmtrec.data.logs import Chunk, Logs
@@ -19,8 +21,12 @@ from msmtrec.logs.reading.csv_lines import check_lines
 from msmtrec.logs.reading.files import collect, columns_of, scan
 from msmtrec.logs.reading.split import Shares, by_bounds, named
 from msmtrec.logs.reading.times import TIME, Times, units_in
-from msmtrec.logs.sources.own_frames import Frames, Roles
-from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide
+from msmtrec.logs.sources.looking import Look, look
+from msmtrec.logs.sources.own_columns import Uses
+from msmtrec.logs.sources.own_frames import Frames
+from msmtrec.logs.sources.side_settings import Table
+from msmtrec.logs.sources.side_tables import Side, joined, unmatched
+from msmtrec.logs.sources.tabular_parts import Part, by_column, divide
 from msmtrec.logs.sources.tabular_settings import Column, Label, Split, misused
 
 _READING, _TIMES = "reading-2", "times-3"
@@ -37,6 +43,7 @@ class OwnLogs(Settings):
         features: column -> feature.
         group: column of the user or session.
         missing: texts that stand for a missing value, besides an empty field, such as "NA".
+        tables: side tables, such as items: name -> files and key; their columns are the rows' own.
         unique: columns such as [user_id, item_id]: of a scenario's rows with the same values only the first counts (8
             bytes of memory a row); rows that lack one of them all count.
         contradictions: what becomes of rows whose label is 1 where the task it lies within is 0: `refuse` the log, or
@@ -53,6 +60,7 @@ class OwnLogs(Settings):
     features: dict[str, Column | None] = Field(min_length=1)
     split: Split
     group: str | None = None
+    tables: dict[str, Table] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
     unique: tuple[str, ...] = ()
     contradictions: Literal["refuse", "drop"] = "refuse"
@@ -66,15 +74,30 @@ class OwnLogs(Settings):
                 what = "itself" if task.within == name else f"'{task.within}', which is no task"
                 raise ValueError(f"task '{name}' lies within {what}")
         keys = [column for column in (self.scenario, self.group, *self.unique) if column]
-        labels = [task.column if task and task.column else name for name, task in self.tasks.items()]
         if len(set(self.unique)) < len(self.unique):
             raise ValueError(f"unique names a column twice: {list(self.unique)}; remove one")
-        for sentence in misused(self._columns(), labels, keys, self.split):
+        for sentence in misused(self._columns(), self._labels(), keys, self.split):
             raise ValueError(sentence)
         return self
 
     def _columns(self) -> dict[str, Column]:
         return {name: column or Column() for name, column in self.features.items()}
+
+    def _labels(self) -> dict[str, Label]:
+        return {name: task or Label() for name, task in self.tasks.items()}
+
+    def _uses(self) -> Uses:
+        """What columns are for."""
+        joined = [column for table in self.tables.values() for column in table.keys.values()]
+        keys = [key for key in (self.group, self.scenario, self.split.within, *self.unique, *joined) if key]
+        return Uses(
+            self._columns(),
+            self._labels(),
+            self.split,
+            keys=tuple(keys),
+            missing=self.missing,
+            everywhere=self.scenario is not None,
+        )
 
     def scenario_names(self) -> tuple[str, ...]:
         """As far as they are known before the rows are read."""
@@ -91,7 +114,7 @@ class OwnLogs(Settings):
             UserError: a scenario of a task is unknown, or has no task.
         """
         names = [name for part in parts for name in part.scenarios]
-        tasks = {name: task or Label() for name, task in self.tasks.items()}
+        tasks = self._labels()
         for name, task in tasks.items():
             for scenario in task.scenarios or ():
                 if scenario not in names:
@@ -105,29 +128,33 @@ class OwnLogs(Settings):
         for scenario, held in has.items():
             if not held:
                 raise UserError(f"scenario '{scenario}' has no task; add it to a task or leave it out")
-        features = tuple(column.feature(name) for name, column in self._columns().items())
+        features = tuple(column.feature(name, frames.kinds) for name, column in self._columns().items())
         columns = [column for feature in features for column in feature.columns]
+        sides = {column: side for side in frames.sides for column in side.columns}
+        whole = [*frames.whole, *(name for side in frames.sides for name in side.whole if name in side.columns)]
         schema = Schema(
             name=self.name,
             features=features,
-            tasks=tuple(Task(name, task.column or name, task.within) for name, task in tasks.items()),
+            tasks=tuple(task.task(name, frames.kinds) for name, task in tasks.items()),
             scenarios=has,
             group=self.group,
             missing=self.missing,
-            whole=tuple(name for name in frames.whole if name in (*columns, self.group)),
+            whole=tuple(name for name in whole if name in (*columns, self.group)),
+            joined={column: sides[column].name for column in dict.fromkeys(columns) if column in sides},
         )
-        files = snapshot(path for part in parts for path in part.paths)
+        files = snapshot((*(path for part in parts for path in part.paths), *frames.side_paths))
         paths = list(files.stamps)
-        whole: set[Path] = set()
+        notes, warnings = unmatched(parts, frames.sides, self.model_dump_json())
+        checked: set[Path] = set()
         divided: dict[Part, Shares | pl.Series] = {}
 
         def rows() -> Iterator[Chunk]:
             units: set[str] = set()
             for part in parts:
                 for path in part.paths:
-                    if path not in whole:
+                    if path not in checked:
                         check_lines(path)
-                        whole.add(path)
+                        checked.add(path)
                 if self.split.fractions and part not in divided:
                     divided[part] = divide(part, self.split, frames.times, self.scenario)
                 for scenario, chunk in self._chunks(part, frames.times, divided.get(part)):
@@ -148,6 +175,8 @@ class OwnLogs(Settings):
             stream,
             fingerprint=files.digest + settings + _READING + (_TIMES if self.split.time else ""),
             origin=_listed(paths),
+            notes=notes,
+            warnings=warnings,
             allow_one_class=self.allow_one_class,
             files=files,
             time=TIME if self.split.time else None,
@@ -155,17 +184,41 @@ class OwnLogs(Settings):
         )
 
     def _frames(self, paths: Iterable[Path]) -> Frames:
-        """The files' wanted columns, unread.
+        """The files' wanted columns, unread, and the side tables.
 
         Raises:
             UserError: a file or column is missing, or holds values of different kinds in two files.
         """
-        return Frames.read(paths, self._scan, self._roles(), self.model_dump_json())
+        paths, uses, settings = tuple(paths), self._uses(), self.model_dump_json()
+        known = look(paths, uses, self.tables, {path: self._numerics(path) for path in paths})
+        sides = [
+            Side.read(name, self.tables[name], columns, uses, known.kinds, settings)
+            for name, columns in known.used.items()
+        ]
+        roles = uses.roles(known.kinds).without(known.joined)
+        frames = Frames.read(paths, partial(self._scan, known=known), roles, settings)
+        return replace(frames, kinds=known.kinds, sides=tuple(sides))
+
+    def _numerics(self, path: Path) -> tuple[str, ...]:
+        """Columns of a file that are text and hold numbers."""
+        return ()
+
+    def _part(self, paths: tuple[Path, ...], names: tuple[str, ...], frame: pl.LazyFrame, frames: Frames) -> Part:
+        uses = self._uses()
+        unique = tuple(dict.fromkeys((*([self.scenario] if self.scenario else []), *self.unique)))
+        return Part(
+            paths,
+            names,
+            frame,
+            unique=unique if self.unique else (),
+            made=tuple(task.task(name, frames.kinds) for name, task in uses.labels.items() if task.made),
+            excluding=uses.nested if self.contradictions == "drop" else (),
+        )
 
     def _together(self, paths: tuple[Path, ...]) -> tuple[Part, Frames]:
         """Files whose rows name their scenario."""
         column, frames = str(self.scenario), self._frames(paths)
-        frame = frames.together(paths)
+        frame = joined(frames.together(paths), frames.sides, column=column)
         frame = frame.with_columns(as_text(pl.col(column), frame.collect_schema()[column]))
         where = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files of data.files"
 
@@ -179,10 +232,9 @@ class OwnLogs(Settings):
                 raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
             return sorted(known.to_list())
 
-        known = remembered(snapshot(paths), self.model_dump_json() + str(frames.whole), names)
+        known = remembered(snapshot((*paths, *frames.side_paths)), self.model_dump_json() + str(frames.whole), names)
         wanted = self._wanted(known, f"has no rows in column '{column}' of {where}")
-        unique = tuple(dict.fromkeys((column, *self.unique))) if self.unique else ()
-        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), unique), frames
+        return self._part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), frames), frames
 
     def _wanted(self, found: list[str], absent: str) -> tuple[str, ...]:
         wanted = self.scenarios or tuple(found)
@@ -193,40 +245,22 @@ class OwnLogs(Settings):
                 raise UserError(f"scenario '{name}' {absent}; {nearest(name, found)}")
         return wanted
 
-    def _roles(self) -> Roles:
-        columns = self._columns()
-        singles = [name for name, column in columns.items() if not column.cross]
-        parts = [part for column in columns.values() for part in column.cross or ()]
-        numbers = [name for name in singles if columns[name].kind == "numeric"]
-        keys = [key for key in (self.group, self.scenario, self.split.within, *self.unique) if key]
-        labels = [task.column if task and task.column else name for name, task in self.tasks.items()]
-        ids = [name for name in (*singles, *parts, *keys) if name not in (*numbers, *labels)]
-        return Roles(
-            tuple(dict.fromkeys(ids)),
-            tuple(dict.fromkeys((*numbers, *labels))),
-            time=self.split.time,
-            lists=tuple(column.feature(name) for name, column in columns.items() if column.has_lists),
-            missing=self.missing,
-        )
-
-    def _scan(self, path: Path) -> pl.LazyFrame:
+    def _scan(self, path: Path, known: Look | None = None) -> pl.LazyFrame:
         """A file's wanted columns; a label that only some scenarios have may be missing in some of the files."""
-        roles = self._roles()
-        kinds = dict.fromkeys(roles.ids, "text") | dict.fromkeys(roles.numbers, "number")
-        kinds |= {c: "any" for c in (self.split.column, self.split.time) if c and c not in kinds}
-        labels = {n: t or Label() for n, t in self.tasks.items()}
-        everywhere = {t.column or n for n, t in labels.items() if t.scenarios is None or self.scenario}
-        if somewhere := {t.column or n for n, t in labels.items()} - everywhere:
+        uses = self._uses()
+        known = known or look((path,), uses, self.tables, {path: self._numerics(path)})
+        kinds = {name: kind for name, kind in uses.columns(known.kinds).items() if name not in known.joined}
+        if somewhere := uses.dispensable():
             there = columns_of(path)
             kinds = {name: kind for name, kind in kinds.items() if name not in somewhere or name in there}
         frame = scan(path, kinds, self.missing)
-        listed = {feature.name for feature in roles.lists}
+        listed = {feature.name for feature in uses.roles(known.kinds).lists}
         for name, kind in frame.collect_schema().items():
             if kind.is_nested() and name not in listed:
                 raise UserError(
                     f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists"
                 )
-        return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
+        return frame
 
     def _chunks(self, part: Part, times: Times | None, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""

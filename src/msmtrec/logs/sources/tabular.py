@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import polars as pl
 from pydantic import field_validator, model_validator
 
 from msmtrec.base.errors import UserError
@@ -15,9 +16,10 @@ from msmtrec.data.logs import Logs
 from msmtrec.logs.reading.files import expand
 from msmtrec.logs.sources.own_frames import Frames
 from msmtrec.logs.sources.own_logs import OwnLogs
+from msmtrec.logs.sources.side_settings import sides_present
+from msmtrec.logs.sources.side_tables import joined
 from msmtrec.logs.sources.tabular_parts import Part
-
-Files = Path | tuple[Path, ...]
+from msmtrec.logs.sources.tabular_settings import Files
 
 
 class Tabular(OwnLogs):
@@ -56,7 +58,7 @@ class Tabular(OwnLogs):
         """Whether all files are there."""
         try:
             groups = self.files.values() if isinstance(self.files, dict) else [self.files]
-            return all(path.exists() for files in groups for path in expand(files))
+            return all(path.exists() for files in groups for path in expand(files)) and sides_present(self.tables)
         except UserError:
             return False
 
@@ -84,4 +86,8 @@ class Tabular(OwnLogs):
             raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
         names = self._wanted(list(files), "has no file in data.files")
         frames = self._frames(path for name in names for path in found[name])
-        return [Part(found[name], (name,), frames.together(found[name]), self.unique) for name in names], frames
+
+        def of(name: str) -> pl.LazyFrame:
+            return joined(frames.together(found[name]), frames.sides, scenario=name)
+
+        return [self._part(found[name], (name,), of(name), frames) for name in names], frames

@@ -36,6 +36,7 @@ class Input:
         last: whether the last `width` values of a list count, not the first.
         buckets: of a hashed field: how many.
         prefix: of a hashed field: what stands before the value when it is hashed, as in a pooled table.
+        expression: SQL that gives the values of `column`, which is then no raw column; the graph does not compute it.
     """
 
     column: tuple[str, ...]
@@ -45,12 +46,18 @@ class Input:
     last: bool = False
     buckets: int | None = None
     prefix: str = ""
+    expression: str = ""
 
     @classmethod
     def of(cls, feature: Feature, kind: Literal["text", "integer"], buckets: int | None = None) -> Input:
         last = feature.kind == "sequence" and feature.newest == "last"
         return cls(
-            feature.columns, kind, width=feature.max_values if feature.has_lists else None, last=last, buckets=buckets
+            feature.parts,
+            kind,
+            width=feature.max_values if feature.has_lists else None,
+            last=last,
+            buckets=buckets,
+            expression=feature.expression,
         )
 
     @property
@@ -63,6 +70,8 @@ class Input:
         else:
             none = {"text": '""', "integer": str(MISSING_INTEGER), "number": "NaN"}[self.kind]
             found = f"{self.kind}; {none} is missing"
+        if self.expression:
+            found += f"; computed before, of the raw columns: {self.expression}"
         if self.width is not None:
             found += f"; the {'last' if self.last else 'first'} {self.width} values, filled up with missing ones"
         return found
@@ -78,7 +87,7 @@ class Input:
         return {**asdict(self), "meaning": self.meaning}
 
     def read(self, frame: pl.DataFrame) -> NDArray[Any]:
-        """[N] or [N, width] of the rows, which are as a source yields them."""
+        """[N] or [N, width] of the rows, which are as `Encoder.check` gives them."""
         if self.kind == "number":
             return frame[self.column[0]].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         values = crossed(self.column, frame) if len(self.column) > 1 else frame[self.column[0]]

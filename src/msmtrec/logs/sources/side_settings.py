@@ -1,0 +1,66 @@
+"""What the YAML of own logs says of side tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import field_validator
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.settings import Settings, by_name
+from msmtrec.logs.reading.files import expand
+from msmtrec.logs.sources.tabular_settings import Files
+
+
+class Table(Settings):
+    """A side table.
+
+    Args:
+        files: as data.files: a file, a pattern or a list of either; or a mapping scenario -> any of these.
+        key: the column, or columns, that rows and table have in common; or a mapping of the table's columns to the
+            rows' where they are called otherwise. A key stands in one row of the table.
+    """
+
+    files: Files | dict[str, Files]
+    key: str | tuple[str, ...] | dict[str, str]
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _by_name(cls, raw: Any) -> Any:
+        return by_name(raw) if isinstance(raw, Mapping) else raw
+
+    @field_validator("key")
+    @classmethod
+    def _some(cls, key: Any) -> Any:
+        names = [key] if isinstance(key, str) else list(key)
+        of = list(key.values()) if isinstance(key, dict) else names
+        if not names or not all((*names, *of)) or len({*names}) < len(names) or len({*of}) < len(of):
+            raise ValueError("names no column, or one twice")
+        return key
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The table's column -> the rows'."""
+        if isinstance(self.key, dict):
+            return self.key
+        return {name: name for name in ((self.key,) if isinstance(self.key, str) else self.key)}
+
+    def places(self, name: str) -> dict[str, tuple[Path, ...]]:
+        """Scenario -> its files; "" is all scenarios.
+
+        Raises:
+            UserError: a pattern matches nothing, or a file stands there twice.
+        """
+        try:
+            groups = self.files if isinstance(self.files, dict) else {"": self.files}
+            return {scenario: expand(files) for scenario, files in groups.items()}
+        except UserError as error:
+            raise UserError(str(error).replace("data.files", f"data.tables.{name}.files")) from error
+
+
+def sides_present(tables: Mapping[str, Table]) -> bool:
+    """Whether all files are there; errors as `Table.places`."""
+    places = [group for name, table in tables.items() for group in table.places(name).values()]
+    return all(path.exists() for group in places for path in group)
