@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -168,11 +169,20 @@ def _of_text(text: pl.Series, wanted: pl.DataType) -> pl.Series:
     if wanted == pl.Boolean:
         words = {"true": True, "false": False}
         return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
-    if wanted == pl.Date:
-        return text.str.to_date(strict=False)
-    if isinstance(wanted, pl.Datetime):
-        return text.str.to_datetime(time_unit="us", strict=False)
+    if wanted.is_temporal():
+        distinct = text.drop_nulls().unique()
+        moments = pl.Series([_moment(one) for one in distinct.to_list()], dtype=KINDS["date-times"])
+        return text.replace_strict(distinct, moments, default=None, return_dtype=KINDS["date-times"]).cast(wanted)
     return text.cast(wanted, strict=False)
+
+
+def _moment(text: str) -> datetime | None:
+    """ISO 8601, in UTC; None where it is something else."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 def check_value(expression: str, columns: Mapping[str, str], wanted: str) -> None:

@@ -46,10 +46,11 @@ def refuse_odd(task: Task, counts: Mapping[Any, int], where: str) -> None:
     Raises:
         UserError: there are some.
     """
-    odd = {value: rows for value, rows in counts.items() if value is not None and _meaning(task, value) is None}
+    known = {value: rows for value, rows in counts.items() if value is not None and value == value}  # NaN is missing
+    odd = {value: rows for value, rows in known.items() if _meaning(task, value) is None}
     if odd:
         most = sorted(odd, key=lambda value: (-odd[value], str(value)))
-        named = ", ".join(f"{value!r} in {odd[value]:,} rows" for value in most[:_SHOWN])
+        named = ", ".join(f"{value!r} in {odd[value]:,} row{'s' * (odd[value] > 1)}" for value in most[:_SHOWN])
         more = f" and {len(odd) - _SHOWN} other values" if len(odd) > _SHOWN else ""
         raise UserError(
             f"{where}: label '{task.name}': column '{task.columns[0]}' holds {named}{more}, in neither positive nor"

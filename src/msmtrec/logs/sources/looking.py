@@ -58,9 +58,9 @@ def look(
     for column, key in read.items():
         if column not in kinds:
             names = {*rows, *(c for columns in used.values() for c in columns)}
-            where = str(paths[0]) if len(paths) == 1 else "no file"
-            has = "does not have" if len(paths) == 1 else "has"
-            raise UserError(f"{key} reads column '{column}', which {where} {has}; {nearest(column, names)}")
+            where = f"{paths[0]} does not have" if len(paths) == 1 else "no file has"
+            where = f"neither {paths[0]} nor a table has" if tables else where
+            raise UserError(f"{key} reads column '{column}', which {where}; {nearest(column, names)}")
     uses.check(kinds)
     return Look(kinds, used)
 
@@ -79,9 +79,9 @@ def used_columns(tables: Mapping[str, Table], wanted: Collection[str], rows: Col
         (first, *_), where = (path for group in table.places(name).values() for path in group), f"data.tables.{name}"
         names = columns_of(first)
         for key, of in table.keys.items():
-            for column, there, whose in ((key, names, str(first)), (of, rows, "the rows")):
+            for column, there, none in ((key, names, f"{first} has no"), (of, rows, "the rows have no")):
                 if column not in there:
-                    raise UserError(f"{where}.key: {whose} has no column '{column}'; {nearest(column, there)}")
+                    raise UserError(f"{where}.key: {none} column '{column}'; {nearest(column, there)}")
         held = [column for column in names if column not in table.keys]
         if odd := [column for column in uses.label_columns if column in held]:
             raise UserError(f"{where}: {first} holds '{odd[0]}', which decides a label; labels stand in the rows")

@@ -51,16 +51,22 @@ class Table(Settings):
         """Scenario -> its files; "" is all scenarios.
 
         Raises:
-            UserError: a pattern matches nothing, or a file stands there twice.
+            UserError: a file is absent or stands there twice, or a pattern matches nothing.
         """
         try:
             groups = self.files if isinstance(self.files, dict) else {"": self.files}
-            return {scenario: expand(files) for scenario, files in groups.items()}
+            found = {scenario: expand(files) for scenario, files in groups.items()}
         except UserError as error:
             raise UserError(str(error).replace("data.files", f"data.tables.{name}.files")) from error
+        for path in (path for group in found.values() for path in group):
+            if not path.exists():
+                raise UserError(f"data.tables.{name}.files: {path} does not exist (relative to {Path.cwd()})")
+        return found
 
 
 def sides_present(tables: Mapping[str, Table]) -> bool:
-    """Whether all files are there; errors as `Table.places`."""
-    places = [group for name, table in tables.items() for group in table.places(name).values()]
-    return all(path.exists() for group in places for path in group)
+    """Whether all files are there."""
+    try:
+        return all(table.places(name) for name, table in tables.items())
+    except UserError:
+        return False

@@ -99,7 +99,7 @@ def by_column(rows: pl.DataFrame, column: str, path: Path) -> pl.DataFrame:
 def with_labels(frame: pl.LazyFrame, tasks: Sequence[Task], where: str) -> pl.LazyFrame:
     """Rows with the labels that are made of other columns."""
     made = [
-        pl.struct(dict.fromkeys(task.columns))
+        pl.struct(list(dict.fromkeys(task.columns)))
         .map_batches(_label(task, where), return_dtype=pl.Float64, is_elementwise=True)
         .alias(task.label)
         for task in tasks
