@@ -10,6 +10,7 @@ from msmtrec.config.keys import CONTENDER, TOP
 from msmtrec.config.parse import SOURCES
 from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.logs.sources.kuairand import Window
+from msmtrec.logs.sources.side_settings import Table
 from msmtrec.logs.sources.tabular_settings import Column, Label, Shared, Split
 from msmtrec.logs.synthetic.rows import PowerLaw
 from msmtrec.methods import METHODS
@@ -54,6 +55,7 @@ def groups() -> tuple[Group, ...]:
         _group("data.tasks.NAME.{}", Label, "tabular, sql"),
         _group("data.features.NAME.{}", Column, "tabular, sql"),
         _group("data.features.NAME.shared.{}", Shared, "tabular, sql"),
+        _group("data.tables.NAME.{}", Table, "tabular, sql"),
         _group("data.split.{}", Split, "tabular, sql"),
         _group("data.window.{}", Window, "kuairand"),
         _group("data.rows.{}", PowerLaw, "synthetic"),
