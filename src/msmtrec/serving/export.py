@@ -96,10 +96,10 @@ def export(
                 card |= {"quantised": {"what": quantise, **measured.as_dict()}}
                 write_onnx(model, inputs, path, card)
             card |= {"inputs": {name: one.as_dict() for name, one in inputs.items()}}
+            computed = tuple(feature.name for feature in predictor.encoder.schema.features if feature.expression)
             hashed = tuple(name.removesuffix(".bucket") for name, one in inputs.items() if one.buckets is not None)
         else:
             torch.export.save(program(predictor), path, extra_files={"tasks.json": json.dumps(predictor.tasks)})
-            computed = tuple(f.name for f in predictor.encoder.schema.features if f.expression)
         if form == "torch" or hashed or computed:
             beside = folder / f"{name}-encoder"
             shutil.rmtree(beside, ignore_errors=True)

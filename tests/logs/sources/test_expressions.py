@@ -63,12 +63,13 @@ FEATURES: dict[str, Any] = {
     "both": {"cross": ["dear", "hour"]},
     "mixed": {"cross": ["user", "dear"], "hash": 50},
     "ratio": {"expression": "(price - 10) / (price - 10)", "kind": "numeric"},
+    "word": {"expression": "CONCAT(\"user\", '-', CAST(item AS BIGINT))"},
 }
 
 
 def test_features_and_labels_have_the_values_that_they_say(tmp_path: Path) -> None:
     found = values(
-        load(tmp_path, features=FEATURES), "like", "item", "hour", "dear", "cents", "number", "both", "ratio"
+        load(tmp_path, features=FEATURES), "word", "like", "item", "hour", "dear", "cents", "number", "both", "ratio"
     )
     assert found == {
         "like": [1.0, 0.0, 1.0, 0.0, None, 0.0],
@@ -78,6 +79,7 @@ def test_features_and_labels_have_the_values_that_they_say(tmp_path: Path) -> No
         "dear": ["false", "false", None, "true", "true", "true"],
         "cents": [1000.0, 2050.0, None, 4000.0, 5000.0, 6000.0],
         "both": ["false\x1f22", "false\x1f23", None, "true\x1f1", "true\x1f2", "true\x1f3"],
+        "word": ["u1-7", "u2-7", "u1-8", "u2-7", "u1-", "u2-9"],
         "ratio": [None, 1.0, None, 1.0, 1.0, 1.0],  # 0/0 is no number
     }
 
@@ -215,12 +217,24 @@ def test_a_value_in_neither_list_is_counted_over_all_rows(tmp_path: Path) -> Non
             r"tasks\.like\.expression reads .*'ratng', .* mean 'rating'",
         ),
         ({"tasks": {"like": {"expression": "rating >"}}}, r"tasks\.like: expression: 'rating >' is no SQL expression"),
+        (
+            {"features": {"x": {"expression": "LOWER(user)"}}},
+            "'user' .a column .* is written in double quotes: \"user\"",
+        ),
         ({"tasks": {"like": {"expression": "rating > '3'"}}}, r"like\.expression: .* \(rating holds numbers\): cannot"),
-        ({"tasks": {"like": {"expression": "item || 'x'"}}}, r"gives String .*, and must give true or false, or 1"),
+        ({"tasks": {"like": {"expression": "part || 'x'"}}}, r"gives String .*, and must give true or false, or 1"),
         ({"tasks": {"like": {"expression": "rating > avg(rating)"}}}, r"looks at other rows \(mean\)"),
         ({"tasks": {"like": {"expression": "row_number() OVER (ORDER BY ts) > 3"}}}, r"looks at other rows \(OVER\)"),
         ({"tasks": {"like": {"expression": "rating + 0 * count(*)"}}}, r"looks at other rows \(count\)"),
         ({"tasks": {"like": {"expression": "corr(rating, ts) > mod(ts, 2)"}}}, r"looks at other rows"),
+        (
+            {"tasks": {"like": {"expression": "rating || '' IN ('4', '5')"}}},
+            r"makes text of a number .* CAST it AS BIGI",
+        ),
+        (
+            {"features": {"x": {"expression": 'CONCAT("user", ts)'}}},
+            r"features\.x\.expression: .* makes text of a number",
+        ),
         ({"tasks": {"like": {"expression": "rating > (SELECT 1)"}}}, r"is more than one value of one row"),
         ({"tasks": {"like": {"expression": "1"}}}, r"'1' reads no column"),
         ({"tasks": {"like": {"expression": "ts < current_date"}}}, r"asks for the time \(current_date\)"),

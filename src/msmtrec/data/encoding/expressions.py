@@ -6,16 +6,15 @@ truth values, dates, date-times (UTC). What kind a column is, the training rows 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 import polars as pl
 
 from msmtrec.base.errors import UserError
+from msmtrec.data.encoding.sql_tree import Unknown, beyond, made_text, tree_of
 from msmtrec.data.encoding.texts import text_of
 
 Reads = tuple[tuple[str, str], ...]
@@ -27,8 +26,6 @@ KINDS: Mapping[str, pl.DataType] = {
     "dates": pl.Date(),
     "date-times": pl.Datetime("us"),
 }
-_OF_ROWS = ("Any", "All", "ApproxNUnique", "Correlation", "DropNulls", "NullCount", "Range", "Shift", "Unique")
-"""Functions that look beyond the row."""
 _NOW = re.compile(r"\b(now\s*\(|current_(date|time|timestamp)\b|local(time|timestamp)\b)", re.IGNORECASE)
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
 
@@ -58,14 +55,17 @@ def _parsed(expression: str) -> pl.Expr:
     try:
         found = pl.sql_expr(expression)
     except pl.exceptions.PolarsError as error:
-        raise UserError(f"{expression!r} is no SQL expression that can be computed: {_first_line(error)}") from error
-    try:
-        beyond = next(_beyond(json.loads(found.meta.serialize(format="json"))), None)
-    except (pl.exceptions.PolarsError, UserError) as error:
-        raise UserError(f"{expression!r} is more than one value of one row; write only that") from error
-    if beyond is not None:
         raise UserError(
-            f"{expression!r} looks at other rows ({beyond}); an expression is of one row alone, so that it means the"
+            f"{expression!r} is no SQL expression that can be computed: {_first_line(error)} (a column whose name is a"
+            ' word of SQL is written in double quotes: "user")'
+        ) from error
+    try:
+        other = next(beyond(tree_of(found)), None)
+    except (pl.exceptions.PolarsError, Unknown) as error:
+        raise UserError(f"{expression!r} is more than one value of one row; write only that") from error
+    if other is not None:
+        raise UserError(
+            f"{expression!r} looks at other rows ({other}); an expression is of one row alone, so that it means the"
             " same in training and for a single later row, and no row sees another's label"
         )
     if now := _NOW.search(_QUOTED.sub("''", expression)):
@@ -73,47 +73,6 @@ def _parsed(expression: str) -> pl.Expr:
     if not found.meta.root_names():
         raise UserError(f"{expression!r} reads no column")
     return found
-
-
-def _beyond(node: Any) -> Iterator[str]:
-    """What in polars' tree of an expression is not of one row.
-
-    Raises:
-        UserError: a part of the tree is of no kind that is known to be.
-    """
-    inner: Any
-    name, inner = next(iter(node.items())) if isinstance(node, dict) else (str(node), {})
-    match name:
-        case "Column" | "Literal":
-            return
-        case "BinaryExpr":
-            parts = [inner["left"], inner["right"]]
-        case "Ternary":
-            parts = [inner["predicate"], inner["truthy"], inner["falsy"]]
-        case "Cast":
-            parts = [inner["expr"]]
-        case "Function":
-            parts = inner["input"]
-            if (function := _named(inner["function"])) in _OF_ROWS:
-                yield function
-        case "Agg":
-            yield _named(inner).lower()
-            return
-        case "Len" | "Over" | "Explode":
-            yield {"Len": "count", "Over": "OVER", "Explode": "unnest"}[name]
-            return
-        case _:
-            raise UserError(name)
-    for part in parts:
-        yield from _beyond(part)
-
-
-def _named(function: Any) -> str:
-    """The last name of a function such as {"Boolean": {"Any": …}}."""
-    if not isinstance(function, dict):
-        return str(function)
-    name, inner = next(iter(function.items()))
-    return _named(inner) if name == "Boolean" else str(name)
 
 
 def value_of(expression: str, reads: Reads, rows: pl.DataFrame, where: str) -> pl.Series:
@@ -127,7 +86,7 @@ def value_of(expression: str, reads: Reads, rows: pl.DataFrame, where: str) -> p
     """
     seen = pl.DataFrame([as_read(rows[column], kind, where) for column, kind in reads])
     try:
-        found = seen.select(_parsed(expression).alias("value")).to_series()
+        found = seen.with_columns(_parsed(expression).alias("value"))["value"]
     except (pl.exceptions.PolarsError, OverflowError) as error:
         raise UserError(f"{where}: {expression!r} cannot be computed: {_first_line(error)}") from error
     if found.dtype.is_float():
@@ -199,6 +158,10 @@ def check_value(expression: str, columns: Mapping[str, str], wanted: str) -> Non
     empty = pl.DataFrame({column: pl.Series([None], dtype=KINDS[kind]) for column, kind in reads})
     seen = ", ".join(f"{column} holds {kind}" for column, kind in reads)
     try:
+        if any(empty.select(text).to_series().dtype.is_float() for text in made_text(tree_of(_parsed(expression)))):
+            raise UserError(
+                f"{expression!r} makes text of a number ({seen}), which would read 7.0; CAST it AS BIGINT first"
+            )
         found = empty.select(_parsed(expression).alias("value")).to_series().dtype
     except pl.exceptions.PolarsError as error:
         raise UserError(f"{expression!r} cannot be computed ({seen}): {_first_line(error)}") from error
