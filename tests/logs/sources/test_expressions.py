@@ -63,13 +63,24 @@ FEATURES: dict[str, Any] = {
     "both": {"cross": ["dear", "hour"]},
     "mixed": {"cross": ["user", "dear"], "hash": 50},
     "ratio": {"expression": "(price - 10) / (price - 10)", "kind": "numeric"},
+    "tier": {"expression": "CASE WHEN price > 20 THEN 'NA' ELSE 'x' END"},
     "word": {"expression": "CONCAT(\"user\", '-', CAST(item AS BIGINT))"},
 }
 
 
 def test_features_and_labels_have_the_values_that_they_say(tmp_path: Path) -> None:
     found = values(
-        load(tmp_path, features=FEATURES), "word", "like", "item", "hour", "dear", "cents", "number", "both", "ratio"
+        load(tmp_path, features=FEATURES),
+        "tier",
+        "word",
+        "like",
+        "item",
+        "hour",
+        "dear",
+        "cents",
+        "number",
+        "both",
+        "ratio",
     )
     assert found == {
         "like": [1.0, 0.0, 1.0, 0.0, None, 0.0],
@@ -79,6 +90,7 @@ def test_features_and_labels_have_the_values_that_they_say(tmp_path: Path) -> No
         "dear": ["false", "false", None, "true", "true", "true"],
         "cents": [1000.0, 2050.0, None, 4000.0, 5000.0, 6000.0],
         "both": ["false\x1f22", "false\x1f23", None, "true\x1f1", "true\x1f2", "true\x1f3"],
+        "tier": ["x", "NA", "x", "NA", "NA", "NA"],  # words for nothing are those of raw columns
         "word": ["u1-7", "u2-7", "u1-8", "u2-7", "u1-", "u2-9"],
         "ratio": [None, 1.0, None, 1.0, 1.0, 1.0],  # 0/0 is no number
     }

@@ -98,6 +98,13 @@ def test_keys_of_other_names_of_several_columns_and_several_files(rows: str, tmp
     assert values(logs, "brand")["brand"] == [None, "f7", None, None, None, "f7"]
 
 
+def test_rows_and_tables_may_lack_keys_and_ids_of_a_table_are_whole_too(rows: str, tmp_path: Path) -> None:
+    table = {"item": ["7", "", "NA", "NA", "8"], "brand": ["7.0", "1", "2", "3", "8.00"], "price": [1, 2, 3, 4, 5]}
+    logs = load(rows, {"files": write(tmp_path / "items.csv", table), "key": "item"}, missing=["NA"])
+    assert values(logs, "brand")["brand"] == ["8", "7", None, None, None, "7"]
+    assert logs.schema.whole == ("brand",)
+
+
 def test_a_table_for_each_scenario(rows: str, tmp_path: Path) -> None:
     places = {
         name: write(tmp_path / f"{name}.csv", {"item": ["7", "8"], "brand": [f"{name}7", f"{name}8"], "price": [1, 2]})
