@@ -254,6 +254,16 @@ def test_what_does_not_fit_is_said(columns: dict[str, Any], key: Any, sentence: 
         load(rows, {"files": write(tmp_path / "items.csv", columns), "key": key})
 
 
+def test_lists_where_single_values_belong_and_a_table_of_no_scenario(rows: str, tmp_path: Path) -> None:
+    side = write(tmp_path / "items.parquet", {"item": ["7"], "brand": [["a", "b"]], "price": [1.0]})
+    with pytest.raises(
+        UserError, match=r"items\.parquet: column 'brand' holds List\(String\); only a multi or sequence"
+    ):
+        load(rows, {"files": side, "key": "item"})
+    with pytest.raises(UserError, match=r"tables\.items\.files: a mapping must name scenarios"):
+        load(rows, {"files": {"": side}, "key": "item"})
+
+
 def test_a_table_that_is_not_there_and_two_that_have_the_same(rows: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data\.tables\.items\.files: .*no\.csv does not exist"):
         load(rows, {"files": str(tmp_path / "no.csv"), "key": "item"})

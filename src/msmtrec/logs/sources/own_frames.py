@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Feature
 from msmtrec.data.encoding.forms import whole_numbers
 from msmtrec.data.encoding.lists import divided
@@ -106,6 +107,19 @@ class Frames:
         frames = {path: self.files[path] for path in paths}
         frame = together(frames, ids=roles.ids, numbers=roles.numbers, times=times)
         return frame.with_columns(whole_numbers(self.whole, frame.collect_schema(), roles.missing))
+
+
+def single_values(frame: pl.LazyFrame, lists: Iterable[Feature], path: Path) -> pl.LazyFrame:
+    """A file's columns, none of which holds lists but those of `lists`.
+
+    Raises:
+        UserError: another one does.
+    """
+    listed = {feature.name for feature in lists}
+    for name, kind in frame.collect_schema().items():
+        if kind.is_nested() and name not in listed:
+            raise UserError(f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists")
+    return frame
 
 
 def _with_lists(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:

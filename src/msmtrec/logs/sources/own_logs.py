@@ -23,7 +23,7 @@ from msmtrec.logs.reading.split import Shares, by_bounds, named
 from msmtrec.logs.reading.times import TIME, Times, units_in
 from msmtrec.logs.sources.looking import Look, look
 from msmtrec.logs.sources.own_columns import Uses
-from msmtrec.logs.sources.own_frames import Frames
+from msmtrec.logs.sources.own_frames import Frames, single_values
 from msmtrec.logs.sources.side_settings import Table
 from msmtrec.logs.sources.side_tables import Side, joined, unmatched
 from msmtrec.logs.sources.tabular_parts import Part, by_column, divide
@@ -253,14 +253,7 @@ class OwnLogs(Settings):
         if somewhere := uses.dispensable():
             there = columns_of(path)
             kinds = {name: kind for name, kind in kinds.items() if name not in somewhere or name in there}
-        frame = scan(path, kinds, self.missing)
-        listed = {feature.name for feature in uses.roles(known.kinds).lists}
-        for name, kind in frame.collect_schema().items():
-            if kind.is_nested() and name not in listed:
-                raise UserError(
-                    f"{path}: column '{name}' holds {kind}; only a multi or sequence feature may hold lists"
-                )
-        return frame
+        return single_values(scan(path, kinds, self.missing), uses.roles(known.kinds).lists, path)
 
     def _chunks(self, part: Part, times: Times | None, divided: Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""

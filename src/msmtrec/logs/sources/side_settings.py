@@ -29,6 +29,8 @@ class Table(Settings):
     @field_validator("files", mode="before")
     @classmethod
     def _by_name(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and (not raw or "" in raw):
+            raise ValueError("a mapping must name scenarios, each with its files")
         return by_name(raw) if isinstance(raw, Mapping) else raw
 
     @field_validator("key")

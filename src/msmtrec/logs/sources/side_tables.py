@@ -14,7 +14,7 @@ from msmtrec.data.snapshot import remembered, snapshot
 from msmtrec.logs.reading.csv_lines import check_lines
 from msmtrec.logs.reading.files import collect, scan
 from msmtrec.logs.sources.own_columns import Uses
-from msmtrec.logs.sources.own_frames import Frames, Roles
+from msmtrec.logs.sources.own_frames import Frames, Roles, single_values
 from msmtrec.logs.sources.side_settings import Table
 from msmtrec.logs.sources.tabular_parts import Part
 
@@ -68,7 +68,11 @@ class Side:
         paths = tuple(path for group in places.values() for path in group)
         for path in paths:
             check_lines(path)
-        frames = Frames.read(paths, lambda path: scan(path, read, uses.missing), own, settings)
+
+        def scanned(path: Path) -> pl.LazyFrame:
+            return single_values(scan(path, read, uses.missing), own.lists, path)
+
+        frames = Frames.read(paths, scanned, own, settings)
         found = [_keyed(frames.together(group), keys, scenario, columns) for scenario, group in places.items()]
         by_scenario = "" not in places
         frame = collect(pl.concat(found, how="diagonal_relaxed"), *paths)
