@@ -33,7 +33,11 @@ def explain(kind: type[Settings]) -> list[Setting]:
     found = []
     for name, field in kind.model_fields.items():
         meaning = re.sub(r"\bNone\b", "null", meanings.get(name, ""))  # as YAML has it
-        default = "required" if field.is_required() else _as_yaml(field.get_default())
+        default = (
+            "required"
+            if field.is_required()
+            else _as_yaml(field.get_default(call_default_factory=True, validated_data={}))
+        )
         choices = [str(choice) for choice in _choices(field.annotation)]
         if any(choice not in meaning for choice in choices):
             meaning = f"{meaning.removesuffix('.')}: {', '.join(choices)}" if meaning else ", ".join(choices)

@@ -84,6 +84,8 @@ class Feature:
             values' embeddings are pooled by their weights: sum(w·e) / sum(w); None weighs all alike.
         cross: categorical: the raw columns whose values together are this feature's value, missing where any is; such
             a feature is no column of the logs, it is made when rows are encoded.
+        expression: categorical and numeric: SQL of one row, which gives the value; no column of the logs either.
+        reads: (raw column, kind) of all that the expression reads, see `data.encoding.expressions`.
     """
 
     name: str
@@ -103,9 +105,11 @@ class Feature:
     separator: str | None = None
     weight_separator: str | None = None
     cross: tuple[str, ...] = ()
+    expression: str = ""
+    reads: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        has_ids, listed = self.has_ids, self.has_lists
+        has_ids, listed, single = self.has_ids, self.has_lists, self.kind in ("categorical", "numeric")
         for option, used, fits, need in (
             ("shared", self.shared is not None, has_ids and self.of is None, "ids of its own"),
             ("hash", self.hash is not None, has_ids and self.of is None, "ids of its own"),
@@ -118,6 +122,8 @@ class Feature:
             ("clip", self.clip is not None, self.scale != "none", "a scale"),
             ("missing", not self.missing, not has_ids, "kind 'numeric' or 'vector'"),
             ("cross", bool(self.cross), self.kind == "categorical", "kind 'categorical'"),
+            ("expression", bool(self.expression), single, "kind 'categorical' or 'numeric'"),
+            ("expression", bool(self.expression), not self.cross, "no 'cross'"),
             ("max_values", self.max_values != 1, listed, "kind 'multi' or 'sequence'"),
             ("separator", self.separator is not None, listed or self.kind == "vector", "lists"),
             ("weight_separator", self.weight_separator is not None, self.kind == "multi", "kind 'multi'"),
@@ -141,7 +147,12 @@ class Feature:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The raw columns it is made of: itself, unless it is a cross."""
+        """The columns it is made of: itself, unless it is a cross or an expression; parts of a cross may be such."""
+        return self.parts if not self.expression else tuple(column for column, _ in self.reads)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The columns of rows in which expressions are computed."""
         return self.cross or (self.name,)
 
     @property
@@ -166,6 +177,10 @@ class Task:
         negatives_kept: the share of the rows with label 0 that are in the logs, drawn at random; 1: all of them.
         conditional: of a task within one whose negatives were sampled: whether its labels are empty wherever that one's
             is 0, so that sampling does not touch them. Found out when an encoder is fitted.
+        expression: SQL of one row that gives the label, which is then no column of the logs; see `Feature`.
+        positive: values of the one column in `reads` that are 1; they make the label, like an expression.
+        negative: those that are 0.
+        reads: (raw column, kind) of all that a made label is made of.
     """
 
     name: str
@@ -174,10 +189,19 @@ class Task:
     _: KW_ONLY
     negatives_kept: float = 1.0
     conditional: bool = False
+    expression: str = ""
+    positive: tuple[str | float | bool, ...] = ()
+    negative: tuple[str | float | bool, ...] = ()
+    reads: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
         return self.column or self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns that the label is made of: itself, unless it is made of others."""
+        return tuple(column for column, _ in self.reads) or (self.label,)
 
 
 @dataclass(frozen=True)
@@ -194,6 +218,7 @@ class Schema:
         missing: texts that stand for a missing value in raw rows, besides no value at all and the empty text.
         whole: raw columns of ids whose training values are numbers throughout, all of them whole where they are text:
             in text of later rows `7.0` is `7` there. Elsewhere text stays as it is written.
+        joined: raw column -> the side table that it was joined from; later rows must bring it along.
     """
 
     name: str
@@ -205,6 +230,7 @@ class Schema:
     weight: str | None = None
     missing: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    joined: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -216,7 +242,7 @@ class Schema:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise UserError(f"data set '{self.name}' declares {what} '{twice[0]}' twice; remove one")
-        labels = {task.label for task in self.tasks}
+        labels = {column for task in self.tasks for column in (task.label, *task.columns)}
         if self.weight in {*labels, *(column for feature in self.features for column in feature.columns)}:
             raise UserError(
                 f"data set '{self.name}': column '{self.weight}' is the rows' weight and also a label or a feature"
@@ -233,6 +259,12 @@ class Schema:
                     raise UserError(
                         f"data set '{self.name}': feature '{feature.name}' crosses '{part}', which is a label"
                         " (leakage); cross other columns"
+                    )
+            for column, _ in feature.reads:
+                if column in labels:
+                    raise UserError(
+                        f"data set '{self.name}': the expression of feature '{feature.name}' reads '{column}', which is"
+                        " a label or decides one (leakage); leave it out"
                     )
         for feature in self.features:
             if feature.of is not None and not any(
@@ -298,15 +330,25 @@ class Schema:
         return cls(
             raw["name"],
             tuple(_feature(feature) for feature in raw["features"]),
-            tuple(Task(**task) for task in raw["tasks"]),
+            tuple(_task(task) for task in raw["tasks"]),
             {name: tuple(tasks) for name, tasks in raw["scenarios"].items()},
             group=raw["group"],
             weight=raw.get("weight"),  # runs of earlier versions have none
             missing=tuple(raw["missing"]),
             whole=tuple(raw["whole"]),
+            joined=raw["joined"],
         )
 
 
 def _feature(raw: Mapping[str, Any]) -> Feature:
     shared = raw["shared"] and IdSpace(**{**raw["shared"], "values": tuple(raw["shared"]["values"])})
-    return Feature(**{**raw, "shared": shared, "cross": tuple(raw["cross"])})
+    return Feature(**{**raw, "shared": shared, "cross": tuple(raw["cross"]), "reads": _reads(raw)})
+
+
+def _task(raw: Mapping[str, Any]) -> Task:
+    lists = {name: tuple(raw[name]) for name in ("positive", "negative")}
+    return Task(**{**raw, **lists, "reads": _reads(raw)})
+
+
+def _reads(raw: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((column, kind) for column, kind in raw["reads"])

@@ -32,7 +32,7 @@ def of_rows(
     from msmtrec.logs.reading.words import unmet
     from msmtrec.profile.describe import outside
 
-    sentences = [*cautions, *(outside(shared) if shared else ()), *without_group({"": private})]
+    sentences = [*cautions, *logs.warnings, *(outside(shared) if shared else ()), *without_group({"": private})]
     found = [Finding("leakage", "", "", sentence, size=0, weight=Weight.SPOILS) for sentence in leaks]
     found += [*findings(private), *unmet(logs)]
     found += [Finding("sentence", "", "", sentence, size=0) for sentence in sentences]

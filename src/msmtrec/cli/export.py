@@ -64,6 +64,12 @@ def export(
             caution=say,
         )
         out.print(str(found.path), highlight=False, soft_wrap=True)
+        if found.computed:
+            fields = escape(", ".join(found.computed))
+            out.print(
+                f"[dim]  takes features by expression ({fields}) as computed values: the encoder is beside it[/]",
+                soft_wrap=True,
+            )
         if found.hashed:
             fields = escape(", ".join(found.hashed))
             out.print(f"[dim]  takes buckets for hashed fields ({fields}): the encoder is beside it[/]", soft_wrap=True)

@@ -33,7 +33,13 @@ def placed(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def placed_data(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The same of a `data` section."""
-    return {key: _placed(value, folder) if key in PATHS else value for key, value in raw.items()}
+    found = {key: _placed(value, folder) if key in PATHS else value for key, value in raw.items()}
+    if isinstance(raw.get("tables"), Mapping):
+        found["tables"] = {
+            name: placed_data(table, folder) if isinstance(table, Mapping) else table
+            for name, table in raw["tables"].items()
+        }
+    return found
 
 
 def _placed(value: Any, folder: Path) -> Any:
@@ -58,6 +64,9 @@ def check_there(raw: Mapping[str, Any], folder: Path) -> None:
     """
     data = raw.get("data")
     named = {f"data.{key}": data.get(key) for key in PATHS if key != "keep"} if isinstance(data, Mapping) else {}
+    tables = data.get("tables") if isinstance(data, Mapping) else None
+    for name, table in tables.items() if isinstance(tables, Mapping) else ():
+        named[f"data.tables.{name}.files"] = table.get("files") if isinstance(table, Mapping) else None
     for key, value in {**named, "start": raw.get("start")}.items():
         for path in (Path(text) for text in _texts(value) if not is_url(text)):
             if path.is_relative_to(folder) and not _there(path) and _there(here := path.relative_to(folder)):

@@ -11,6 +11,7 @@ from msmtrec.config.parse import SOURCES
 from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.logs.reading.csv_form import CsvForm
 from msmtrec.logs.sources.kuairand import Window
+from msmtrec.logs.sources.side_settings import Table
 from msmtrec.logs.sources.split_settings import Split
 from msmtrec.logs.sources.tabular_settings import Column, Label, Shared
 from msmtrec.logs.synthetic.rows import PowerLaw
@@ -56,6 +57,7 @@ def groups() -> tuple[Group, ...]:
         _group("data.tasks.NAME.{}", Label, "tabular, sql"),
         _group("data.features.NAME.{}", Column, "tabular, sql"),
         _group("data.features.NAME.shared.{}", Shared, "tabular, sql"),
+        _group("data.tables.NAME.{}", Table, "tabular, sql"),
         _group("data.split.{}", Split, "tabular, sql"),
         _group("data.csv.{}", CsvForm, "tabular"),
         _group("data.window.{}", Window, "kuairand"),

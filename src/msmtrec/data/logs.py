@@ -40,6 +40,7 @@ class Logs:
         fingerprint: over the source files and everything that decides the rows.
         origin: where the rows came from, for people and error messages.
         notes: decisions a reader should know (rows dropped, values cut).
+        warnings: what looks wrong in the rows, though it can be meant.
         allow_one_class: accept splits in which a task has one class only (its AUC is then missing).
         files: the source files as they were when the fingerprint was taken.
         parts: the scenarios whose rows a pooled table holds, in table order (its rows are by name); empty where every
@@ -59,6 +60,7 @@ class Logs:
     origin: str
     _: KW_ONLY
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     allow_one_class: bool = False
     files: Snapshot = field(default_factory=Snapshot)
     parts: tuple[str, ...] = ()

@@ -102,6 +102,7 @@ def run(
             for task in tasks:
                 start.check(task.contender, task.data, config.seeds)
             notes = (start.sentence(logs.schema.scenarios), *notes)
+        notes = (*logs.warnings, *notes)
         for text in notes:
             note(text)
         observer(Phase(phase="training"))

@@ -79,7 +79,7 @@ def _scored(predictor: Predictor, source: Path, kept: tuple[str, ...]) -> Iterat
         scores: pl.DataFrame = predictor.predict(frame)
         return scores.select(*(frame[name] for name in kept), pl.all())
 
-    for frame in chunks(source, kinds_of(encoder, kept), encoder.schema.missing):
+    for frame in chunks(source, kinds_of(encoder, kept), encoder.schema):
         yield scored(frame)
         empty = False
     if empty:

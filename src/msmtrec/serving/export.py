@@ -35,11 +35,13 @@ class Exported:
     Args:
         hashed: fields whose values it takes as buckets, because ONNX has no hash of texts.
         measured: of a quantised graph, what it lost.
+        computed: features by expression, whose values it takes.
     """
 
     path: Path
     hashed: tuple[str, ...] = ()
     measured: Measured | None = None
+    computed: tuple[str, ...] = ()
 
 
 def export(
@@ -79,6 +81,7 @@ def export(
     predictor = run.predictor(scenario, contender=contender, seed=seed, calibration=calibration, caution=caution)
     name, card = file_name(scenario), model_card(run, predictor)
     hashed: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
     measured: Measured | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,14 +96,15 @@ def export(
                 card |= {"quantised": {"what": quantise, **measured.as_dict()}}
                 write_onnx(model, inputs, path, card)
             card |= {"inputs": {name: one.as_dict() for name, one in inputs.items()}}
+            computed = tuple(feature.name for feature in predictor.encoder.schema.features if feature.expression)
             hashed = tuple(name.removesuffix(".bucket") for name, one in inputs.items() if one.buckets is not None)
         else:
             torch.export.save(program(predictor), path, extra_files={"tasks.json": json.dumps(predictor.tasks)})
-        if form == "torch" or hashed:
+        if form == "torch" or hashed or computed:
             beside = folder / f"{name}-encoder"
             shutil.rmtree(beside, ignore_errors=True)
             predictor.encoder.save(beside)
         write_json(folder / f"{name}.json", card)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return Exported(path, hashed, measured)
+    return Exported(path, hashed, measured, computed)

@@ -14,10 +14,12 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from msmtrec.base.errors import UserError, nearest
+from msmtrec.base.schema import Schema
+from msmtrec.data.encoding.derived import from_table, only_read
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.logs.reading.chunks import batches
 from msmtrec.logs.reading.csv_lines import check_lines, is_parquet
-from msmtrec.logs.reading.files import scan
+from msmtrec.logs.reading.files import columns_of, scan
 
 STREAM = Path("-")
 _BLOCK = 1 << 24
@@ -25,24 +27,30 @@ _BLOCK = 1 << 24
 
 def kinds_of(encoder: Encoder, kept: tuple[str, ...]) -> dict[str, str]:
     """Column -> how it is read, as `files.scan` names it: what the encoder wants, and what is only passed on."""
-    numeric = {feature.name for feature in encoder.schema.numeric}
-    wanted = {column: "number" if column in numeric else "text" for column in encoder.columns}
+    numbers = {feature.name for feature in encoder.schema.numeric}
+    numbers |= {column for column, kind in only_read(encoder.schema).items() if kind == "numbers"}
+    wanted = {column: "number" if column in numbers else "text" for column in encoder.columns}
     vectors = {feature.name: "vector" for feature in encoder.schema.vectors}
     return {**dict.fromkeys(kept, "any"), **wanted, **vectors}
 
 
-def chunks(path: Path, kinds: Mapping[str, str], missing: tuple[str, ...]) -> Iterator[pl.DataFrame]:
+def chunks(path: Path, kinds: Mapping[str, str], schema: Schema) -> Iterator[pl.DataFrame]:
     """The wanted columns of a file, or of CSV on the standard input (`-`), in order.
+
+    Args:
+        kinds: column -> how it is read, as `kinds_of` gives it.
 
     Raises:
         UserError: the file is absent or unreadable, or a column or value does not fit.
     """
     if path == STREAM:
-        yield from _streamed(sys.stdin.buffer, kinds, missing)
+        yield from _streamed(sys.stdin.buffer, kinds, schema)
         return
     if not path.exists():
         raise UserError(f"there is no file {path}")
-    frame = scan(path, kinds, missing)
+    if schema.joined:
+        _check_there(columns_of(path), kinds, schema, str(path))
+    frame = scan(path, kinds, schema.missing)
     check_lines(path)
     yield from batches(frame, path)
 
@@ -56,17 +64,21 @@ def rows_in(path: Path) -> int | None:
     return None
 
 
-def _streamed(stream: IO[bytes], kinds: Mapping[str, str], missing: tuple[str, ...]) -> Iterator[pl.DataFrame]:
-    """CSV that can be read once, as text; numbers are made of it here."""
-    names = next(reader([stream.readline().decode("utf-8-sig", errors="replace")]), [])
+def _check_there(names: list[str], kinds: Mapping[str, str], schema: Schema, where: str) -> None:
     for column in kinds:
         if column not in names:
-            raise UserError(f"the standard input has no column '{column}'; {nearest(column, names)}")
+            raise UserError(f"{where} has no column '{column}'{from_table(schema, column)}; {nearest(column, names)}")
+
+
+def _streamed(stream: IO[bytes], kinds: Mapping[str, str], schema: Schema) -> Iterator[pl.DataFrame]:
+    """CSV that can be read once, as text; numbers are made of it here."""
+    names = next(reader([stream.readline().decode("utf-8-sig", errors="replace")]), [])
+    _check_there(names, kinds, schema, "the standard input")
     convert = csv.ConvertOptions(
         column_types=dict.fromkeys(kinds, pa.string()),
         include_columns=list(kinds),
         strings_can_be_null=True,
-        null_values=["", *missing],
+        null_values=["", *schema.missing],
     )
     read, parse = csv.ReadOptions(column_names=names, block_size=_BLOCK), csv.ParseOptions(newlines_in_values=True)
     numbers = [column for column, kind in kinds.items() if kind == "number"]

@@ -11,10 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
+from msmtrec.base.schema import Task
 from msmtrec.base.yaml import read_yaml
 from msmtrec.config.parse import parse_config
 from msmtrec.data.encoding.columns import labels_of
+from msmtrec.data.encoding.derived import computed
 from msmtrec.data.encoding.forms import as_yielded
+from msmtrec.data.encoding.labels import counted, label_of, refuse_odd
 from msmtrec.data.logs import SPLIT
 from msmtrec.record.directory import CONFIG
 from msmtrec.serving.files import chunks, kinds_of
@@ -22,7 +25,7 @@ from msmtrec.serving.finished import Run
 from msmtrec.serving.predictor import Predictor
 
 Labelled = tuple[pl.DataFrame, NDArray[np.float32]]
-"""(the predictor's columns as a source yields them, [N, tasks] labels: 0, 1 or NaN)"""
+"""(the predictor's rows as `Encoder.check` gives them, [N, tasks] labels: 0, 1 or NaN)"""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,16 @@ class LabelledRows:
 
     def _of_file(self, path: Path) -> Iterator[Labelled]:
         encoder = self.predictor.encoder
-        kinds = {**kinds_of(encoder, ()), **dict.fromkeys(self._labels.values(), "number")}
-        for frame in chunks(path, kinds, encoder.schema.missing):
-            yield self._divided(frame)
+        kinds = kinds_of(encoder, ())
+        for task in self._tasks:
+            made = {column: "number" if kind == "numbers" else "text" for column, kind in task.reads}
+            kinds |= made or {task.label: "number"}
+        for frame in chunks(path, kinds, encoder.schema):
+            for task in self._tasks:
+                if task.positive:
+                    refuse_odd(task, counted(frame[task.columns[0]]), str(path))
+            made_labels = [label_of(task, frame, str(path)) for task in self._tasks if task.reads]
+            yield self._divided(frame, frame.with_columns(made_labels))
 
     def _of_logs(self) -> Iterator[Labelled]:
         config = read_yaml(self.run.folder / CONFIG)
@@ -67,7 +77,8 @@ class LabelledRows:
         for scenario, rows in logs.stream():
             if scenario != self.predictor.scenario:
                 continue
-            found = self._divided(rows.filter(pl.col(SPLIT) == "test"))
+            tested = rows.filter(pl.col(SPLIT) == "test")
+            found = self._divided(tested, tested)
             same = kept[place : place + len(found[1])]
             if not np.array_equal(found[1], same, equal_nan=True):
                 raise UserError(self._changed(logs.origin))
@@ -83,13 +94,13 @@ class LabelledRows:
         )
 
     @property
-    def _labels(self) -> dict[str, str]:
-        """Task -> column."""
-        columns = {task.name: task.label for task in self.predictor.encoder.schema.tasks}
-        return {task: columns[task] for task in self.predictor.tasks}
+    def _tasks(self) -> list[Task]:
+        """In the predictor's order."""
+        tasks = {task.name: task for task in self.predictor.encoder.schema.tasks}
+        return [tasks[name] for name in self.predictor.tasks]
 
-    def _divided(self, frame: pl.DataFrame) -> Labelled:
+    def _divided(self, frame: pl.DataFrame, labelled: pl.DataFrame) -> Labelled:
         where = f"scenario '{self.predictor.scenario}'"
-        labels = [labels_of(frame[column], where) for column in self._labels.values()]
-        rows = frame.select(self.predictor.columns)
-        return as_yielded(self.predictor.encoder.schema, rows), np.stack(labels, 1)
+        labels = [labels_of(labelled[task.label], where) for task in self._tasks]
+        schema, rows = self.predictor.encoder.schema, frame.select(self.predictor.columns)
+        return computed(schema, as_yielded(schema, rows), where), np.stack(labels, 1)

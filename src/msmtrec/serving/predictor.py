@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.parameters import Parameters
+from msmtrec.data.encoding.derived import from_table
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import CHUNK
 from msmtrec.evaluation.calibration import Calibration, Chances
@@ -24,17 +25,17 @@ from msmtrec.record.calibration import Fitted
 from msmtrec.serving.frames import as_polars
 
 
-def columns_of(frame: pl.DataFrame, columns: tuple[str, ...], scenario: str) -> pl.DataFrame:
+def columns_of(frame: pl.DataFrame, encoder: Encoder, scenario: str) -> pl.DataFrame:
     """What a scenario's rows must have, and nothing else.
 
     Raises:
         UserError: a column is missing.
     """
-    for column in columns:
+    for column in encoder.columns:
         if column not in frame.columns:
-            near = nearest(column, frame.columns)
-            raise UserError(f"the rows of scenario '{scenario}' have no column '{column}'; {near}")
-    return frame.select(columns)
+            of, near = from_table(encoder.schema, column), nearest(column, frame.columns)
+            raise UserError(f"the rows of scenario '{scenario}' have no column '{column}'{of}; {near}")
+    return frame.select(encoder.columns)
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Predictor:
 
     def logits(self, frame: pl.DataFrame) -> Iterator[NDArray[np.float64]]:
         """[N, tasks] of each model, in order of the seeds; errors as `predict`."""
-        frame = columns_of(frame, self.columns, self.scenario)
+        frame = columns_of(frame, self.encoder, self.scenario)
         chunks = [
             self.encoder.encode(frame.slice(start, CHUNK), self.scenario) for start in range(0, frame.height, CHUNK)
         ]

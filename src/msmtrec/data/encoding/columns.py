@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Feature, Schema
-from msmtrec.data.encoding.derived import raw_columns
+from msmtrec.data.encoding.derived import from_table, only_read, raw_columns
 
 _ALIKE = {"text", "numbers"}
 """Kinds that stand for each other: an id is the same whether a reader took it for a number or for text."""
@@ -48,16 +48,18 @@ def check_columns(schema: Schema, kinds: Mapping[str, str], rows: pl.DataFrame, 
     there = rows.schema
     for column in raw_columns(schema):
         if column not in there:
-            raise UserError(f"{where} have no column '{column}'; {nearest(column, there)}")
+            raise UserError(f"{where} have no column '{column}'{from_table(schema, column)}; {nearest(column, there)}")
     beside = [column for column in (schema.group, schema.weight) if column]
-    known = {*raw_columns(schema), *(task.label for task in schema.tasks), *beside}
+    labels = {column for task in schema.tasks for column in (task.label, *task.columns)}
+    known = {*raw_columns(schema), *labels, *beside}
     for column in there:
         if column not in known:
             raise UserError(
                 f"{where} have a column '{column}', which is no feature, label, group or weight; leave it out"
             )
     lists = {feature.name for feature in schema.features if feature.has_lists}
-    numeric, vectors = ({feature.name for feature in kind} for kind in (schema.numeric, schema.vectors))
+    vectors = {feature.name for feature in schema.vectors}
+    free = {feature.name for feature in schema.numeric} | only_read(schema).keys()  # looked at when they are read
     for column in raw_columns(schema):
         if column in vectors:
             continue  # text and lists alike, read by `vectors`
@@ -67,7 +69,7 @@ def check_columns(schema: Schema, kinds: Mapping[str, str], rows: pl.DataFrame, 
             raise UserError(f"{where}: column '{column}' holds {what}")
         if isinstance(getattr(there[column], "inner", None), pl.List):
             raise UserError(f"{where}: column '{column}' holds lists of lists, and must hold lists of single values")
-        alike = found == expected or {found, expected} <= _ALIKE or column in numeric
+        alike = found == expected or {found, expected} <= _ALIKE or column in free
         if found and expected and not alike:
             raise UserError(
                 f"{where}: column '{column}' holds {found}, and the training rows held {expected}; give it as they did"

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import polars as pl
 
 from msmtrec.base.schema import Feature, Schema
+from msmtrec.data.encoding.expressions import value_of
 from msmtrec.data.encoding.tagged import parsed, weights_column
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.logs import SCENARIO_FIELD
@@ -21,8 +22,44 @@ BETWEEN = "\x1f"
 
 def raw_columns(schema: Schema) -> tuple[str, ...]:
     """What rows must have: the columns that the features are made of."""
+    by_expression = {feature.name: feature.columns for feature in schema.features if feature.expression}
     made = [feature.columns for feature in schema.features if feature.name != SCENARIO_FIELD]
-    return tuple(dict.fromkeys(column for columns in made for column in columns))
+    parts = dict.fromkeys(column for columns in made for column in columns)
+    return tuple(dict.fromkeys(column for part in parts for column in by_expression.get(part, (part,))))
+
+
+def from_table(schema: Schema, column: str) -> str:
+    """What a sentence says of a column that rows lack, where training joined it from a side table."""
+    table = schema.joined.get(column)
+    return f", which training joined from the table '{table}' (join it to the rows first)" if table else ""
+
+
+def only_read(schema: Schema) -> dict[str, str]:
+    """Raw columns that nothing but expressions is made of -> the kind that these see."""
+    expressions = [feature for feature in schema.features if feature.expression]
+    names = {feature.name for feature in expressions}
+    others = {part for feature in schema.features if not feature.expression for part in feature.columns} - names
+    reads = dict(read for feature in expressions for read in feature.reads)
+    return {column: kind for column, kind in reads.items() if column not in {*others, schema.group}}
+
+
+def computed(schema: Schema, rows: pl.DataFrame, where: str = "the rows") -> pl.DataFrame:
+    """Raw rows with the features by expression beside them: texts of categorical ones, numbers of numeric ones.
+
+    Args:
+        where: what a sentence calls the rows.
+
+    Raises:
+        UserError: a raw column holds another kind of value than an expression needs.
+    """
+    made = []
+    for feature in schema.features:
+        if feature.expression:
+            place = f"{where}: feature '{feature.name}'"
+            found = value_of(feature.expression, feature.reads, rows, place)
+            found = found.cast(pl.Float64) if feature.kind == "numeric" else text_of(found)
+            made.append(found.alias(feature.name))
+    return rows.with_columns(made)
 
 
 def derive(schema: Schema, rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
@@ -31,6 +68,7 @@ def derive(schema: Schema, rows: pl.DataFrame, scenario: str) -> pl.DataFrame:
     In the pooled table a row names its scenario, and so does every value of a private field: user 7 of one scenario is
     not user 7 of another.
     """
+    rows = computed(schema, rows, f"scenario '{scenario}'")
     rows = rows.with_columns(crossed(f.cross, rows).alias(f.name) for f in schema.features if f.cross)
     for feature in schema.weighted:
         if (tags := parsed(rows[feature.name], feature, schema.missing)) is not None:

@@ -15,7 +15,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.schema import FIRST_ID, PADDING, Feature, IdSpace, Schema
 from msmtrec.data.encoding import encoder_files
 from msmtrec.data.encoding.columns import check_columns, labels_of, numbers_of
-from msmtrec.data.encoding.derived import derive, raw_columns
+from msmtrec.data.encoding.derived import computed, derive, raw_columns
 from msmtrec.data.encoding.extremes import check_sizes
 from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.data.encoding.growing import both, check_same
@@ -182,9 +182,12 @@ class Encoder:
         return Rows(ids, numeric, labels, groups, scenario=number, weight=weight)
 
     def check(self, frame: pl.DataFrame, scenario: str | None = None) -> pl.DataFrame:
-        """Raw rows in the form in which a source yields them, for who encodes them elsewhere; errors as `encode`."""
+        """Raw rows as a source yields them, and features by expression, for who encodes them elsewhere.
+
+        Errors as `encode`.
+        """
         where = _where(self._known(scenario))
-        frame = self._checked(frame, where)
+        frame = computed(self.schema, self._checked(frame, where), where)
         self._numeric(frame, where)
         return frame
 

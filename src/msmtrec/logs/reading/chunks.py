@@ -29,6 +29,8 @@ def batches(frame: pl.LazyFrame, *paths: Path, form: CsvForm = COMMAS) -> Iterat
         yield from frame.collect_batches(chunk_size=CHUNK, maintain_order=True)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(error, paths, form) from error
+    except UserError as error:
+        raise _alone(error) from error
 
 
 def complete(chunks: Iterable[pl.DataFrame], last: str, *paths: Path) -> Iterator[pl.DataFrame]:
@@ -61,6 +63,13 @@ def collect(frame: pl.LazyFrame, *paths: Path, form: CsvForm = COMMAS) -> pl.Dat
         return frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(error, paths, form) from error
+    except UserError as error:
+        raise _alone(error) from error
+
+
+def _alone(error: UserError) -> UserError:
+    """The sentence of a function within a frame, without what polars says of its place."""
+    return UserError(str(error).partition("\n\nThis error occurred")[0])
 
 
 def _unreadable(error: Exception, paths: tuple[Path, ...], form: CsvForm) -> UserError:

@@ -38,6 +38,11 @@ def columns_of(path: Path, form: CsvForm = COMMAS) -> list[str]:
     return _opened(path, {}, (), form).collect_schema().names()
 
 
+def types_of(path: Path, missing: tuple[str, ...], form: CsvForm = COMMAS) -> pl.Schema:
+    """The header with types; those of CSV columns are guessed from the first rows. Errors as `columns_of`."""
+    return _opened(path, {}, missing, form).collect_schema()
+
+
 def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = (), form: CsvForm = COMMAS) -> pl.LazyFrame:
     """The wanted columns of a file, unread.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Feature
 from msmtrec.data.encoding.forms import whole_numbers
 from msmtrec.data.encoding.lists import divided
@@ -17,6 +19,9 @@ from msmtrec.logs.reading.alike import together
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.times import TIME, Times, clock
 from msmtrec.logs.reading.whole import whole_columns
+
+if TYPE_CHECKING:
+    from msmtrec.logs.sources.side_tables import Side
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,13 @@ class Roles:
     form: CsvForm = COMMAS
     time_format: str | None = None
 
+    def without(self, columns: Collection[str]) -> Roles:
+        """Of the other columns."""
+        every = (self.ids, self.numbers, self.vectors)
+        ids, numbers, vectors = (tuple(c for c in known if c not in columns) for known in every)
+        lists = tuple(feature for feature in self.lists if feature.name not in columns)
+        return replace(self, ids=ids, numbers=numbers, vectors=vectors, lists=lists)
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -53,12 +65,22 @@ class Frames:
         files: file -> its rows.
         whole: columns of ids that hold numbers throughout.
         times: how their time column is read.
+        kinds: column that an expression reads -> kind.
+        sides: tables that are to be joined to the rows.
     """
 
     files: Mapping[Path, pl.LazyFrame]
     roles: Roles
     whole: tuple[str, ...]
     times: Times | None
+    _: KW_ONLY
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    sides: tuple[Side, ...] = ()
+
+    @property
+    def side_paths(self) -> tuple[Path, ...]:
+        """The side tables' files."""
+        return tuple(path for side in self.sides for path in side.paths)
 
     @classmethod
     def read(
@@ -95,6 +117,21 @@ class Frames:
         frames = {path: self.files[path] for path in paths}
         frame = together(frames, ids=roles.ids, numbers=roles.numbers, vectors=roles.vectors, times=times)
         return frame.with_columns(whole_numbers(self.whole, frame.collect_schema(), roles.missing))
+
+
+def single_values(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:
+    """A file's columns, none of which holds lists but those of features that do.
+
+    Raises:
+        UserError: another one does.
+    """
+    listed = {*roles.vectors, *(feature.name for feature in roles.lists)}
+    for name, kind in frame.collect_schema().items():
+        if kind.is_nested() and name not in listed:
+            raise UserError(
+                f"{path}: column '{name}' holds {kind}; only a multi, sequence or vector feature may hold lists"
+            )
+    return frame
 
 
 def _with_lists(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:

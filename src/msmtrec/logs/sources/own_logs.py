@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,7 +12,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.base.schema import Schema, Task
+from msmtrec.base.schema import Schema
 from msmtrec.base.settings import Name, Settings
 from msmtrec.data.encoding.texts import as_text
 from msmtrec.data.logs import Chunk, Logs
@@ -23,9 +25,13 @@ from msmtrec.logs.reading.files import columns_of, scan
 from msmtrec.logs.reading.groups import Shares, numbered
 from msmtrec.logs.reading.split import by_bounds
 from msmtrec.logs.reading.times import TIME, Times, units_in
-from msmtrec.logs.sources.own_frames import Frames, Roles
+from msmtrec.logs.sources.looking import Look, look
+from msmtrec.logs.sources.own_columns import Uses
+from msmtrec.logs.sources.own_frames import Frames, single_values
+from msmtrec.logs.sources.side_settings import Table
+from msmtrec.logs.sources.side_tables import Side, joined, unmatched
 from msmtrec.logs.sources.split_settings import Split
-from msmtrec.logs.sources.tabular_parts import Part, by_column, contradictory, divide, inner
+from msmtrec.logs.sources.tabular_parts import Part, by_column, divide, inner
 from msmtrec.logs.sources.tabular_settings import Column, Label, misused
 from msmtrec.logs.sources.tabular_weights import missampled, misweighed, weight_cautions, without_sampler
 
@@ -44,6 +50,7 @@ class OwnLogs(Settings):
         group: column of the user or session.
         weight: column that says how much a row counts: a number of 0 or more in every row.
         missing: texts that stand for a missing value, besides an empty field, such as "NA".
+        tables: side tables, such as items: name -> files and key; their columns are the rows' own.
         unique: columns such as [user_id, item_id]: of a scenario's rows with the same values only the first counts (8
             bytes of memory a row); rows that lack one of them all count.
         contradictions: what becomes of rows whose label is 1 where the task it lies within is 0: `refuse` the log, or
@@ -61,6 +68,7 @@ class OwnLogs(Settings):
     split: Split
     group: str | None = None
     weight: str | None = None
+    tables: dict[str, Table] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
     unique: tuple[str, ...] = ()
     contradictions: Literal["refuse", "drop"] = "refuse"
@@ -74,11 +82,11 @@ class OwnLogs(Settings):
                 what = "itself" if task.within == name else f"'{task.within}', which is no task"
                 raise ValueError(f"task '{name}' lies within {what}")
         keys = [column for column in (self.scenario, self.group, *self.unique) if column]
-        labels = [task.column if task and task.column else name for name, task in self.tasks.items()]
         if len(set(self.unique)) < len(self.unique):
             raise ValueError(f"unique names a column twice: {list(self.unique)}; remove one")
-        for sentence in misused(self._columns(), labels, keys, self.split):
+        for sentence in misused(self._columns(), self._labels(), keys, self.split):
             raise ValueError(sentence)
+        labels = self._uses().label_columns
         for sentence in (*misweighed(self.weight, self._columns(), labels, keys, self.split), *missampled(self.tasks)):
             raise ValueError(sentence)
         return self
@@ -88,6 +96,24 @@ class OwnLogs(Settings):
 
     def _columns(self) -> dict[str, Column]:
         return {name: column or Column() for name, column in self.features.items()}
+
+    def _labels(self) -> dict[str, Label]:
+        return {name: task or Label() for name, task in self.tasks.items()}
+
+    def _uses(self) -> Uses:
+        """What columns are for."""
+        joined = [column for table in self.tables.values() for column in table.keys.values()]
+        keys = [key for key in (self.group, self.scenario, self.split.within, *self.unique, *joined) if key]
+        return Uses(
+            self._columns(),
+            self._labels(),
+            self.split,
+            keys=tuple(keys),
+            missing=self.missing,
+            everywhere=self.scenario is not None,
+            weight=self.weight,
+            form=self._form(),
+        )
 
     def scenario_names(self) -> tuple[str, ...]:
         """As far as they are known before the rows are read."""
@@ -104,7 +130,7 @@ class OwnLogs(Settings):
             UserError: a scenario of a task is unknown, or has no task.
         """
         names = [name for part in parts for name in part.scenarios]
-        tasks = {name: task or Label() for name, task in self.tasks.items()}
+        tasks = self._labels()
         for name, task in tasks.items():
             for scenario in task.scenarios or ():
                 if scenario not in names:
@@ -120,33 +146,34 @@ class OwnLogs(Settings):
                 raise UserError(f"scenario '{scenario}' has no task; add it to a task or leave it out")
         for sentence in without_sampler(tasks, has):
             raise UserError(sentence)
-        features = tuple(column.feature(name) for name, column in self._columns().items())
+        features = tuple(column.feature(name, frames.kinds) for name, column in self._columns().items())
         columns = [column for feature in features for column in feature.columns]
+        sides = {column: side for side in frames.sides for column in side.columns}
+        whole = [*frames.whole, *(name for side in frames.sides for name in side.whole if name in side.columns)]
         schema = Schema(
             name=self.name,
             features=features,
-            tasks=tuple(
-                Task(name, task.column or name, task.within, negatives_kept=task.negatives_kept)
-                for name, task in tasks.items()
-            ),
+            tasks=tuple(task.task(name, frames.kinds) for name, task in tasks.items()),
             scenarios=has,
             group=self.group,
             weight=self.weight,
             missing=self.missing,
-            whole=tuple(name for name in frames.whole if name in (*columns, self.group)),
+            whole=tuple(name for name in whole if name in (*columns, self.group)),
+            joined={column: sides[column].name for column in dict.fromkeys(columns) if column in sides},
         )
-        files = snapshot(path for part in parts for path in part.paths)
+        files = snapshot((*(path for part in parts for path in part.paths), *frames.side_paths))
         paths = list(files.stamps)
-        whole, form = set[Path](), self._form()
+        notes, warnings = unmatched(parts, frames.sides, self._settings())
+        checked, form = set[Path](), self._form()
         divided: dict[Part, Drawn | Shares | pl.Series] = {}
 
         def rows() -> Iterator[Chunk]:
             units: set[str] = set()
             for part in parts:
                 for path in part.paths:
-                    if path not in whole:
+                    if path not in checked:
                         check_lines(path, form=form)
-                        whole.add(path)
+                        checked.add(path)
                 if self.split.divides and part not in divided:
                     divided[part] = divide(part, self.split, frames.times, self.scenario)
                 for scenario, chunk in self._chunks(part, frames.times, divided.get(part)):
@@ -167,26 +194,57 @@ class OwnLogs(Settings):
             stream,
             fingerprint=files.digest + settings + _READING + (_TIMES if self.split.time else ""),
             origin=_listed(paths),
+            notes=notes,
+            warnings=warnings,
             allow_one_class=self.allow_one_class,
             files=files,
             time=TIME if self.split.time else None,
-            as_written=lambda: self._as_written(paths),
+            as_written=lambda: self._as_written([path for part in parts for path in part.paths]),
             asked=self.split.asked(),
             places={part.scenarios[0]: _listed(part.paths) for part in parts} if self.scenario is None else {},
         )
 
     def _frames(self, paths: Iterable[Path]) -> Frames:
-        """The files' wanted columns, unread.
+        """The files' wanted columns, unread, and the side tables.
 
         Raises:
             UserError: a file or column is missing, or holds values of different kinds in two files.
         """
-        return Frames.read(paths, self._scan, self._roles(), self.model_dump_json(exclude={"files"}))
+        paths, uses, settings = tuple(paths), self._uses(), self._settings()
+        known = look(paths, uses, self.tables, {path: self._numerics(path) for path in paths})
+        sides = [
+            Side.read(name, self.tables[name], columns, uses, known.kinds, settings)
+            for name, columns in known.used.items()
+        ]
+        roles = uses.roles(known.kinds).without(known.joined)
+        frames = Frames.read(paths, partial(self._scan, known=known), roles, settings)
+        return replace(frames, kinds=known.kinds, sides=tuple(sides))
+
+    def _settings(self) -> str:
+        """Everything besides the files that decides the rows."""
+        return self.model_dump_json(exclude={"files"})
+
+    def _numerics(self, path: Path) -> tuple[str, ...]:
+        """Columns of a file that are text and hold numbers."""
+        return ()
+
+    def _part(self, paths: tuple[Path, ...], names: tuple[str, ...], frame: pl.LazyFrame, frames: Frames) -> Part:
+        uses = self._uses()
+        unique = tuple(dict.fromkeys((*([self.scenario] if self.scenario else []), *self.unique)))
+        return Part(
+            paths,
+            names,
+            frame,
+            unique=unique if self.unique else (),
+            made=tuple(task.task(name, frames.kinds) for name, task in uses.labels.items() if task.made),
+            excluding=uses.nested if self.contradictions == "drop" else (),
+            form=uses.form,
+        )
 
     def _together(self, paths: tuple[Path, ...]) -> tuple[Part, Frames]:
         """Files whose rows name their scenario."""
         column, frames = str(self.scenario), self._frames(paths)
-        frame = frames.together(paths)
+        frame = joined(frames.together(paths), frames.sides, column=column)
         frame = frame.with_columns(as_text(pl.col(column), frame.collect_schema()[column]))
         where = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files of data.files"
 
@@ -200,12 +258,10 @@ class OwnLogs(Settings):
                 raise UserError(f"{where}: column '{column}' is empty in some rows; every row needs a scenario")
             return sorted(known.to_list())
 
-        known = remembered(
-            snapshot(paths), f"{self.model_dump_json(exclude={'files'})}{inner(paths)}{frames.whole}", names
-        )
+        question = f"{self._settings()}{inner(paths)}{frames.whole}"
+        known = remembered(snapshot((*paths, *frames.side_paths)), question, names)
         wanted = self._wanted(known, f"has no rows in column '{column}' of {where}")
-        unique = tuple(dict.fromkeys((column, *self.unique))) if self.unique else ()
-        return Part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), unique, form=self._form()), frames
+        return self._part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), frames), frames
 
     def _wanted(self, found: list[str], absent: str) -> tuple[str, ...]:
         wanted = self.scenarios or tuple(found)
@@ -220,55 +276,23 @@ class OwnLogs(Settings):
         """Of CSV files, as they are read."""
         return COMMAS
 
-    def _roles(self) -> Roles:
-        columns = self._columns()
-        singles = [name for name, column in columns.items() if not column.cross]
-        parts = [part for column in columns.values() for part in column.cross or ()]
-        numbers = [name for name in singles if columns[name].kind == "numeric"]
-        keys = [key for key in (self.group, self.scenario, self.split.within, *self.unique) if key]
-        labels = [task.column if task and task.column else name for name, task in self.tasks.items()]
-        vectors = tuple(name for name in singles if columns[name].kind == "vector")
-        ids = [name for name in (*singles, *parts, *keys) if name not in (*numbers, *labels, *vectors)]
-        return Roles(
-            tuple(dict.fromkeys(ids)),
-            tuple(dict.fromkeys((*numbers, *labels, *([self.weight] if self.weight else [])))),
-            time=self.split.time,
-            vectors=vectors,
-            lists=tuple(column.feature(name) for name, column in columns.items() if column.has_lists),
-            missing=self.missing,
-            form=self._form(),
-            time_format=self.split.time_format,
-        )
-
-    def _scan(self, path: Path) -> pl.LazyFrame:
+    def _scan(self, path: Path, known: Look | None = None) -> pl.LazyFrame:
         """A file's wanted columns; a label that only some scenarios have may be missing in some of the files."""
-        roles = self._roles()
-        kinds = dict.fromkeys(roles.ids, "text") | dict.fromkeys(roles.numbers, "number")
-        kinds |= dict.fromkeys(roles.vectors, "vector")
-        kinds |= {c: "any" for c in (self.split.column, self.split.time) if c and c not in kinds}
-        if self.split.time and self.split.time_format:
-            kinds[self.split.time] = "text"
-        labels = {n: t or Label() for n, t in self.tasks.items()}
-        everywhere = {t.column or n for n, t in labels.items() if t.scenarios is None or self.scenario}
-        if somewhere := {t.column or n for n, t in labels.items()} - everywhere:
-            there = columns_of(path, roles.form)
+        uses = self._uses()
+        known = known or look((path,), uses, self.tables, {path: self._numerics(path)})
+        kinds = {name: kind for name, kind in uses.columns(known.kinds).items() if name not in known.joined}
+        if somewhere := uses.dispensable():
+            there = columns_of(path, uses.form)
             kinds = {name: kind for name, kind in kinds.items() if name not in somewhere or name in there}
-        frame = scan(path, kinds, self.missing, roles.form)
-        listed = {*roles.vectors, *(feature.name for feature in roles.lists)}
-        for name, kind in frame.collect_schema().items():
-            if kind.is_nested() and name not in listed:
-                raise UserError(
-                    f"{path}: column '{name}' holds {kind}; only a multi, sequence or vector feature may hold lists"
-                )
-        return frame.filter(~contradictory(self.tasks, frame)) if self.contradictions == "drop" else frame
+        return single_values(scan(path, kinds, self.missing, uses.form), uses.roles(known.kinds), path)
 
     def _as_written(self, paths: Iterable[Path]) -> Iterator[pl.DataFrame]:
         """Rows of the files before words for nothing are taken out of them."""
-        roles = self._roles()
+        uses, form = self._uses(), self._form()
         for path in paths:
-            there = columns_of(path, roles.form)
-            kinds = {name: "text" for name in (*roles.ids, *roles.numbers) if name in there}
-            yield from batches(scan(path, kinds, (), roles.form), path, form=roles.form)
+            there = columns_of(path, form)
+            kinds = {name: "text" for name in uses.columns(dict.fromkeys(uses.read, "text")) if name in there}
+            yield from batches(scan(path, kinds, (), form), path, form=form)
 
     def _chunks(self, part: Part, times: Times | None, divided: Drawn | Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""

@@ -13,7 +13,6 @@ from typing import Any, Literal, Self
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import field_validator, model_validator
 
 from msmtrec.base.errors import UserError
@@ -22,6 +21,7 @@ from msmtrec.data.logs import Chunk, Logs
 from msmtrec.logs.reading.columns import as_plain, numerics_in_text, plain_schema
 from msmtrec.logs.reading.databases import Answer, ask_duckdb, ask_postgresql, secrets_in, without_user
 from msmtrec.logs.reading.staging import Staged, about, keep, stage, workshop
+from msmtrec.logs.sources.looking import Look
 from msmtrec.logs.sources.own_logs import OwnLogs
 
 _PLACE = {"engine", "database", "uri", "query", "query_file", "password_env", "keep"}
@@ -135,7 +135,7 @@ class Sql(OwnLogs):
         with workshop() as shop, self._ask(shop) as answer:
             schema = plain_schema(answer.schema, self._origin())
             facts = {"query": self._asked(), "numerics": numerics_in_text(answer.schema)}
-            self._look(shop / "empty.parquet", schema)
+            self._look(shop / "empty.parquet", schema, facts)
             rows = (as_plain(batch, schema) for batch in answer.batches())
             if self.keep is None:
                 return stage(rows, schema, facts, cache_directory() / "sql" / self._asked()[:24], shop)
@@ -150,19 +150,22 @@ class Sql(OwnLogs):
             self.uri, self.query, origin=self._origin(), password=password, password_env=self.password_env
         )
 
-    def _look(self, path: Path, schema: pa.Schema) -> None:
+    def _look(self, path: Path, schema: pa.Schema, facts: Mapping[str, Any]) -> None:
         """Whether the columns are there and of use, before any row is fetched."""
-        pq.write_table(schema.empty_table(), path)
+        keep(iter(()), schema, facts, path)
         with self._worded(path):
             self._scan(path)
 
-    def _scan(self, path: Path) -> pl.LazyFrame:
-        frame = super()._scan(path)
+    def _scan(self, path: Path, known: Look | None = None) -> pl.LazyFrame:
+        frame = super()._scan(path, known)
         numbers = {name for name, column in self.features.items() if column and column.kind == "numeric"}
         numbers |= {task.column if task and task.column else name for name, task in self.tasks.items()}
         numbers |= {self.weight} if self.weight else set()
-        cast = [name for name in about(path).get("numerics", ()) if name in numbers]
+        cast = [name for name in self._numerics(path) if name in numbers and name in frame.collect_schema()]
         return frame.with_columns(pl.col(cast).cast(pl.Float64)) if cast else frame
+
+    def _numerics(self, path: Path) -> tuple[str, ...]:
+        return tuple(about(path).get("numerics", ()))
 
     def _origin(self) -> str:
         return without_user(self.uri) if self.uri else f"DuckDB {self.database or 'over files'}"

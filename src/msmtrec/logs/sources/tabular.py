@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import polars as pl
 from pydantic import ConfigDict, field_validator, model_validator
 
 from msmtrec.base.errors import UserError
@@ -20,6 +21,8 @@ from msmtrec.logs.remote.copies import Copies, fetched, remote_cautions
 from msmtrec.logs.remote.urls import File, check_urls, on_this_machine
 from msmtrec.logs.sources.own_frames import Frames
 from msmtrec.logs.sources.own_logs import OwnLogs
+from msmtrec.logs.sources.side_settings import sides_present
+from msmtrec.logs.sources.side_tables import joined
 from msmtrec.logs.sources.tabular_parts import Part, arranged
 
 Files = File | tuple[File, ...]
@@ -72,7 +75,8 @@ class Tabular(OwnLogs):
         try:
             groups = self.files.values() if isinstance(self.files, dict) else [self.files]
             paths = [path for files in groups for path in expand(on_this_machine(files))]
-            return all(path.exists() for path in paths) and all(fetched(files) for files in groups)
+            there = all(path.exists() for path in paths) and all(fetched(files) for files in groups)
+            return there and sides_present(self.tables)
         except UserError:
             return False
 
@@ -97,6 +101,8 @@ class Tabular(OwnLogs):
         if twice := [path for path, times in Counter(paths).items() if times > 1]:
             raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
         copies = {path: readable(path, self.csv) for path in paths}
+        for name, table in self.tables.items():
+            copies |= table.copies(name)
         with in_the_words_of(copies):
             logs = self._logs_of({name: tuple(copies[path] for path in group) for name, group in found.items()})
 
@@ -107,6 +113,12 @@ class Tabular(OwnLogs):
         places = {scenario: in_words(place, copies) for scenario, place in logs.places.items()}
         return replace(logs, stream=stream, origin=in_words(logs.origin, copies), places=places)
 
+    def _settings(self) -> str:
+        """Whose the files are decides rows, but not where they stand; their contents are in the snapshot."""
+        tables = {name: {"files"} for name in self.tables}
+        owners = [list(table.files) if isinstance(table.files, dict) else [] for table in self.tables.values()]
+        return self.model_dump_json(exclude={"files": True, "tables": tables}) + (str(owners) if owners else "")
+
     def _form(self) -> CsvForm:
         return self.csv.rewritten
 
@@ -116,11 +128,13 @@ class Tabular(OwnLogs):
         else:
             part, frames = self._together(files[""])
             parts = [part]
-        return self._logs(parts, frames, self.model_dump_json(exclude={"files"}) + arranged(parts))
+        return self._logs(parts, frames, self._settings() + arranged(parts))
 
     def _by_scenario(self, found: Mapping[str, tuple[Path, ...]]) -> tuple[list[Part], Frames]:
         names = self._wanted(list(found), "has no file in data.files")
         frames = self._frames(path for name in names for path in found[name])
-        form = self._form()
-        parts = [Part(found[name], (name,), frames.together(found[name]), self.unique, form=form) for name in names]
-        return parts, frames
+
+        def of(name: str) -> pl.LazyFrame:
+            return joined(frames.together(found[name]), frames.sides, scenario=name)
+
+        return [self._part(found[name], (name,), of(name), frames) for name in names], frames

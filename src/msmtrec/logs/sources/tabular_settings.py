@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature, IdSpace
+from msmtrec.base.schema import Feature, IdSpace, Task
 from msmtrec.base.settings import Name, Settings
+from msmtrec.data.encoding.expressions import columns_in
+from msmtrec.data.encoding.labels import same
 from msmtrec.logs.sources.split_settings import Split
+
+Files = Path | tuple[Path, ...]
+"""A file, a pattern, or a list of either."""
 
 
 class Shared(Settings):
@@ -52,6 +58,8 @@ class Column(Settings):
         hash: private field: buckets of its table, instead of a vocabulary of the training rows' values.
         min_count: private field: training rows that a value needs; rarer ones are unknown values.
         cross: categorical: the columns whose values together are this feature's value; missing where any is.
+        expression: categorical, numeric: SQL of one row over the raw columns, such as price / area; the feature is then
+            no column of the files.
         size: vector: how many numbers.
         scale: numeric: standard, log (of 1 + x) or quantile (normal score of the rank); vector: standard (every number
             by itself) or none (as it is).
@@ -71,6 +79,7 @@ class Column(Settings):
     hash: int | None = Field(default=None, ge=1)
     min_count: int = Field(default=1, ge=1)
     cross: tuple[str, ...] | None = Field(default=None, min_length=2)
+    expression: str | None = Field(default=None, min_length=1)
     size: int | None = Field(default=None, ge=1)
     scale: Literal["standard", "log", "quantile", "none"] = "standard"
     clip: float | None = Field(default=None, gt=0)
@@ -93,6 +102,8 @@ class Column(Settings):
             raise ValueError(f"weights needs kind multi, not {self.kind}")
         if self.weight_separator and not self.weights:
             raise ValueError("weight_separator needs weights: true")
+        if self.expression:
+            _parsed(self.expression)
         try:
             self.feature("")
         except UserError as error:
@@ -107,8 +118,11 @@ class Column(Settings):
     def may_hold_lists(self) -> bool:
         return self.has_lists or self.kind == "vector"
 
-    def feature(self, name: str) -> Feature:
+    def feature(self, name: str, kinds: Mapping[str, str] | None = None) -> Feature:
         """What the schema says of this column.
+
+        Args:
+            kinds: column that an expression reads -> kind.
 
         Raises:
             UserError: options that do not fit together.
@@ -130,20 +144,37 @@ class Column(Settings):
             separator=(self.separator or ",") if self.may_hold_lists else None,
             weight_separator=(self.weight_separator or ":") if self.weights else None,
             cross=self.cross or (),
+            expression=self.expression or "",
+            reads=read_by(self.expression, kinds),
         )
 
 
+def _parsed(expression: str) -> None:
+    """Raises ValueError: it is no expression of one row."""
+    try:
+        columns_in(expression)
+    except UserError as error:
+        raise ValueError(f"expression: {error}") from error
+
+
+def read_by(expression: str | None, kinds: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """(column, kind) of what an expression reads; none before the kinds are known."""
+    return tuple((column, kinds[column]) for column in columns_in(expression)) if expression and kinds else ()
+
+
 def misused(
-    features: Mapping[str, Column], labels: Collection[str], keys: Collection[str], split: Split
+    features: Mapping[str, Column], tasks: Mapping[str, Label], keys: Collection[str], split: Split
 ) -> Iterator[str]:
     """A sentence for every column that is used in two ways which exclude each other.
 
     Args:
-        labels: label columns.
         keys: columns that name the scenario, the group, and rows that count once.
     """
     deciding = [column for column in (split.column, split.time, split.within) if column]
-    for name in (*features, *labels, *keys, *deciding):
+    labels = {column for name, task in tasks.items() for column in (task.label(name), *task.raw(name))}
+    by_expression = {name: columns_in(column.expression) for name, column in features.items() if column.expression}
+    read = {column for columns in by_expression.values() for column in columns}
+    for name in (*features, *labels, *keys, *deciding, *read):
         if name.startswith("__"):
             yield f"column '{name}': names that begin with two underscores are this program's own; rename it"
     for name, column in features.items():
@@ -151,8 +182,15 @@ def misused(
             yield f"split.within '{name}' is a {column.kind} feature; name a column of single values, such as the user"
         if name == split.column:
             yield f"feature '{name}' decides the split (leakage); remove it from the features"
-        if column.cross and name in (*keys, *deciding):
-            yield f"feature '{name}' is a cross and has the name of a column in use; name it otherwise"
+        if (column.cross and name in (*keys, *deciding)) or (column.expression and name in (*keys, *deciding, *read)):
+            what = "a cross" if column.cross else "an expression"
+            yield f"feature '{name}' is {what} and has the name of a column in use; name it otherwise"
+        if name in {column for task, label in tasks.items() if label.made for column in label.raw(task)}:
+            yield f"feature '{name}' decides a label (leakage); remove it from the features"
+        for part in by_expression.get(name, ()):
+            if part in labels or part == split.column:
+                what = "decides the split" if part == split.column else "is a label or decides one"
+                yield f"the expression of feature '{name}' reads '{part}', which {what} (leakage); leave it out"
         for part in column.cross or ():
             other = features.get(part)
             if part in labels:
@@ -162,6 +200,9 @@ def misused(
             elif other and (other.kind != "categorical" or other.cross):
                 what = "a cross itself" if other.cross else f"a {other.kind} feature"
                 yield f"feature '{name}' crosses '{part}', which is {what}; cross columns of single values"
+    for name, task in tasks.items():
+        if task.made and name in (*keys, *deciding):
+            yield f"task '{name}' has the name of a column in use; name it otherwise"
 
 
 class Label(Settings):
@@ -173,9 +214,55 @@ class Label(Settings):
         scenarios: which have it; None: all.
         negatives_kept: the share of the rows with label 0 that are in the logs, where the others were left out at
             random; probabilities are brought back to the rate of all rows.
+        expression: instead of a column: SQL of one row over the raw columns, true or false, such as rating > 3.
+        positive: values of the column that are 1, such as [yes, 1], where it does not hold 0 and 1; with `negative`.
+        negative: those that are 0; a value in neither list is refused.
     """
 
     column: str | None = None
     within: str | None = None
     scenarios: tuple[Name, ...] | None = None
     negatives_kept: float = Field(default=1.0, gt=0, le=1)
+    expression: str | None = Field(default=None, min_length=1)
+    positive: tuple[str | int | float | bool, ...] = ()
+    negative: tuple[str | int | float | bool, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Label:
+        if self.expression and (self.column or self.positive or self.negative):
+            raise ValueError("expression is the whole label; remove column, positive and negative")
+        if bool(self.positive) != bool(self.negative):
+            raise ValueError("positive and negative need each other; give both")
+        for one in self.positive:
+            if any(same(one, other) or same(other, one) for other in self.negative):
+                raise ValueError(f"{one!r} is positive and negative; remove it from one of them")
+        if self.expression:
+            _parsed(self.expression)
+        return self
+
+    @property
+    def made(self) -> bool:
+        """Whether the label is no column of the logs."""
+        return bool(self.expression or self.positive)
+
+    def label(self, name: str) -> str:
+        """The rows' column of labels; `name` is the task's."""
+        return name if self.made else self.column or name
+
+    def raw(self, name: str) -> tuple[str, ...]:
+        """The logs' columns that the label is made of."""
+        return columns_in(self.expression) if self.expression else (self.column or name,)
+
+    def task(self, name: str, kinds: Mapping[str, str]) -> Task:
+        """What the schema says of it; `kinds` as for `Column.feature`."""
+        reads = read_by(self.expression, kinds) or tuple((column, "text") for column in self.raw(name))
+        return Task(
+            name,
+            self.label(name),
+            self.within,
+            negatives_kept=self.negatives_kept,
+            expression=self.expression or "",
+            positive=self.positive,
+            negative=self.negative,
+            reads=reads if self.made else (),
+        )

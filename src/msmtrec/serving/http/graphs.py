@@ -20,7 +20,7 @@ from msmtrec.serving.finished import Run
 from msmtrec.serving.predictor import Predictor
 
 _REMEDY = "name another folder with --graphs"
-FORMAT = 1
+FORMAT = 2
 """Raised whenever graphs of earlier versions would score otherwise."""
 
 

@@ -57,6 +57,8 @@ def columns_of_rows(rows: Sequence[Any], names: Sequence[str]) -> Columns | None
 
 
 def _reader(one: Input, encoder: Encoder) -> Reader:
+    if not set(one.column) <= set(encoder.columns):
+        return lambda _: None  # made by an expression, which a table computes
     (column, *others) = one.column
     feature = next((f for f in encoder.schema.features if f.name == column), Feature(column))
     if one.tagged:

@@ -79,7 +79,7 @@ class Scorer:
         return self._of_frame(as_polars(table)[0]) if found is None else found
 
     def _of_frame(self, frame: pl.DataFrame) -> Feeds:
-        frame = columns_of(frame, self.columns, self.scenario)
+        frame = columns_of(frame, self.encoder, self.scenario)
         try:
             return feeds(self.inputs, self.encoder.check(frame, self.scenario))
         except pl.exceptions.PolarsError as error:

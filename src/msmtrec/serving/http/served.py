@@ -12,6 +12,7 @@ from typing import Any
 import onnxruntime
 
 from msmtrec.base.errors import UserError, nearest
+from msmtrec.data.encoding.derived import only_read
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.serving.card import model_card
 from msmtrec.serving.finished import Run
@@ -170,6 +171,8 @@ def kind_in(encoder: Encoder, column: str) -> str:
     for feature in encoder.schema.weighted:
         if feature.name == column:
             return f"lists of id{feature.weight_separator}weight"
+    if read_as := only_read(encoder.schema).get(column):
+        return read_as
     kind = encoder.kinds.get(column) or "text"
     kind = "ids" if kind in ("text", "numbers") else kind
     listed = any(feature.name == column and feature.has_lists for feature in encoder.schema.features)

@@ -63,7 +63,10 @@ class EncodingNodes:
     def _ids(self, feature: Feature, space: IdSpace | pl.Series) -> str:
         graph = self.graph
         if isinstance(space, IdSpace) and space.kind == "hash":
-            one = replace(self._of(feature, "integer", space.size), prefix=self._prefix(feature))
+            made = [f for part in feature.parts if (f := self._by_expression(part))]
+            expression = " and ".join(f"{f.name} = {f.expression}" for f in made)
+            one = self._of(feature, "integer", space.size)
+            one = replace(one, prefix=self._prefix(feature), expression=expression)
             given = self._input(f"{feature.name}.bucket", one)
             missing = graph("Less", given, graph.number(0))
             return graph("Where", missing, graph.number(MISSING_ID), graph("Add", given, graph.number(FIRST_ID)))
@@ -93,7 +96,7 @@ class EncodingNodes:
         """(texts, whether they are missing) as the vocabulary has them."""
         graph = self.graph
         if feature.cross:
-            parts = [self._text(column) for column in feature.cross]
+            parts = [self._text(column, self._by_expression(column)) for column in feature.cross]
             texts, missing = parts[0][0], graph.any_of([gone for _, gone in parts])
             for text, _ in parts[1:]:
                 texts = graph("StringConcat", graph("StringConcat", texts, graph.text(BETWEEN)), text)
@@ -118,8 +121,14 @@ class EncodingNodes:
         given = self._columns[column]
         if integer:
             return graph("Cast", given, to=8), graph("Equal", given, graph.number(MISSING_INTEGER))
-        words = ["", *(() if listed else self.encoder.schema.missing)]  # lists are divided without them
+        clean = listed or (feature is not None and feature.expression)  # words for nothing are gone before
+        words = ["", *(() if clean else self.encoder.schema.missing)]
         return given, graph.any_of([graph("Equal", given, graph.text(word)) for word in words])
+
+    def _by_expression(self, name: str) -> Feature | None:
+        """The feature that a part of a cross is, where it is no raw column."""
+        feature = self.encoder.features.get(name)
+        return feature if feature is not None and feature.expression else None
 
     def _has_fractions(self, column: str) -> bool:
         """Whether 7.5 is one of the column's values."""
@@ -143,7 +152,7 @@ class EncodingNodes:
         graph = self.graph
         values, flags = [], []
         for feature in self.encoder.schema.numeric:
-            given = self._input(feature.name, Input((feature.name,), "number"))
+            given = self._input(feature.name, Input((feature.name,), "number", expression=feature.expression))
             scaled = self._scaled(feature, given)
             if feature.missing:
                 missing = graph("IsNaN", given)

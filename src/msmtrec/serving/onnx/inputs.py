@@ -41,6 +41,7 @@ class Input:
         separator: of a vector: between the numbers of a text.
         tagged: of values with weights: what stands between both, and words for no value. An input of kind `number` has
             the weights, another one the values.
+        expression: SQL that gives the values of `column`, which is then no raw column; the graph does not compute it.
     """
 
     column: tuple[str, ...]
@@ -52,12 +53,18 @@ class Input:
     prefix: str = ""
     separator: str = ""
     tagged: tuple[str, ...] = ()
+    expression: str = ""
 
     @classmethod
     def of(cls, feature: Feature, kind: Literal["text", "integer"], buckets: int | None = None) -> Input:
         last = feature.kind == "sequence" and feature.newest == "last"
         return cls(
-            feature.columns, kind, width=feature.max_values if feature.has_lists else None, last=last, buckets=buckets
+            feature.parts,
+            kind,
+            width=feature.max_values if feature.has_lists else None,
+            last=last,
+            buckets=buckets,
+            expression=feature.expression,
         )
 
     @classmethod
@@ -78,6 +85,8 @@ class Input:
         else:
             none = {"text": '""', "integer": str(MISSING_INTEGER), "number": "NaN"}[self.kind]
             found = f"{self.kind}; {none} is missing"
+        if self.expression:
+            found += f"; computed before, of the raw columns: {self.expression}"
         if self.width is not None:
             found += f"; the {'last' if self.last else 'first'} {self.width} values, filled up with missing ones"
         return found
@@ -94,7 +103,7 @@ class Input:
         return {**asdict(self), "meaning": self.meaning}
 
     def read(self, frame: pl.DataFrame) -> NDArray[Any]:
-        """[N] or [N, width] of the rows, which are as a source yields them."""
+        """[N] or [N, width] of the rows, which are as `Encoder.check` gives them."""
         if self.kind == "vector":
             feature = Feature(self.column[0], "vector", size=self.width, separator=self.separator)
             vectors = vectors_of(frame[feature.name], feature, "the rows")
