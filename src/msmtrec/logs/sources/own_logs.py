@@ -164,6 +164,7 @@ class OwnLogs(Settings):
         files = snapshot((*(path for part in parts for path in part.paths), *frames.side_paths))
         paths = list(files.stamps)
         notes, warnings = unmatched(parts, frames.sides, self._settings())
+        warnings += tuple(frames.rounded())
         checked, form = set[Path](), self._form()
         divided: dict[Part, Drawn | Shares | pl.Series] = {}
 
