@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -21,10 +20,7 @@ from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.csv_lines import is_parquet
 from msmtrec.logs.reading.times import TIME, Times, clock
 from msmtrec.logs.reading.whole import whole_columns
-
-if TYPE_CHECKING:
-    from msmtrec.logs.sources.side_tables import Side
-
+from msmtrec.logs.sources.side import Side
 
 _EXACT: dict[pl.DataType, int] = {pl.Float32(): 2**24, pl.Float64(): 2**53}
 """From where on a float is no longer one whole number."""
