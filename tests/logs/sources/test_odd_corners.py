@@ -145,3 +145,15 @@ def test_a_type_that_the_reader_does_not_know_is_a_sentence(tmp_path: Path) -> N
     views = pa.array([["a"]] * 6, pa.list_view(pa.string()))
     with pytest.raises(UserError, match=r"a\.parquet cannot be read"):
         log({"A": parquet(tmp_path / "a.parquet", item_id=views)}, features=MULTI)
+
+
+def test_lists_of_which_one_file_has_none_are_missing_there(tmp_path: Path) -> None:
+    files = {
+        "A": parquet(tmp_path / "a.parquet", item_id=pa.nulls(6)),
+        "B": parquet(tmp_path / "b.parquet", item_id=pa.array([[7], None] * 3)),
+    }
+    logs = log(files, features=MULTI)
+    assert values(logs, "B") == ["7"]
+    assert logs.frame("A")["item_id"].null_count() == 6
+    together = log({"A": [*files.values()]}, features=MULTI)
+    assert values(together, "A") == ["7"]

@@ -155,7 +155,8 @@ def _with_lists(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:
     """Lists that are written as text are lists of text."""
     kinds = frame.collect_schema()
     texts = [one for one in roles.lists if kinds[one.name].base_type() in (pl.String, pl.Categorical, pl.Enum)]
-    return frame.with_columns(_list_of(feature, roles, path) for feature in texts)
+    nothing = [pl.col(one.name).cast(pl.List(pl.String)) for one in roles.lists if kinds[one.name] == pl.Null]
+    return frame.with_columns(*(_list_of(feature, roles, path) for feature in texts), *nothing)
 
 
 def _list_of(feature: Feature, roles: Roles, path: Path) -> pl.Expr:
