@@ -12,6 +12,7 @@ import pytest
 
 from logs.sources.test_one_value import LABELS, csv, log, parquet, values
 from msmtrec.base.errors import UserError
+from msmtrec.data.encode import encode
 
 MULTI = {"item_id": {"kind": "multi", "separator": "|"}}
 NUMBER = {"item_id": {"kind": "numeric"}}
@@ -51,6 +52,10 @@ def test_every_width_of_floats_has_the_same_whole_numbers(tmp_path: Path) -> Non
 def test_lists_that_are_text_may_be_in_a_dictionary(tmp_path: Path) -> None:
     lists = pa.array(["7|8", "[8, 9]"] * 3).dictionary_encode()
     assert values(log({"A": parquet(tmp_path / "a.parquet", item_id=lists)}, features=MULTI), "A") == ["7", "8", "9"]
+    vectors = pa.array(["7,8", "[8, 9]"] * 3).dictionary_encode()
+    features = {"item_id": {"kind": "vector", "size": 2, "scale": "none"}}
+    data = encode(log({"A": parquet(tmp_path / "b.parquet", item_id=vectors)}, features=features), share=False)
+    assert data.tables["A"].splits["train"].numeric[:, :2].tolist() == [[7, 8], [8, 9]]
 
 
 def with_commas(path: Path, *cells: str) -> dict[str, str]:

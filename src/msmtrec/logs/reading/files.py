@@ -71,8 +71,8 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = (), 
         _refuse_odd(path, column, kind, columns[column])
         if isinstance(kind, pl.Array):
             frame = frame.with_columns(pl.col(column).arr.to_list())
-        elif columns[column] == "number" and kind.base_type() in (pl.Categorical, pl.Enum):
-            frame = frame.with_columns(pl.col(column).cast(pl.String))  # of texts, which are no numbers
+        elif columns[column] in ("number", "list", "vector") and kind.base_type() in (pl.Categorical, pl.Enum):
+            frame = frame.with_columns(pl.col(column).cast(pl.String))  # of texts
     kept = {
         name: blanked(pl.col(name), kind, missing)
         for name, kind in frame.collect_schema().items()

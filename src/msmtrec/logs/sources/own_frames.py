@@ -154,15 +154,14 @@ def single_values(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame
 def _with_lists(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:
     """Lists that are written as text are lists of text."""
     kinds = frame.collect_schema()
-    texts = [one for one in roles.lists if kinds[one.name].base_type() in (pl.String, pl.Categorical, pl.Enum)]
+    texts = [one for one in roles.lists if kinds[one.name] == pl.String]
     nothing = [pl.col(one.name).cast(pl.List(pl.String)) for one in roles.lists if kinds[one.name] == pl.Null]
     return frame.with_columns(*(_list_of(feature, roles, path) for feature in texts), *nothing)
 
 
 def _list_of(feature: Feature, roles: Roles, path: Path) -> pl.Expr:
     divide = partial(divided, feature=feature, missing=roles.missing, where=str(path))
-    text = pl.col(feature.name).cast(pl.String)
-    lists = text.map_batches(divide, return_dtype=pl.List(pl.String), is_elementwise=True)
+    lists = pl.col(feature.name).map_batches(divide, return_dtype=pl.List(pl.String), is_elementwise=True)
     if roles.form.decimal != "," or is_parquet(path) or feature.separator == ",":
         return lists
     return lists.list.eval(pl.element().str.replace(COMMA, "${1}.${2}"))
