@@ -162,3 +162,18 @@ def test_lists_of_which_one_file_has_none_are_missing_there(tmp_path: Path) -> N
     assert logs.frame("A")["item_id"].null_count() == 6
     together = log({"A": [*files.values()]}, features=MULTI)
     assert values(together, "A") == ["7"]
+
+
+def test_a_carriage_return_at_the_end_of_a_value_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    text = Path(csv(path, item_id=['"x\r"', '"\ry"'] * 3)).read_bytes().decode()
+    for encoding in ("utf-8", "utf-16"):
+        path.write_bytes(text.encode(encoding))
+        assert values(log({"A": str(path)}, csv={"encoding": encoding}), "A") == ["\ry", "x\r"]
+
+
+def test_rows_whose_key_is_nan_have_none(tmp_path: Path) -> None:
+    keys = pa.array([7, 7, float("nan"), float("nan"), 0.0, -0.0])
+    path = parquet(tmp_path / "a.parquet", item_id=keys, land=["NL"] * 6)
+    found = log(path, scenario="land", unique=["item_id"], allow_one_class=True).frame("NL")["item_id"]
+    assert found.to_list() == [7, None, None, 0]

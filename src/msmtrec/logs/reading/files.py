@@ -78,7 +78,9 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = (), 
         for name, kind in frame.collect_schema().items()
         if columns[name] != "vector" or not kind.is_nested()
     }
-    return frame.with_columns(value.alias(name) for name, value in kept.items() if value is not None)
+    frame = frame.with_columns(value.alias(name) for name, value in kept.items() if value is not None)
+    floats = [name for name, kind in frame.collect_schema().items() if columns[name] == "text" and kind.is_float()]
+    return frame.with_columns(pl.col(floats).fill_nan(None)) if floats else frame
 
 
 def _with_points(path: Path, column: str, wanted: str, form: CsvForm) -> pl.Expr:

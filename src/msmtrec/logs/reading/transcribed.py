@@ -92,7 +92,8 @@ def _copy(text: IO[str], out: IO[str], form: CsvForm) -> None:
                 lines = _after(line, text)
                 break
             out.write(line)
-    csv.writer(out, delimiter=form.rewritten.separator, lineterminator="\n").writerows(_fields(lines, form))
+    # lines end in both signs, so that a value with either has quotes
+    csv.writer(out, delimiter=form.rewritten.separator, lineterminator="\r\n").writerows(_fields(lines, form))
 
 
 def _after(line: str, rest: Iterable[str]) -> Iterator[str]:

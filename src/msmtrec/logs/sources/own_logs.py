@@ -35,7 +35,7 @@ from msmtrec.logs.sources.tabular_parts import Part, by_column, divide, inner
 from msmtrec.logs.sources.tabular_settings import Column, Label, misused
 from msmtrec.logs.sources.tabular_weights import missampled, misweighed, weight_cautions
 
-_READING, _TIMES = "reading-2", "times-3"
+_READING, _TIMES = "reading-3", "times-4"
 """How values and time columns are read; in the fingerprint, so that no cache has rows read in another way."""
 
 
