@@ -210,6 +210,14 @@ def test_words_for_nothing_mean_the_same_in_every_type(one: str, tmp_path: Path)
     assert ids.tolist() == ([[n, -1] for n in wanted] if "lists" in one else [[n] for n in wanted])
 
 
+def test_words_that_are_numbers_are_compared_as_numbers(tmp_path: Path) -> None:
+    for numbers in (pa.array([1000, -1, 7] * 2), pa.array([1000.0, -1.0, 7.0] * 2)):
+        logs = log({"A": parquet(tmp_path / "a.parquet", item_id=numbers)}, missing=["1e3", "-1.0"])
+        assert logs.frame("A")["item_id"].to_list() == [None, None, 7] * 2
+    texts = log({"A": parquet(tmp_path / "a.parquet", item_id=pa.array(["1000", "-1", "7"] * 2))}, missing=["1e3"])
+    assert texts.frame("A")["item_id"].to_list() == ["1000", "-1", "7"] * 2
+
+
 def test_words_for_nothing_in_csv(tmp_path: Path) -> None:
     """Quoted or not, with or without a fraction of zeros, in numbers and labels."""
     lines = [
