@@ -235,6 +235,17 @@ def test_empty_texts_are_no_key_of_unique_rows(tmp_path: Path) -> None:
     assert log({"A": path}, unique=["item_id"]).frame("A").height == 5
 
 
+@pytest.mark.parametrize("kind, exact", [(pa.float64(), 2**53), (pa.float32(), 2**24)])
+def test_ids_that_are_rounded_floats_are_warned_of(kind: pa.DataType, exact: int, tmp_path: Path) -> None:
+    found = []
+    for last in (exact - 1, exact):
+        logs = log({"A": parquet(tmp_path / "a.parquet", item_id=pa.array([1, 2, 3, 4, None, last], kind))})
+        found.append(logs.warnings)
+    assert found[0] == ()
+    (sentence,) = found[1]
+    assert sentence.startswith(f"ids of column 'item_id' are floats in {tmp_path}/a.parquet, up to {exact}: from")
+
+
 def test_a_number_written_otherwise_is_no_given_id(tmp_path: Path) -> None:
     features = {"item_id": {"shared": {"ids": 10}}}
     path = csv(tmp_path / "a.csv", item_id=["7", "007", "+7", "7.5", "x", ""])

@@ -22,12 +22,17 @@ def as_text(value: pl.Expr, kind: pl.DataType) -> pl.Expr:
     if kind.is_float():
         return _floats(value)
     if kind.is_decimal():
-        text = value.cast(pl.String)
-        return text if not kind.scale else text.str.strip_chars_end("0").str.strip_chars_end(".")  # type: ignore[attr-defined]
+        return plain_decimal(value.cast(pl.String))
     if isinstance(kind, pl.Datetime):  # the same whatever its unit
         moment = value.dt.convert_time_zone("UTC") if kind.time_zone else value
         return moment.dt.strftime(_MOMENT)
     return value.cast(pl.String)
+
+
+def plain_decimal(text: pl.Expr) -> pl.Expr:
+    """A decimal's text without zeros at the end of its fraction: `7.50` is `7.5`, and `7.00` is `7`."""
+    shorter = text.str.strip_chars_end("0").str.strip_chars_end(".")
+    return pl.when(text.str.contains(".", literal=True)).then(shorter).otherwise(text)
 
 
 def inner_of(kind: pl.DataType) -> pl.DataType | None:
