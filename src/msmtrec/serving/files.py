@@ -32,6 +32,7 @@ def kinds_of(encoder: Encoder, kept: tuple[str, ...]) -> dict[str, str]:
     numbers = {feature.name for feature in encoder.schema.numeric}
     numbers |= {column for column, kind in only_read(encoder.schema).items() if kind == "numbers"}
     wanted = {column: "number" if column in numbers else "text" for column in encoder.columns}
+    wanted |= {feature.name: "list" for feature in encoder.schema.features if feature.has_lists}
     vectors = {feature.name: "vector" for feature in encoder.schema.vectors}
     return {**dict.fromkeys(kept, "any"), **wanted, **vectors}
 

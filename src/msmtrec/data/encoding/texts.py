@@ -49,13 +49,13 @@ def text_of(values: pl.Series) -> pl.Series:
 
 def _floats(column: pl.Expr) -> pl.Expr:
     value = column.fill_nan(None)
-    whole = value.cast(pl.Int64, strict=False)
+    whole = value.cast(pl.Int128, strict=False)
     return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String))
 
 
 def without_zeros(text: pl.Expr) -> pl.Expr:
     """`7.0` as `7`, for columns whose numbers are whole throughout."""
-    return text.str.replace(r"^(-?(?:0|[1-9]\d*))\.0+$", "${1}")
+    return text.str.replace(r"^(?:-?(0)|(-?[1-9]\d*))\.0+$", "${1}${2}")
 
 
 def places_of(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
