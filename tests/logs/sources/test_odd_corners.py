@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from logs.sources.test_one_value import LABELS, csv, log, parquet, values
+from logs.sources.six_rows import LABELS, csv, log, parquet, values
 from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
 
