@@ -177,3 +177,13 @@ def test_rows_whose_key_is_nan_have_none(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", item_id=keys, land=["NL"] * 6)
     found = log(path, scenario="land", unique=["item_id"], allow_one_class=True).frame("NL")["item_id"]
     assert found.to_list() == [7, None, None, 0]
+
+
+def test_a_time_column_is_named_as_the_files_have_it(tmp_path: Path) -> None:
+    split = {"time": "at", "train_until": 2, "validation_until": 4}
+    files = [
+        csv(tmp_path / "a.csv", item_id=[7] * 6, at=range(6)),
+        csv(tmp_path / "b.csv", item_id=[7] * 6, at=["x"] * 6),
+    ]
+    with pytest.raises(UserError, match=r"column 'at' holds numbers in .*a\.csv .* and date-times in .*b\.csv"):
+        log({"A": files}, split=split)

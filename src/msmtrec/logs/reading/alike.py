@@ -19,7 +19,7 @@ def together(
     ids: Collection[str],
     numbers: Collection[str],
     vectors: Collection[str] = (),
-    times: Collection[str] = (),
+    times: Mapping[str, str] | None = None,
 ) -> pl.LazyFrame:
     """The rows of all files. A column that only some files have is missing in the others.
 
@@ -28,12 +28,13 @@ def together(
         ids: columns that are known by their text, where the number 7 and the text 7 are the same.
         numbers: columns of numbers or truth values.
         vectors: columns of lists of numbers, or of text.
-        times: columns of numbers or of date-times, as clocks give them.
+        times: columns of numbers or of date-times, as clocks give them -> what they are called in the files.
 
     Raises:
         UserError: naming a column, two files, and what it holds in each.
     """
     schemas = {path: frame.collect_schema() for path, frame in frames.items()}
+    times = times or {}
     groups = (
         (ids, ({_NUMBERS, _TEXT},), "write ids of one kind"),
         (numbers, ({_NUMBERS, _TRUTH},), "write numbers in both"),
@@ -42,9 +43,8 @@ def together(
     )
     for columns, alike, remedy in groups:
         for column in columns:
-            _check(
-                column, {path: schema[column] for path, schema in schemas.items() if column in schema}, alike, remedy
-            )
+            held = {path: schema[column] for path, schema in schemas.items() if column in schema}
+            _check(times.get(column, column), held, alike, remedy)
     apart = {*numbers, *vectors, *times}
     names = dict.fromkeys(name for schema in schemas.values() for name in schema if name not in apart)
     several = [name for name in names if len({schema[name] for schema in schemas.values() if name in schema}) > 1]

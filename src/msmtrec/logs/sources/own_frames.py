@@ -130,7 +130,7 @@ class Frames:
         Raises:
             UserError: as `read`.
         """
-        roles, times = self.roles, [TIME] if self.times else []
+        roles, times = self.roles, {TIME: str(self.roles.time)} if self.times else {}
         frames = {path: self.files[path] for path in paths}
         frame = together(frames, ids=roles.ids, numbers=roles.numbers, vectors=roles.vectors, times=times)
         return frame.with_columns(whole_numbers(self.whole, frame.collect_schema(), roles.missing))
