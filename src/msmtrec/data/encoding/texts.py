@@ -55,7 +55,7 @@ def _floats(column: pl.Expr) -> pl.Expr:
 
 def without_zeros(text: pl.Expr) -> pl.Expr:
     """`7.0` as `7`, for columns whose numbers are whole throughout."""
-    return text.str.replace(r"^(?:-?(0)|(-?[1-9]\d*))\.0+$", "${1}${2}")
+    return text.str.replace(r"^(-?(?:0|[1-9]\d*))\.0+$", "${1}")
 
 
 def places_of(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
