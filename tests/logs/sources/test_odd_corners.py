@@ -82,7 +82,7 @@ def test_a_comma_between_the_values_of_a_list_is_no_decimal_comma(
 
 
 def test_numbers_of_a_file_with_decimal_commas_have_no_points(tmp_path: Path) -> None:
-    read = log(with_commas(tmp_path / "a.csv", "1234,5", "-1,0"), csv=COMMA, features=NUMBER, missing=["-1"])
+    read = log(with_commas(tmp_path / "a.csv", " 1234,5", "-1,0"), csv=COMMA, features=NUMBER, missing=["-1"])
     assert read.frame("A")["item_id"].to_list() == [1234.5, None] * 3
     for odd in ("1.234", "1.234,5", "x"):
         wrong = log(with_commas(tmp_path / "b.csv", "2,5", odd), csv=COMMA, features=NUMBER)

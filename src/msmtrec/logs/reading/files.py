@@ -95,10 +95,12 @@ def _with_points(path: Path, column: str, wanted: str, form: CsvForm) -> pl.Expr
 
     def numbers(texts: pl.Series) -> pl.Series:
         plain = texts.set(texts.str.contains(".", literal=True).fill_null(False), None)
-        found = plain.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+        found = plain.str.strip_chars().str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
         odd = texts.filter(found.is_null() & texts.is_not_null() & (texts != ""))
         if len(odd):
-            check_value(path, column, [odd[0]], "no number with a decimal comma", form)
+            what = "no number with a decimal comma"
+            check_value(path, column, [odd[0]], what, form)  # names the line
+            raise UserError(f"{path}: column '{column}' holds {odd[0]!r}, which is {what}")
         return found
 
     if wanted == "number":
