@@ -140,3 +140,15 @@ def test_what_looks_like_a_list_and_is_none_is_refused(written: str, tmp_path: P
     logs = log({"A": parquet(tmp_path / "a.parquet", seen=pa.array(["1", written] * 3))}, features=features)
     with pytest.raises(UserError, match=r"a.parquet: column 'seen' holds .* which is no JSON list of single values"):
         encode(logs, share=False)
+
+
+def test_a_sequence_is_read_as_the_feature_it_is_of(tmp_path: Path) -> None:
+    """Where 8.5 makes one of them text, 7.0 stays as it is in both."""
+    features = {"item_id": None, "seen": {"kind": "sequence", "of": "item_id", "separator": "|", "max_values": 2}}
+    for items, seen, known in (
+        (["7.0", "8.0"], "7.0|8", ["7", "8"]),
+        (["7.0", "8.5"], "7.0|8", ["7.0", "8", "8.5"]),
+        (["7.0", "8.0"], "7.0|x", ["7.0", "8.0", "x"]),
+    ):
+        logs = log({"A": csv(tmp_path / "a.csv", item_id=items * 3, seen=[seen] * 6)}, features=features)
+        assert values(logs, "A") == known

@@ -95,4 +95,5 @@ def _holds(path: Path, column: str, values: tuple[str, ...]) -> bool:
 
 def first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()[0]
-    return f"{text}; save the file as UTF-8" if "utf-8" in text.lower() else text
+    remedy = "; save the file as UTF-8, or say which encoding it has: csv.encoding"
+    return f"{text}{remedy}" if "utf-8" in text.lower() else text

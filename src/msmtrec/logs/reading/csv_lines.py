@@ -225,7 +225,10 @@ def _find_fault(path: Path, form: CsvForm) -> None:
         if "\0" in whole:
             raise UserError(f"{where} holds a NUL byte, as a damaged copy does; fetch or write the file again")
         if not whole.isascii() and any("\udc80" <= sign <= "\udcff" for sign in whole):
-            raise UserError(f"{where} holds bytes that are no UTF-8; save the file as UTF-8")
+            raise UserError(
+                f"{where} holds bytes that are no UTF-8; save the file as UTF-8, or say which encoding it has:"
+                " csv.encoding"
+            )
         if len(fields) != len(names):
             names_of, sign = ("the header" if form.header else "csv.columns"), form.separator
             raise UserError(

@@ -104,7 +104,7 @@ class Frames:
             clocks = {path: read(frame, path=path) for path, frame in scanned.items()}
             scanned = {path: frame.with_columns(clocks[path].expression()) for path, frame in scanned.items()}
             times = Times(clocks, scanned)
-        whole = whole_columns(scanned, roles.ids, settings, roles.form)
+        whole = _in_pairs(whole_columns(scanned, roles.ids, settings, roles.form), roles)
         found = cls(scanned, roles, whole, times)
         found.together(scanned)
         return found
@@ -149,6 +149,13 @@ def single_values(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame
                 f"{path}: column '{name}' holds {kind}; only a multi, sequence or vector feature may hold lists"
             )
     return frame
+
+
+def _in_pairs(whole: tuple[str, ...], roles: Roles) -> tuple[str, ...]:
+    """A sequence and the feature it is of have one form of ids: both hold whole numbers throughout, or neither."""
+    pairs = [(feature.name, feature.of) for feature in roles.lists if feature.of]
+    apart = {name for pair in pairs for name in pair if not {*pair} <= {*whole}}
+    return tuple(name for name in whole if name not in apart)
 
 
 def _with_lists(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:
