@@ -51,7 +51,9 @@ class Counting:
         group = self.encoder.schema.group
         beside = rows.select([group] if group else [])
         for split, at in places.items():
-            part, raw = (found, beside) if len(places) == 1 else (found.take(at), beside[at] if group else beside)
+            consecutive = int(at[-1]) - int(at[0]) + 1 == len(at)  # and then no row is copied
+            part = found.take(slice(at[0], at[-1] + 1) if consecutive else at)
+            raw = beside[at] if group else beside
             self._count(part, split)
             if group is not None:
                 self.without_group[split] += int((text_of(raw[group]).fill_null("") == "").sum())

@@ -208,8 +208,7 @@ class Encoder:
             numbers = numbers_of(rows[feature.name], feature, where)
             values = scaled(numbers, feature, self.scalers[feature.name])
             check_sizes(numbers, values, feature, where)
-            if feature.missing:
-                missing = np.isnan(numbers)
+            if feature.missing and (missing := np.isnan(numbers)).any():
                 values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + with_flags.index(feature)] = missing
             numeric[:, column] = values
