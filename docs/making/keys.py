@@ -28,7 +28,7 @@ ABOUT = {
     "methods.NAME.{}": "NAME is the column of the result table. A list of methods is enough where none has keys.",
     "model.{}": "`model` at the top is common to all contenders; a contender's own goes first.",
     "options.{}": "Options belong to a contender: `methods.NAME.options.clip`.",
-    "data.{}": "[Your own logs](own-logs.md) and [public data sets](data.md) say how to use them.",
+    "data.{}": "[Your own logs](own-logs.md), [SQL](sql.md) and [public data sets](data.md) say how to use them.",
 }
 FIXED = ("local", "emb-only", "fedavg-all", "pooled")
 """Names for `fedavg` with one option fixed."""

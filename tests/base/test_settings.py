@@ -43,6 +43,8 @@ def test_a_mapping_has_names_too() -> None:
     ("setting", "sentence"),
     [
         ({"missing": [False]}, "data.missing.0 must be text, not False; put it in quotes, as it is written"),
+        ({"missing": [None]}, "data.missing.0 must be text, not nothing; put it in quotes if it is meant as it stands"),
+        ({"missing": "NA"}, "data.missing must be a list, such as [NA], not 'NA'"),
         ({"missing": ["NA", -1]}, "data.missing.1 must be text, not -1; put it in quotes, as it is written"),
         ({"group": date(2026, 3, 1)}, "data.group must be text, not 2026-03-01; put it in quotes, as it is written"),
     ],

@@ -17,6 +17,7 @@ from msmtrec.data import snapshot as module
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, Logs, in_memory
 from msmtrec.data.snapshot import Snapshot, snapshot
+from msmtrec.logs.reading import whole
 from msmtrec.logs.sources import own_logs
 
 
@@ -113,3 +114,17 @@ def test_the_scenarios_of_a_large_log_are_looked_for_once(tmp_path: Path, monkey
     path.write_text(text + "FR,u,1,a,2026-01-02,1\n")
     assert tuple(source(path).load().schema.scenarios) == ("FR", "NL")
     assert len(looks) == 2
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_large_log_is_searched_for_fractions_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, looks = tmp_path / "log.csv", []
+    text = "country,user,price,tags,day,click\nNL,1.0,1,a,2026-01-01,0\n"
+    path.write_text(text)
+    search = whole._has_fractions
+    monkeypatch.setattr(whole, "_has_fractions", lambda path: looks.append(path) or search(path))
+    for _ in range(2):
+        assert source(path).load().schema.whole == ("user",)
+    assert looks == [path]
+    path.write_text(text + "NL,1.5,1,a,2026-01-02,1\n")
+    assert source(path).load().schema.whole == ()

@@ -17,7 +17,7 @@ NEWER, JOINING = "newer.csv", "belgium.csv"
 
 
 def write_logs(path: Path, rows: int = 600, countries: tuple[str, ...] = ("NL", "FR"), seed: int = 5) -> None:
-    """The log of ten-minutes.md and own-logs.md: two countries, rows of each in the order of time."""
+    """The log of ten-minutes.md and of the pages on own logs: two countries, rows of each in the order of time."""
     draw = random.Random(seed)
     start = datetime(2026, 2, 20)
     lines = []

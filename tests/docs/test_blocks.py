@@ -49,6 +49,8 @@ def whole_config(fragment: Mapping[str, Any]) -> dict[str, Any]:
     found = {**WHOLE, "data": {"source": "synthetic"}, **fragment}
     if found["data"].get("source") in ("tabular", "sql"):
         found["data"] = {**WHOLE["data"], **found["data"]}
+        if isinstance(found["data"].get("files"), Mapping):
+            found["data"].pop("scenario")  # the files name the scenarios
     if {"train", "tune"} <= fragment.keys():  # the grid says how long
         found["train"] = {"local_steps": 1, **fragment["train"]}
     return found

@@ -50,6 +50,25 @@ def test_files_in_and_out(own_run: OwnRun, wanted: pl.DataFrame, tmp_path: Path,
     assert read(tmp_path / target).equals(found.select("click", "buy"))
 
 
+def test_a_csv_of_another_form(
+    own_run: OwnRun, wanted: pl.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = own_run.rows("NL")
+    (tmp_path / "rows.txt").write_bytes(rows.write_csv(separator="\t", include_header=False).encode("utf-16"))
+    told = f"{{separator: tab, encoding: utf-16, header: false, columns: [{', '.join(rows.columns)}]}}"
+    given = ["--scenario", "NL", "--input", str(tmp_path / "rows.txt"), "--output", str(tmp_path / "scores.csv")]
+    code, _, error = call(capsys, "predict", str(own_run.folder), *given, "--csv", told)
+    assert code == 0, error
+    found = pl.read_csv(tmp_path / "scores.csv")
+    assert np.allclose(found.select("click", "buy").to_numpy(), wanted.to_numpy(), atol=1e-6)
+    for odd, said in (("{separater: tab}", "--csv.separater"), ("tab", "--csv must be")):
+        code, _, error = call(capsys, "predict", str(own_run.folder), *given, "--csv", odd)
+        assert (code, said in error) == (2, True), error
+    given[3] = "-"
+    code, _, error = call(capsys, "predict", str(own_run.folder), *given, "--csv", "{separator: tab}")
+    assert (code, "with --csv, name a file" in error) == (2, True), error
+
+
 def test_streams(
     own_run: OwnRun,
     wanted: pl.DataFrame,

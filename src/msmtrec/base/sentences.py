@@ -49,6 +49,11 @@ def _sentence(kind: type[Settings], error: Mapping[str, Any], place: str) -> str
             return f"{where}: {error['msg'].removeprefix('Value error, ')}"
         case "string_type" if isinstance(error["input"], bool | int | float | date):
             return f"{where} must be text, not {error['input']}; put it in quotes, as it is written"
+        case "string_type" if error["input"] is None:
+            return f"{where} must be text, not nothing; put it in quotes if it is meant as it stands"
+        case "tuple_type" | "list_type":
+            one = error["input"] if isinstance(error["input"], str | int | float) else "…"
+            return f"{where} must be a list, such as [{one}], not {shown(error['input'])}"
     return f"{where}: {error['msg']} (given: {shown(error['input'])})"
 
 

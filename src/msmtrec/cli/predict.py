@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from msmtrec.base.errors import UserError
 from msmtrec.cli.console import err
+
+if TYPE_CHECKING:
+    from msmtrec.logs.reading.csv_form import CsvForm
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 ContenderOption = Annotated[
@@ -29,6 +32,19 @@ def say(sentence: str) -> None:
     err.print(f"[yellow]note:[/] {escape(sentence)}", soft_wrap=True, highlight=False)
 
 
+def csv_form(text: str | None) -> CsvForm:
+    """What --csv says.
+
+    Raises:
+        UserError: it is no form of CSV.
+    """
+    from msmtrec.base.sentences import build, group
+    from msmtrec.base.yaml import parse_yaml
+    from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
+
+    return COMMAS if text is None else build(CsvForm, group(parse_yaml(text, "--csv is no YAML"), "--csv"), "--csv")
+
+
 def predict(
     run: RunArgument,
     scenario: Annotated[str, typer.Option("--scenario", metavar="NAME", help="Whose rows these are.")],
@@ -44,6 +60,9 @@ def predict(
     request: Annotated[str | None, typer.Option("--request", metavar="COLUMN", help="Names the request.")] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="That compute the network.")] = 1,
     by: Annotated[str | None, typer.Option("--by", metavar="TASK", help="Ranks [default: the first task].")] = None,
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FORM", help="How a CSV is written, as data.csv: '{separator: tab}'.")
+    ] = None,
 ) -> None:
     """Score raw rows with the models of a finished run: a probability per task and row, in the order of the rows.
 
@@ -55,6 +74,7 @@ def predict(
     from msmtrec.serving.files import rows_in
     from msmtrec.serving.finished import Run
 
+    form = csv_form(csv)
     if (top_k is None) != (request is None):
         raise UserError("--top-k and --request belong together: K rows of each request")
     if by is not None and top_k is None:
@@ -78,6 +98,7 @@ def predict(
             source,
             target,
             keep=tuple(keep or ()),
+            form=form,
             best=best,
             threads=threads,
             progress=lambda done: bar.advance(task, done),

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from msmtrec.base.errors import UserError, nearest
+from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.repeats import Repeats
 from msmtrec.runtime.threads import threads_set
 from msmtrec.serving.files import chunks, kinds_of, writer
@@ -41,6 +42,7 @@ def predict_file(
     keep: tuple[str, ...] = (),
     best: Best | None = None,
     threads: int = 1,
+    form: CsvForm = COMMAS,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Score every row, in order, and write a column of probabilities for each task; returns how many rows there were.
@@ -51,6 +53,7 @@ def predict_file(
         keep: columns of the source that are written beside the probabilities.
         best: writes the best rows of each request instead of all, best first, with their rank.
         threads: that compute the network; one is the fastest for each core, and files are read beside it.
+        form: how the source is written, where it is CSV.
         progress: told the rows of every chunk.
 
     Raises:
@@ -62,7 +65,7 @@ def predict_file(
     ranking = _Ranking(best) if best else None
     rows = 0
     with writer(target) as write, threads_set(threads):
-        for table in _scored(predictor, source, kept):
+        for table in _scored(predictor, source, kept, form):
             rows += table.height
             progress(table.height)
             write(ranking.add(table) if ranking else table)
@@ -71,7 +74,7 @@ def predict_file(
     return rows
 
 
-def _scored(predictor: Predictor, source: Path, kept: tuple[str, ...]) -> Iterator[pl.DataFrame]:
+def _scored(predictor: Predictor, source: Path, kept: tuple[str, ...], form: CsvForm) -> Iterator[pl.DataFrame]:
     """At least one table, so that a file without rows has its columns."""
     encoder, empty = predictor.encoder, True
 
@@ -79,7 +82,7 @@ def _scored(predictor: Predictor, source: Path, kept: tuple[str, ...]) -> Iterat
         scores: pl.DataFrame = predictor.predict(frame)
         return scores.select(*(frame[name] for name in kept), pl.all())
 
-    for frame in chunks(source, kinds_of(encoder, kept), encoder.schema):
+    for frame in chunks(source, kinds_of(encoder, kept), encoder.schema, form):
         yield scored(frame)
         empty = False
     if empty:

@@ -18,8 +18,10 @@ from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.derived import from_table, only_read
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.logs.reading.chunks import batches
+from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.csv_lines import check_lines, is_parquet
 from msmtrec.logs.reading.files import columns_of, scan
+from msmtrec.logs.reading.transcribed import in_the_words_of, readable
 
 STREAM = Path("-")
 _BLOCK = 1 << 24
@@ -30,29 +32,35 @@ def kinds_of(encoder: Encoder, kept: tuple[str, ...]) -> dict[str, str]:
     numbers = {feature.name for feature in encoder.schema.numeric}
     numbers |= {column for column, kind in only_read(encoder.schema).items() if kind == "numbers"}
     wanted = {column: "number" if column in numbers else "text" for column in encoder.columns}
+    wanted |= {feature.name: "list" for feature in encoder.schema.features if feature.has_lists}
     vectors = {feature.name: "vector" for feature in encoder.schema.vectors}
     return {**dict.fromkeys(kept, "any"), **wanted, **vectors}
 
 
-def chunks(path: Path, kinds: Mapping[str, str], schema: Schema) -> Iterator[pl.DataFrame]:
+def chunks(path: Path, kinds: Mapping[str, str], schema: Schema, form: CsvForm = COMMAS) -> Iterator[pl.DataFrame]:
     """The wanted columns of a file, or of CSV on the standard input (`-`), in order.
 
     Args:
         kinds: column -> how it is read, as `kinds_of` gives it.
+        form: of CSV; the standard input has commas.
 
     Raises:
         UserError: the file is absent or unreadable, or a column or value does not fit.
     """
     if path == STREAM:
+        if form != COMMAS:
+            raise UserError("the standard input is CSV with commas; with --csv, name a file as --input")
         yield from _streamed(sys.stdin.buffer, kinds, schema)
         return
     if not path.exists():
         raise UserError(f"there is no file {path}")
-    if schema.joined:
-        _check_there(columns_of(path), kinds, schema, str(path))
-    frame = scan(path, kinds, schema.missing)
-    check_lines(path)
-    yield from batches(frame, path)
+    copy, read = readable(path, form), form.rewritten
+    with in_the_words_of({path: copy}):
+        if schema.joined:
+            _check_there(columns_of(copy, read), kinds, schema, str(path))
+        frame = scan(copy, kinds, schema.missing, read)
+        check_lines(copy, form=read)
+        yield from batches(frame, copy, form=read)
 
 
 def rows_in(path: Path) -> int | None:

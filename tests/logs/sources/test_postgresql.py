@@ -62,7 +62,7 @@ def test_a_query_gives_the_same_tables_as_a_file(uri: str, tmp_path: Path) -> No
 TYPES = """
 SELECT (CASE i % 2 WHEN 0 THEN 'NL' ELSE 'FR' END)::land AS country,
        (i % 4 >= 2) AS click, (i % 4 >= 2)::int::numeric AS like,
-       (i % 3)::numeric(12, 2) AS price, (i % 4)::numeric AS code,
+       (i % 3)::numeric(12, 2) AS price, (i % 4)::numeric(12, 2) AS code,
        (i % 5 || '0000000-0000-4000-8000-000000000000')::uuid AS user,
        CASE WHEN i % 6 = 0 THEN NULL ELSE ARRAY[i % 3, NULL, 7] END AS tags,
        ARRAY[(i % 5 || '0000000-0000-4000-8000-000000000000')::uuid, NULL] AS friends,

@@ -140,7 +140,9 @@ def test_the_command_writes_a_config_that_trains_at_once(capsys: pytest.CaptureF
     assert (config.name, config.contenders[0][0].train.rounds, config.seeds) == ("synthetic", 1, (0, 1))
     code, out, _ = command(capsys, "check", str(tmp_path / "s" / "config.yaml"))
     shares = "the split: 70 / 15 / 15 % training / validation / test rows"
-    assert (code, out) == (0, f"{shares}\n4 scenarios, 2,400 rows: usable\n")
+    few, *last = out.splitlines()
+    assert (code, last) == (0, [shares, "4 scenarios, 2,400 rows: usable, 1 note"])
+    assert few.startswith("note: task 'conversion' of scenario 'scenario-")
 
 
 def test_the_command_refuses_real_logs_with_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

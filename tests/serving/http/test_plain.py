@@ -30,8 +30,8 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return encoder_of(data, "pooled" if request.param == "pooled" else "FR")
 
 
-def inputs_of(encoder: Encoder) -> dict[str, Input]:
-    nodes = EncodingNodes(Graph(), encoder, "FR")
+def inputs_of(encoder: Encoder, scenario: str = "FR") -> dict[str, Input]:
+    nodes = EncodingNodes(Graph(), encoder, scenario)
     nodes.ids()
     nodes.numerics()
     return nodes.inputs

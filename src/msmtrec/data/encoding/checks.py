@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from urllib.parse import quote
 
 from msmtrec.base.errors import UserError, nearest
@@ -88,7 +89,7 @@ def _check_features(logs: Logs, table: str, found: Survey) -> None:
         if column.bad:
             raise UserError(
                 f"{where} holds {column.example} in {column.bad} rows (first: row {column.first_row} of the"
-                " scenario); leave a missing value empty"
+                f" scenario); leave a missing value empty{', or set missing: [nan]' if isnan(column.example) else ''}"
             )
         if column.missing and not feature.missing:
             raise UserError(f"{where} is missing in {column.missing} rows but declared complete; set missing: true")

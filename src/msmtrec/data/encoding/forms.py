@@ -15,6 +15,8 @@ from msmtrec.data.encoding.lists import divided
 from msmtrec.data.encoding.missing import blanked
 from msmtrec.data.encoding.texts import without_zeros
 
+_TEXTS = (pl.String, pl.Categorical, pl.Enum)
+
 
 def as_yielded(schema: Schema, rows: pl.DataFrame, where: str = "the rows") -> pl.DataFrame:
     """Raw rows in the form in which a source yields them; rows that have it already stay as they are.
@@ -26,9 +28,9 @@ def as_yielded(schema: Schema, rows: pl.DataFrame, where: str = "the rows") -> p
     vectors = {feature.name for feature in schema.vectors}  # they are read as they are: every number has its place
     there = rows.schema
     rows = without_words(rows, [name for name in wanted if name in there and name not in vectors], schema.missing)
-    lists = [f for f in schema.features if f.has_lists and f.separator and there.get(f.name) == pl.String]
-    if lists:
-        rows = rows.with_columns(divided(rows[f.name], f, schema.missing, where) for f in lists)
+    texts = [f for f in schema.features if f.has_lists and f.separator and there.get(f.name) in _TEXTS]
+    if texts:
+        rows = rows.with_columns(divided(rows[f.name].cast(pl.String), f, schema.missing, where) for f in texts)
     return rows.with_columns(whole_numbers(schema.whole, rows.schema, schema.missing))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import isfinite
 
 import polars as pl
 
@@ -45,7 +46,8 @@ def _decoded(texts: pl.Series, where: str) -> pl.Series:
     try:
         return texts.str.json_decode(_TEXTS)
     except pl.exceptions.ComputeError as error:
-        odd = next((text for text in texts.drop_nulls() if not _is_list(text)), "")
+        known = texts.drop_nulls()
+        odd = next((text for text in known if not _is_list(text)), known[0])
         raise UserError(
             f"{where}: column '{texts.name}' holds {odd!r}, which is no JSON list of single values; write ['a', 'b'],"
             " or the values with a separator between them and no brackets"
@@ -57,7 +59,8 @@ def _is_list(text: str) -> bool:
         found = json.loads(text)
     except ValueError:
         return False
-    return isinstance(found, list) and not any(isinstance(value, list | dict) for value in found)
+    single = not any(isinstance(value, list | dict) for value in found)
+    return single and all(isfinite(value) for value in found if isinstance(value, float))  # NaN is Python's own
 
 
 def _each(lists: pl.Series, change: pl.Expr) -> pl.Series:

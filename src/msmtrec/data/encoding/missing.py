@@ -45,23 +45,26 @@ def _gone(value: pl.Expr, kind: pl.DataType, words: Sequence[str]) -> pl.Expr | 
 
 
 def numbers_in(words: Sequence[str]) -> list[float]:
-    """Those that are written as numbers."""
-    found = []
+    """Those that are written as numbers; whole ones are exact, whatever their size."""
+    found: list[float] = []
     for word in words:
         try:
-            found.append(float(word))
+            number = float(word)
         except ValueError:
             continue
+        found.append(int(word) if math.isfinite(number) and word.strip().lstrip("+-").isdecimal() else number)
     return found
 
 
 def _among(value: pl.Expr, kind: pl.DataType, numbers: list[float]) -> pl.Expr | None:
     known = [number for number in numbers if math.isfinite(number)]
     if kind.is_integer():
-        known = [int(number) for number in known if number % 1 == 0 and abs(number) < 2**63]
-        return value.is_in(pl.Series(known, dtype=pl.Int64).implode()) if known else None
-    found = value.cast(pl.Float64)
-    odd = found.is_in(known) if known else pl.lit(False)
+        least, most = pl.select(kind.min(), kind.max().alias("max")).row(0)  # type: ignore[attr-defined]
+        known = [int(number) for number in known if number % 1 == 0 and least <= number <= most]
+        return value.is_in(pl.Series(known, dtype=kind).implode()) if known else None
+    width = pl.Float32() if kind == pl.Float32 else pl.Float64()  # 0.1 is another number in 32 bits
+    found = value.cast(width)
+    odd = found.is_in(pl.Series(map(float, known), dtype=width).implode()) if known else pl.lit(False)
     if any(map(math.isnan, numbers)) and kind.is_float():
         odd |= found.is_nan()
     return odd if numbers else None

@@ -22,12 +22,17 @@ def as_text(value: pl.Expr, kind: pl.DataType) -> pl.Expr:
     if kind.is_float():
         return _floats(value)
     if kind.is_decimal():
-        text = value.cast(pl.String)
-        return text if not kind.scale else text.str.strip_chars_end("0").str.strip_chars_end(".")  # type: ignore[attr-defined]
+        return plain_decimal(value.cast(pl.String))
     if isinstance(kind, pl.Datetime):  # the same whatever its unit
         moment = value.dt.convert_time_zone("UTC") if kind.time_zone else value
         return moment.dt.strftime(_MOMENT)
     return value.cast(pl.String)
+
+
+def plain_decimal(text: pl.Expr) -> pl.Expr:
+    """A decimal's text without zeros at the end of its fraction: `7.50` is `7.5`, and `7.00` is `7`."""
+    shorter = text.str.strip_chars_end("0").str.strip_chars_end(".")
+    return pl.when(text.str.contains(".", literal=True)).then(shorter).otherwise(text)
 
 
 def inner_of(kind: pl.DataType) -> pl.DataType | None:
@@ -44,7 +49,7 @@ def text_of(values: pl.Series) -> pl.Series:
 
 def _floats(column: pl.Expr) -> pl.Expr:
     value = column.fill_nan(None)
-    whole = value.cast(pl.Int64, strict=False)
+    whole = value.cast(pl.Int128, strict=False)
     return pl.when(whole == value).then(whole.cast(pl.String)).otherwise(value.cast(pl.String))
 
 
@@ -57,7 +62,7 @@ def _without_zeros(values: pl.Series) -> pl.Series:
     """Most columns have no such fraction, which is found out in a tenth of the time."""
     if not values.str.contains(".0", literal=True).any():
         return values
-    return values.str.replace(r"^(-?(?:0|[1-9]\d*))\.0+$", "${1}")
+    return values.str.replace(r"^(?:-?(0)|(-?[1-9]\d*))\.0+$", "${1}${2}")
 
 
 def places_of(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,17 +12,19 @@ import polars as pl
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.data.encoding.missing import blanked
-from msmtrec.data.encoding.texts import inner_of
+from msmtrec.data.encoding.texts import as_text, inner_of
 from msmtrec.logs.reading.chunks import first_line
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
-from msmtrec.logs.reading.csv_lines import check_lines, header, is_parquet
+from msmtrec.logs.reading.csv_lines import check_lines, check_value, header, is_parquet
 
 _ODD = (pl.Binary, pl.Duration, pl.Object)
 _SAMPLE = 10_000
 """Rows from which the types of CSV columns are guessed."""
 _GUESSES: dict[Hashable, dict[str, pl.DataType]] = {}
 _REMEMBERED = 10_000
-_COMMA = r"^(-?\d+),(\d+)$"
+_NO_FOLDER = "__HIVE_DEFAULT_PARTITION__"
+"""What a folder is called whose rows have no value."""
+COMMA = r"^(-?\d+),(\d+)$"
 _NAMES = {"\t": "tab"}
 _DATA = re.compile(r"[-+.:/\dTZ ]*\d[-+.:/\dTZ ]*")
 """A number or time, which is hardly ever the name of a column."""
@@ -48,8 +49,8 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = (), 
 
     Args:
         path: .parquet or .pq, else CSV.
-        columns: column -> `text` (read as it stands), `number`, `vector` (lists of which no element is left out, or
-            text), or `any` (as the first rows look).
+        columns: column -> `text` (read as it stands), `number`, `list` (text that is divided later), `vector` (lists of
+            which no element is left out, or text), or `any` (as the first rows look).
         missing: texts that stand for a missing value, besides nothing.
         form: of CSV.
 
@@ -63,8 +64,8 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = (), 
             raise UserError(f"{path} has no column '{column}'{_absent(column, columns, names)}")
     frame = frame.select(*columns)
     if form.decimal == "," and not is_parquet(path):
-        texts = [name for name, kind in frame.collect_schema().items() if kind == pl.String]
-        frame = frame.with_columns(pl.col(name).str.replace(_COMMA, "${1}.${2}") for name in texts)
+        kinds = {name: columns[name] for name, kind in frame.collect_schema().items() if kind == pl.String}
+        frame = frame.with_columns(_with_points(path, name, kind, form) for name, kind in kinds.items())
     schema = frame.collect_schema()
     for column, kind in schema.items():
         _refuse_odd(path, column, kind, columns[column])
@@ -78,6 +79,29 @@ def scan(path: Path, columns: Mapping[str, str], missing: tuple[str, ...] = (), 
         if columns[name] != "vector" or not kind.is_nested()
     }
     return frame.with_columns(value.alias(name) for name, value in kept.items() if value is not None)
+
+
+def _with_points(path: Path, column: str, wanted: str, form: CsvForm) -> pl.Expr:
+    """Text of a file with decimal commas, where it is numbers with decimal points; what is divided later stays.
+
+    Raises, when it is read:
+        UserError: a column of numbers holds something else, such as 1.234, which may be a thousand or one.
+    """
+    value = pl.col(column)
+    if wanted == "list":
+        return value
+
+    def numbers(texts: pl.Series) -> pl.Series:
+        plain = texts.set(texts.str.contains(".", literal=True).fill_null(False), None)
+        found = plain.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+        odd = texts.filter(found.is_null() & texts.is_not_null() & (texts != ""))
+        if len(odd):
+            check_value(path, column, [odd[0]], "no number with a decimal comma", form)
+        return found
+
+    if wanted == "number":
+        return value.map_batches(numbers, return_dtype=pl.Float64, is_elementwise=True)
+    return value.str.replace(COMMA, "${1}.${2}")
 
 
 def _refuse_odd(path: Path, column: str, kind: pl.DataType, wanted: str) -> None:
@@ -145,9 +169,9 @@ def _opened(path: Path, columns: Mapping[str, str], missing: tuple[str, ...], fo
                     f"{path} has {len(guess)} columns, csv.columns {len(names)} ({', '.join(names)}); name them all"
                 )
             guess = dict(zip(names, guess.values(), strict=True))
-        kinds = {name: _kind(columns[name], kind) if name in columns else kind for name, kind in guess.items()}
+        kinds = {name: _kind(columns[name], kind, form) if name in columns else kind for name, kind in guess.items()}
         return read(schema=kinds)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:  # it panics at rare types
         check_lines(path, text=True, form=form)
         raise UserError(f"{path} cannot be read: {first_line(error)}; fetch or write it again") from error
 
@@ -174,7 +198,9 @@ def _parquet(path: Path, columns: Mapping[str, str]) -> pl.LazyFrame:
         frame = pl.scan_parquet(path, glob=False, hive_partitioning=True, hive_schema=dict.fromkeys(folders, pl.String))
     kinds = frame.collect_schema()
     for name in folders:
-        if columns.get(name) == "number" and kinds[name] == pl.String:
+        if name in columns:
+            _check_folder(path, name, frame)
+        if columns.get(name) == "number" and kinds[name] == pl.String and folders[name] != _NO_FOLDER:
             try:
                 frame = frame.with_columns(pl.lit(float(folders[name])).alias(name))
             except ValueError as error:
@@ -184,8 +210,31 @@ def _parquet(path: Path, columns: Mapping[str, str]) -> pl.LazyFrame:
     return frame
 
 
-def _kind(wanted: str, guess: pl.DataType) -> pl.DataType | type[pl.DataType]:
-    if wanted in ("text", "vector"):
+def _check_folder(path: Path, name: str, frame: pl.LazyFrame) -> None:
+    """A column of the file that has the name of a folder says the same.
+
+    Args:
+        frame: the file's rows, with what the folder says.
+
+    Raises:
+        UserError: it says something else.
+    """
+    inside = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    kind = inside.collect_schema().get(name)
+    said = frame.select(pl.col(name).first()).collect().item() if kind is not None else None
+    if kind is None or kind.is_nested() or said is None:
+        return
+    value = as_text(pl.col(name), kind)
+    other = (value != said) & (
+        value.cast(pl.Float64, strict=False) != pl.lit(said).cast(pl.Float64, strict=False)
+    ).fill_null(True)
+    odd = inside.select(value.filter(other).first()).collect(engine="streaming").item()
+    if odd is not None:
+        raise UserError(f"{path}: the folder says {name}={said}, and column '{name}' holds {odd!r}; rename one of them")
+
+
+def _kind(wanted: str, guess: pl.DataType, form: CsvForm) -> pl.DataType | type[pl.DataType]:
+    if wanted in ("text", "list", "vector") or (form.decimal == "," and wanted == "number" and guess != pl.Boolean):
         return pl.String
     return pl.Float64 if wanted == "number" and (guess.is_numeric() or guess == pl.String) else guess
 
@@ -206,7 +255,17 @@ def expand(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
         if not matches:
             raise UserError(f"data.files: nothing matches {path} (seen from {Path.cwd()})")
         found += matches
-    twice = [path for path, times in Counter(found).items() if times > 1]
-    if twice:
-        raise UserError(f"data.files names {twice[0]} twice; remove one, or narrow the pattern")
+    if twice := same_file(found):
+        raise UserError(f"data.files names {twice} twice; remove one, or narrow the pattern")
     return tuple(found)
+
+
+def same_file(paths: Iterable[Path]) -> Path | None:
+    """The first that is one of those before it, by whatever way: as a link, or as other/../a.csv."""
+    before: set[Path] = set()
+    for path in paths:
+        real = path.resolve()
+        if real in before:
+            return path
+        before.add(real)
+    return None

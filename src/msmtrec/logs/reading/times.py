@@ -48,14 +48,14 @@ class Clock:
         time = pl.col(self.column)
         if isinstance(self.kind, _TEXT):
             time = time.cast(pl.String)
-            return (time.cast(pl.Float64, strict=False) if self.numbers else self._read(time)).alias(TIME)
+            return (_finite(time.cast(pl.Float64, strict=False)) if self.numbers else self._read(time)).alias(TIME)
         if isinstance(self.kind, pl.Date):
             time = time.cast(pl.Datetime("us"))
         if isinstance(self.kind, pl.Datetime):
             time = time.dt.cast_time_unit("us")
             if self.kind.time_zone:
                 time = _to_utc(time)
-        return (time.fill_nan(None) if self.kind.is_float() else time).alias(TIME)
+        return (_finite(time) if self.kind.is_float() else time).alias(TIME)
 
     def _read(self, text: pl.Expr) -> pl.Expr:
         if self.form is None:
@@ -238,6 +238,11 @@ def _padded(text: pl.Expr) -> pl.Expr:
 def _to_utc(time: pl.Expr) -> pl.Expr:
     """A date-time with a zone as UTC without one."""
     return time.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+
+
+def _finite(time: pl.Expr) -> pl.Expr:
+    """Numbers; NaN and infinity are no times."""
+    return pl.when(time.is_finite()).then(time)
 
 
 def _as_number(value: str | int | float) -> int | float | None:

@@ -104,5 +104,5 @@ def _fields(lines: Iterable[str], form: CsvForm) -> Iterable[list[str]]:
     if form.has_blanks:
         return (line.split() for line in lines)
     if len(form.separator) > 1:
-        return (line.rstrip("\r\n").split(form.separator) for line in lines)
+        return (line.rstrip("\r\n").split(form.separator) if line.strip() else [] for line in lines)
     return csv.reader(lines, delimiter=form.separator)

@@ -45,25 +45,24 @@ def whole_columns(
         if there:
             sample = collect(frame.select(there).head(_SAMPLE).select(_all_whole(frame, there)), path, form=form)
             open_ = [name for name in open_ if name not in there or sample[name][0]]
-    texts = [path for path in frames if not is_parquet(path)]
-    if not open_ or not any(_has_fractions(path) for path in texts):
-        return (*typed, *open_)
-    return (*typed, *_looked_through({path: frames[path] for path in texts}, open_, settings, form))
+    texts = {path: frame for path, frame in frames.items() if not is_parquet(path)}
+    if not open_:
+        return tuple(typed)
+
+    def looked_through() -> list[str]:
+        if not any(_has_fractions(path) for path in texts):
+            return open_
+        return _looked_through(texts, open_, form)
+
+    return (*typed, *remembered(snapshot(texts), f"whole: {open_} {_WHOLE} {settings}", looked_through))
 
 
-def _looked_through(frames: Mapping[Path, pl.LazyFrame], columns: list[str], settings: str, form: CsvForm) -> list[str]:
+def _looked_through(frames: Mapping[Path, pl.LazyFrame], columns: list[str], form: CsvForm) -> list[str]:
     """A pass over the files: the columns all of whose values are whole numbers."""
-    for path in frames:
-        frame = frames[path]
-        there = [name for name in columns if name in frame.collect_schema()]
-
-        def odd(path: Path = path, frame: pl.LazyFrame = frame, there: list[str] = there) -> list[str]:
+    for path, frame in frames.items():
+        if there := [name for name in columns if name in frame.collect_schema()]:
             found = collect(frame.select(_all_whole(frame, there)), path, form=form)
-            return [name for name in there if not found[name][0]]
-
-        question = f"not whole: {there} {_WHOLE} {settings}"
-        not_whole = remembered(snapshot([path]), question, odd) if there else []
-        columns = [name for name in columns if name not in not_whole]
+            columns = [name for name in columns if name not in there or found[name][0]]
     return columns
 
 

@@ -192,7 +192,7 @@ def remote_cautions(files: Any) -> Iterator[str]:
 def _refused(url: str, error: Unreachable, asked: str | None) -> str:
     """The sentence, and what can be done about it."""
     if error.code in (401, 403):
-        remedy = "; its server wants other credentials: docs/own-logs.md says where they are taken from"
+        remedy = "; its server wants other credentials: docs/own-logs-files.md says where they are taken from"
     elif error.code in (404, 410):
         remedy = "; check data.files and the credentials in the environment"
     else:

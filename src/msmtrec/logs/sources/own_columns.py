@@ -113,6 +113,7 @@ class Uses:
         """All columns -> how they are read, as `files.scan` names it."""
         roles = self.roles(kinds)
         found = dict.fromkeys(roles.ids, "text") | dict.fromkeys(roles.numbers, "number")
+        found |= dict.fromkeys((feature.name for feature in roles.lists), "list")
         found |= dict.fromkeys(roles.vectors, "vector")
         for column in (self.split.column, self.split.time):
             if column:

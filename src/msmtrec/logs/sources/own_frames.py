@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -14,14 +13,17 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Feature
 from msmtrec.data.encoding.forms import whole_numbers
 from msmtrec.data.encoding.lists import divided
-from msmtrec.data.encoding.texts import inner_of
 from msmtrec.logs.reading.alike import together
+from msmtrec.logs.reading.chunks import collect
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
+from msmtrec.logs.reading.csv_lines import is_parquet
+from msmtrec.logs.reading.files import COMMA
 from msmtrec.logs.reading.times import TIME, Times, clock
 from msmtrec.logs.reading.whole import whole_columns
+from msmtrec.logs.sources.side import Side
 
-if TYPE_CHECKING:
-    from msmtrec.logs.sources.side_tables import Side
+_EXACT: dict[pl.DataType, int] = {pl.Float16(): 2**11, pl.Float32(): 2**24, pl.Float64(): 2**53}
+"""From where on a float is no longer one whole number."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,21 @@ class Frames:
         found.together(scanned)
         return found
 
+    def rounded(self) -> Iterator[str]:
+        """A sentence for every column of ids that is read from floats too large to tell whole numbers apart."""
+        for path, frame in self.files.items():
+            floats = [n for n, kind in frame.collect_schema().items() if n in self.roles.ids and kind.is_float()]
+            if not floats or not is_parquet(path):
+                continue
+            furthest = collect(frame.select(pl.col(floats).abs().fill_nan(None).max()), path)
+            for name in floats:
+                value, exact = furthest[name][0], _EXACT[furthest.schema[name]]
+                if value is not None and value >= exact:
+                    yield (
+                        f"ids of column '{name}' are floats in {path}, up to {value:.17g}: from {exact:,} on neighbours"
+                        " share one float, so that different ids may be the same here; write them as integers or text"
+                    )
+
     def together(self, paths: Iterable[Path]) -> pl.LazyFrame:
         """The rows of some of the files, one file after the other.
 
@@ -137,12 +154,15 @@ def single_values(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame
 def _with_lists(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:
     """Lists that are written as text are lists of text."""
     kinds = frame.collect_schema()
-    made = {
-        feature.name: partial(divided, feature=feature, missing=roles.missing, where=str(path))
-        for feature in roles.lists
-        if inner_of(kinds[feature.name]) is None and kinds[feature.name] == pl.String
-    }
-    kind = pl.List(pl.String)
-    return frame.with_columns(
-        pl.col(name).map_batches(divide, return_dtype=kind, is_elementwise=True) for name, divide in made.items()
-    )
+    texts = [one for one in roles.lists if kinds[one.name].base_type() in (pl.String, pl.Categorical, pl.Enum)]
+    nothing = [pl.col(one.name).cast(pl.List(pl.String)) for one in roles.lists if kinds[one.name] == pl.Null]
+    return frame.with_columns(*(_list_of(feature, roles, path) for feature in texts), *nothing)
+
+
+def _list_of(feature: Feature, roles: Roles, path: Path) -> pl.Expr:
+    divide = partial(divided, feature=feature, missing=roles.missing, where=str(path))
+    text = pl.col(feature.name).cast(pl.String)
+    lists = text.map_batches(divide, return_dtype=pl.List(pl.String), is_elementwise=True)
+    if roles.form.decimal != "," or is_parquet(path) or feature.separator == ",":
+        return lists
+    return lists.list.eval(pl.element().str.replace(COMMA, "${1}.${2}"))

@@ -12,7 +12,6 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.base.schema import Schema
 from msmtrec.base.settings import Name, Settings
 from msmtrec.data.encoding.texts import as_text
 from msmtrec.data.logs import Chunk, Logs
@@ -28,12 +27,13 @@ from msmtrec.logs.reading.times import TIME, Times, units_in
 from msmtrec.logs.sources.looking import Look, look
 from msmtrec.logs.sources.own_columns import Uses
 from msmtrec.logs.sources.own_frames import Frames, single_values
+from msmtrec.logs.sources.own_schema import schema_of
 from msmtrec.logs.sources.side_settings import Table
-from msmtrec.logs.sources.side_tables import Side, joined, unmatched
+from msmtrec.logs.sources.side_tables import joined, read_side, unmatched
 from msmtrec.logs.sources.split_settings import Split
 from msmtrec.logs.sources.tabular_parts import Part, by_column, divide, inner
 from msmtrec.logs.sources.tabular_settings import Column, Label, misused
-from msmtrec.logs.sources.tabular_weights import missampled, misweighed, weight_cautions, without_sampler
+from msmtrec.logs.sources.tabular_weights import missampled, misweighed, weight_cautions
 
 _READING, _TIMES = "reading-2", "times-3"
 """How values and time columns are read; in the fingerprint, so that no cache has rows read in another way."""
@@ -130,40 +130,11 @@ class OwnLogs(Settings):
             UserError: a scenario of a task is unknown, or has no task.
         """
         names = [name for part in parts for name in part.scenarios]
-        tasks = self._labels()
-        for name, task in tasks.items():
-            for scenario in task.scenarios or ():
-                if scenario not in names:
-                    raise UserError(
-                        f"data.tasks.{name}.scenarios: no scenario '{scenario}'; {nearest(scenario, names)}"
-                    )
-        has = {
-            scenario: tuple(n for n, t in tasks.items() if t.scenarios is None or scenario in t.scenarios)
-            for scenario in names
-        }
-        for scenario, held in has.items():
-            if not held:
-                raise UserError(f"scenario '{scenario}' has no task; add it to a task or leave it out")
-        for sentence in without_sampler(tasks, has):
-            raise UserError(sentence)
-        features = tuple(column.feature(name, frames.kinds) for name, column in self._columns().items())
-        columns = [column for feature in features for column in feature.columns]
-        sides = {column: side for side in frames.sides for column in side.columns}
-        whole = [*frames.whole, *(name for side in frames.sides for name in side.whole if name in side.columns)]
-        schema = Schema(
-            name=self.name,
-            features=features,
-            tasks=tuple(task.task(name, frames.kinds) for name, task in tasks.items()),
-            scenarios=has,
-            group=self.group,
-            weight=self.weight,
-            missing=self.missing,
-            whole=tuple(name for name in whole if name in (*columns, self.group)),
-            joined={column: sides[column].name for column in dict.fromkeys(columns) if column in sides},
-        )
+        schema = schema_of(self._uses(), names, frames, name=self.name, group=self.group)
         files = snapshot((*(path for part in parts for path in part.paths), *frames.side_paths))
         paths = list(files.stamps)
         notes, warnings = unmatched(parts, frames.sides, self._settings())
+        warnings += tuple(frames.rounded())
         checked, form = set[Path](), self._form()
         divided: dict[Part, Drawn | Shares | pl.Series] = {}
 
@@ -213,7 +184,7 @@ class OwnLogs(Settings):
         paths, uses, settings = tuple(paths), self._uses(), self._settings()
         known = look(paths, uses, self.tables, {path: self._numerics(path) for path in paths})
         sides = [
-            Side.read(name, self.tables[name], columns, uses, known.kinds, settings)
+            read_side(name, self.tables[name], columns, uses, known.kinds, settings)
             for name, columns in known.used.items()
         ]
         roles = uses.roles(known.kinds).without(known.joined)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import polars as pl
@@ -16,85 +15,59 @@ from msmtrec.logs.reading.csv_lines import check_lines
 from msmtrec.logs.reading.files import scan
 from msmtrec.logs.sources.own_columns import Uses
 from msmtrec.logs.sources.own_frames import Frames, Roles, single_values
+from msmtrec.logs.sources.side import THERE, Side
 from msmtrec.logs.sources.side_settings import Table
 from msmtrec.logs.sources.tabular_parts import Part
 
-_KEY, _OF, _THERE = "__key.", "__of", "__there."
+_KEY, _OF = "__key.", "__of"
 
 
-@dataclass(frozen=True, eq=False)
-class Side:
-    """A side table, read.
+def read_side(
+    name: str, table: Table, columns: Collection[str], uses: Uses, kinds: Mapping[str, str], settings: str
+) -> Side:
+    """A table's used columns, in memory.
 
     Args:
-        frame: key columns as text, a mark, and the columns that are used.
-        on: the rows' columns that the key is compared with.
-        columns: those that rows get.
-        whole: columns of ids that hold numbers throughout.
-        by_scenario: whether each scenario has its own table.
+        columns: those that are used.
+        kinds: column that an expression reads -> kind.
+        settings: everything besides the files' contents that decides the rows.
+
+    Raises:
+        UserError: a file cannot be read, or a key stands in two rows.
     """
+    roles, keys, wanted = uses.roles(kinds), table.keys, uses.columns(kinds)
+    own = Roles(
+        tuple(dict.fromkeys((*keys, *(c for c in roles.ids if c in columns)))),
+        tuple(c for c in roles.numbers if c in columns),
+        lists=tuple(feature for feature in roles.lists if feature.name in columns),
+        vectors=tuple(c for c in roles.vectors if c in columns),
+        missing=uses.missing,
+        form=table.form,
+    )
+    read = {c: wanted[c] for c in columns} | dict.fromkeys(keys, "text")
+    places = table.places(name)
+    paths = tuple(path for group in places.values() for path in group)
+    for path in paths:
+        check_lines(path, form=table.form)
 
-    name: str
-    frame: pl.DataFrame
-    on: tuple[str, ...]
-    columns: tuple[str, ...]
-    _: KW_ONLY
-    paths: tuple[Path, ...]
-    whole: tuple[str, ...]
-    by_scenario: bool
+    def scanned(path: Path) -> pl.LazyFrame:
+        return single_values(scan(path, read, uses.missing, table.form), own, path)
 
-    @classmethod
-    def read(
-        cls, name: str, table: Table, columns: Collection[str], uses: Uses, kinds: Mapping[str, str], settings: str
-    ) -> Side:
-        """A table's used columns, in memory.
-
-        Args:
-            columns: those that are used.
-            kinds: column that an expression reads -> kind.
-            settings: everything besides the files' contents that decides the rows.
-
-        Raises:
-            UserError: a file cannot be read, or a key stands in two rows.
-        """
-        roles, keys, wanted = uses.roles(kinds), table.keys, uses.columns(kinds)
-        own = Roles(
-            tuple(dict.fromkeys((*keys, *(c for c in roles.ids if c in columns)))),
-            tuple(c for c in roles.numbers if c in columns),
-            lists=tuple(feature for feature in roles.lists if feature.name in columns),
-            vectors=tuple(c for c in roles.vectors if c in columns),
-            missing=uses.missing,
-            form=table.form,
-        )
-        read = {c: wanted[c] for c in columns} | dict.fromkeys(keys, "text")
-        places = table.places(name)
-        paths = tuple(path for group in places.values() for path in group)
-        for path in paths:
-            check_lines(path, form=table.form)
-
-        def scanned(path: Path) -> pl.LazyFrame:
-            return single_values(scan(path, read, uses.missing, table.form), own, path)
-
-        frames = Frames.read(paths, scanned, own, settings)
-        found = [_keyed(frames.together(group), keys, scenario, columns) for scenario, group in places.items()]
-        by_scenario = "" not in places
-        frame = collect(pl.concat(found, how="diagonal_relaxed"), *paths, form=table.form)
-        _refuse_twice(name, frame, keys, by_scenario)
-        frame = frame.with_columns(pl.lit(True).alias(_THERE + name))
-        return cls(
-            name,
-            frame if by_scenario else frame.drop(_OF),
-            tuple(keys.values()),
-            tuple(columns),
-            paths=paths,
-            whole=frames.whole,
-            by_scenario=by_scenario,
-        )
-
-    @property
-    def mark(self) -> str:
-        """A column that is missing where rows have no partner."""
-        return _THERE + self.name
+    frames = Frames.read(paths, scanned, own, settings)
+    found = [_keyed(frames.together(group), keys, scenario, columns) for scenario, group in places.items()]
+    by_scenario = "" not in places
+    frame = collect(pl.concat(found, how="diagonal_relaxed"), *paths, form=table.form)
+    _refuse_twice(name, frame, keys, by_scenario)
+    frame = frame.with_columns(pl.lit(True).alias(THERE + name))
+    return Side(
+        name,
+        frame if by_scenario else frame.drop(_OF),
+        tuple(keys.values()),
+        tuple(columns),
+        paths=paths,
+        whole=frames.whole,
+        by_scenario=by_scenario,
+    )
 
 
 def _keyed(frame: pl.LazyFrame, keys: Mapping[str, str], scenario: str, columns: Iterable[str]) -> pl.LazyFrame:

@@ -17,6 +17,7 @@ from pydantic import field_validator, model_validator
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import cache_directory
+from msmtrec.data.encoding.texts import plain_decimal
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.logs.reading.columns import as_plain, numerics_in_text, plain_schema
 from msmtrec.logs.reading.databases import Answer, ask_duckdb, ask_postgresql, secrets_in, without_user
@@ -161,8 +162,11 @@ class Sql(OwnLogs):
         numbers = {name for name, column in self.features.items() if column and column.kind == "numeric"}
         numbers |= {task.column if task and task.column else name for name, task in self.tasks.items()}
         numbers |= {self.weight} if self.weight else set()
-        cast = [name for name in self._numerics(path) if name in numbers and name in frame.collect_schema()]
-        return frame.with_columns(pl.col(cast).cast(pl.Float64)) if cast else frame
+        there = [name for name in self._numerics(path) if name in frame.collect_schema()]
+        cast, texts = ([name for name in there if (name in numbers) is wanted] for wanted in (True, False))
+        return frame.with_columns(
+            *(pl.col(name).cast(pl.Float64) for name in cast), *(plain_decimal(pl.col(name)) for name in texts)
+        )
 
     def _numerics(self, path: Path) -> tuple[str, ...]:
         return tuple(about(path).get("numerics", ()))

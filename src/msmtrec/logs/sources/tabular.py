@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.settings import by_name
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
-from msmtrec.logs.reading.files import expand
+from msmtrec.logs.reading.files import expand, same_file
 from msmtrec.logs.reading.transcribed import in_the_words_of, in_words, readable
 from msmtrec.logs.remote.copies import Copies, fetched, remote_cautions
 from msmtrec.logs.remote.urls import File, check_urls, on_this_machine
@@ -98,8 +97,8 @@ class Tabular(OwnLogs):
         """The logs in files and patterns of this machine."""
         found = {name: expand(group) for name, group in groups.items()}
         paths = [path for group in found.values() for path in group]
-        if twice := [path for path, times in Counter(paths).items() if times > 1]:
-            raise UserError(f"data.files: {twice[0]} stands for two scenarios; give each scenario its own files")
+        if twice := same_file(paths):
+            raise UserError(f"data.files: {twice} stands for two scenarios; give each scenario its own files")
         copies = {path: readable(path, self.csv) for path in paths}
         for name, table in self.tables.items():
             copies |= table.copies(name)

@@ -28,7 +28,10 @@ Columns = Mapping[str, Sequence[Any]]
 Feeds = dict[str, NDArray[Any]]
 Reader = Callable[[Columns], NDArray[Any] | None]
 _NONE = type(None)
+_ID_KINDS = {str, int, _NONE}
 _PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_ODD_LIST = re.compile(r"[\s\[]")
+"""A blank, which may be at the end of a value, or a bracket: a table knows what they mean."""
 _LAST = 2**63 - 1
 
 
@@ -66,7 +69,7 @@ def _reader(one: Input, encoder: Encoder) -> Reader:
         lists = _Lists(column, own, feature, one.width or 1)
         return _Tags(lists, weights=one.kind == "number")
     if one.kind == "number":
-        return _Numbers(column, feature, *_bounds(feature, encoder))
+        return _Numbers(column, feature, *_bounds(feature, encoder), nothing=_nothing(encoder.schema))
     if one.kind == "vector":
         return Vectors(column, feature, encoder.vectors[column])
     texts = _Texts(encoder.schema, encoder.kinds, one, _nothing(encoder.schema))
@@ -89,16 +92,24 @@ def _bounds(feature: Feature, encoder: Encoder) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Numbers:
+    """Args:
+    nothing: numbers that stand for no value.
+    """
+
     column: str
     feature: Feature
     low: float
     high: float
+    _: KW_ONLY
+    nothing: frozenset[str | float]
 
     def __call__(self, columns: Columns) -> NDArray[Any] | None:
         values = columns[self.column]
         kinds = set(map(type, values))
         if not kinds <= {int, float, _NONE}:
             return None
+        if not self.nothing.isdisjoint(values):
+            values, kinds = [None if value in self.nothing else value for value in values], kinds | {_NONE}
         missing = sum(value is None for value in values) if _NONE in kinds else 0
         if missing and not self.feature.missing:
             return None
@@ -123,7 +134,7 @@ class _Integers:
         values = columns[self.column]
         kinds = set(map(type, values))
         if kinds <= {int, _NONE}:
-            found = [MISSING_INTEGER if v is None or v in self.nothing else v for v in values]
+            found = [MISSING_INTEGER if v is None or v in self.nothing else max(v, NO_INTEGER) for v in values]
         elif kinds <= {str, _NONE} and not _may_be_fractions(values):
             found = [MISSING_INTEGER if v is None or v in self.nothing else _as_integer(v) for v in values]
         else:
@@ -148,9 +159,10 @@ def _nothing(schema: Schema) -> frozenset[str | float]:
 
 def _there(values: list[Any], nothing: frozenset[str | float]) -> list[Any]:
     """What a list holds, without what stands for nothing; all of it where that is odd."""
-    if not set(map(type, values)) <= {str, int, _NONE}:
-        return values
-    return [value for value in values if value is not None and value not in nothing]
+    kinds = set(map(type, values))
+    if kinds <= {bool, _NONE}:
+        return [value for value in values if value is not None]
+    return [value for value in values if value is not None and value not in nothing] if kinds <= _ID_KINDS else values
 
 
 def _may_be_fractions(values: Sequence[Any]) -> bool:
@@ -179,7 +191,9 @@ class _Texts:
         if not kinds:
             return values
         if trained == "truth values":
-            return [None if v is None else str(v).lower() for v in values] if kinds == {bool} else None
+            if kinds != {bool} or not nothing.isdisjoint(("true", "false")):
+                return None
+            return [None if v is None else str(v).lower() for v in values]
         if trained not in ("text", "numbers"):
             return None
         if kinds == {str} and not (column in self.schema.whole and _may_be_fractions(values)):
@@ -260,7 +274,7 @@ class _Lists:
         if kinds <= {list}:
             return [_there(value, nothing) if value else () for value in values]
         separator = self.feature.separator
-        if kinds != {str} or separator is None or any(v is not None and (" " in v or "[" in v) for v in values):
+        if kinds != {str} or separator is None or any(v is not None and _ODD_LIST.search(v) for v in values):
             return None
         return [
             () if value is None else [part for part in value.split(separator) if part not in nothing]

@@ -155,7 +155,7 @@ class Input:
 def _integers(values: pl.Series) -> NDArray[np.int64]:
     """[N] what is written as a whole number is one: the encoder knows ids by their text."""
     texts = text_of(values).alias("text").to_frame().with_columns(number=pl.col("text").cast(pl.Int64, strict=False))
-    same = pl.col("number").cast(pl.String) == pl.col("text")
+    same = (pl.col("number").cast(pl.String) == pl.col("text")) & (pl.col("number") > NO_INTEGER)
     found = pl.when(pl.col("text").is_null()).then(MISSING_INTEGER).when(same).then("number").otherwise(NO_INTEGER)
     return texts.select(found.cast(pl.Int64)).to_series().to_numpy()
 
