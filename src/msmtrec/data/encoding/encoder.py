@@ -145,9 +145,7 @@ class Encoder:
         """The raw columns that rows must have."""
         return raw_columns(self.schema)
 
-    def encode(
-        self, frame: pl.DataFrame, scenario: str | None = None, *, first: int | NDArray[np.int64] = 0
-    ) -> Rows:
+    def encode(self, frame: pl.DataFrame, scenario: str | None = None, *, first: int | NDArray[np.int64] = 0) -> Rows:
         """Raw rows as the network's input.
 
         Labels, group and weight may be absent: labels are then missing, and every row is a group of its own.

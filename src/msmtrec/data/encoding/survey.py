@@ -213,11 +213,11 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
     for feature in schema.vectors:
         s.vectors[feature.name].add(rows[feature.name], feature, in_split, (scenario, before))
     for feature in schema.categorical:
-        column = rows[feature.name]
-        if feature.has_lists and not isinstance(column.dtype, pl.List):
+        values = rows[feature.name]
+        if feature.has_lists and not isinstance(values.dtype, pl.List):
             s.odd_kind = s.odd_kind or feature.name
         elif (tally := s.tallies.get(feature.of or feature.name)) is not None:
-            values = column.filter(in_training)
+            values = values.filter(in_training)
             tally.add(_of_rows(kept(values, feature), tally) if feature.has_lists else values)
     s.seen[scenario] = before + rows.height
 
