@@ -23,7 +23,7 @@ from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.findings.collected import Collected, between
 from msmtrec.data.findings.constants import makes_scenarios
 from msmtrec.data.findings.finding import Finding
-from msmtrec.data.logs import SPLIT, Logs
+from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData, arrays_of, open_encoded, scenarios_of
 
 ENCODING = 11
@@ -89,9 +89,8 @@ def _run(logs: Logs, views: list[_View]) -> None:
         for view in views:
             view.start(writers)
         for scenario, rows in logs.stream():
-            for (split,), part in rows.partition_by(SPLIT, as_dict=True, maintain_order=True).items():
-                for view in views:
-                    view.encode(scenario, str(split), part)
+            for view in views:
+                view.encode(scenario, rows)
         logs.files.check()
         for view in views:
             for build in view.builds:
@@ -122,10 +121,10 @@ class _View:
         for build in self.builds:
             build.start(self.surveyor.found, writers)
 
-    def encode(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
+    def encode(self, scenario: str, rows: pl.DataFrame) -> None:
         rows = self.mark(scenario, rows)
         for build in self.builds:
-            build.add(scenario, split, rows)
+            build.add(scenario, rows)
 
 
 class _Build:
@@ -177,12 +176,12 @@ class _Build:
             self.between[found.scenario].append(found)
         self.writer = writers.enter_context(TableWriter(self.folder, layout, rows, arrays_of(schema)))
 
-    def add(self, scenario: str, split: str, rows: pl.DataFrame) -> None:
+    def add(self, scenario: str, rows: pl.DataFrame) -> None:
         table = self.owner[scenario]
-        encoded = self.tables[table].encode(rows, split, scenario)
-        if table in self.findings:
-            self.findings[table].add(encoded, split, rows)
-        self.writer.add(table, scenario, split, encoded)
+        for split, encoded, raw in self.tables[table].encode(rows, scenario):
+            if table in self.findings:
+                self.findings[table].add(encoded, split, raw)
+            self.writer.add(table, scenario, split, encoded)
 
     def finish(self) -> None:
         encoders = {table: own.encoder for table, own in self.tables.items()}

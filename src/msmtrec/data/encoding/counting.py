@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from msmtrec.base.schema import PADDING, UNKNOWN_ID
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.texts import text_of
-from msmtrec.data.logs import SPLITS
+from msmtrec.data.logs import SPLIT, SPLITS
 from msmtrec.data.table import Rows
 
 
@@ -27,20 +29,42 @@ class Counting:
         beside = [column for column in (schema.group, schema.weight) if column]
         self._columns = dict.fromkeys([*encoder.columns, *(task.label for task in schema.tasks), *beside])
 
-    def encode(self, rows: pl.DataFrame, split: str, scenario: str) -> Rows:
-        """Consecutive rows of one scenario and split, as the source yields them."""
+    def encode(self, rows: pl.DataFrame, scenario: str) -> Iterator[tuple[str, Rows, pl.DataFrame]]:
+        """Consecutive rows of one scenario, as the source yields them.
+
+        They are divided after they are encoded: consecutive rows of a split are then not even copied.
+
+        Yields:
+            For every split that has some: the split, its rows, and its raw rows' group, if there is such a column.
+        """
+        splits = rows[SPLIT]
+        places = {name: (splits == name).arg_true().to_numpy() for name in splits.unique(maintain_order=True)}
+        if not places:
+            return
         first = self.seen.get(scenario, 0)
         self.seen[scenario] = first + rows.height
-        own = rows.select(column for column in self._columns if column in rows.columns)
-        found = self.encoder.encode(own, scenario, first=first)
+        numbers = np.empty(rows.height, np.int64)
+        numbers[np.concatenate(list(places.values()))] = np.arange(first, first + rows.height)
+        there = set(rows.columns)
+        own = rows.select(column for column in self._columns if column in there)
+        found = self.encoder.encode(own, scenario, first=numbers)
+        group = self.encoder.schema.group
+        beside = rows.select([group] if group else [])
+        for split, at in places.items():
+            consecutive = int(at[-1]) - int(at[0]) + 1 == len(at)  # and then no row is copied
+            part = found.take(slice(at[0], at[-1] + 1) if consecutive else at)
+            raw = beside[at] if group else beside
+            self._count(part, split)
+            if group is not None:
+                self.without_group[split] += int((text_of(raw[group]).fill_null("") == "").sum())
+            yield split, part, raw
+
+    def _count(self, rows: Rows, split: str) -> None:
         for field in self.encoder.layout.fields:
-            ids = found.ids[:, field.start : field.start + field.width]
+            ids = rows.ids[:, field.start : field.start + field.width]
             count = self.unknown[field.name][split]
-            count[0] += int((ids == UNKNOWN_ID + self.encoder.offsets[field.name]).sum())
-            count[1] += int((ids != PADDING).sum())
-        if (group := self.encoder.schema.group) is not None:
-            self.without_group[split] += int((text_of(rows[group]).fill_null("") == "").sum())
-        return found
+            count[0] += int(np.count_nonzero(ids == UNKNOWN_ID + self.encoder.offsets[field.name]))
+            count[1] += int(np.count_nonzero(ids != PADDING))
 
     def encoding(self) -> dict[str, Any]:
         """After the last chunk."""

@@ -145,7 +145,7 @@ class Encoder:
         """The raw columns that rows must have."""
         return raw_columns(self.schema)
 
-    def encode(self, frame: pl.DataFrame, scenario: str | None = None, *, first: int = 0) -> Rows:
+    def encode(self, frame: pl.DataFrame, scenario: str | None = None, *, first: int | NDArray[np.int64] = 0) -> Rows:
         """Raw rows as the network's input.
 
         Labels, group and weight may be absent: labels are then missing, and every row is a group of its own.
@@ -153,7 +153,7 @@ class Encoder:
         Args:
             frame: `columns`, and labels, group and weight where they are known; nothing else.
             scenario: whose rows these are; the pooled encoder must be told.
-            first: number of the first row among the scenario's, where rows are groups of their own.
+            first: number of the first row among the scenario's, where rows are groups of their own; or [N] of each.
 
         Raises:
             UserError: a column is missing, unknown or of another kind, a number is not finite, a label not 0 or 1; the
@@ -206,8 +206,7 @@ class Encoder:
             numbers = numbers_of(rows[feature.name], feature, where)
             values = scaled(numbers, feature, self.scalers[feature.name])
             check_sizes(numbers, values, feature, where)
-            if feature.missing:
-                missing = np.isnan(numbers)
+            if feature.missing and (missing := np.isnan(numbers)).any():
                 values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + with_flags.index(feature)] = missing
             numeric[:, column] = values
@@ -238,17 +237,17 @@ class Encoder:
                 labels[:, column] = labels_of(rows[task.label], where)
         return labels
 
-    def _groups(self, rows: pl.DataFrame, scenario: str, first: int) -> NDArray[np.int64]:
+    def _groups(self, rows: pl.DataFrame, scenario: str, first: int | NDArray[np.int64]) -> NDArray[np.int64]:
         """Hash of each row's user; a row without one is a user of its own, as all rows are without a group column."""
         # numbered by scenario and place: the same whether the table is pooled or not
-        start = int(stable_hash([scenario])[0] >> np.uint64(2)) + first
-        own = np.arange(start, start + rows.height)
+        numbers = np.arange(first, first + rows.height) if isinstance(first, int) else first
+        own = numbers + int(stable_hash([scenario])[0] >> np.uint64(2))
         if self.schema.group is None or self.schema.group not in rows.columns:
             return own
         text = text_of(rows[self.schema.group]).fill_null("")
-        unique = text.unique().to_list()
-        hashes = (stable_hash(unique) >> np.uint64(1)).astype(np.int64)
-        groups = text.replace_strict(unique, hashes.tolist(), return_dtype=pl.Int64).to_numpy()
+        unique = text.unique()
+        hashes = (stable_hash(unique.to_list()) >> np.uint64(1)).astype(np.int64)
+        groups = text.replace_strict(unique, pl.Series(hashes), return_dtype=pl.Int64).to_numpy()
         return np.where((text == "").to_numpy(), own, groups)
 
     def save(self, folder: Path) -> None:

@@ -32,16 +32,19 @@ class Ends:
 
     rows: dict[float, int] = field(default_factory=dict)
 
-    def add(self, values: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
-        """The next values, finite, and their rows, counted from 0."""
+    def add(self, values: NDArray[np.float64], rows: NDArray[np.int64], before: int = 0) -> None:
+        """The next values, finite, and their rows, counted from 0 behind those `before`."""
         if not len(values):
             return
-        for least in (np.min, np.max):
+        known = sorted(self.rows)
+        for least, side in ((np.min, known), (np.max, known[::-1])):
             outer = least(values)
+            if len(side) > 1 and least((outer, side[1])) == side[1]:
+                continue  # as in most chunks: nothing lies beyond the two that are known
             inner = values[values != outer]
             for value in (outer, *([least(inner)] if len(inner) else [])):
                 if value not in self.rows:
-                    self.rows[float(value)] = int(rows[np.argmax(values == value)]) + 1
+                    self.rows[float(value)] = before + int(rows[np.argmax(values == value)]) + 1
         kept = sorted(self.rows)
         self.rows = {value: self.rows[value] for value in dict.fromkeys((*kept[:2], *kept[-2:]))}
 

@@ -26,9 +26,9 @@ def as_yielded(schema: Schema, rows: pl.DataFrame, where: str = "the rows") -> p
     """
     wanted = dict.fromkeys((*raw_columns(schema), *([schema.group] if schema.group else [])))
     vectors = {feature.name for feature in schema.vectors}  # they are read as they are: every number has its place
-    columns = [name for name in wanted if name in rows.columns and name not in vectors]
-    rows = without_words(rows, columns, schema.missing)
-    texts = [f for f in schema.features if f.has_lists and f.separator and rows.schema.get(f.name) in _TEXTS]
+    there = rows.schema
+    rows = without_words(rows, [name for name in wanted if name in there and name not in vectors], schema.missing)
+    texts = [f for f in schema.features if f.has_lists and f.separator and there.get(f.name) in _TEXTS]
     if texts:
         rows = rows.with_columns(divided(rows[f.name].cast(pl.String), f, schema.missing, where) for f in texts)
     return rows.with_columns(whole_numbers(schema.whole, rows.schema, schema.missing))
@@ -36,7 +36,8 @@ def as_yielded(schema: Schema, rows: pl.DataFrame, where: str = "the rows") -> p
 
 def without_words(rows: pl.DataFrame, columns: Collection[str], words: tuple[str, ...]) -> pl.DataFrame:
     """The rows, where the columns' values that stand for nothing are missing."""
-    kept = {name: blanked(pl.col(name), rows.schema[name], words) for name in columns}
+    there = rows.schema
+    kept = {name: blanked(pl.col(name), there[name], words) for name in columns}
     return rows.with_columns(value.alias(name) for name, value in kept.items() if value is not None)
 
 

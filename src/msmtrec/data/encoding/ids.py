@@ -24,7 +24,7 @@ def field_ids(values: pl.Series, feature: Feature, space: IdSpace | pl.Series) -
     lengths = lists.list.len().fill_null(0).cast(pl.Int64).clip(1).to_numpy()
     row, place = places_of(lengths)
     found = _ids_of(lists.explode(empty_as_null=True, keep_nulls=True), space)
-    found[(place > 0) & (found == MISSING_ID)] = PADDING
+    found = np.where((place > 0) & (found == MISSING_ID), PADDING, found)
     ids = np.full((len(lengths), feature.max_values), PADDING, np.int32)
     ids[row, place] = found
     return ids
@@ -36,8 +36,8 @@ def _ids_of(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int32]:
     distinct = values.drop_nulls().unique()
     texts = text_of(distinct)  # NaN has none
     known = pl.Series(_look_up(texts.fill_null(""), space)).set(texts.is_null(), MISSING_ID)
-    ids = values.replace_strict(distinct, known, default=MISSING_ID, return_dtype=pl.Int64)
-    return ids.fill_null(MISSING_ID).to_numpy().astype(np.int32)
+    ids = values.replace_strict(distinct, known, default=MISSING_ID, return_dtype=pl.Int32)
+    return ids.fill_null(MISSING_ID).to_numpy()
 
 
 def _look_up(values: pl.Series, space: IdSpace | pl.Series) -> NDArray[np.int64]:

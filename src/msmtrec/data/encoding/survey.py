@@ -175,12 +175,13 @@ def _empty(schema: Schema, table: str, parts: tuple[str, ...], share: bool) -> S
 def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFrame) -> None:
     present = [task for task in schema.tasks if task.name in schema.scenarios[table]]
     beside = [column for column in (schema.group, schema.weight) if column]
+    there = rows.schema  # made anew whenever it is asked for
     for column in [*raw_columns(schema), *(t.label for t in present), *beside]:
-        if column not in rows.columns:
+        if column not in there:
             s.missing = s.missing or (column, rows.columns)
             return
     for column in raw_columns(schema):
-        s.kinds[column] = s.kinds.get(column) or kind_of(rows.schema[column])
+        s.kinds[column] = s.kinds.get(column) or kind_of(there[column])
     for feature in schema.weighted:
         tags = parsed(rows[feature.name], feature, schema.missing)
         if tags is not None and tags.odd and s.odd_tag is None:
@@ -206,15 +207,17 @@ def _add(s: Survey, schema: Schema, table: str, scenario: str, rows: pl.DataFram
     if schema.weight:
         s.weighed.add(rows[schema.weight], in_split["train"], scenario, before)
     place = Place(scenario, before, before + _first_number(s, scenario))
+    places = {split: np.flatnonzero(within) for split, within in in_split.items()}
     for feature in schema.numeric:
-        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], in_split, place)
+        _add_numeric(s.numeric[feature.name], feature, rows[feature.name], places, place)
     for feature in schema.vectors:
         s.vectors[feature.name].add(rows[feature.name], feature, in_split, (scenario, before))
     for feature in schema.categorical:
-        if feature.has_lists and not isinstance(rows.schema[feature.name], pl.List):
+        values = rows[feature.name]
+        if feature.has_lists and not isinstance(values.dtype, pl.List):
             s.odd_kind = s.odd_kind or feature.name
         elif (tally := s.tallies.get(feature.of or feature.name)) is not None:
-            values = rows[feature.name].filter(in_training)
+            values = values.filter(in_training)
             tally.add(_of_rows(kept(values, feature), tally) if feature.has_lists else values)
     s.seen[scenario] = before + rows.height
 
@@ -256,29 +259,33 @@ def _add_labels(found: Labels, rows: pl.DataFrame, label: str, parent: str | Non
 
 
 def _add_numeric(
-    found: Numeric, feature: Feature, column: pl.Series, in_split: Mapping[str, NDArray[np.bool_]], place: Place
+    found: Numeric, feature: Feature, column: pl.Series, places: Mapping[str, NDArray[np.int64]], place: Place
 ) -> None:
+    """The next rows; `places` are those of each split."""
     if not column.dtype.is_numeric() and column.dtype not in (pl.Boolean, pl.Null):
         odd = column.drop_nulls().head(1).to_list()
         found.text = found.text or repr(odd[0] if odd else "empty")
         return
     found.missing += column.null_count()
-    known = column.is_not_null().to_numpy()
+    known = column.is_not_null().to_numpy() if column.null_count() else None
     numbers = column.cast(pl.Float64).to_numpy()
-    bad = known & ~np.isfinite(numbers)
-    if bad.any():
+    finite = np.isfinite(numbers)
+    if not finite.all() and (bad := ~finite if known is None else known & ~finite).any():
         if not found.bad:
             at = int(bad.argmax())
             found.example, found.first_row, found.part = float(numbers[at]), place.before + at + 1, place.part
         found.bad += int(bad.sum())
         return
-    for split, within in in_split.items():
-        (rows,) = np.nonzero(within & known)
-        found.ends.setdefault((place.part, split), Ends()).add(numbers[rows], place.before + rows)
+    of_split: dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
+    for split, within in places.items():
+        rows = within if known is None else within[known[within]]
+        values = numbers if len(rows) == len(numbers) else numbers[rows]
+        found.ends.setdefault((place.part, split), Ends()).add(values, rows, place.before)
+        of_split[split] = values, rows
     if feature.scale == "log" and found.lowest < 0:
         return
-    (rows,) = np.nonzero(in_split["train"] & known)
-    found.fit.add(values_of(numbers[rows], feature), place.number + rows, place.part)
+    values, rows = of_split["train"]
+    found.fit.add(values_of(values, feature), place.number + rows, place.part)
 
 
 def kept(lists: pl.Series, feature: Feature) -> pl.Series:

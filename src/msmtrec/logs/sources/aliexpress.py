@@ -25,7 +25,7 @@ from msmtrec.data.snapshot import snapshot
 from msmtrec.logs.reading.chunks import batches, complete
 from msmtrec.logs.reading.csv_blocks import csv_blocks
 from msmtrec.logs.reading.files import columns_of, scan
-from msmtrec.logs.reading.split import by_hash
+from msmtrec.logs.reading.split import as_split, held_out
 from msmtrec.logs.sources.aliexpress_columns import CATEGORICAL, ITEM, NUMERIC, USER
 from msmtrec.logs.sources.aliexpress_pages import Pages
 
@@ -70,12 +70,17 @@ class AliExpress(Settings):
         found = {country: self._find(country) for country in self.countries}
         space = IdSpace("hash", self.shared) if self.shared else None
 
+        held: dict[tuple[str, int], pl.Series] = {}
+
         def stream() -> Iterator[Chunk]:
             for country, files in found.items():
-                for part in ("train", "test"):
-                    for rows in files.rows(part):
-                        split = by_hash(rows["search_id"], self.validation) if part == "train" else pl.lit("test")
-                        yield country, rows.with_columns(split.alias(SPLIT))
+                for place, rows in enumerate(files.rows("train")):
+                    known = held.get((country, place))  # hashing costs a fifth of reading, so that it is done once
+                    if known is None or len(known) != rows.height:
+                        known = held[country, place] = held_out(rows["search_id"], self.validation)
+                    yield country, rows.with_columns(as_split(known))
+                for rows in files.rows("test"):
+                    yield country, rows.with_columns(pl.lit("test").alias(SPLIT))
 
         paths = [path for files in found.values() for path in files.paths()]
         files = snapshot(paths)
