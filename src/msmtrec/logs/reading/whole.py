@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,11 +24,20 @@ _FRACTION = re.compile(rb"\d[.,]0+(?!\d)")
 _BLOCK, _OVERLAP = 1 << 21, 64
 _WHOLE = rf"{WRITTEN_WHOLE}|^-?(?:0|[1-9]\d*)$"
 _SAMPLE = 1_000
+_PLAIN, _ZEROS = "1", "0"
+"""Signs before the name of a column: written without a fraction, or with one of zeros."""
+
+
+class Whole(NamedTuple):
+    """Columns of ids that hold numbers throughout, and those of them in which a fraction of zeros is written."""
+
+    columns: tuple[str, ...]
+    with_zeros: tuple[str, ...]
 
 
 def whole_columns(
     frames: Mapping[Path, pl.LazyFrame], columns: Collection[str], settings: str = "", form: CsvForm = COMMAS
-) -> tuple[str, ...]:
+) -> Whole:
     """Those of the columns that hold numbers in every file that has them.
 
     Args:
@@ -47,23 +57,28 @@ def whole_columns(
             open_ = [name for name in open_ if name not in there or sample[name][0]]
     texts = {path: frame for path, frame in frames.items() if not is_parquet(path)}
     if not open_:
-        return tuple(typed)
+        return Whole(tuple(typed), ())
 
     def looked_through() -> list[str]:
         if not any(_has_fractions(path) for path in texts):
-            return open_
+            return [_PLAIN + name for name in open_]
         return _looked_through(texts, open_, form)
 
-    return (*typed, *remembered(snapshot(texts), f"whole: {open_} {_WHOLE} {settings}", looked_through))
+    found = remembered(snapshot(texts), f"whole: {open_} {_WHOLE} {settings}", looked_through)
+    zeros = tuple(name[1:] for name in found if name[0] == _ZEROS)
+    return Whole((*typed, *(name[1:] for name in found)), zeros)
 
 
 def _looked_through(frames: Mapping[Path, pl.LazyFrame], columns: list[str], form: CsvForm) -> list[str]:
-    """A pass over the files: the columns all of whose values are whole numbers."""
+    """A pass over the files: the columns all of whose values are whole numbers, after a sign that says how written."""
+    zeros: set[str] = set()
     for path, frame in frames.items():
         if there := [name for name in columns if name in frame.collect_schema()]:
-            found = collect(frame.select(_all_whole(frame, there)), path, form=form)
+            questions = [*_all_whole(frame, there), *_any_zeros(frame, there)]
+            found = collect(frame.select(questions), path, form=form)
             columns = [name for name in columns if name not in there or found[name][0]]
-    return columns
+            zeros |= {name for name in there if found[_ZEROS + name][0]}
+    return [(_ZEROS if name in zeros else _PLAIN) + name for name in columns]
 
 
 def _may_be(frames: Mapping[Path, pl.LazyFrame], name: str) -> list[bool]:
@@ -82,13 +97,20 @@ def _is_number(frame: pl.LazyFrame, name: str) -> bool:
 
 
 def _all_whole(frame: pl.LazyFrame, columns: list[str]) -> list[pl.Expr]:
+    # null counts as whole
+    return [value.str.contains(_WHOLE).all().alias(name) for name, value in _values(frame, columns)]
+
+
+def _any_zeros(frame: pl.LazyFrame, columns: list[str]) -> list[pl.Expr]:
+    values = _values(frame, columns)
+    return [value.str.contains(".0", literal=True).any().alias(_ZEROS + name) for name, value in values]
+
+
+def _values(frame: pl.LazyFrame, columns: list[str]) -> list[tuple[str, pl.Expr]]:
+    """Column -> its values; of lists, what they hold."""
     schema = frame.collect_schema()
-    found = []
-    for name in columns:
-        listed = inner_of(schema[name]) is not None
-        value = pl.col(name).explode() if listed else pl.col(name)
-        found.append(value.str.contains(_WHOLE).all().alias(name))  # null counts as whole
-    return found
+    listed = {name for name in columns if inner_of(schema[name]) is not None}
+    return [(name, pl.col(name).explode() if name in listed else pl.col(name)) for name in columns]
 
 
 def _has_fractions(path: Path) -> bool:

@@ -66,6 +66,7 @@ class Frames:
     Args:
         files: file -> its rows.
         whole: columns of ids that hold numbers throughout.
+        with_zeros: those of them in which some are written with a fraction of zeros.
         times: how their time column is read.
         kinds: column that an expression reads -> kind.
         sides: tables that are to be joined to the rows.
@@ -76,6 +77,7 @@ class Frames:
     whole: tuple[str, ...]
     times: Times | None
     _: KW_ONLY
+    with_zeros: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     sides: tuple[Side, ...] = ()
 
@@ -104,8 +106,10 @@ class Frames:
             clocks = {path: read(frame, path=path) for path, frame in scanned.items()}
             scanned = {path: frame.with_columns(clocks[path].expression()) for path, frame in scanned.items()}
             times = Times(clocks, scanned)
-        whole = _in_pairs(whole_columns(scanned, roles.ids, settings, roles.form), roles)
-        found = cls(scanned, roles, whole, times)
+        whole = whole_columns(scanned, roles.ids, settings, roles.form)
+        columns = _in_pairs(whole.columns, roles)
+        zeros = tuple(name for name in whole.with_zeros if name in columns)
+        found = cls(scanned, roles, columns, times, with_zeros=zeros)
         found.together(scanned)
         return found
 
@@ -133,7 +137,7 @@ class Frames:
         roles, times = self.roles, {TIME: str(self.roles.time)} if self.times else {}
         frames = {path: self.files[path] for path in paths}
         frame = together(frames, ids=roles.ids, numbers=roles.numbers, vectors=roles.vectors, times=times)
-        return frame.with_columns(whole_numbers(self.whole, frame.collect_schema(), roles.missing))
+        return frame.with_columns(whole_numbers(self.with_zeros, frame.collect_schema(), roles.missing))
 
 
 def single_values(frame: pl.LazyFrame, roles: Roles, path: Path) -> pl.LazyFrame:
