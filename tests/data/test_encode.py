@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema, Task
+from msmtrec.base.feature import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace
+from msmtrec.base.schema import Schema, Task
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import POOLED, SPLIT, Logs, in_memory
 

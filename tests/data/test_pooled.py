@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 import msmtrec
 from logs.sources.tabular import BASE, ROWS
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import FIRST_ID, MISSING_ID, UNKNOWN_ID, Feature, IdSpace, Schema, Task
+from msmtrec.base.feature import FIRST_ID, MISSING_ID, UNKNOWN_ID, Feature, IdSpace
+from msmtrec.base.schema import Schema, Task
 from msmtrec.data.encode import encode
 from msmtrec.data.encoding import scaling
 from msmtrec.data.logs import POOLED, SPLIT, Chunk, Logs, in_memory

@@ -12,7 +12,8 @@ import pytest
 
 from logs.sources.tabular import source
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature, Schema, Task
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema, Task
 from msmtrec.data import snapshot as module
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, Logs, in_memory

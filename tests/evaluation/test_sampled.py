@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from msmtrec.base.schema import Feature, Schema, Task
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema, Task
 from msmtrec.evaluation.calibration import KINDS, Chances, calibrate
 from msmtrec.evaluation.metrics import auc, log_loss
 from msmtrec.evaluation.quality import quality

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.profile.apart import tell_apart
 from msmtrec.profile.drift import Pool, over_time, psi, shift
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import polars as pl
 import pytest
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.findings.times import Span
 from msmtrec.data.logs import SPLIT
 from msmtrec.profile.axis import axis

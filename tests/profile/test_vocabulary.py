@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.logs import SPLIT
 from msmtrec.profile.hashes import Bound, hashed
 from msmtrec.profile.vocabulary import Distinct, Vocabulary, overlap

@@ -8,7 +8,8 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 import polars as pl
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature, Schema
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema
 from msmtrec.data.asked import Asked
 from msmtrec.data.snapshot import Snapshot
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.evaluation.metrics import auc
 from msmtrec.profile.hashes import hashed
 

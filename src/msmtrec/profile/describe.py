@@ -8,7 +8,8 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 import polars as pl
 
-from msmtrec.base.schema import Feature, Schema
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.derived import derive
 from msmtrec.data.logs import SPLIT, SPLITS, Logs
 from msmtrec.data.table import EncodedData, ScenarioTable

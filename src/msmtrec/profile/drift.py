@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 
 Array = NDArray[np.float64]
 TOP = 20

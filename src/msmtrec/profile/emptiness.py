@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import polars as pl
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 
 MOSTLY = 0.95
 """Share of missing rows from which a feature is named."""

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from msmtrec.base.schema import Feature, Schema
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.vectors import vectors_of
 from msmtrec.data.logs import Chunk, Logs
 

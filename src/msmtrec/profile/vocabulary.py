@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.logs import SPLIT
 from msmtrec.logs.reading.repeats import within
 from msmtrec.profile.hashes import Bound, Hashes, hashed, values_of

@@ -16,7 +16,8 @@ from data.encoding.test_features import write
 from data.test_encode import FRAME, SCHEMA, logs
 from logs.sources.tabular import source
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import MISSING_ID, UNKNOWN_ID, Feature, IdSpace, Schema
+from msmtrec.base.feature import MISSING_ID, UNKNOWN_ID, Feature, IdSpace
+from msmtrec.base.schema import Schema
 from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
 from msmtrec.data.logs import POOLED, SPLIT, Logs

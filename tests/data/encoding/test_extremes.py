@@ -17,7 +17,8 @@ from yaml import safe_dump
 import msmtrec
 from logs.sources.tabular import source
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature, Schema, Task
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema, Task
 from msmtrec.cli.main import app
 from msmtrec.data.encode import encode
 from msmtrec.data.encoding.extremes import LARGEST, Ends, check_sizes, oddities

@@ -12,7 +12,8 @@ from yaml import safe_load
 import msmtrec
 from logs.sources.tabular import BASE, source
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, Schema, Task
+from msmtrec.base.feature import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature
+from msmtrec.base.schema import Schema, Task
 from msmtrec.data.encode import encode
 from msmtrec.data.encoding.encoder import encoder_of
 from msmtrec.data.table import EncodedData, ScenarioTable

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding import scaling
 from msmtrec.data.encoding.scaling import Moments, Quantile, Sample, values_of
 

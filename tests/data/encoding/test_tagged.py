@@ -12,7 +12,8 @@ import torch
 
 from logs.sources.tabular import source
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace, Schema, Task
+from msmtrec.base.feature import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace
+from msmtrec.base.schema import Schema, Task
 from msmtrec.data import logs as reading
 from msmtrec.data.encode import encode
 from msmtrec.data.encoding.encoder import Encoder, encoder_of

@@ -11,7 +11,8 @@ import pytest
 
 from logs.sources.tabular import source
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature, Schema, Task
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema, Task
 from msmtrec.data import logs as reading
 from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.encoding.encoder import Encoder, encoder_of

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature, IdSpace, Schema, Task
+from msmtrec.base.feature import Feature, IdSpace
+from msmtrec.base.schema import Schema, Task
 from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.encoding import writer
 from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory

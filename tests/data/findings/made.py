@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from msmtrec.base.schema import Feature, IdSpace, Schema, Task
+from msmtrec.base.feature import Feature, IdSpace
+from msmtrec.base.schema import Schema, Task
 from msmtrec.data.encode import encode
 from msmtrec.data.findings.told import findings
 from msmtrec.data.logs import SPLIT, Logs, in_memory

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from data.findings.made import NAMES, SCHEMA, Change, encoded, every, first, rows, told
-from msmtrec.base.schema import Feature, IdSpace, Task
+from msmtrec.base.feature import Feature, IdSpace
+from msmtrec.base.schema import Task
 from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.findings.finding import Finding, Weight, folded
 from msmtrec.data.findings.labels import standard_error

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import MISSING_ID
+from msmtrec.base.feature import MISSING_ID
 from msmtrec.data import logs as logs_module
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT

@@ -6,7 +6,7 @@ from math import isnan
 from urllib.parse import quote
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.extremes import LARGEST, farthest, too_far
 from msmtrec.data.encoding.survey import Numeric, Survey
 from msmtrec.data.encoding.tagged import remedy

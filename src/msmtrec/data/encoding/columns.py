@@ -9,7 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.base.schema import Feature, Schema
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.derived import from_table, only_read, raw_columns
 
 _ALIKE = {"text", "numbers"}

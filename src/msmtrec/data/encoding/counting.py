@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from msmtrec.base.schema import PADDING, UNKNOWN_ID
+from msmtrec.base.feature import PADDING, UNKNOWN_ID
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.logs import SPLIT, SPLITS

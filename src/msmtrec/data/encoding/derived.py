@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import polars as pl
 
-from msmtrec.base.schema import Feature, Schema
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.expressions import value_of
 from msmtrec.data.encoding.tagged import parsed, weights_column
 from msmtrec.data.encoding.texts import text_of

@@ -12,7 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import FIRST_ID, PADDING, Feature, IdSpace, Schema
+from msmtrec.base.feature import FIRST_ID, PADDING, Feature, IdSpace
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding import encoder_files
 from msmtrec.data.encoding.columns import check_columns, labels_of, numbers_of
 from msmtrec.data.encoding.derived import computed, derive, raw_columns

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.scaling import Scaler, Standard, values_of
 from msmtrec.data.table import EncodedData
 

@@ -9,7 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import FIRST_ID, UNKNOWN_ID, Schema
+from msmtrec.base.feature import FIRST_ID, UNKNOWN_ID
+from msmtrec.base.schema import Schema
 
 if TYPE_CHECKING:
     from msmtrec.data.encoding.encoder import Encoder

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace
+from msmtrec.base.feature import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace
 from msmtrec.data.encoding.survey import kept
 from msmtrec.data.encoding.texts import places_of, text_of
 from msmtrec.data.hashing import stable_hash

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import FIRST_ID, MOST_IDS, Feature, Schema
+from msmtrec.base.feature import FIRST_ID, MOST_IDS, Feature
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.vectors import width
 from msmtrec.data.table import Field, Layout
 

@@ -9,7 +9,7 @@ from math import isfinite
 import polars as pl
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.missing import blanked
 
 _TEXTS = pl.List(pl.String)

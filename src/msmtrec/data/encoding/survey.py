@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import Feature, Schema
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.columns import kind_of
 from msmtrec.data.encoding.derived import derive, raw_columns
 from msmtrec.data.encoding.extremes import Ends

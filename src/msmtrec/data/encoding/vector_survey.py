@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.extremes import FAR, LARGEST, Odd, too_far
 from msmtrec.data.encoding.scaling import PartMoments
 from msmtrec.data.encoding.vectors import Each, parsed, remedy

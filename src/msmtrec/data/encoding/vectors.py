@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.extremes import LARGEST
 
 _BLOCK = 1 << 20

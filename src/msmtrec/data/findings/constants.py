@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import MISSING_ID, Schema
+from msmtrec.base.feature import MISSING_ID
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.findings.finding import Finding, Weight
 from msmtrec.data.table import Rows

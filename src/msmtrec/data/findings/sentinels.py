@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.extremes import Ends
 from msmtrec.data.encoding.scaling import Scaler, Standard, scaled, values_of

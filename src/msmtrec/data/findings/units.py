@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.scaling import Scaler, Standard
 from msmtrec.data.findings.finding import Finding, Weight
 

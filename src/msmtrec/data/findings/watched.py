@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING
+from msmtrec.base.feature import FIRST_ID, MISSING_ID, PADDING
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.table import Field, Rows
 

@@ -13,7 +13,8 @@ from typing import Literal
 import polars as pl
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature, IdSpace, Schema, Task
+from msmtrec.base.feature import Feature, IdSpace
+from msmtrec.base.schema import Schema, Task
 from msmtrec.base.settings import Settings, data_directory
 from msmtrec.data.logs import Logs, in_memory
 from msmtrec.data.snapshot import snapshot

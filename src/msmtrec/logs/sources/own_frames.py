@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.forms import whole_numbers
 from msmtrec.data.encoding.lists import divided
 from msmtrec.logs.reading.alike import together

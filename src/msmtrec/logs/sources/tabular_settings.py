@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature, IdSpace, Task
+from msmtrec.base.feature import Feature, IdSpace
+from msmtrec.base.schema import Task
 from msmtrec.base.settings import Name, Settings
 from msmtrec.data.encoding.expressions import columns_in
 from msmtrec.data.encoding.labels import same

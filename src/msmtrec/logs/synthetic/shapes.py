@@ -14,7 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from msmtrec.base.schema import Feature, IdSpace, Task
+from msmtrec.base.feature import Feature, IdSpace
+from msmtrec.base.schema import Task
 from msmtrec.data.logs import SPLIT, SPLITS
 from msmtrec.logs.reading.split import by_hash
 from msmtrec.logs.sources.aliexpress_columns import CATEGORICAL, NUMERIC

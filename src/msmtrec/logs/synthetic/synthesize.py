@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.base.version import __version__
 from msmtrec.base.yaml import dump_yaml
 from msmtrec.data.snapshot import digest_of

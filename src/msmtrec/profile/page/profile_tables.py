@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.logs import SPLITS
 from msmtrec.profile.drift import Shift
 from msmtrec.profile.duplicates import Repeated

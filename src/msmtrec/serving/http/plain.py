@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import Feature, Schema
+from msmtrec.base.feature import Feature
+from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.derived import BETWEEN
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.missing import numbers_in

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.extremes import LARGEST
 from msmtrec.data.encoding.vectors import Each
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from msmtrec.base.schema import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace
+from msmtrec.base.feature import FIRST_ID, MISSING_ID, PADDING, UNKNOWN_ID, Feature, IdSpace
 from msmtrec.data.encoding.derived import BETWEEN, prefix_of
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.scaling import Quantile, Standard

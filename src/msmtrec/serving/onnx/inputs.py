@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from msmtrec.base.schema import Feature
+from msmtrec.base.feature import Feature
 from msmtrec.data.encoding.derived import crossed
 from msmtrec.data.encoding.tagged import parsed
 from msmtrec.data.encoding.texts import places_of, text_of
