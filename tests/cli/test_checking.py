@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -127,3 +128,20 @@ def test_sentences_break_between_words_on_a_terminal_only(monkeypatch: pytest.Mo
     assert (len(lines) > 1) == terminal
     assert lines[0].startswith("spoils: a word [bold] 'and' another a word")
     assert all(len(line) <= 80 for line in lines) == terminal
+
+
+def test_a_run_says_the_same(tmp_path: Path) -> None:
+    """Warnings before the first round and in its notes, what is only to be known in its report's notes on the data."""
+    spoilt = first("age", 5.0, 2000)(every("user", "NULL", 50)(logs()))
+    path = config(tmp_path, spoilt, missing=["N/A"], train={"rounds": 1, "local_steps": 1})
+    _, lines = said("check", path)
+    found = CliRunner().invoke(app, ["train", path, "--out", str(tmp_path / "run")])
+    assert found.exit_code == 0, found.output
+    notes = json.loads((tmp_path / "run" / "data.json").read_text())["private"]["notes"]
+    told = {word: [line.partition(": ")[2] for line in lines if line.startswith(word)] for word in ("warning", "note")}
+    assert len(told["warning"]) == 2
+    assert told["note"]
+    assert set(told["note"]) <= set(notes)
+    printed = " ".join(found.output.split())
+    for sentence in told["warning"]:
+        assert sentence in printed, sentence

@@ -14,6 +14,8 @@ from typing import Any
 from msmtrec.base.errors import UserError
 from msmtrec.config.parse import Config
 from msmtrec.data.encoding.shares import split_notes
+from msmtrec.data.findings.finding import Weight
+from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData, ScenarioTable
 from msmtrec.record import directory
 
@@ -40,7 +42,7 @@ def describe(folder: Path, data: dict[str, EncodedData], notes: tuple[str, ...])
                 "name": encoded.schema.name,
                 "origin": encoded.origin,
                 "fingerprint": encoded.fingerprint,
-                "notes": [*notes, *split_notes(encoded)],
+                "notes": [*notes, *split_notes(encoded), *_to_be_known(encoded)],
                 "scenarios": {name: described(table) for name, table in encoded.tables.items()},
             }
             for variant, encoded in data.items()
@@ -56,6 +58,11 @@ def described(table: ScenarioTable) -> dict[str, Any]:
         "unknown": table.encoding["unknown"],
         "without_group": table.encoding["without_group"],
     }
+
+
+def _to_be_known(data: EncodedData) -> Iterator[str]:
+    """What was found in the rows and is no warning, as `data check` says it."""
+    return (found.text for found in findings(data) if found.weight is Weight.NOTE)
 
 
 def unit_of(group: str | None) -> str:

@@ -25,6 +25,7 @@ from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.keeping import keep_scores
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
 from msmtrec.experiment.start import Start
+from msmtrec.logs.reading.words import unmet
 from msmtrec.record import directory
 from msmtrec.record.events import (
     ContenderFinished,
@@ -102,7 +103,7 @@ def run(
             for task in tasks:
                 start.check(task.contender, task.data, config.seeds)
             notes = (start.sentence(logs.schema.scenarios), *notes)
-        notes = (*logs.warnings, *notes)
+        notes = (*logs.warnings, *(found.text for found in unmet(logs)), *notes)
         for text in notes:
             note(text)
         observer(Phase(phase="training"))

@@ -12,7 +12,7 @@ class Weight(IntEnum):
     """How much a finding matters; the heaviest are told first."""
 
     NOTE = 1
-    """It may well be as it should be, or is only to be known; a run does not repeat it."""
+    """It may well be as it should be, or is only to be known; a run's report has it, and says no caution."""
     WARNING = 2
     """It costs something: an input, a cell of the result table."""
     SPOILS = 3

@@ -10,27 +10,34 @@ from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.derived import raw_columns
 from msmtrec.data.findings.finding import Finding, listed
 from msmtrec.data.logs import Logs
+from msmtrec.data.snapshot import remembered
 
 
 def unmet(logs: Logs) -> Iterator[Finding]:
     """A finding on the words of `missing:` that stand in no column of the features, labels and the group.
 
-    Reads files until all words are met, which is soon where all are right. Sources without such words, and rows that
-    lie in no file, cost nothing.
+    Reads files until all words are met, which is soon where all are right; of large files the answer is remembered.
+    Sources without such words, and rows that lie in no file, cost nothing.
     """
-    left = list(logs.schema.missing)
-    wanted = _columns(logs.schema)
-    for rows in logs.as_written() if left and logs.as_written else ():
-        values = [_values(rows[name], logs.schema) for name in wanted if name in rows.columns]
-        left = [word for word in left if not any(_holds(column, word) for column in values)]
-        if not left:
-            return
-    if left and logs.as_written:
+    if not logs.schema.missing or not logs.as_written:
+        return
+    if left := remembered(logs.files, f"unmet words: {logs.fingerprint}", lambda: _left(logs)):
         text = (
             f"no row holds {listed(left)}, as missing lists it, as the whole value of a column; check spelling, case"
             " and blanks, or remove it"
         )
         yield Finding("unmet words", "", "", text, size=len(left))
+
+
+def _left(logs: Logs) -> list[str]:
+    """The words that no row holds."""
+    left, wanted = list(logs.schema.missing), _columns(logs.schema)
+    for rows in logs.as_written() if logs.as_written else ():
+        values = [_values(rows[name], logs.schema) for name in wanted if name in rows.columns]
+        left = [word for word in left if not any(_holds(column, word) for column in values)]
+        if not left:
+            break
+    return left
 
 
 def _columns(schema: Schema) -> tuple[str, ...]:
