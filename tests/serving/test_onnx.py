@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 
+import msmtrec
 from cli.test_main import call
 from data.encoding.test_encoder import VARIANTS, own_logs
 from msmtrec.data.encode import encode_all
@@ -19,6 +20,7 @@ from msmtrec.data.encoding.encoder import Encoder, encoder_of
 from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.serving.onnx.builder import Graph
 from msmtrec.serving.onnx.encoding import EncodingNodes
+from msmtrec.serving.onnx.export import to_onnx
 from msmtrec.serving.onnx.inputs import MISSING_INTEGER, NO_INTEGER, Input, feeds
 from serving.conftest import OwnRun
 
@@ -178,3 +180,20 @@ def test_what_cannot_be_exported_is_said(own_run: OwnRun, tmp_path: Path, capsys
     (tmp_path / "file").write_text("")
     code, _, err = call(capsys, "export", run, "--output", str(tmp_path / "file"), "--scenario", "NL", "--seed", "0")
     assert (code, "cannot write to" in err) == (2, True)
+
+
+def test_rows_without_numbers_need_none(tmp_path: Path) -> None:
+    """A graph asks for what its rows have, and scores as the predictor."""
+    lines = [f"{part},{n % 2},u{n % 3}" for n, part in enumerate(["train", "validation", "test"] * 8)]
+    (tmp_path / "logs.csv").write_text("\n".join(["part,click,user", *lines]) + "\n")
+    data = {"source": "tabular", "files": {"NL": str(tmp_path / "logs.csv")}, "tasks": {"click": None}}
+    data |= {"features": {"user": None}, "split": {"column": "part"}, "allow_one_class": True}
+    raw = {"data": data, "methods": ["local"], "train": {"rounds": 1, "local_steps": 1}, "seeds": 1}
+    msmtrec.run(raw, out=tmp_path / "run", caution=lambda _: None)
+    predictor = msmtrec.load(tmp_path / "run")["NL"]
+    model, inputs = to_onnx(predictor)
+    assert [one.name for one in model.graph.input] == list(inputs) == ["user"]
+    rows = pl.DataFrame({"user": ["u0", "u1", "new", None]})
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (found,) = session.run(None, feeds(inputs, predictor.encoder.check(rows, "NL")))
+    assert np.allclose(found, predictor.predict(rows)["click"].to_numpy(), atol=1e-6)

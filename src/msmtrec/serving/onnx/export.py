@@ -75,6 +75,9 @@ def _network(predictor: Predictor) -> onnx.ModelProto:
         )
     assert found is not None
     network = found.model_proto
+    read = {name for node in network.graph.node for name in node.input}
+    for unread in [one for one in network.graph.input if one.name not in read]:
+        network.graph.input.remove(unread)  # of rows without numbers nobody has to give them
     network.opset_import.append(helper.make_opsetid(ML, OPSET_ML))
     return compose.add_prefix(network, "network/", rename_inputs=False, rename_outputs=False)
 
