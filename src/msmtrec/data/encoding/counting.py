@@ -47,7 +47,7 @@ class Counting:
         numbers[np.concatenate(list(places.values()))] = np.arange(first, first + rows.height)
         there = set(rows.columns)
         own = rows.select(column for column in self._columns if column in there)
-        found = self.encoder.encode(own, scenario, first=numbers)
+        found = self.encoder.encode(own, scenario, first=numbers, yielded=True)
         group = self.encoder.schema.group
         beside = rows.select([group] if group else [])
         for split, at in places.items():

@@ -146,7 +146,14 @@ class Encoder:
         """The raw columns that rows must have."""
         return raw_columns(self.schema)
 
-    def encode(self, frame: pl.DataFrame, scenario: str | None = None, *, first: int | NDArray[np.int64] = 0) -> Rows:
+    def encode(
+        self,
+        frame: pl.DataFrame,
+        scenario: str | None = None,
+        *,
+        first: int | NDArray[np.int64] = 0,
+        yielded: bool = False,
+    ) -> Rows:
         """Raw rows as the network's input.
 
         Labels, group and weight may be absent: labels are then missing, and every row is a group of its own.
@@ -155,6 +162,7 @@ class Encoder:
             frame: `columns`, and labels, group and weight where they are known; nothing else.
             scenario: whose rows these are; the pooled encoder must be told.
             first: number of the first row among the scenario's, where rows are groups of their own; or [N] of each.
+            yielded: the rows come from a source, so that nothing in them has another form.
 
         Raises:
             UserError: a column is missing, unknown or of another kind, a number is not finite, a label not 0 or 1; the
@@ -162,7 +170,7 @@ class Encoder:
         """
         scenario = self._known(scenario)
         where = _where(scenario)
-        frame = self._checked(frame, where)
+        frame = self._checked(frame, where, yielded=yielded)
         rows = derive(self.schema, frame, scenario)
         ids = np.empty((rows.height, self.layout.columns), np.int32)
         for field in self.layout.fields:
@@ -192,8 +200,9 @@ class Encoder:
         self._numeric(frame, where)
         return frame
 
-    def _checked(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
-        frame = as_yielded(self.schema, frame, where)
+    def _checked(self, frame: pl.DataFrame, where: str, *, yielded: bool = False) -> pl.DataFrame:
+        if not yielded:
+            frame = as_yielded(self.schema, frame, where)
         check_columns(self.schema, self.kinds, frame, where)
         for feature in self.schema.weighted:
             check_tags(frame[feature.name], feature, self.schema.missing, where)
