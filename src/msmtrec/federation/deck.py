@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from msmtrec.base.member import Member
@@ -25,6 +26,7 @@ class Deck:
         used: scenario -> [rows] of the shared table that its training rows use, ascending; a batch's shared ids count
             within these, and no others are held and trained.
         placed: `used`, on the device.
+        spans: scenario -> for each field the lowest id of its training rows and the highest; (0, 0) without rows.
         counted: scenario -> rows that count: of a weight above 0, where they have any.
         weights: of all rows, where they have any.
     """
@@ -39,6 +41,7 @@ class Deck:
         self.sizes: dict[str, int] = {}
         self.counted: dict[str, int] = {}
         self.used: dict[str, Tensor] = {}
+        self.spans: dict[str, list[tuple[int, int]]] = {}
         numbers, ends, start = [], [], 0
         for name, table in data.tables.items():
             rows = table.splits["train"]
@@ -51,6 +54,7 @@ class Deck:
                 numbers.append(data.layout.scenarios.index(scenario))
                 ends.append(start + part.stop)
             start += self.sizes[name]
+            self.spans[name] = [_span(rows.ids[:, f.start : f.start + f.width]) for f in data.layout.fields]
         self.placed = {name: rows.to(device) for name, rows in self.used.items()}
         self._numbers, self._last = torch.tensor(numbers), torch.tensor(ends) - 1
         groups = [np.ascontiguousarray(array).view(np.int32) for array in (whole.ids, whole.numeric, whole.labels)]
@@ -83,6 +87,16 @@ class Deck:
             ids = shared[index].flatten().cpu()
             counts += torch.bincount(ids[ids >= 0], minlength=len(counts))
         return counts
+
+
+def _span(ids: NDArray[np.int32]) -> tuple[int, int]:
+    """The lowest id and the highest; -1 is padding."""
+    lowest, highest, chunk = [], [], 1 << 20
+    for start in range(0, len(ids), chunk):
+        part = ids[start : start + chunk]
+        lowest.append(int(part.min(initial=np.iinfo(np.int32).max, where=part >= 0)))
+        highest.append(int(part.max()))
+    return (min(lowest), max(highest)) if lowest else (0, 0)
 
 
 def batch_rows(member: Member, stage: str, rows: int, batch: int, first: int, steps: int) -> list[Tensor]:

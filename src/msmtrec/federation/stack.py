@@ -20,6 +20,7 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
 from msmtrec.base.streams import torch_stream
 from msmtrec.federation.deck import Deck, batch_rows, sample
+from msmtrec.federation.folds import stack_folding
 from msmtrec.federation.memory import Memory, zeros_like
 from msmtrec.federation.optimisers import Updates
 from msmtrec.federation.packed import Job, Packed, StackWork
@@ -89,6 +90,9 @@ class _Stack:
         self.before = Packed(self.roles, [job.received for job in self.jobs], deck.device)
         self.now.slot(phase.slot)
         self.plans = [self._plan(k) for k in range(len(self.jobs))]
+        batch = max((len(plan[0]) for plan in self.plans if plan), default=0)
+        scenarios = [job.member.scenario for job in self.jobs]
+        self.folding = stack_folding(model, deck, self.now, scenarios, batch) if batch else None
 
     def _rows(self, job: Job) -> int:
         return max(1, round(self.phase.share * self.deck.sizes[job.member.scenario]))
@@ -130,6 +134,7 @@ class _Stack:
             active = sum(steps > step for steps in self.steps)
             if active != count:
                 count, work = active, self._work(active)
+                self.folding = self.folding and self.folding.of(active)
                 leaves = {slot: {} for slot in (phase.slot, *phase.also)}
                 for slot, name in trained:
                     leaves[slot][name] = work.slots[slot][name].detach().requires_grad_()
@@ -206,6 +211,7 @@ class _Stack:
             numeric,
             scenario,
             valid=valid,
+            folding=self.folding,
         )
         sizes = [len(rows) for rows in chosen]
         forward = Pass(batch, training=True, dropout=partial(self._dropout, sizes, step))

@@ -17,6 +17,7 @@ from msmtrec.base.roles import Role
 from msmtrec.base.settings import Settings
 from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import Layout
+from msmtrec.models.folding import Folded, Folding
 
 Dropout = Callable[[Tensor, str], Tensor]
 """(activations [K, Q, H, B], site) -> activations; each member draws from its own stream."""
@@ -37,6 +38,7 @@ class Batch:
         numeric: [K, B, M] what networks read, and then the shares by which fields are pooled.
         scenario: [K, B] int64, number of each row's scenario in `Layout.scenarios`; differs within a pooled member.
         valid: [K, B] bool, False where a member's batch is filled up with rows that count for nothing.
+        folding: fields that are multiplied into the first layer, where the network can (`folding.Folding`).
     """
 
     private_ids: Tensor
@@ -45,6 +47,7 @@ class Batch:
     scenario: Tensor
     _: KW_ONLY
     valid: Tensor
+    folding: Folding | None = None
 
     def repeated(self, times: int) -> Batch:
         """For several versions of the members' parameters."""
@@ -86,11 +89,15 @@ class Model(ABC):
     Attributes:
         dropout: rate at every site that `Pass.drop` is called from.
         reads_scenario: whether logits depend on the number of the row's scenario.
+        first_outputs: numbers that come out of all layers on the input together, where these can be folded; else 0.
+        embedding_dim: width of what a field is looked up as, where it can be folded.
     """
 
     layout: Layout
     dropout: float = 0.0
     reads_scenario: bool = False
+    first_outputs: int = 0
+    embedding_dim: int = 0
     _roles: dict[str, Role] | None = None
 
     @abstractmethod
@@ -101,8 +108,12 @@ class Model(ABC):
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """[K, B, D] what the network reads. Embedding tables are concatenated over members: [sum of rows, d]."""
 
+    def reads(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor | Folded:
+        """`inputs`, folded where the batch says so and the network can."""
+        return self.inputs(parameters, batch)
+
     @abstractmethod
-    def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
         """[K, B, D] -> [K, T, H, B] what each task's tower reads."""
 
     @abstractmethod
@@ -111,7 +122,7 @@ class Model(ABC):
 
     def forward(self, parameters: Mapping[str, Tensor], forward: Pass) -> Tensor:
         """[K, B, T] logits."""
-        x = self.inputs(parameters, forward.batch)
+        x = self.reads(parameters, forward.batch)
         return self.head(parameters, self.body(parameters, x, forward), forward)
 
     def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from msmtrec.data.table import Field
+from msmtrec.models.folding import Folded
 
 
 def embed(
@@ -29,7 +31,7 @@ def embed(
     Args:
         table: [rows, d].
         ids: [K, B, C], -1 padding.
-        fields: those of this table; `first_column` is where they begin in `Rows.ids`.
+        fields: of this table, all or some; `first_column` is where the table's columns begin in `Rows.ids`.
         attention: field -> [K, d, d], for the fields that are pooled by attention.
         numeric: [K, B, M] with the shares of the fields that are pooled by weights.
 
@@ -38,13 +40,14 @@ def embed(
     """
     if not fields:
         return []
-    K, B, _ = ids.shape
+    K, B, columns = ids.shape
+    starts = dict(zip((f.name for f in fields), accumulate((f.width for f in fields), initial=0), strict=False))
+    if sum(field.width for field in fields) < columns:
+        ids = ids[:, :, [f.start - first_column + place for f in fields for place in range(f.width)]]
     vectors = functional.embedding(ids.clamp(min=0), table)  # [K, B, C, d]
     if all(field.width == 1 and not field.attends for field in fields):
         return [vectors.reshape(K, B, -1)]
-    places = {
-        field.name: slice(field.start - first_column, field.start - first_column + field.width) for field in fields
-    }
+    places = {field.name: slice(starts[field.name], starts[field.name] + field.width) for field in fields}
     pieces = []
     for field in fields:
         piece, present = vectors[:, :, places[field.name]], ids[:, :, places[field.name]] >= 0  # [K, B, width, d]
@@ -79,12 +82,14 @@ def attend(query: Tensor, values: Tensor, present: Tensor, weight: Tensor) -> Te
     return (shares * values).sum(2)
 
 
-def first_layer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def first_layer(x: Tensor | Folded, weight: Tensor, bias: Tensor) -> Tensor:
     """All units read the same input: one matmul for all of them.
 
     x [K, B, D], weight [K, Q, D, H], bias [K, Q, H] -> [K, Q, H, B]
     """
     K, Q, D, H = weight.shape
+    if isinstance(x, Folded):
+        return x.times(weight, bias).view(K, Q, H, -1)
     wide = weight.transpose(2, 3).reshape(K, Q * H, D)
     return torch.baddbmm(bias.reshape(K, Q * H, 1), wide, x.transpose(1, 2)).view(K, Q, H, -1)
 
@@ -99,9 +104,11 @@ def next_layer(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(bias.reshape(K * Q, -1, 1), own, h.reshape(K * Q, I, B)).view(K, Q, -1, B)
 
 
-def gate_weights(x: Tensor, weight: Tensor) -> Tensor:
+def gate_weights(x: Tensor | Folded, weight: Tensor) -> Tensor:
     """g_t = softmax over experts of x·G_t. x [K, B, D], weight [K, T, D, J] -> [K, T, J, B]"""
     K, T, D, J = weight.shape
+    if isinstance(x, Folded):
+        return x.times(weight).view(K, T, J, -1).softmax(2)
     wide = weight.transpose(2, 3).reshape(K, T * J, D)
     return torch.bmm(wide, x.transpose(1, 2)).view(K, T, J, -1).softmax(2)
 

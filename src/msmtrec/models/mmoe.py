@@ -13,6 +13,7 @@ from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
+from msmtrec.models.folding import Folded
 from msmtrec.models.layers import first_layer, gate_weights, mix, next_layer
 from msmtrec.models.parts import Inputs, declare_towers, towers
 
@@ -61,7 +62,9 @@ class MMoE(Model):
     def __init__(self, layout: Layout, settings: MMoESettings) -> None:
         self.layout, self.settings = layout, settings
         self.tasks, self.dropout = len(layout.tasks), settings.dropout
-        self.input = Inputs(layout, settings.embedding_dim)
+        self.input, self.embedding_dim = Inputs(layout, settings.embedding_dim), settings.embedding_dim
+        units = settings.experts * (self.tasks if settings.template else 1)
+        self.first_outputs = units * settings.expert_layers[0] + self.tasks * settings.experts
 
     def declare(self) -> tuple[Declaration, ...]:
         s, J, T = self.settings, self.settings.experts, self.tasks
@@ -88,25 +91,29 @@ class MMoE(Model):
         found += declare_towers(T, width, s.tower_layers)
         return tuple(found)
 
-    def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
-        K, B, _ = x.shape
-        h = x
-        for n in range(len(self.settings.expert_layers)):
-            weight, bias = (
-                self.compose(parameters, f"expert.{n}.weight"),
-                self.compose(parameters, f"expert.{n}.bias"),
-            )  # [K, Q, in, out], [K, Q, out]; Q = T·J with the template, J without
-            h = first_layer(h, weight, bias) if n == 0 else next_layer(h, weight, bias)
-            h = torch.relu_(h)  # [K, Q, out, B]
-            h = forward.drop(h, f"expert.{n}")
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
+        K, B = forward.batch.valid.shape
+        h = self._activated(first_layer(x, *self._layer(parameters, 0)), forward, 0)  # [K, Q, H, B]
+        for n in range(1, len(self.settings.expert_layers)):
+            h = self._activated(next_layer(h, *self._layer(parameters, n)), forward, n)
         experts = h.view(K, -1, self.settings.experts, h.shape[2], B)  # [K, T or 1, J, H, B]
         return mix(gate_weights(x, parameters["gate"]), experts)  # [K, T, H, B]
+
+    def _layer(self, parameters: Mapping[str, Tensor], n: int) -> tuple[Tensor, Tensor]:
+        """[K, Q, in, out], [K, Q, out]; Q = T·J with the template, J without"""
+        return self.compose(parameters, f"expert.{n}.weight"), self.compose(parameters, f"expert.{n}.bias")
+
+    def _activated(self, h: Tensor, forward: Pass, n: int) -> Tensor:
+        return forward.drop(torch.relu_(h), f"expert.{n}")
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
         return towers(parameters, z, self.settings.tower_layers)
 
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         return self.input.read(parameters, batch)
+
+    def reads(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor | Folded:
+        return self.input.read_folded(parameters, batch)
 
     def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:
         """Without the template: T·J experts of their own, of which each task mixes its J."""

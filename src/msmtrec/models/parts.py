@@ -11,6 +11,7 @@ from msmtrec.base.parameters import Declaration, Init
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch
+from msmtrec.models.folding import Folded, counts, folded_values
 from msmtrec.models.layers import embed, next_layer
 
 
@@ -41,17 +42,37 @@ class Inputs:
 
     def read(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """[K, B, width]"""
+        numeric = batch.numeric[:, :, : self.layout.numeric] if self.layout.shares else batch.numeric
+        return torch.cat([*self._embedded(parameters, batch, frozenset()), numeric], -1)
+
+    def read_folded(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor | Folded:
+        """The same, with the fields that the batch folds not yet multiplied out."""
+        if batch.folding is None:
+            return self.read(parameters, batch)
+        pieces = self._embedded(parameters, batch, frozenset(batch.folding.fields))
+        return Folded(
+            self.layout,
+            batch.folding,
+            folded_values(self.layout, batch.folding, parameters),
+            counts(self.layout, batch.folding, batch),
+            torch.cat(pieces, -1) if pieces else None,
+        )
+
+    def _embedded(self, parameters: Mapping[str, Tensor], batch: Batch, without: frozenset[int]) -> list[Tensor]:
+        """[K, B, ·] of the fields but for those that are folded, in order."""
         weights = parameters["attention"].unbind(1) if self.attending else ()  # each [K, d, d]
         attention = dict(zip(self.attending, weights, strict=True))
+        own = [field for number, field in enumerate(self.layout.fields) if number not in without]
+        private = tuple(field for field in own if not field.shared)
+        shared = tuple(field for field in own if field.shared)
         pieces = []
-        if self.private:
-            pieces += embed(parameters["embedding"], batch.private_ids, self.private, 0, attention, batch.numeric)
-        if self.shared:
+        if private:
+            pieces += embed(parameters["embedding"], batch.private_ids, private, 0, attention, batch.numeric)
+        if shared:
             first = self.layout.private_columns
             table = parameters["shared_embedding"]
-            pieces += embed(table, batch.shared_ids, self.shared, first, attention, batch.numeric)
-        numeric = batch.numeric[:, :, : self.layout.numeric] if self.layout.shares else batch.numeric
-        return torch.cat([*pieces, numeric], -1)
+            pieces += embed(table, batch.shared_ids, shared, first, attention, batch.numeric)
+        return pieces
 
 
 def declare_towers(tasks: int, width: int, layers: tuple[int, ...]) -> list[Declaration]:

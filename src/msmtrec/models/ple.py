@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -13,7 +13,8 @@ from msmtrec.base.parameters import Declaration, Init
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
-from msmtrec.models.layers import first_layer, mix, next_layer, own_gate_weights
+from msmtrec.models.folding import Folded
+from msmtrec.models.layers import first_layer, gate_weights, mix, next_layer, own_gate_weights
 from msmtrec.models.parts import Inputs, declare_towers, towers
 
 
@@ -61,7 +62,10 @@ class PLE(Model):
     def __init__(self, layout: Layout, settings: PLESettings) -> None:
         self.layout, self.settings = layout, settings
         self.tasks, self.dropout = len(layout.tasks), settings.dropout
-        self.input = Inputs(layout, settings.embedding_dim)
+        self.input, self.embedding_dim = Inputs(layout, settings.embedding_dim), settings.embedding_dim
+        T, own, shared = self.tasks, settings.task_experts, settings.shared_experts
+        gates = T * (own + shared) + (T * own + shared if settings.levels > 1 else 0)
+        self.first_outputs = (T * own + shared) * settings.expert_layers[0] + gates
 
     def declare(self) -> tuple[Declaration, ...]:
         s, T = self.settings, self.tasks
@@ -95,43 +99,58 @@ class PLE(Model):
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         return self.input.read(parameters, batch)
 
-    def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
+    def reads(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor | Folded:
+        return self.input.read_folded(parameters, batch)
+
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
         s, T = self.settings, self.tasks
-        own = shared = x.transpose(1, 2).unsqueeze(1)  # [K, 1, D, B]; one input for all below the first level
+        own: Tensor | None = None  # [K, T, H, B] what the level below gives the tasks; below the first stands x
+        shared: Tensor | None = None  # [K, 1, H, B] and what it gives all of them
         for level in range(s.levels):
-            e = self._experts(parameters, level, x if level == 0 else None, own, shared, forward)  # [K, Q, H, B]
+            e = self._experts(parameters, level, x, own, shared, forward)  # [K, Q, H, B]
             split = T * s.task_experts
             each = e[:, :split].view(len(e), T, s.task_experts, *e.shape[2:])  # [K, T, Jt, H, B]
             common = e[:, split:].unsqueeze(1)  # [K, 1, Js, H, B]
-            gates = own_gate_weights(own, parameters[f"level.{level}.gate"])  # [K, T, Jt + Js, B]
+            gates = _gates(x, own, parameters[f"level.{level}.gate"])  # [K, T, Jt + Js, B]
             mine = mix(gates[:, :, : s.task_experts], each) + mix(gates[:, :, s.task_experts :], common)
             if level < s.levels - 1:
-                gate = own_gate_weights(shared, parameters[f"level.{level}.shared_gate"].unsqueeze(1))
-                shared = mix(gate, e.unsqueeze(1))  # [K, 1, H, B]
-            own = mine  # [K, T, H, B]
+                gate = _gates(x, shared, parameters[f"level.{level}.shared_gate"].unsqueeze(1))
+                shared = mix(gate, e.unsqueeze(1))
+            own = mine
+        assert own is not None
         return own
 
     def _experts(
-        self, parameters: Mapping[str, Tensor], level: int, x: Tensor | None, own: Tensor, shared: Tensor, forward: Pass
+        self,
+        parameters: Mapping[str, Tensor],
+        level: int,
+        x: Tensor | Folded,
+        own: Tensor | None,
+        shared: Tensor | None,
+        forward: Pass,
     ) -> Tensor:
         """[K, T·Jt + Js, H, B] outputs of a level: the tasks' experts, task by task, then the shared ones."""
-        s, h = self.settings, own
-        if x is None:
+        s = self.settings
+        if own is None or shared is None:
+            h = first_layer(x, *self._layer(parameters, level, 0))
+        else:
             h = torch.cat([own.repeat_interleave(s.task_experts, 1), shared.expand(-1, s.shared_experts, -1, -1)], 1)
-        for n in range(len(s.expert_layers)):
-            weight, bias = (
-                torch.cat(
-                    [
-                        parameters[f"level.{level}.task.{n}.{part}"].flatten(1, 2),
-                        parameters[f"level.{level}.shared.{n}.{part}"],
-                    ],
-                    1,
-                )
-                for part in ("weight", "bias")
-            )  # [K, Q, in, out], [K, Q, out]
-            h = first_layer(x, weight, bias) if x is not None and n == 0 else next_layer(h, weight, bias)
-            h = forward.drop(torch.relu_(h), f"level.{level}.{n}")  # [K, Q, out, B]
-        return h
+            h = next_layer(h, *self._layer(parameters, level, 0))
+        for n in range(1, len(s.expert_layers)):
+            h = forward.drop(torch.relu_(h), f"level.{level}.{n - 1}")  # [K, Q, out, B]
+            h = next_layer(h, *self._layer(parameters, level, n))
+        return forward.drop(torch.relu_(h), f"level.{level}.{len(s.expert_layers) - 1}")
+
+    def _layer(self, parameters: Mapping[str, Tensor], level: int, n: int) -> Iterator[Tensor]:
+        """Weights [K, Q, in, out] and biases [K, Q, out] of all experts of a level."""
+        for part in ("weight", "bias"):
+            task, shared = (parameters[f"level.{level}.{group}.{n}.{part}"] for group in ("task", "shared"))
+            yield torch.cat([task.flatten(1, 2), shared], 1)
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
         return towers(parameters, z, self.settings.tower_layers)
+
+
+def _gates(x: Tensor | Folded, h: Tensor | None, weight: Tensor) -> Tensor:
+    """Of what a level below gives, or of the input. [K, Q, J, B]"""
+    return gate_weights(x, weight) if h is None else own_gate_weights(h, weight)

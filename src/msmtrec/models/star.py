@@ -14,6 +14,7 @@ from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
 from msmtrec.models.by_scenario import ByScenario
+from msmtrec.models.folding import Folded
 from msmtrec.models.layers import batch_norm, first_layer, next_layer
 from msmtrec.models.parts import Inputs, declare_towers, towers
 
@@ -101,8 +102,9 @@ class STAR(Model):
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         return self.input.read(parameters, batch)
 
-    def body(self, parameters: Mapping[str, Tensor], x: Tensor, forward: Pass) -> Tensor:
+    def body(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
         """[K, T, H + 1, B]: what the towers read, and the auxiliary logit in the last place."""
+        assert isinstance(x, Tensor), "what is normalised first cannot be folded into the first layer"
         groups = self._groups(forward.batch)
         h = self._normalise(parameters, groups, groups.split(x), forward)  # [K, P, D, R]
         for n in range(len(self.settings.layers)):

@@ -1,0 +1,166 @@
+"""Fields of few values are folded into the first layer: their embeddings are multiplied with its weights before any row
+is looked at.
+
+A first layer computes Σ_f E_f[x_f]·W_f over the fields f of a row. With the few rows of T_f = E_f·W_f at hand it is
+Σ_f T_f[x_f], a product of counts (how much of each value a row has) with the tables T_f. It is the same number, and
+gradients reach E_f and W_f through T_f; only the order of sums differs. A batch of B rows costs B·d·N products a field
+with d-wide embeddings and N outputs; folded, n·(B + d)·N for n values, and nothing flows back into the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from msmtrec.data.table import Field, Layout
+
+if TYPE_CHECKING:
+    from msmtrec.models.base import Batch
+
+OVERHEAD = 5e6
+"""Products that take as long as what a field costs besides its products; measured, see benchmarks/folding.py."""
+
+
+@dataclass(frozen=True)
+class Folding:
+    """Which fields K members fold, and where their values are.
+
+    Args:
+        fields: numbers of the folded fields in `Layout.fields`, ascending.
+        sizes: [F] values of each, of the member that has most.
+        first: [K, F] int64, row of the members' concatenated tables at which the values of a field begin.
+        last: [K, F] int64, at which they end.
+    """
+
+    fields: tuple[int, ...]
+    sizes: tuple[int, ...]
+    first: Tensor
+    last: Tensor
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """Where each field's values begin among all folded ones."""
+        return tuple(sum(self.sizes[:place]) for place in range(len(self.sizes)))
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """[K, S] rows of the tables, field by field; of fewer values the last is repeated, uncounted."""
+        own = [
+            torch.minimum(first.unsqueeze(1) + torch.arange(size, device=first.device), last.unsqueeze(1))
+            for size, first, last in zip(self.sizes, self.first.unbind(1), self.last.unbind(1), strict=True)
+        ]
+        return torch.cat(own, 1)
+
+    def of(self, count: int) -> Folding:
+        """Of the first `count` members."""
+        return Folding(self.fields, self.sizes, self.first[:count], self.last[:count])
+
+
+def worth_folding(layout: Layout, sizes: Sequence[int], d: int, outputs: int, batch: int) -> list[int]:
+    """Numbers of the fields that are cheaper folded. A field that takes part in attention is looked up anyway.
+
+    Args:
+        sizes: values of each field of the layout.
+        d: width of an embedding.
+        outputs: N of all first layers of all members together; `batch`: B rows of each member.
+    """
+    asking = {field.attends for field in layout.fields}
+    found = []
+    for number, (field, n) in enumerate(zip(layout.fields, sizes, strict=True)):
+        if field.attends or field.name in asking:
+            continue
+        looked_up = 3 * batch * d  # forwards, and backwards into the embeddings and into the weights
+        folded = 2 * batch * n + 3 * n * d
+        if outputs * (looked_up - folded) > OVERHEAD:
+            found.append(number)
+    return found
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What K members' networks read of B rows each, not yet multiplied out.
+
+    Args:
+        layout, folding: of the fields.
+        values: [K, S, d] embeddings of the folded fields' values.
+        seen: [K, S + M, B] how much of each value a row has, then its numerics; without gradient.
+        looked_up: [K, B, (F - folded)·d] embeddings of the other fields, in their order; None where there are none.
+    """
+
+    layout: Layout
+    folding: Folding
+    values: Tensor
+    seen: Tensor
+    looked_up: Tensor | None
+
+    def times(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The product with the first layers of Q units. weight [K, Q, D, H], bias [K, Q, H] -> [K, Q·H, B]"""
+        K, Q, _, H = weight.shape
+        d, folding = self.values.shape[2], self.folding
+        *by_field, numeric = weight.split_with_sizes(
+            [*[d] * len(self.layout.fields), self.layout.numeric], 2
+        )  # [K, Q, d, H]
+        tables = [
+            torch.matmul(values.unsqueeze(1), by_field[number])
+            for number, values in zip(folding.fields, self.values.split_with_sizes(folding.sizes, 1), strict=True)
+        ]  # [K, Q, n, H]
+        table = torch.cat([*tables, numeric], 2).transpose(2, 3).reshape(K, Q * H, -1)  # [K, Q·H, S + M]
+        if bias is None:
+            found = torch.bmm(table, self.seen)
+        else:
+            found = torch.baddbmm(bias.reshape(K, Q * H, 1), table, self.seen)
+        if self.looked_up is None:
+            return found
+        others = [part for number, part in enumerate(by_field) if number not in folding.fields]
+        other = torch.cat(others, 2).transpose(2, 3).reshape(K, Q * H, -1)
+        return torch.baddbmm(found, other, self.looked_up.transpose(1, 2))
+
+
+def counts(layout: Layout, folding: Folding, batch: Batch) -> Tensor:
+    """[K, S + M, B]: each row's share of each folded value, pooled as the field is, and below its numerics."""
+    K, B, _ = batch.private_ids.shape
+    S = sum(folding.sizes)
+    seen = batch.numeric.new_zeros(K, S + layout.numeric, B)
+    for place, number in enumerate(folding.fields):
+        field = layout.fields[number]
+        ids = _columns(layout, field, batch)  # [K, B, width]
+        index = ids.long() - folding.first[:, place].view(K, 1, 1) + folding.starts[place]
+        if field.width == 1:
+            seen.scatter_(1, index.transpose(1, 2), 1.0)
+            continue
+        there = ids >= 0
+        share = there.to(seen.dtype)
+        if field.shares is not None:
+            share = batch.numeric[:, :, field.shares : field.shares + field.width]
+        else:
+            share = share / share.sum(2, keepdim=True)
+        index = torch.where(there, index, folding.starts[place])
+        seen.scatter_add_(1, index.transpose(1, 2), (share * there).transpose(1, 2))
+    seen[:, S:] = batch.numeric[:, :, : layout.numeric].transpose(1, 2)
+    return seen
+
+
+def _columns(layout: Layout, field: Field, batch: Batch) -> Tensor:
+    ids, start = batch.private_ids, field.start
+    if field.shared:
+        ids, start = batch.shared_ids, field.start - layout.private_columns
+    return ids[:, :, start : start + field.width]
+
+
+def folded_values(layout: Layout, folding: Folding, parameters: Mapping[str, Tensor]) -> Tensor:
+    """[K, S, d] embeddings of the folded fields' values."""
+    tables = {False: "embedding", True: "shared_embedding"}
+    shared = [layout.fields[number].shared for number in folding.fields]
+    split = sum(size for size, own in zip(folding.sizes, shared, strict=True) if not own)
+    parts = [
+        functional.embedding(rows, parameters[tables[which]])
+        for which, rows in ((False, folding.rows[:, :split]), (True, folding.rows[:, split:]))
+        if rows.shape[1]
+    ]
+    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
