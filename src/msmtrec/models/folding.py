@@ -89,37 +89,32 @@ class Folded:
     Args:
         layout, folding: of the fields.
         values: [K, S, d] embeddings of the folded fields' values.
-        seen: [K, S + M, B] how much of each value a row has, then its numerics; without gradient.
-        looked_up: [K, B, (F - folded)·d] embeddings of the other fields, in their order; None where there are none.
+        x: [K, R, B] how much of each value a row has, then its numerics, then the embeddings of the other fields.
     """
 
     layout: Layout
     folding: Folding
     values: Tensor
-    seen: Tensor
-    looked_up: Tensor | None
+    x: Tensor
 
-    def times(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The product with the first layers of Q units. weight [K, Q, D, H], bias [K, Q, H] -> [K, Q·H, B]"""
+    @property
+    def constant(self) -> int:
+        """Leading rows of x that need no gradient."""
+        return self.values.shape[1] + self.layout.numeric
+
+    def table(self, weight: Tensor) -> Tensor:
+        """What x is multiplied with for the first layers of Q units. weight [K, Q, D, H] -> [K, Q·H, R]"""
         K, Q, _, H = weight.shape
-        d, folding = self.values.shape[2], self.folding
-        *by_field, numeric = weight.split_with_sizes(
-            [*[d] * len(self.layout.fields), self.layout.numeric], 2
-        )  # [K, Q, d, H]
+        sizes = [*[self.values.shape[2]] * len(self.layout.fields), self.layout.numeric]
+        *by_field, numeric = weight.split_with_sizes(sizes, 2)  # [K, Q, d, H]
         tables = [
             torch.matmul(values.unsqueeze(1), by_field[number])
-            for number, values in zip(folding.fields, self.values.split_with_sizes(folding.sizes, 1), strict=True)
+            for number, values in zip(
+                self.folding.fields, self.values.split_with_sizes(self.folding.sizes, 1), strict=True
+            )
         ]  # [K, Q, n, H]
-        table = torch.cat([*tables, numeric], 2).transpose(2, 3).reshape(K, Q * H, -1)  # [K, Q·H, S + M]
-        if bias is None:
-            found = torch.bmm(table, self.seen)
-        else:
-            found = torch.baddbmm(bias.reshape(K, Q * H, 1), table, self.seen)
-        if self.looked_up is None:
-            return found
-        others = [part for number, part in enumerate(by_field) if number not in folding.fields]
-        other = torch.cat(others, 2).transpose(2, 3).reshape(K, Q * H, -1)
-        return torch.baddbmm(found, other, self.looked_up.transpose(1, 2))
+        others = [part for number, part in enumerate(by_field) if number not in self.folding.fields]
+        return torch.cat([*tables, numeric, *others], 2).transpose(2, 3).reshape(K, Q * H, -1)
 
 
 def counts(layout: Layout, folding: Folding, batch: Batch) -> Tensor:

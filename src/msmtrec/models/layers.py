@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from msmtrec.data.table import Field
 from msmtrec.models.folding import Folded
+from msmtrec.models.ops import affine, mixed
 
 
 def embed(
@@ -82,33 +83,35 @@ def attend(query: Tensor, values: Tensor, present: Tensor, weight: Tensor) -> Te
     return (shares * values).sum(2)
 
 
-def first_layer(x: Tensor | Folded, weight: Tensor, bias: Tensor) -> Tensor:
+def first_layer(x: Tensor | Folded, weight: Tensor, bias: Tensor, *, relu: bool = False) -> Tensor:
     """All units read the same input: one matmul for all of them.
 
     x [K, B, D], weight [K, Q, D, H], bias [K, Q, H] -> [K, Q, H, B]
     """
     K, Q, D, H = weight.shape
     if isinstance(x, Folded):
-        return x.times(weight, bias).view(K, Q, H, -1)
-    wide = weight.transpose(2, 3).reshape(K, Q * H, D)
-    return torch.baddbmm(bias.reshape(K, Q * H, 1), wide, x.transpose(1, 2)).view(K, Q, H, -1)
+        found = affine(x.x, x.table(weight), bias.reshape(K, Q * H), relu=relu, constant=x.constant)
+    else:
+        wide = weight.transpose(2, 3).reshape(K, Q * H, D)
+        found = affine(x.transpose(1, 2), wide, bias.reshape(K, Q * H), relu=relu)
+    return found.view(K, Q, H, -1)
 
 
-def next_layer(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def next_layer(h: Tensor, weight: Tensor, bias: Tensor, *, relu: bool = False) -> Tensor:
     """Each unit reads its own input.
 
     h [K, Q, I, B], weight [K, Q, I, O], bias [K, Q, O] -> [K, Q, O, B]
     """
     K, Q, I, B = h.shape
     own = weight.reshape(K * Q, I, -1).transpose(1, 2)  # [K·Q, O, I]
-    return torch.baddbmm(bias.reshape(K * Q, -1, 1), own, h.reshape(K * Q, I, B)).view(K, Q, -1, B)
+    return affine(h.reshape(K * Q, I, B), own, bias.reshape(K * Q, -1), relu=relu).view(K, Q, -1, B)
 
 
 def gate_weights(x: Tensor | Folded, weight: Tensor) -> Tensor:
     """g_t = softmax over experts of x·G_t. x [K, B, D], weight [K, T, D, J] -> [K, T, J, B]"""
     K, T, D, J = weight.shape
     if isinstance(x, Folded):
-        return x.times(weight).view(K, T, J, -1).softmax(2)
+        return affine(x.x, x.table(weight), constant=x.constant).view(K, T, J, -1).softmax(2)
     wide = weight.transpose(2, 3).reshape(K, T * J, D)
     return torch.bmm(wide, x.transpose(1, 2)).view(K, T, J, -1).softmax(2)
 
@@ -120,7 +123,7 @@ def own_gate_weights(h: Tensor, weight: Tensor) -> Tensor:
 
 def mix(gates: Tensor, outputs: Tensor) -> Tensor:
     """z_t = sum over j of g_t,j f_t,j. gates [K, T, J, B], outputs [K, T or 1, J, H, B] -> [K, T, H, B]"""
-    return (gates.unsqueeze(3) * outputs).sum(2)
+    return mixed(gates, outputs)
 
 
 def batch_norm(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-import torch
 from pydantic import Field as Constrained
 from torch import Tensor
 
@@ -93,18 +92,15 @@ class MMoE(Model):
 
     def body(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
         K, B = forward.batch.valid.shape
-        h = self._activated(first_layer(x, *self._layer(parameters, 0)), forward, 0)  # [K, Q, H, B]
+        h = forward.drop(first_layer(x, *self._layer(parameters, 0), relu=True), "expert.0")  # [K, Q, H, B]
         for n in range(1, len(self.settings.expert_layers)):
-            h = self._activated(next_layer(h, *self._layer(parameters, n)), forward, n)
+            h = forward.drop(next_layer(h, *self._layer(parameters, n), relu=True), f"expert.{n}")
         experts = h.view(K, -1, self.settings.experts, h.shape[2], B)  # [K, T or 1, J, H, B]
         return mix(gate_weights(x, parameters["gate"]), experts)  # [K, T, H, B]
 
     def _layer(self, parameters: Mapping[str, Tensor], n: int) -> tuple[Tensor, Tensor]:
         """[K, Q, in, out], [K, Q, out]; Q = T·J with the template, J without"""
         return self.compose(parameters, f"expert.{n}.weight"), self.compose(parameters, f"expert.{n}.bias")
-
-    def _activated(self, h: Tensor, forward: Pass, n: int) -> Tensor:
-        return forward.drop(torch.relu_(h), f"expert.{n}")
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
         return towers(parameters, z, self.settings.tower_layers)

@@ -49,14 +49,9 @@ class Inputs:
         """The same, with the fields that the batch folds not yet multiplied out."""
         if batch.folding is None:
             return self.read(parameters, batch)
-        pieces = self._embedded(parameters, batch, frozenset(batch.folding.fields))
-        return Folded(
-            self.layout,
-            batch.folding,
-            folded_values(self.layout, batch.folding, parameters),
-            counts(self.layout, batch.folding, batch),
-            torch.cat(pieces, -1) if pieces else None,
-        )
+        others = self._embedded(parameters, batch, frozenset(batch.folding.fields))
+        x = torch.cat([counts(self.layout, batch.folding, batch), *(piece.transpose(1, 2) for piece in others)], 1)
+        return Folded(self.layout, batch.folding, folded_values(self.layout, batch.folding, parameters), x)
 
     def _embedded(self, parameters: Mapping[str, Tensor], batch: Batch, without: frozenset[int]) -> list[Tensor]:
         """[K, B, ·] of the fields but for those that are folded, in order."""
@@ -89,6 +84,5 @@ def declare_towers(tasks: int, width: int, layers: tuple[int, ...]) -> list[Decl
 def towers(parameters: Mapping[str, Tensor], z: Tensor, layers: tuple[int, ...]) -> Tensor:
     """[K, T, H, B] -> [K, B, T] logits, ReLU after each hidden layer."""
     for n in range(len(layers) + 1):
-        z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"])
-        z = torch.relu_(z) if n < len(layers) else z
+        z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"], relu=n < len(layers))
     return z.squeeze(2).transpose(1, 2)  # [K, T, 1, B] -> [K, B, T]

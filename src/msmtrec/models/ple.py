@@ -132,14 +132,14 @@ class PLE(Model):
         """[K, T·Jt + Js, H, B] outputs of a level: the tasks' experts, task by task, then the shared ones."""
         s = self.settings
         if own is None or shared is None:
-            h = first_layer(x, *self._layer(parameters, level, 0))
+            h = first_layer(x, *self._layer(parameters, level, 0), relu=True)
         else:
             h = torch.cat([own.repeat_interleave(s.task_experts, 1), shared.expand(-1, s.shared_experts, -1, -1)], 1)
-            h = next_layer(h, *self._layer(parameters, level, 0))
+            h = next_layer(h, *self._layer(parameters, level, 0), relu=True)
         for n in range(1, len(s.expert_layers)):
-            h = forward.drop(torch.relu_(h), f"level.{level}.{n - 1}")  # [K, Q, out, B]
-            h = next_layer(h, *self._layer(parameters, level, n))
-        return forward.drop(torch.relu_(h), f"level.{level}.{len(s.expert_layers) - 1}")
+            h = forward.drop(h, f"level.{level}.{n - 1}")  # [K, Q, out, B]
+            h = next_layer(h, *self._layer(parameters, level, n), relu=True)
+        return forward.drop(h, f"level.{level}.{len(s.expert_layers) - 1}")
 
     def _layer(self, parameters: Mapping[str, Tensor], level: int, n: int) -> Iterator[Tensor]:
         """Weights [K, Q, in, out] and biases [K, Q, out] of all experts of a level."""

@@ -1,0 +1,89 @@
+"""Layers with backward passes of their own, which touch memory less often than autograd's. Nothing given is changed.
+
+Each computes what the plain lines in its docstring say; tests/models/test_ops.py compares both, gradients too, in
+float64. Arithmetic follows the activations' type: with bfloat16 activations the weights are rounded to it on the way.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+
+def affine(x: Tensor, table: Tensor, bias: Tensor | None = None, *, relu: bool = False, constant: int = 0) -> Tensor:
+    """`baddbmm(bias.unsqueeze(2), table, x)`, and `relu` of it: one layer of N units, each on its own input.
+
+    x [N, I, B], of which the first `constant` rows need no gradient; table [N, O, I], bias [N, O] -> [N, O, B]
+    """
+    low = x.dtype
+    found = _Affine.apply(x, table.to(low), None if bias is None else bias.to(low), relu, constant)  # type: ignore[no-untyped-call]
+    return cast(Tensor, found)
+
+
+class _Affine(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, table: Tensor, bias: Tensor | None, relu: bool, constant: int) -> Tensor:
+        found = torch.bmm(table, x) if bias is None else torch.baddbmm(bias.unsqueeze(2), table, x)
+        if relu:
+            found.relu_()
+        ctx.relu, ctx.constant = relu, constant
+        ctx.save_for_backward(x, table, found if relu else None)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, table, found = ctx.saved_tensors
+        grad = torch.ops.aten.threshold_backward(grads[0], found, 0) if ctx.relu else grads[0]
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            to_x = torch.bmm(table[:, :, ctx.constant :].transpose(1, 2), grad)
+            if ctx.constant:
+                to_x = torch.cat([to_x.new_zeros(len(to_x), ctx.constant, to_x.shape[2]), to_x], 1)
+        to_table = _outer(grad, x, like=table) if ctx.needs_input_grad[1] else None
+        to_bias = grad.sum(2) if ctx.needs_input_grad[2] else None
+        return to_x, to_table, to_bias, None, None
+
+
+def _outer(grad: Tensor, x: Tensor, like: Tensor) -> Tensor:
+    """grad·xᵀ [N, O, I], laid out in memory as `like` is: what follows then copies nothing."""
+    if like.stride(1) == 1 and like.stride(2) != 1:
+        return torch.bmm(x, grad.transpose(1, 2)).transpose(1, 2)
+    return torch.bmm(grad, x.transpose(1, 2))
+
+
+def mixed(gates: Tensor, outputs: Tensor) -> Tensor:
+    """`(gates.unsqueeze(3) * outputs).sum(2)`, expert by expert: the products never stand in memory side by side.
+
+    gates [K, T, J, B], outputs [K, T or 1, J, H, B] -> [K, T, H, B]
+    """
+    return cast(Tensor, _Mixed.apply(gates.to(outputs.dtype), outputs))  # type: ignore[no-untyped-call]
+
+
+class _Mixed(Function):
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, outputs: Tensor) -> Tensor:
+        ctx.save_for_backward(gates, outputs)
+        found = gates[:, :, 0].unsqueeze(2) * outputs[:, :, 0]
+        for j in range(1, gates.shape[2]):
+            found.addcmul_(gates[:, :, j].unsqueeze(2), outputs[:, :, j])
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        gates, outputs = ctx.saved_tensors
+        (grad,) = grads  # [K, T, H, B]
+        to_gates, to_outputs = torch.empty_like(gates), torch.empty_like(outputs)
+        for j in range(gates.shape[2]):
+            gate, output = gates[:, :, j].unsqueeze(2), outputs[:, :, j]  # [K, T, 1, B], [K, T or 1, H, B]
+            to_gates[:, :, j] = (grad * output).sum(2)
+            if outputs.shape[1] == grad.shape[1]:
+                torch.mul(grad, gate, out=to_outputs[:, :, j])
+                continue
+            own = to_outputs[:, 0, j]
+            torch.mul(grad[:, 0], gate[:, 0], out=own)
+            for t in range(1, grad.shape[1]):
+                own.addcmul_(grad[:, t], gate[:, t])
+        return to_gates, to_outputs
