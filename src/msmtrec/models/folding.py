@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn import functional
 
 from msmtrec.data.table import Field, Layout
+from msmtrec.models.template import Factors, product, to_factors
 
 if TYPE_CHECKING:
     from msmtrec.models.base import Batch
@@ -102,19 +104,79 @@ class Folded:
         """Leading rows of x that need no gradient."""
         return self.values.shape[1] + self.layout.numeric
 
-    def table(self, weight: Tensor) -> Tensor:
+    def table(self, weight: Tensor | Factors) -> Tensor:
         """What x is multiplied with for the first layers of Q units. weight [K, Q, D, H] -> [K, Q·H, R]"""
-        K, Q, _, H = weight.shape
-        sizes = [*[self.values.shape[2]] * len(self.layout.fields), self.layout.numeric]
-        *by_field, numeric = weight.split_with_sizes(sizes, 2)  # [K, Q, d, H]
-        tables = [
-            torch.matmul(values.unsqueeze(1), by_field[number])
-            for number, values in zip(
-                self.folding.fields, self.values.split_with_sizes(self.folding.sizes, 1), strict=True
-            )
-        ]  # [K, Q, n, H]
-        others = [part for number, part in enumerate(by_field) if number not in self.folding.fields]
-        return torch.cat([*tables, numeric, *others], 2).transpose(2, 3).reshape(K, Q * H, -1)
+        factors = weight if isinstance(weight, Factors) else (weight,)
+        found = _Table.apply(self, self.values, *factors)  # type: ignore[no-untyped-call]
+        return cast(Tensor, found)
+
+    def pieces(self) -> list[tuple[slice, slice, bool]]:
+        """(inputs of the layer, rows of x, whether embeddings stand between them) of every part of the input."""
+        d, start, found = self.values.shape[2], 0, []
+        columns = [slice(number * d, (number + 1) * d) for number in range(len(self.layout.fields))]
+        for number, size in zip(self.folding.fields, self.folding.sizes, strict=True):
+            found.append((columns[number], slice(start, start + size), True))
+            start += size
+        numeric = slice(len(columns) * d, len(columns) * d + self.layout.numeric)
+        others = [own for number, own in enumerate(columns) if number not in self.folding.fields]
+        for own in (numeric, *others):
+            found.append((own, slice(start, start + own.stop - own.start), False))
+            start += own.stop - own.start
+        return [piece for piece in found if piece[0].stop > piece[0].start]
+
+
+class _Table(Function):
+    """Piece by piece, so that weights that are products of factors never stand in memory whole."""
+
+    @staticmethod
+    def forward(ctx: Any, folded: Folded, values: Tensor, *factors: Tensor) -> Tensor:
+        ctx.folded = folded
+        ctx.save_for_backward(values, *factors)
+        K, Q, H = values.shape[0], _units(factors), factors[0].shape[-1]
+        table = values.new_empty(K, folded.x.shape[1], Q, H)
+        for inputs, rows, between in folded.pieces():
+            weight = _weight(factors, inputs)  # [K·Q, d, H]
+            if between:
+                weight = torch.bmm(_each(values[:, rows], Q), weight)
+            table[:, rows] = weight.view(K, Q, -1, H).transpose(1, 2)
+        return table.flatten(2).transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        values, *factors = ctx.saved_tensors
+        K, Q, H = values.shape[0], _units(factors), factors[0].shape[-1]
+        grad = grads[0].transpose(1, 2).reshape(K, -1, Q, H)
+        to_values, found = torch.empty_like(values), [torch.empty_like(factor) for factor in factors]
+        for inputs, rows, between in ctx.folded.pieces():
+            to_weight = grad[:, rows].transpose(1, 2).reshape(K * Q, -1, H)
+            if between:
+                weight, own = _weight(factors, inputs), _each(values[:, rows], Q)
+                to_values[:, rows] = torch.bmm(to_weight, weight.transpose(1, 2)).view(K, Q, -1, own.shape[2]).sum(1)
+                to_weight = torch.bmm(own.transpose(1, 2), to_weight)
+            if len(factors) == 1:
+                found[0][:, :, inputs] = to_weight.view(K, Q, -1, H)
+            else:
+                whole, part = Factors(*factors), Factors(*found)
+                to_weight = to_weight.view(K, whole.task.shape[1], -1, *to_weight.shape[1:])
+                ends = inputs.start, inputs.stop
+                to_factors(to_weight, whole.rows(*ends), part.rows(*ends))
+        return None, to_values, *found
+
+
+def _units(factors: Sequence[Tensor]) -> int:
+    return factors[0].shape[1] if len(factors) == 1 else Factors(*factors).units
+
+
+def _weight(factors: Sequence[Tensor], inputs: slice) -> Tensor:
+    """[K·Q, inputs, H]"""
+    if len(factors) == 1:
+        return factors[0][:, :, inputs].flatten(0, 1)
+    return product(Factors(*factors).rows(inputs.start, inputs.stop)).flatten(0, 2)
+
+
+def _each(values: Tensor, units: int) -> Tensor:
+    """[K, n, d] -> [K·Q, n, d]"""
+    return values.unsqueeze(1).expand(-1, units, -1, -1).flatten(0, 1)
 
 
 def counts(layout: Layout, folding: Folding, batch: Batch) -> Tensor:

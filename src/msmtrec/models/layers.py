@@ -17,6 +17,7 @@ from torch.nn import functional
 from msmtrec.data.table import Field
 from msmtrec.models.folding import Folded
 from msmtrec.models.ops import affine, mixed
+from msmtrec.models.template import Factors
 
 
 def embed(
@@ -83,27 +84,29 @@ def attend(query: Tensor, values: Tensor, present: Tensor, weight: Tensor) -> Te
     return (shares * values).sum(2)
 
 
-def first_layer(x: Tensor | Folded, weight: Tensor, bias: Tensor, *, relu: bool = False) -> Tensor:
+def first_layer(x: Tensor | Folded, weight: Tensor | Factors, bias: Tensor, *, relu: bool = False) -> Tensor:
     """All units read the same input: one matmul for all of them.
 
     x [K, B, D], weight [K, Q, D, H], bias [K, Q, H] -> [K, Q, H, B]
     """
-    K, Q, D, H = weight.shape
+    K, Q, H = bias.shape
     if isinstance(x, Folded):
         found = affine(x.x, x.table(weight), bias.reshape(K, Q * H), relu=relu, constant=x.constant)
     else:
-        wide = weight.transpose(2, 3).reshape(K, Q * H, D)
+        whole = weight.composed() if isinstance(weight, Factors) else weight
+        wide = whole.transpose(2, 3).reshape(K, Q * H, -1)
         found = affine(x.transpose(1, 2), wide, bias.reshape(K, Q * H), relu=relu)
     return found.view(K, Q, H, -1)
 
 
-def next_layer(h: Tensor, weight: Tensor, bias: Tensor, *, relu: bool = False) -> Tensor:
+def next_layer(h: Tensor, weight: Tensor | Factors, bias: Tensor, *, relu: bool = False) -> Tensor:
     """Each unit reads its own input.
 
     h [K, Q, I, B], weight [K, Q, I, O], bias [K, Q, O] -> [K, Q, O, B]
     """
     K, Q, I, B = h.shape
-    own = weight.reshape(K * Q, I, -1).transpose(1, 2)  # [K·Q, O, I]
+    whole = weight.composed() if isinstance(weight, Factors) else weight
+    own = whole.reshape(K * Q, I, -1).transpose(1, 2)  # [K·Q, O, I]
     return affine(h.reshape(K * Q, I, B), own, bias.reshape(K * Q, -1), relu=relu).view(K, Q, -1, B)
 
 

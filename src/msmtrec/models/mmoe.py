@@ -15,6 +15,7 @@ from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
 from msmtrec.models.folding import Folded
 from msmtrec.models.layers import first_layer, gate_weights, mix, next_layer
 from msmtrec.models.parts import Inputs, declare_towers, towers
+from msmtrec.models.template import Factors
 
 
 class MMoESettings(ModelSettings):
@@ -98,9 +99,14 @@ class MMoE(Model):
         experts = h.view(K, -1, self.settings.experts, h.shape[2], B)  # [K, T or 1, J, H, B]
         return mix(gate_weights(x, parameters["gate"]), experts)  # [K, T, H, B]
 
-    def _layer(self, parameters: Mapping[str, Tensor], n: int) -> tuple[Tensor, Tensor]:
-        """[K, Q, in, out], [K, Q, out]; Q = T·J with the template, J without"""
-        return self.compose(parameters, f"expert.{n}.weight"), self.compose(parameters, f"expert.{n}.bias")
+    def _layer(self, parameters: Mapping[str, Tensor], n: int) -> tuple[Tensor | Factors, Tensor]:
+        """Weights [K, Q, in, out] and biases [K, Q, out]; Q = T·J with the template, J without."""
+        name = f"expert.{n}.weight"
+        weight = self._factors(parameters, name) if self.settings.template else parameters[f"{name}.scenario"]
+        return weight, self.compose(parameters, f"expert.{n}.bias")
+
+    def _factors(self, parameters: Mapping[str, Tensor], name: str) -> Factors:
+        return Factors(*(parameters[f"{name}.{kind}"] for kind in ("local", "task", "scenario")))
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
         return towers(parameters, z, self.settings.tower_layers)
@@ -124,9 +130,6 @@ class MMoE(Model):
 
     def compose(self, parameters: Mapping[str, Tensor], name: str) -> Tensor:
         """[K, Q, ...] the experts' weights or biases, from three factors where the template is on."""
-        scenario = parameters[f"{name}.scenario"]  # [K, J, ...]
-        if not self.settings.template:
-            return scenario
-        local, task = parameters[f"{name}.local"], parameters[f"{name}.task"]  # [K, ...], [K, T, ...]
-        outer = (local.unsqueeze(1) * task).unsqueeze(2) * scenario.unsqueeze(1)  # [K, T, J, ...]
-        return outer.flatten(1, 2)
+        if self.settings.template:
+            return self._factors(parameters, name).composed()
+        return parameters[f"{name}.scenario"]
