@@ -39,7 +39,9 @@ def add_scenario(
     from msmtrec.experiment.adding import add_scenarios
     from msmtrec.experiment.continuing import newer_data
     from msmtrec.experiment.start import Start
+    from msmtrec.runtime.allocator import keep_freed_memory
 
+    keep_freed_memory()
     logs = None
     if data:
         own = {key: value for key, value in newer_data(Start.open(run), data).items() if key != "scenarios"}

@@ -19,7 +19,9 @@ OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Ru
 
 def run_observed(config: Any, folder: Path | None, resume: bool, observer: Any) -> Any:
     from msmtrec.experiment.run import run
+    from msmtrec.runtime.allocator import keep_freed_memory
 
+    keep_freed_memory()
     return run(config, out=folder, resume=resume, observer=observer, caution=lambda _: None)  # notes are events
 
 

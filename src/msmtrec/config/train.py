@@ -43,6 +43,8 @@ class TrainSettings(Settings):
         checkpoint_every: rounds (5), or seconds ("30 s"), after which the run can be resumed from where it stands.
         held_out_limit: validation rows on which mixtures are measured; null takes all.
         dtype: of parameters and arithmetic.
+        precision: of the network's matrix products while training: full, that of dtype, or bf16, bfloat16 with sums in
+            float32. Parameters, optimiser, losses and everything measured stay in dtype.
         stack: which members train as one batched computation: auto, off, all.
         threads: per process; null leaves one per core and process.
         device: where the training runs.
@@ -61,6 +63,7 @@ class TrainSettings(Settings):
     held_out_limit: int | None = Field(4096, ge=50)
     checkpoint_every: int | str = "30 s"
     dtype: Literal["float32", "float64"] = "float32"
+    precision: Literal["full", "bf16"] = "full"
     stack: Literal["auto", "off", "all"] = "auto"
     threads: int | None = Field(None, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
@@ -96,6 +99,12 @@ class TrainSettings(Settings):
     def _one_length(self) -> TrainSettings:
         if (self.local_steps is None) == (self.local_epochs is None):
             raise ValueError("give either local_steps or local_epochs")
+        return self
+
+    @model_validator(mode="after")
+    def _one_precision(self) -> TrainSettings:
+        if self.precision == "bf16" and self.dtype == "float64":
+            raise ValueError("precision bf16 goes with dtype float32, not float64; leave one of them out")
         return self
 
     def cautions(self) -> Iterator[str]:

@@ -22,6 +22,7 @@ from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.contender import run_contender
 from msmtrec.record import directory
 from msmtrec.record.events import Event, Observer
+from msmtrec.runtime.allocator import keep_freed_memory
 
 _GUARD = (
     "with jobs above 1 every process reads your script again: put the call of msmtrec.run under"
@@ -155,6 +156,7 @@ def _start(process: SpawnProcess) -> None:
 
 def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     _end_with_parent()
+    keep_freed_memory()
     sender.send(("begun", None))
 
     def tell(event: Event) -> None:

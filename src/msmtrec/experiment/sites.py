@@ -25,7 +25,7 @@ def site_of(contender: Contender, data: EncodedData, model: Model, method: Metho
     sizes = training_size(train, data)
     return Site(
         data=data,
-        deck=Deck(data, _dtype(train), _device(train.device)),
+        deck=Deck(data, _dtype(train), _device(train.device), arithmetic=_arithmetic(train)),
         model=model,
         method=method,
         batches={name: size.batch for name, size in sizes.items()},
@@ -40,6 +40,10 @@ def site_of(contender: Contender, data: EncodedData, model: Model, method: Metho
 
 def _dtype(train: TrainSettings) -> torch.dtype:
     return torch.float32 if train.dtype == "float32" else torch.float64
+
+
+def _arithmetic(train: TrainSettings) -> torch.dtype:
+    return torch.bfloat16 if train.precision == "bf16" else _dtype(train)
 
 
 def first_parameters(

@@ -20,6 +20,8 @@ class Deck:
     """All scenarios' training rows, packed into one tensor so that a batch is one gather.
 
     Args:
+        dtype: of parameters and labels.
+        arithmetic: of what the network computes with while training; `dtype` unless it is another.
         in_memory: bytes of training rows up to which they are packed in memory; larger ones stay in three mapped files.
 
     Attributes:
@@ -32,10 +34,16 @@ class Deck:
     """
 
     def __init__(
-        self, data: EncodedData, dtype: torch.dtype, device: torch.device, *, in_memory: int = IN_MEMORY
+        self,
+        data: EncodedData,
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        arithmetic: torch.dtype | None = None,
+        in_memory: int = IN_MEMORY,
     ) -> None:
         whole = data.whole["train"]
-        self.dtype, self.device = dtype, device
+        self.dtype, self.arithmetic, self.device = dtype, arithmetic or dtype, device
         self.private_columns = data.layout.private_columns
         self.starts: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
@@ -65,13 +73,13 @@ class Deck:
         self._ends = np.cumsum([whole.ids.shape[1], whole.numeric.shape[1], whole.labels.shape[1]]).tolist()
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows by number: ids [..., C] int32, numeric [..., M] and labels [..., T] in the training's own type."""
+        """Rows by number: ids [..., C] int32, numeric [..., M] as the network reads them, labels [..., T]."""
         found = [group[index] for group in self._groups]
         if len(found) == 1:
             ids, numeric, labels = found[0].tensor_split(self._ends[:2], -1)
         else:
             ids, numeric, labels = found
-        return ids, numeric.view(torch.float32).to(self.dtype), labels.view(torch.float32).to(self.dtype)
+        return ids, numeric.view(torch.float32).to(self.arithmetic), labels.view(torch.float32).to(self.dtype)
 
     def scenario_of(self, index: Tensor) -> Tensor:
         """Rows by number -> numbers of their scenarios, on the CPU."""

@@ -114,14 +114,19 @@ def gate_weights(x: Tensor | Folded, weight: Tensor) -> Tensor:
     """g_t = softmax over experts of x·G_t. x [K, B, D], weight [K, T, D, J] -> [K, T, J, B]"""
     K, T, D, J = weight.shape
     if isinstance(x, Folded):
-        return affine(x.x, x.table(weight), constant=x.constant).view(K, T, J, -1).softmax(2)
+        return _shares(affine(x.x, x.table(weight), constant=x.constant).view(K, T, J, -1))
     wide = weight.transpose(2, 3).reshape(K, T * J, D)
-    return torch.bmm(wide, x.transpose(1, 2)).view(K, T, J, -1).softmax(2)
+    return _shares(affine(x.transpose(1, 2), wide).view(K, T, J, -1))
 
 
 def own_gate_weights(h: Tensor, weight: Tensor) -> Tensor:
     """As `gate_weights`, each gate with an input of its own. h [K, Q, I, B], weight [K, Q, I, J] -> [K, Q, J, B]"""
-    return torch.matmul(weight.transpose(2, 3), h).softmax(2)
+    return _shares(torch.matmul(weight.transpose(2, 3).to(h.dtype), h))
+
+
+def _shares(logits: Tensor) -> Tensor:
+    """Softmax over the experts, in float32 at least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(2)
 
 
 def mix(gates: Tensor, outputs: Tensor) -> Tensor:

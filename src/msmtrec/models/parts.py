@@ -67,7 +67,7 @@ class Inputs:
             first = self.layout.private_columns
             table = parameters["shared_embedding"]
             pieces += embed(table, batch.shared_ids, shared, first, attention, batch.numeric)
-        return pieces
+        return [piece.to(batch.numeric.dtype) for piece in pieces]
 
 
 def declare_towers(tasks: int, width: int, layers: tuple[int, ...]) -> list[Declaration]:
@@ -82,7 +82,8 @@ def declare_towers(tasks: int, width: int, layers: tuple[int, ...]) -> list[Decl
 
 
 def towers(parameters: Mapping[str, Tensor], z: Tensor, layers: tuple[int, ...]) -> Tensor:
-    """[K, T, H, B] -> [K, B, T] logits, ReLU after each hidden layer."""
+    """[K, T, H, B] -> [K, B, T] logits, ReLU after each hidden layer; the last one in float32 at least."""
     for n in range(len(layers) + 1):
+        z = z.to(torch.promote_types(z.dtype, torch.float32)) if n == len(layers) else z
         z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"], relu=n < len(layers))
     return z.squeeze(2).transpose(1, 2)  # [K, T, 1, B] -> [K, B, T]
