@@ -58,7 +58,14 @@ def difference(a: Memory, b: Memory) -> float:
     )
 
 
-@pytest.mark.parametrize("settings", [MMoESettings(template=True), MMoESettings(template=False, dropout=0.3)])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        MMoESettings(template=True),
+        MMoESettings(template=False, dropout=0.3),
+        MMoESettings(template=True, dropout=0.3, tower_dropout=0.2, norm="batch"),
+    ],
+)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
 def test_a_stack_equals_separate_runs(
     synthetic: EncodedData, settings: MMoESettings, dtype: torch.dtype, tolerance: float
@@ -242,7 +249,9 @@ def test_scenarios_have_shuffles_and_dropout_of_their_own(synthetic: EncodedData
 
     class Watched(MMoE):
         def body(self, parameters: Any, x: torch.Tensor, forward: Pass) -> torch.Tensor:
-            masks.append(forward.drop(torch.ones(len(x), 1, 8, x.shape[1], dtype=x.dtype), "expert.0") > 0)
+            mask = forward.dropped((len(x), 1, 8, x.shape[1]), 0.5, "expert.0")
+            assert mask is not None
+            masks.append(mask)
             return super().body(parameters, x, forward)
 
     model = Watched(synthetic.layout, MMoESettings(template=True, dropout=0.5))

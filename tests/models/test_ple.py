@@ -66,13 +66,14 @@ def test_a_gate_is_a_softmax_over_its_experts_and_never_over_one() -> None:
 
 
 def test_dropout_is_drawn_in_experts_only() -> None:
-    model, params = scrambled(SMALL)
+    model, params = scrambled(SMALL.model_copy(update={"dropout": 0.5}))
     sites: list[str] = []
 
-    def watch(h: torch.Tensor, site: str) -> torch.Tensor:
+    def watch(shape: tuple[int, ...], rate: float, site: str) -> torch.Tensor:
         sites.append(site)
-        assert h.shape[1] == 2 * 2 + 3  # every expert side by side, and nothing else
-        return h
+        assert rate == 0.5
+        assert shape[1] == 2 * 2 + 3  # every expert side by side, and nothing else
+        return torch.zeros(shape, dtype=torch.bool)
 
     data = rows(5)
     stacked = Stacked(model, [Weights(params)])

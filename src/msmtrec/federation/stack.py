@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,7 +19,7 @@ from torch.nn import functional
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
-from msmtrec.base.streams import torch_stream
+from msmtrec.base.streams import numpy_stream
 from msmtrec.federation.deck import Deck, batch_rows, sample
 from msmtrec.federation.folds import stack_folding
 from msmtrec.federation.memory import Memory, zeros_like
@@ -225,18 +226,17 @@ class _Stack:
         losses = (each * known).sum(1) / counts.sum(1).clamp(min=1)
         return losses, sum(forward.losses, start=losses.new_zeros(K)), forward
 
-    def _dropout(self, sizes: list[int], step: int, h: Tensor, site: str) -> Tensor:
-        """Inverted dropout on [K, Q, H, B]; each member draws for its own rows from its own stream."""
-        rate = self.model.dropout
-        if rate == 0.0:
-            return h
-        mask = torch.zeros(h.shape, dtype=h.dtype)
+    def _dropout(self, sizes: list[int], step: int, shape: tuple[int, ...], rate: float, site: str) -> Tensor:
+        """`Pass.dropped`; each member draws for its own rows from its own stream, 16 bits an activation."""
+        found = torch.zeros(shape, dtype=torch.bool)
         for k, (job, size) in enumerate(zip(self.jobs, sizes, strict=False)):
             m, at = job.member, self.clocks[k] + step
-            stream = torch_stream(m.seed, "dropout", self.phase.name, m.scenario, at, site)
-            keep = torch.rand(h.shape[1], h.shape[2], size, generator=stream) >= rate
-            mask[k, :, :, :size] = keep.to(h.dtype) / (1 - rate)
-        return h * mask.to(h.device)
+            stream = numpy_stream(m.seed, "dropout", self.phase.name, m.scenario, at, site)
+            count = shape[1] * shape[2] * size
+            drawn = stream.bit_generator.random_raw(-(-count // 4)).view(np.uint16)[:count]
+            off = torch.from_numpy(drawn < round(rate * (1 << 16)))
+            found[k, :, :, :size] = off.view(shape[1], shape[2], size)
+        return found.to(self.deck.device)
 
     def _results(self, more: Mapping[str, Parameters], losses: list[float]) -> dict[Member, Trained]:
         phase, found = self.phase, {}

@@ -19,8 +19,8 @@ from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import Layout
 from msmtrec.models.folding import Folded, Folding
 
-Dropout = Callable[[Tensor, str], Tensor]
-"""(activations [K, Q, H, B], site) -> activations; each member draws from its own stream."""
+Dropout = Callable[[tuple[int, ...], float, str], Tensor]
+"""(shape [K, Q, H, B], rate, site) -> bool: activations that become 0; each member draws from its own stream."""
 
 
 def repeated(x: Tensor, times: int) -> Tensor:
@@ -66,7 +66,7 @@ class Pass:
 
     Args:
         training: whether parameters are being fitted; else a row's logits must not depend on the other rows.
-        dropout: to be applied to activations; None leaves them.
+        dropout: says which activations are taken away; None leaves all.
         statistics: buffer -> its new value [K, ...] after this batch; only read while training.
         losses: [K] each, added to the loss while training.
     """
@@ -78,23 +78,21 @@ class Pass:
     _: KW_ONLY
     losses: list[Tensor] = field(default_factory=list)
 
-    def drop(self, h: Tensor, site: str) -> Tensor:
-        """Dropout on [K, Q, H, B]; `site` names the place in the network."""
-        return h if self.dropout is None else self.dropout(h, site)
+    def dropped(self, shape: tuple[int, ...], rate: float, site: str) -> Tensor | None:
+        """[K, Q, H, B] bool, activations that dropout takes away; None takes none. `site` names the place."""
+        return None if self.dropout is None or rate == 0 else self.dropout(shape, rate, site)
 
 
 class Model(ABC):
     """A network family. Holds no tensors: `forward` is a pure function.
 
     Attributes:
-        dropout: rate at every site that `Pass.drop` is called from.
         reads_scenario: whether logits depend on the number of the row's scenario.
         first_outputs: numbers that come out of all layers on the input together, where these can be folded; else 0.
         embedding_dim: width of what a field is looked up as, where it can be folded.
     """
 
     layout: Layout
-    dropout: float = 0.0
     reads_scenario: bool = False
     first_outputs: int = 0
     embedding_dim: int = 0
@@ -118,7 +116,7 @@ class Model(ABC):
 
     @abstractmethod
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
-        """[K, T, H, B] -> [K, B, T] logits; reads towers only, and no other part of the network reads them."""
+        """[K, T, H, B] -> [K, B, T] logits; reads towers and their norms only, and no other part reads these."""
 
     def forward(self, parameters: Mapping[str, Tensor], forward: Pass) -> Tensor:
         """[K, B, T] logits."""

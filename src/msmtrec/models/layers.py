@@ -7,7 +7,7 @@ the way, and the softmax over few experts runs along the rows. About 1.5 times a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import accumulate
 
 import torch
@@ -84,22 +84,31 @@ def attend(query: Tensor, values: Tensor, present: Tensor, weight: Tensor) -> Te
     return (shares * values).sum(2)
 
 
-def first_layer(x: Tensor | Folded, weight: Tensor | Factors, bias: Tensor, *, relu: bool = False) -> Tensor:
+Finish = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+"""Does the product of a layer, and what follows it: `linear`, or a `tails.Tail`. (x [N, I, B], table [N, O, I], bias
+[K, Q, H] with N·O = K·Q·H, leading rows of x that need no gradient) -> [K, Q, H, B]"""
+
+
+def linear(x: Tensor, table: Tensor, bias: Tensor, constant: int = 0) -> Tensor:
+    """The product alone; arguments as `Finish`."""
+    found = affine(x, table, bias.reshape(len(table), table.shape[1]), constant=constant)
+    return found.view(*bias.shape, x.shape[2])
+
+
+def first_layer(x: Tensor | Folded, weight: Tensor | Factors, bias: Tensor, finish: Finish = linear) -> Tensor:
     """All units read the same input: one matmul for all of them.
 
     x [K, B, D], weight [K, Q, D, H], bias [K, Q, H] -> [K, Q, H, B]
     """
     K, Q, H = bias.shape
     if isinstance(x, Folded):
-        found = affine(x.x, x.table(weight), bias.reshape(K, Q * H), relu=relu, constant=x.constant)
-    else:
-        whole = weight.composed() if isinstance(weight, Factors) else weight
-        wide = whole.transpose(2, 3).reshape(K, Q * H, -1)
-        found = affine(x.transpose(1, 2), wide, bias.reshape(K, Q * H), relu=relu)
-    return found.view(K, Q, H, -1)
+        return finish(x.x, x.table(weight), bias, x.constant)
+    whole = weight.composed() if isinstance(weight, Factors) else weight
+    wide = whole.transpose(2, 3).reshape(K, Q * H, -1)
+    return finish(x.transpose(1, 2), wide, bias, 0)
 
 
-def next_layer(h: Tensor, weight: Tensor | Factors, bias: Tensor, *, relu: bool = False) -> Tensor:
+def next_layer(h: Tensor, weight: Tensor | Factors, bias: Tensor, finish: Finish = linear) -> Tensor:
     """Each unit reads its own input.
 
     h [K, Q, I, B], weight [K, Q, I, O], bias [K, Q, O] -> [K, Q, O, B]
@@ -107,7 +116,7 @@ def next_layer(h: Tensor, weight: Tensor | Factors, bias: Tensor, *, relu: bool 
     K, Q, I, B = h.shape
     whole = weight.composed() if isinstance(weight, Factors) else weight
     own = whole.reshape(K * Q, I, -1).transpose(1, 2)  # [K·Q, O, I]
-    return affine(h.reshape(K * Q, I, B), own, bias.reshape(K * Q, -1), relu=relu).view(K, Q, -1, B)
+    return finish(h.reshape(K * Q, I, B), own, bias, 0)
 
 
 def gate_weights(x: Tensor | Folded, weight: Tensor) -> Tensor:

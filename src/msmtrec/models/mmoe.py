@@ -13,8 +13,10 @@ from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
 from msmtrec.models.folding import Folded
-from msmtrec.models.layers import first_layer, gate_weights, mix, next_layer
+from msmtrec.models.layers import Finish, first_layer, gate_weights, mix, next_layer
+from msmtrec.models.norms import Norm, absorbed
 from msmtrec.models.parts import Inputs, declare_towers, towers
+from msmtrec.models.tails import Tail, declare_norm
 from msmtrec.models.template import Factors
 
 
@@ -27,7 +29,9 @@ class MMoESettings(ModelSettings):
         experts: J, per task gate.
         expert_layers: hidden widths of an expert, ReLU after each.
         tower_layers: hidden widths of a task tower; one logit follows.
-        dropout: after each expert layer, while training.
+        norm: batch normalisation before each ReLU, in experts and towers, with running moments for predictions; null
+            leaves it out.
+        dropout: after each expert layer, while training; tower_dropout after each hidden layer of a tower.
         template: compose every expert weight and bias as local ⊙ task ⊙ scenario factors (paper section 3.2);
             unless set, only pf-msmtrec has it.
     """
@@ -37,7 +41,9 @@ class MMoESettings(ModelSettings):
     experts: int = Constrained(4, ge=1)
     expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
     tower_layers: tuple[Width, ...] = (16,)
+    norm: Literal["batch"] | None = None
     dropout: float = Constrained(0.0, ge=0, lt=1)
+    tower_dropout: float = Constrained(0.0, ge=0, lt=1)
     template: bool | None = None
 
     def cautions(self) -> Iterator[str]:
@@ -61,7 +67,7 @@ class MMoE(Model):
 
     def __init__(self, layout: Layout, settings: MMoESettings) -> None:
         self.layout, self.settings = layout, settings
-        self.tasks, self.dropout = len(layout.tasks), settings.dropout
+        self.tasks = len(layout.tasks)
         self.input, self.embedding_dim = Inputs(layout, settings.embedding_dim), settings.embedding_dim
         units = settings.experts * (self.tasks if settings.template else 1)
         self.first_outputs = units * settings.expert_layers[0] + self.tasks * settings.experts
@@ -87,29 +93,35 @@ class MMoE(Model):
                     )
                 )
             width = out
+            if s.norm:
+                found += declare_norm(f"expert.{n}", T * J if s.template else J, out)
         found.append(Declaration("gate", Role.GATE, (T, self.input.width, J), "uniform", unit_axis="task"))
-        found += declare_towers(T, width, s.tower_layers)
-        return tuple(found)
+        return (*found, *declare_towers(T, width, s.tower_layers, norm=s.norm == "batch"))
 
     def body(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
         K, B = forward.batch.valid.shape
-        h = forward.drop(first_layer(x, *self._layer(parameters, 0), relu=True), "expert.0")  # [K, Q, H, B]
+        h = first_layer(x, *self._layer(parameters, forward, 0))  # [K, Q, H, B]
         for n in range(1, len(self.settings.expert_layers)):
-            h = forward.drop(next_layer(h, *self._layer(parameters, n), relu=True), f"expert.{n}")
+            h = next_layer(h, *self._layer(parameters, forward, n))
         experts = h.view(K, -1, self.settings.experts, h.shape[2], B)  # [K, T or 1, J, H, B]
         return mix(gate_weights(x, parameters["gate"]), experts)  # [K, T, H, B]
 
-    def _layer(self, parameters: Mapping[str, Tensor], n: int) -> tuple[Tensor | Factors, Tensor]:
-        """Weights [K, Q, in, out] and biases [K, Q, out]; Q = T·J with the template, J without."""
-        name = f"expert.{n}.weight"
-        weight = self._factors(parameters, name) if self.settings.template else parameters[f"{name}.scenario"]
-        return weight, self.compose(parameters, f"expert.{n}.bias")
+    def _layer(
+        self, parameters: Mapping[str, Tensor], forward: Pass, n: int
+    ) -> tuple[Tensor | Factors, Tensor, Finish]:
+        """Weights [K, Q, in, out], biases [K, Q, out] and what follows; Q = T·J with the template, J without."""
+        s, name = self.settings, f"expert.{n}"
+        whole = f"{name}.weight"
+        weight = self._factors(parameters, whole) if s.template else parameters[f"{whole}.scenario"]
+        tail = Tail(parameters, forward, name, norm=s.norm == "batch", rate=s.dropout)
+        return weight, self.compose(parameters, f"{name}.bias"), tail
 
     def _factors(self, parameters: Mapping[str, Tensor], name: str) -> Factors:
         return Factors(*(parameters[f"{name}.{kind}"] for kind in ("local", "task", "scenario")))
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
-        return towers(parameters, z, self.settings.tower_layers)
+        s = self.settings
+        return towers(parameters, z, s.tower_layers, forward, norm=s.norm == "batch", rate=s.tower_dropout)
 
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         return self.input.read(parameters, batch)
@@ -118,15 +130,27 @@ class MMoE(Model):
         return self.input.read_folded(parameters, batch)
 
     def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:
-        """Without the template: T·J experts of their own, of which each task mixes its J."""
-        if not self.settings.template:
+        """Without the template: T·J experts of their own, of which each task mixes its J. And without normalisation."""
+        s = self.settings
+        if not (s.template or s.norm):
             return self, parameters
-        plain = MMoE(self.layout, self.settings.model_copy(update={"template": False}))
-        factors = {name: value.unsqueeze(0) for name, value in parameters.items() if name.startswith("expert.")}
-        found = {name: value for name, value in parameters.items() if name not in factors}
-        for name in sorted({factor.rpartition(".")[0] for factor in factors}):
-            found[f"{name}.scenario"] = self.compose(factors, name)[0]
+        plain = MMoE(self.layout, s.model_copy(update={"template": False, "norm": None}))
+        found = {n: v for n, v in parameters.items() if not n.startswith("expert.") and ".norm." not in n}
+        layers = [(f"expert.{n}", ".scenario") for n in range(len(s.expert_layers))]
+        for name, kind in (*layers, *((f"tower.{n}", "") for n in range(len(s.tower_layers)))):
+            weight, bias = (self._alone(parameters, f"{name}.{part}", kind) for part in ("weight", "bias"))
+            if s.norm:
+                norm = Norm(*(parameters[f"{name}.norm.{part}"] for part in Norm._fields))
+                weight, bias = absorbed(weight, bias, norm)
+            found |= {f"{name}.weight{kind}": weight, f"{name}.bias{kind}": bias}
         return plain, found
+
+    def _alone(self, parameters: Mapping[str, Tensor], name: str, kind: str) -> Tensor:
+        """One member's weights or biases, without the axis of members."""
+        if kind and self.settings.template:
+            factors = {n: v.unsqueeze(0) for n, v in parameters.items() if n.startswith(f"{name}.")}
+            return self.compose(factors, name)[0]
+        return parameters[f"{name}{kind}"]
 
     def compose(self, parameters: Mapping[str, Tensor], name: str) -> Tensor:
         """[K, Q, ...] the experts' weights or biases, from three factors where the template is on."""

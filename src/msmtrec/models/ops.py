@@ -13,22 +13,50 @@ from torch import Tensor
 from torch.autograd import Function
 
 
-def affine(x: Tensor, table: Tensor, bias: Tensor | None = None, *, relu: bool = False, constant: int = 0) -> Tensor:
-    """`baddbmm(bias.unsqueeze(2), table, x)`, and `relu` of it: one layer of N units, each on its own input.
+def affine(
+    x: Tensor,
+    table: Tensor,
+    bias: Tensor | None = None,
+    *,
+    relu: bool = False,
+    dropped: Tensor | None = None,
+    rate: float = 0.0,
+    constant: int = 0,
+) -> Tensor:
+    """`dropout(relu(baddbmm(bias.unsqueeze(2), table, x)))`: one layer of N units, each on its own input.
 
-    x [N, I, B], of which the first `constant` rows need no gradient; table [N, O, I], bias [N, O] -> [N, O, B]
+    Args:
+        x: [N, I, B], of which the first `constant` rows need no gradient.
+        table: [N, O, I]; bias: [N, O].
+        dropped: [N, O, B] bool, outputs that become 0; the others are divided by 1 - rate. Goes with relu.
+
+    Returns:
+        [N, O, B]
     """
-    low = x.dtype
-    found = _Affine.apply(x, table.to(low), None if bias is None else bias.to(low), relu, constant)  # type: ignore[no-untyped-call]
+    bias = None if bias is None else bias.to(x.dtype)
+    found = _Affine.apply(x, table.to(x.dtype), bias, relu, dropped, rate, constant)  # type: ignore[no-untyped-call]
     return cast(Tensor, found)
 
 
 class _Affine(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, table: Tensor, bias: Tensor | None, relu: bool, constant: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        table: Tensor,
+        bias: Tensor | None,
+        relu: bool,
+        dropped: Tensor | None,
+        rate: float,
+        constant: int,
+    ) -> Tensor:
         found = torch.bmm(table, x) if bias is None else torch.baddbmm(bias.unsqueeze(2), table, x)
         if relu:
             found.relu_()
+        ctx.keep = None
+        if dropped is not None:
+            ctx.keep = 1 / (1 - rate)
+            found.masked_fill_(dropped, 0).mul_(ctx.keep)
         ctx.relu, ctx.constant = relu, constant
         ctx.save_for_backward(x, table, found if relu else None)
         return found
@@ -37,17 +65,19 @@ class _Affine(Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, table, found = ctx.saved_tensors
         grad = torch.ops.aten.threshold_backward(grads[0], found, 0) if ctx.relu else grads[0]
+        if ctx.keep is not None:  # what is 0 was dropped, or was not above 0
+            grad.mul_(ctx.keep)
         to_x = None
         if ctx.needs_input_grad[0]:
             to_x = torch.bmm(table[:, :, ctx.constant :].transpose(1, 2), grad)
             if ctx.constant:
                 to_x = torch.cat([to_x.new_zeros(len(to_x), ctx.constant, to_x.shape[2]), to_x], 1)
-        to_table = _outer(grad, x, like=table) if ctx.needs_input_grad[1] else None
+        to_table = outer(grad, x, like=table) if ctx.needs_input_grad[1] else None
         to_bias = grad.sum(2) if ctx.needs_input_grad[2] else None
-        return to_x, to_table, to_bias, None, None
+        return to_x, to_table, to_bias, None, None, None, None
 
 
-def _outer(grad: Tensor, x: Tensor, like: Tensor) -> Tensor:
+def outer(grad: Tensor, x: Tensor, like: Tensor) -> Tensor:
     """grad·xᵀ [N, O, I], laid out in memory as `like` is: what follows then copies nothing."""
     if like.stride(1) == 1 and like.stride(2) != 1:
         return torch.bmm(x, grad.transpose(1, 2)).transpose(1, 2)

@@ -10,9 +10,10 @@ from torch import Tensor
 from msmtrec.base.parameters import Declaration, Init
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
-from msmtrec.models.base import Batch
+from msmtrec.models.base import Batch, Pass
 from msmtrec.models.folding import Folded, counts, folded_values
 from msmtrec.models.layers import embed, next_layer
+from msmtrec.models.tails import Tail, declare_norm
 
 
 class Inputs:
@@ -70,20 +71,36 @@ class Inputs:
         return [piece.to(batch.numeric.dtype) for piece in pieces]
 
 
-def declare_towers(tasks: int, width: int, layers: tuple[int, ...]) -> list[Declaration]:
-    """A tower per task on `width` numbers: hidden `layers`, then one logit."""
+def declare_towers(tasks: int, width: int, layers: tuple[int, ...], *, norm: bool = False) -> list[Declaration]:
+    """A tower per task on `width` numbers: hidden `layers`, normalised or not, then one logit."""
     found = []
     for n, out in enumerate((*layers, 1)):
         init: Init = "uniform" if n == len(layers) else "kaiming"
         found.append(Declaration(f"tower.{n}.weight", Role.TOWER, (tasks, width, out), init, unit_axis="task"))
         found.append(Declaration(f"tower.{n}.bias", Role.TOWER, (tasks, out), "zeros", unit_axis="task"))
+        if norm and n < len(layers):
+            found += declare_norm(f"tower.{n}", tasks, out, "task")
         width = out
     return found
 
 
-def towers(parameters: Mapping[str, Tensor], z: Tensor, layers: tuple[int, ...]) -> Tensor:
-    """[K, T, H, B] -> [K, B, T] logits, ReLU after each hidden layer; the last one in float32 at least."""
-    for n in range(len(layers) + 1):
-        z = z.to(torch.promote_types(z.dtype, torch.float32)) if n == len(layers) else z
-        z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"], relu=n < len(layers))
+def towers(
+    parameters: Mapping[str, Tensor],
+    z: Tensor,
+    layers: tuple[int, ...],
+    forward: Pass,
+    *,
+    norm: bool = False,
+    rate: float = 0.0,
+) -> Tensor:
+    """[K, T, H, B] -> [K, B, T] logits, the last layer in float32 at least.
+
+    Args:
+        norm, rate: of what follows each hidden layer.
+    """
+    for n in range(len(layers)):
+        tail = Tail(parameters, forward, f"tower.{n}", norm=norm, rate=rate)
+        z = next_layer(z, parameters[f"tower.{n}.weight"], parameters[f"tower.{n}.bias"], tail)
+    z, last = z.to(torch.promote_types(z.dtype, torch.float32)), f"tower.{len(layers)}"
+    z = next_layer(z, parameters[f"{last}.weight"], parameters[f"{last}.bias"])
     return z.squeeze(2).transpose(1, 2)  # [K, T, 1, B] -> [K, B, T]

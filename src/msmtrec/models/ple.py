@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -14,8 +14,9 @@ from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
 from msmtrec.models.folding import Folded
-from msmtrec.models.layers import first_layer, gate_weights, mix, next_layer, own_gate_weights
+from msmtrec.models.layers import Finish, first_layer, gate_weights, mix, next_layer, own_gate_weights
 from msmtrec.models.parts import Inputs, declare_towers, towers
+from msmtrec.models.tails import Tail
 
 
 class PLESettings(ModelSettings):
@@ -61,7 +62,7 @@ class PLE(Model):
 
     def __init__(self, layout: Layout, settings: PLESettings) -> None:
         self.layout, self.settings = layout, settings
-        self.tasks, self.dropout = len(layout.tasks), settings.dropout
+        self.tasks = len(layout.tasks)
         self.input, self.embedding_dim = Inputs(layout, settings.embedding_dim), settings.embedding_dim
         T, own, shared = self.tasks, settings.task_experts, settings.shared_experts
         gates = T * (own + shared) + (T * own + shared if settings.levels > 1 else 0)
@@ -132,23 +133,31 @@ class PLE(Model):
         """[K, T·Jt + Js, H, B] outputs of a level: the tasks' experts, task by task, then the shared ones."""
         s = self.settings
         if own is None or shared is None:
-            h = first_layer(x, *self._layer(parameters, level, 0), relu=True)
+            h = first_layer(x, *self._layer(parameters, forward, level, 0))
         else:
             h = torch.cat([own.repeat_interleave(s.task_experts, 1), shared.expand(-1, s.shared_experts, -1, -1)], 1)
-            h = next_layer(h, *self._layer(parameters, level, 0), relu=True)
+            h = next_layer(h, *self._layer(parameters, forward, level, 0))
         for n in range(1, len(s.expert_layers)):
-            h = forward.drop(h, f"level.{level}.{n - 1}")  # [K, Q, out, B]
-            h = next_layer(h, *self._layer(parameters, level, n), relu=True)
-        return forward.drop(h, f"level.{level}.{len(s.expert_layers) - 1}")
+            h = next_layer(h, *self._layer(parameters, forward, level, n))
+        return h
 
-    def _layer(self, parameters: Mapping[str, Tensor], level: int, n: int) -> Iterator[Tensor]:
-        """Weights [K, Q, in, out] and biases [K, Q, out] of all experts of a level."""
-        for part in ("weight", "bias"):
+    def _layer(
+        self, parameters: Mapping[str, Tensor], forward: Pass, level: int, n: int
+    ) -> tuple[Tensor, Tensor, Finish]:
+        """Weights [K, Q, in, out] and biases [K, Q, out] of all experts of a level, and what follows."""
+
+        def all_of(part: str) -> Tensor:
             task, shared = (parameters[f"level.{level}.{group}.{n}.{part}"] for group in ("task", "shared"))
-            yield torch.cat([task.flatten(1, 2), shared], 1)
+            return torch.cat([task.flatten(1, 2), shared], 1)
+
+        return (
+            all_of("weight"),
+            all_of("bias"),
+            Tail(parameters, forward, f"level.{level}.{n}", rate=self.settings.dropout),
+        )
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
-        return towers(parameters, z, self.settings.tower_layers)
+        return towers(parameters, z, self.settings.tower_layers, forward)
 
 
 def _gates(x: Tensor | Folded, h: Tensor | None, weight: Tensor) -> Tensor:

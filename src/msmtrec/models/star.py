@@ -110,7 +110,7 @@ class STAR(Model):
         for n in range(len(self.settings.layers)):
             weight = parameters[f"star.{n}.weight"] * groups.take(parameters[f"star.{n}.own.weight"])  # [K, P, in, out]
             bias = parameters[f"star.{n}.bias"] + groups.take(parameters[f"star.{n}.own.bias"])  # [K, P, out]
-            h = next_layer(h, weight, bias, relu=True)  # [K, P, out, R]
+            h = torch.relu(next_layer(h, weight, bias))  # [K, P, out, R]
         z = groups.join(h).unsqueeze(1).expand(-1, self.tasks, -1, -1)  # [K, T, H, B]
         return torch.cat([z, self._auxiliary(parameters, x, forward.batch)], 2)
 
@@ -143,9 +143,9 @@ class STAR(Model):
         number = batch.scenario if self.only is None else torch.full_like(batch.scenario, self.only)
         own = table.gather(1, number.unsqueeze(2).expand(-1, -1, table.shape[2]))  # [K, B, d]
         h = first_layer(
-            torch.cat([x, own], 2), parameters["auxiliary.0.weight"], parameters["auxiliary.0.bias"], relu=True
+            torch.cat([x, own], 2), parameters["auxiliary.0.weight"], parameters["auxiliary.0.bias"]
         )  # [K, T, inner, B]
-        return next_layer(h, parameters["auxiliary.1.weight"], parameters["auxiliary.1.bias"])
+        return next_layer(torch.relu(h), parameters["auxiliary.1.weight"], parameters["auxiliary.1.bias"])
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
-        return towers(parameters, z[:, :, :-1], self.settings.tower_layers) + z[:, :, -1].transpose(1, 2)
+        return towers(parameters, z[:, :, :-1], self.settings.tower_layers, forward) + z[:, :, -1].transpose(1, 2)
