@@ -48,7 +48,7 @@ UP = {
     DOWNLOAD: "what the server gave",
     "deck.touches": "numbers of this round's rows",
     UPLOAD: "numbers of the rows that leave",
-    "stack._loss": "numbers of a batch's rows and of their scenarios",
+    "batches.of": "numbers of a batch's rows and of their scenarios",
     "stack._dropout": "which activations stay",
     "packed.offsets": "where members' tables begin",
     "optimisers.__init__": "steps taken",
@@ -145,7 +145,7 @@ def test_a_device_gives_the_cpus_bits_and_only_what_the_server_gave_or_gets_trav
         served = {scenario: value.cpu() for scenario, value in found.served().items()}
     assert all(torch.equal(value, served[scenario]) for scenario, value in plain.served().items())
     assert found.journal.found == plain.journal.found
-    assert {(True, "stack._loss"), (False, "predict.predict_each")} < watched.moved
+    assert {(True, "batches.of"), (False, "predict.predict_each")} < watched.moved
     assert ((False, UPLOAD) in watched.moved) == (name != "local")
 
 

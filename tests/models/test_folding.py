@@ -59,7 +59,8 @@ def folds(layout: Layout, fields: tuple[int, ...], members: int) -> Folding:
     """The second member has fewer values of its last field than the first says."""
     sizes = torch.tensor([[17 if layout.fields[n].shared is False else 11 for n in fields]] * members)
     first = torch.arange(members).view(-1, 1) * sizes
-    return Folding(fields, tuple(sizes[0].tolist()), first, first + sizes - 1)
+    shared = tuple(layout.fields[number].shared for number in fields)
+    return Folding(fields, shared, tuple(sizes[0].tolist()), first=first, last=first + sizes - 1)
 
 
 def found(model: Model, parameters: Mapping[str, Tensor], seen: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -37,6 +37,8 @@ class TrainSettings(Settings):
         local_epochs: passes over the scenario's own training rows in a round.
         batch_size: rows a step: one number, or a mapping scenario -> number with all scenarios.
         learning_rate, weight_decay: of Adam.
+        lazy_embeddings: in a step change only those rows of embedding tables that its batch uses, and their moments, as
+            SparseAdam does; quicker where tables have 100,000 rows or more, and another optimiser.
         participation: probability that a scenario takes part in a round.
         max_staleness: rounds after which an update is too old to count.
         evaluate_before: also measure before aggregation.
@@ -57,6 +59,7 @@ class TrainSettings(Settings):
     batch_size: int | dict[str, int] = 256
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
+    lazy_embeddings: bool = False
     participation: float = Field(1.0, gt=0, le=1)
     max_staleness: int = Field(10, ge=0)
     evaluate_before: bool = True

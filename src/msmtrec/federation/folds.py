@@ -32,4 +32,10 @@ def stack_folding(model: Model, deck: Deck, packed: Packed, scenarios: Sequence[
     own, common = (packed.offsets(role, K).view(K, 1) for role in (Role.EMBEDDING, Role.SHARED_EMBEDDING))
     offsets = torch.cat([common if fields[number].shared else own for number in chosen], 1)  # [K, chosen]
     ends = spans[:, chosen].to(deck.device) + offsets.unsqueeze(2)
-    return Folding(tuple(chosen), tuple(sizes[number] for number in chosen), *ends.unbind(2))
+    return Folding(
+        tuple(chosen),
+        tuple(fields[number].shared for number in chosen),
+        tuple(sizes[number] for number in chosen),
+        first=ends[:, :, 0],
+        last=ends[:, :, 1],
+    )

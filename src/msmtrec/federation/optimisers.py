@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from msmtrec.base.parameters import Declaration
+from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.federation.packed import Packed
+from msmtrec.federation.touched import BETAS, EPS, Touched, step_rows
 from msmtrec.methods.phases import Adam, Rule
 
 
@@ -37,10 +38,9 @@ class Updates:
         self.spans = list(_spans(clocks))
         self.starts_as_one = [name in declared and declared[name].init == "ones" for _, name in trained]
         self.by_rate: dict[float, list[int]] = {}
+        self.declared = declared
         for place, (slot, name) in enumerate(trained):
-            role = str(declared[name].role) if name in declared else ""
-            rate = rule.rates.get(role, rule.rates.get(slot, rule.rate))
-            self.by_rate.setdefault(rate, []).append(place)
+            self.by_rate.setdefault(self._rate(slot, name), []).append(place)
         self.counters = [
             [torch.tensor(float(clocks[start]), device=packed.device) for _ in trained] for start, _ in self.spans
         ]
@@ -60,6 +60,16 @@ class Updates:
                 else:
                     for value, grad in zip(values, grads, strict=True):
                         value.mul_(1 - rate * self.rule.decay).sub_(grad, alpha=rate)
+
+    def _rate(self, slot: str, name: str) -> float:
+        role = str(self.declared[name].role) if name in self.declared else ""
+        return self.rule.rates.get(role, self.rule.rates.get(slot, self.rule.rate))
+
+    def rows(self, slot: str, touched: Touched, gradients: Parameters, clocks: Sequence[int]) -> None:
+        """One step of lazy Adam on the rows [U, d] of tables that a batch uses. clocks: members' steps before it."""
+        assert isinstance(self.rule, Adam)
+        rates = {name: self._rate(slot, name) for name in gradients}
+        step_rows(self.rule, self.packed, slot, touched, gradients, rates=rates, clocks=clocks)
 
     def _part(self, which: tuple[str, str], kind: str, start: int, stop: int) -> Tensor:
         slot, name = which
@@ -84,11 +94,11 @@ class Updates:
             counters,
             fused=True,
             amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
             lr=rate,
             weight_decay=self.rule.decay,
-            eps=1e-8,
+            eps=EPS,
             maximize=False,
         )
 

@@ -43,7 +43,7 @@ class Site:
 
     Args:
         batches, steps: scenario -> batch rows, and optimiser steps a round.
-        rate, decay: of the contender's optimiser; `fine_tune_rate` of its fine-tuning.
+        rate, decay, lazy: of the contender's optimiser; `fine_tune_rate` of its fine-tuning.
         stack: which members train as one computation: `auto` by similar batch sizes, 16 at most; `off` one by one;
             `all` in one.
         held_out_limit: rows on which mixtures are measured; None takes all validation rows.
@@ -58,6 +58,7 @@ class Site:
     steps: Mapping[str, int]
     rate: float
     decay: float = 0.0
+    lazy: bool = False
     fine_tune_rate: float | None = None
     stack: Literal["auto", "off", "all"] = "auto"
     held_out_limit: int | None = None
@@ -171,7 +172,7 @@ def _train(
     groups: dict[LocalRound, list[Member]] = {}
     for member in members:
         done = frozenset(memories[member].clocks)
-        local = LocalRound(number(orders[member]), site.rate, site.decay, done)
+        local = LocalRound(number(orders[member]), site.rate, site.decay, done, site.lazy)
         groups.setdefault(local, []).append(member)
     for local, group in groups.items():
         for phase in phases(local):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -18,16 +18,17 @@ from torch.nn import functional
 
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import TABLES, Role
 from msmtrec.base.streams import numpy_stream
+from msmtrec.federation.batches import Batches, Drawn
 from msmtrec.federation.deck import Deck, batch_rows, sample
 from msmtrec.federation.folds import stack_folding
 from msmtrec.federation.memory import Memory, zeros_like
 from msmtrec.federation.optimisers import Updates
 from msmtrec.federation.packed import Job, Packed, StackWork
+from msmtrec.federation.touched import Touched
 from msmtrec.methods.phases import Adam, Phase
-from msmtrec.models.base import Batch, Model, Pass
-from msmtrec.models.layers import shift
+from msmtrec.models.base import Model, Pass
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,24 @@ def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str]) -> Memory:
                 if phase.start is not None or f"{slot}.{kind}" not in slots:
                     slots[f"{slot}.{kind}"] = zeros_like({n: v for n, v in slots[slot].items() if n not in buffers})
     return replace(memory, slots=slots, apart=apart, counters=counters)
+
+
+@dataclass(frozen=True)
+class _Active:
+    """What the members that still train do so with.
+
+    Args:
+        leaves: slot -> tensors that take gradients; trained: (slot, name) of each.
+        lazy: tables of which only the rows that a batch uses are trained; no leaves.
+    """
+
+    work: StackWork
+    batches: Batches
+    leaves: dict[str, Parameters]
+    trained: list[tuple[str, str]]
+    _: KW_ONLY
+    updates: Updates
+    lazy: list[str]
 
 
 class _Stack:
@@ -127,29 +146,19 @@ class _Stack:
     def run(self) -> dict[Member, Trained]:
         phase, count = self.phase, 0
         losses = torch.full((len(self.jobs),), torch.nan, device=self.deck.device)
-        trained = [(slot, name) for slot in (phase.slot, *phase.also) for name in self.trained_names(slot)]
-        work = self._work(len(self.jobs))
-        leaves: dict[str, Parameters] = {}
-        updates = None
         for step in range(self.steps[0] if self.jobs else 0):
             active = sum(steps > step for steps in self.steps)
             if active != count:
-                count, work = active, self._work(active)
-                self.folding = self.folding and self.folding.of(active)
-                leaves = {slot: {} for slot in (phase.slot, *phase.also)}
-                for slot, name in trained:
-                    leaves[slot][name] = work.slots[slot][name].detach().requires_grad_()
-                counters = [counter + step * phase.repeat for counter in self.counters[:count]]
-                updates = Updates(phase.rule, self.now, trained, counters, declared=self.declared)
-            chosen = [plan[step] for plan in self.plans[:count]]
-            for _ in range(phase.repeat):
-                statistics = self._step(leaves, trained, work, chosen, step, updates, losses)
+                count, now = active, self._active(active, step)
+            drawn = now.batches.of([plan[step] for plan in self.plans[:count]])
+            for repeat in range(phase.repeat):
+                losses[:count], statistics = self._step(now, drawn, step, step * phase.repeat + repeat)
                 with torch.no_grad():
                     for name, value in statistics.items():
-                        work.slots[phase.slot][name].copy_(value)
+                        now.work.slots[phase.slot][name].copy_(value)
             if phase.after_batch is not None:
                 with torch.no_grad():
-                    phase.after_batch(work)
+                    phase.after_batch(now.work)
         whole = self._work(len(self.jobs))
         with torch.no_grad():
             more = phase.finish(whole) if phase.finish is not None else {}
@@ -159,72 +168,73 @@ class _Stack:
         steps, rate = self.steps[:count], self.phase.rule.rate
         return StackWork(self.jobs, self.now, self.before, self.phase.common, steps=steps, rate=rate)
 
-    def _step(
-        self,
-        leaves: dict[str, Parameters],
-        trained: list[tuple[str, str]],
-        work: StackWork,
-        chosen: list[Tensor],
-        step: int,
-        updates: Updates | None,
-        losses: Tensor,
-    ) -> Parameters:
-        phase, flat = self.phase, [leaves[slot][name] for slot, name in trained]
+    def _active(self, count: int, step: int) -> _Active:
+        """What the first `count` members train with from this step on."""
+        phase, work = self.phase, self._work(count)
+        slots = (phase.slot, *phase.also)
+        lazy = self._lazy_tables()
+        trained = [(slot, name) for slot in slots for name in self.trained_names(slot) if name not in lazy]
+        leaves: dict[str, Parameters] = {slot: {} for slot in slots}
+        for slot, name in trained:
+            leaves[slot][name] = work.slots[slot][name].detach().requires_grad_()
+        counters = [counter + step * phase.repeat for counter in self.counters[:count]]
+        batches = Batches(self.deck, self.jobs, self.now, folding=self.folding and self.folding.of(count))
+        updates = Updates(phase.rule, self.now, trained, counters, declared=self.declared)
+        return _Active(work, batches, leaves, trained, updates=updates, lazy=lazy)
+
+    def _lazy_tables(self) -> list[str]:
+        """Tables of which a step trains only the rows that its batch uses."""
+        phase = self.phase
+        hooks = (phase.compose, phase.extra, phase.gradient, phase.project, *phase.also)
+        if not isinstance(phase.rule, Adam) or not phase.rule.lazy or any(hooks):
+            return []
+        return [name for name in self.trained_names(phase.slot) if self.roles[name] in TABLES]
+
+    def _step(self, now: _Active, drawn: Drawn, step: int, taken: int) -> tuple[Tensor, Parameters]:
+        """One optimiser step. `taken`: steps before it, in this phase. Returns [K] losses, new buffers."""
+        phase, leaves, flat = self.phase, now.leaves, [now.leaves[slot][name] for slot, name in now.trained]
+        touched, rows = None, dict[str, Tensor]()
+        if now.lazy:
+            touched = Touched(drawn.batch, self.roles, now.lazy)
+            rows, drawn = touched.leaves(now.work.slots[phase.slot]), replace(drawn, batch=touched.batch)
         if phase.compose is not None:
-            seen = phase.compose(leaves, work)
+            seen = phase.compose(leaves, now.work)
         else:
-            seen = {**work.slots[phase.slot], **leaves[phase.slot]}
-        by_task, extra, forward = self._loss(seen, chosen, step)  # [K, T], [K]
+            seen = {**now.work.slots[phase.slot], **leaves[phase.slot], **rows}
+        by_task, extra, forward = self._loss(seen, drawn, step)  # [K, T], [K]
         if phase.extra is not None:
-            extra = extra + phase.extra(leaves, work)
+            extra = extra + phase.extra(leaves, now.work)
+        flat += rows.values()
         if phase.gradient is None:
             raw = torch.autograd.grad(by_task.sum() + extra.sum(), flat)
         else:
             raw = tuple(phase.gradient(by_task + extra.unsqueeze(1) / by_task.shape[1], flat))
-        losses[: len(chosen)] = by_task.detach().sum(1).float()
-        assert updates is not None
         with torch.no_grad():
-            updates(raw)
+            now.updates(raw[: len(now.trained)])
+            if touched is not None:
+                gradients = dict(zip(rows, raw[len(now.trained) :], strict=True))
+                clocks = [counter + taken for counter in self.counters[: len(by_task)]]
+                now.updates.rows(phase.slot, touched, gradients, clocks)
             if phase.project is not None:
                 phase.project({slot: {n: leaf.detach() for n, leaf in held.items()} for slot, held in leaves.items()})
-        return forward.statistics
+        return by_task.detach().sum(1).float(), forward.statistics
 
-    def _loss(self, parameters: Parameters, chosen: list[Tensor], step: int) -> tuple[Tensor, Tensor, Pass]:
+    def _loss(self, parameters: Parameters, drawn: Drawn, step: int) -> tuple[Tensor, Tensor, Pass]:
         """Mean binary cross-entropy of each member and task over labelled rows; filled-up rows weigh nothing.
 
         Weighted rows count in proportion to their weights, which are 1 on average (`RowWeights`).
         """
-        deck, K, width = self.deck, len(chosen), max(len(rows) for rows in chosen)
-        index = torch.zeros(K, width, dtype=torch.int64)
-        valid = torch.zeros(K, width, dtype=torch.bool)
-        for k, (job, rows) in enumerate(zip(self.jobs, chosen, strict=False)):
-            start = deck.starts[job.member.scenario]
-            index[k] = start  # filled up with a row of its own: another scenario's ids need not fit its table
-            index[k, : len(rows)] = rows + start
-            valid[k, : len(rows)] = True
-        scenario = deck.scenario_of(index)
-        index, valid, scenario = (part.to(deck.device) for part in (index, valid, scenario))
-        ids, numeric, labels = deck.gather(index)  # [K, B, C], [K, B, M], [K, B, T]
-        split = deck.private_columns
-        batch = Batch(
-            shift(ids[:, :, :split], self.now.offsets(Role.EMBEDDING, K)),
-            shift(ids[:, :, split:], self.now.offsets(Role.SHARED_EMBEDDING, K)),
-            numeric,
-            scenario,
-            valid=valid,
-            folding=self.folding,
-        )
-        sizes = [len(rows) for rows in chosen]
-        forward = Pass(batch, training=True, dropout=partial(self._dropout, sizes, step))
+        labels = drawn.labels
+        forward = Pass(drawn.batch, training=True, dropout=partial(self._dropout, drawn.sizes, step))
         logits = self.model.forward(parameters, forward)
-        known = (~labels.isnan() & valid.unsqueeze(2)).to(logits.dtype)  # [K, B, T]
+        known = (~labels.isnan() & drawn.batch.valid.unsqueeze(2)).to(logits.dtype)  # [K, B, T]
         each = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
         counts = known
-        if deck.weights is not None:
-            known = known * deck.weights.gather(index, scenario)
+        if drawn.weights is not None:
+            known = known * drawn.weights
             counts = (known > 0).to(known.dtype)  # rows, whatever they weigh: a batch of light rows is a short step
         losses = (each * known).sum(1) / counts.sum(1).clamp(min=1)
-        return losses, sum(forward.losses, start=losses.new_zeros(K)), forward
+        return losses, sum(forward.losses, start=losses.new_zeros(len(losses))), forward
 
     def _dropout(self, sizes: list[int], step: int, shape: tuple[int, ...], rate: float, site: str) -> Tensor:
         """`Pass.dropped`; each member draws for its own rows from its own stream, 16 bits an activation."""

@@ -15,7 +15,7 @@ from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import BODY_AND_HEAD, BUFFERS, TABLES, Policy, Role
 from msmtrec.methods.base import Gathered, Method, Outcome, Reply, SharingSettings
 from msmtrec.methods.fedavg import new_means
-from msmtrec.methods.phases import MODEL, Adam, Leaves, LocalRound, Phase, Work
+from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work
 
 CORE, CORES, MIXING, ROSTER = "core", "cores", "mixing", "roster"
 CORE_ROLES = tuple(role for role in BODY_AND_HEAD if role not in BUFFERS)
@@ -79,7 +79,7 @@ class Apple(Method[AppleState]):
         return {CORE: {name: model[name] for name in self.names}}
 
     def local(self, round: LocalRound) -> tuple[Phase, ...]:
-        rule = Adam(round.rate, round.decay, {MIXING: round.rate * self.settings.mixing_rate})
+        rule = replace(round.adam, rates={MIXING: round.rate * self.settings.mixing_rate})
         weight = self.settings.penalty * _falling(round.number, self.settings.penalty_rounds)
         return (
             Phase(

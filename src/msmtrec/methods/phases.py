@@ -29,16 +29,20 @@ class Adam:
         rate: of every tensor whose role or slot is not in `rates`.
         decay: L2 decay, towards 1 for tensors that start as ones (the template's factors) and 0 for all others.
         rates: role or slot -> rate.
+        lazy: rows of embedding tables that no row of a batch uses keep their value and their moments in its step. A
+            phase that composes, projects or adds to the loss or the gradient steps with all rows all the same: these
+            may have something to say of any of them.
     """
 
     rate: float
     decay: float = 0.0
     rates: Mapping[str, float] = field(default_factory=dict)
+    lazy: bool = False
 
 
 @dataclass(frozen=True)
 class SGD:
-    """Plain gradient descent; arguments as `Adam`."""
+    """Plain gradient descent; arguments as `Adam`, without `lazy`."""
 
     rate: float
     decay: float = 0.0
@@ -134,16 +138,18 @@ class LocalRound:
         number: of the round.
         rate, decay: of the contender's optimiser.
         done: phases that it has run before, by name.
+        lazy: whether Adam leaves rows of tables alone that a batch does not use.
     """
 
     number: int
     rate: float
     decay: float = 0.0
     done: frozenset[str] = frozenset()
+    lazy: bool = False
 
     @property
     def adam(self) -> Adam:
-        return Adam(self.rate, self.decay)
+        return Adam(self.rate, self.decay, lazy=self.lazy)
 
     @property
     def sgd(self) -> SGD:

@@ -10,7 +10,7 @@ with d-wide embeddings and N outputs; folded, n·(B + d)·N for n values, and no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,13 +35,16 @@ class Folding:
 
     Args:
         fields: numbers of the folded fields in `Layout.fields`, ascending.
+        shared: [F] whether a field's values are in the shared table; those of the private one come first.
         sizes: [F] values of each, of the member that has most.
         first: [K, F] int64, row of the members' concatenated tables at which the values of a field begin.
         last: [K, F] int64, at which they end.
     """
 
     fields: tuple[int, ...]
+    shared: tuple[bool, ...]
     sizes: tuple[int, ...]
+    _: KW_ONLY
     first: Tensor
     last: Tensor
 
@@ -61,7 +64,12 @@ class Folding:
 
     def of(self, count: int) -> Folding:
         """Of the first `count` members."""
-        return Folding(self.fields, self.sizes, self.first[:count], self.last[:count])
+        return replace(self, first=self.first[:count], last=self.last[:count])
+
+    def rows_of(self, shared: bool) -> Tensor:
+        """[K, ·] those of one table."""
+        split = sum(size for size, common in zip(self.sizes, self.shared, strict=True) if not common)
+        return self.rows[:, split:] if shared else self.rows[:, :split]
 
 
 def worth_folding(layout: Layout, sizes: Sequence[int], d: int, outputs: int, batch: int) -> list[int]:
@@ -210,14 +218,12 @@ def _columns(layout: Layout, field: Field, batch: Batch) -> Tensor:
     return ids[:, :, start : start + field.width]
 
 
-def folded_values(layout: Layout, folding: Folding, parameters: Mapping[str, Tensor]) -> Tensor:
+def folded_values(folding: Folding, parameters: Mapping[str, Tensor]) -> Tensor:
     """[K, S, d] embeddings of the folded fields' values."""
     tables = {False: "embedding", True: "shared_embedding"}
-    shared = [layout.fields[number].shared for number in folding.fields]
-    split = sum(size for size, own in zip(folding.sizes, shared, strict=True) if not own)
     parts = [
-        functional.embedding(rows, parameters[tables[which]])
-        for which, rows in ((False, folding.rows[:, :split]), (True, folding.rows[:, split:]))
-        if rows.shape[1]
+        functional.embedding(rows, parameters[name])
+        for shared, name in tables.items()
+        if (rows := folding.rows_of(shared)).shape[1]
     ]
     return torch.cat(parts, 1) if len(parts) > 1 else parts[0]

@@ -52,7 +52,7 @@ class Inputs:
             return self.read(parameters, batch)
         others = self._embedded(parameters, batch, frozenset(batch.folding.fields))
         x = torch.cat([counts(self.layout, batch.folding, batch), *(piece.transpose(1, 2) for piece in others)], 1)
-        return Folded(self.layout, batch.folding, folded_values(self.layout, batch.folding, parameters), x)
+        return Folded(self.layout, batch.folding, folded_values(batch.folding, parameters), x)
 
     def _embedded(self, parameters: Mapping[str, Tensor], batch: Batch, without: frozenset[int]) -> list[Tensor]:
         """[K, B, ·] of the fields but for those that are folded, in order."""

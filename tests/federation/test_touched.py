@@ -1,0 +1,108 @@
+"""Lazy Adam: the rows of tables that a batch uses, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from data.encoding.test_encoder import own_logs
+from federation.test_folds import unequal
+from federation.test_stack import CPU, SMALL, Leaves, difference, even, jobs, plain_training, train
+from msmtrec.base.roles import TABLES
+from msmtrec.data.encode import encode
+from msmtrec.data.table import EncodedData
+from msmtrec.federation import touched
+from msmtrec.federation.deck import Deck
+from msmtrec.methods.phases import Adam
+from msmtrec.models import folding
+
+LAZY = Adam(1e-2, lazy=True)
+
+
+def lazily(leaves: Leaves) -> Any:
+    """torch's SparseAdam for tables, and its Adam for all else."""
+    tables = [leaf for name, leaf in leaves.items() if name.endswith("embedding")]
+
+    class Both(torch.optim.Adam):
+        sparse = torch.optim.SparseAdam(tables, lr=1e-2, eps=1e-30)
+
+        def step(self) -> None:  # type: ignore[override]
+            for table in tables:
+                assert table.grad is not None
+                rows = table.grad.abs().sum(1).nonzero().squeeze(1)
+                table.grad = torch.sparse_coo_tensor(
+                    rows.unsqueeze(0), table.grad[rows], table.shape, check_invariants=True
+                )
+            super().step()
+            self.sparse.step()
+            for table in tables:
+                table.grad = None
+
+    return Both([leaf for name, leaf in leaves.items() if not name.endswith("embedding")], lr=1e-2)
+
+
+@pytest.mark.parametrize("overhead", [1e30, -1e30], ids=["plain", "folded"])
+@pytest.mark.parametrize("share", [True, False])
+def test_steps_equal_torchs_sparse_adam(share: bool, overhead: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folded fields read all their values, and train those that the batch has. SparseAdam has its epsilon elsewhere."""
+    monkeypatch.setattr(touched, "EPS", 1e-30)
+    monkeypatch.setattr(folding, "OVERHEAD", overhead)
+    data = encode(unequal(), share=share)
+    model, deck = SMALL.build(data.layout), Deck(data, torch.float64, CPU)
+    job = even(data, model, deck, 6, 16)[0]
+    ours = train(model, [job], deck, 1e-2, rule=LAZY)[job.member].memory.whole("model", deck.used["scenario-0"])
+    wanted = plain_training(data, model, job, deck, lazily)
+    for n, value in wanted.items():
+        assert torch.allclose(ours[n], value, atol=1e-12), n
+    dense = train(model, [job], deck, 1e-2, rule=Adam(1e-2))[job.member].memory.model
+    assert not torch.allclose(dense["embedding"], wanted["embedding"], atol=1e-4)
+
+
+@pytest.mark.parametrize("overhead", [1e30, -1e30], ids=["plain", "folded"])
+def test_stacks_of_members_with_clocks_of_their_own(
+    tmp_path: Path, overhead: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "OVERHEAD", overhead)
+    for data in (encode(own_logs(tmp_path), share=True), encode(unequal(), share=False)):
+        model, deck = SMALL.build(data.layout), Deck(data, torch.float64, CPU)
+        steps = {name: 5 - place for place, name in enumerate(data.scenarios)}
+        work = jobs(data, model, deck, steps, dict.fromkeys(steps, 20))
+        rule = Adam(1e-2, decay=0.01, lazy=True)
+        first = train(model, work, deck, 1e-2, rule=rule)
+        again = [type(job)(job.member, first[job.member].memory, job.received, 20, steps=3) for job in work]
+        together = train(model, again, deck, 1e-2, rule=rule)
+        for job in again:
+            alone = train(model, [job], deck, 1e-2, rule=rule)[job.member].memory
+            assert difference(together[job.member].memory, alone) < 1e-10
+
+
+def test_rows_without_a_value_in_the_batch_stay(synthetic: EncodedData, deck: Deck) -> None:
+    model = SMALL.build(synthetic.layout)
+    job = even(synthetic, model, deck, 1, 8)[0]
+    found = train(model, [job], deck, 1e-2, rule=LAZY)[job.member]
+    used = synthetic.tables["scenario-0"].splits["train"].ids[found.rows.numpy()]
+    for name, columns in (
+        ("embedding", slice(0, deck.private_columns)),
+        ("shared_embedding", slice(deck.private_columns, None)),
+    ):
+        if name not in job.memory.model:
+            continue
+        moved = (found.memory.model[name] != job.memory.model[name]).any(1).nonzero().squeeze(1).tolist()
+        assert set(moved) == set(used[:, columns].flatten().tolist()) - {-1}
+
+
+def test_a_phase_with_a_term_on_all_rows_steps_with_all_rows(synthetic: EncodedData, deck: Deck) -> None:
+    model = SMALL.build(synthetic.layout)
+    work = even(synthetic, model, deck, 2, 8)
+    tables = [name for name, role in model.roles().items() if role in TABLES]
+
+    def nearness(leaves: Any, work: Any) -> torch.Tensor:
+        total = sum(leaves["model"][name].square().sum() for name in tables)
+        return total * torch.ones(len(work.steps), dtype=torch.float64)
+
+    lazy = train(model, work, deck, 1e-2, rule=LAZY, extra=nearness)
+    dense = train(model, work, deck, 1e-2, rule=Adam(1e-2), extra=nearness)
+    assert all(difference(lazy[m].memory, dense[m].memory) == 0 for m in lazy)
