@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from torch import Tensor
+
 from msmtrec.base.errors import Diverged
 from msmtrec.base.finite import all_finite
 from msmtrec.base.parameters import Parameters
