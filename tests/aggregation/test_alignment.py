@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from msmtrec.aggregation import chunks
-from msmtrec.aggregation.alignment import Alignment, by_moments, consensus, plain, wiped
+from msmtrec.aggregation.alignment import Alignment, by_moments, consensus, consensus_and_update, plain, wiped
 from msmtrec.aggregation.conflict import coordinate
 from msmtrec.aggregation.normalization import literal, moments
 
@@ -80,6 +80,15 @@ def test_the_consensus_is_the_stacked_one(name: str, dtype: torch.dtype) -> None
     without = consensus(W, alignment)
     expected = aligned(values.double()).mean(0)
     assert torch.allclose(without.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("channels", [False, True])
+def test_consensus_and_update_in_one_pass_are_both_by_themselves(channels: bool) -> None:
+    values, base = list(tensors(5)), list(tensors(5).flip(0))
+    coefficients, alignment = torch.linspace(-0.5, 1, 5, dtype=torch.float64), by_moments(values, channels)
+    common, update = consensus_and_update(values, alignment, base, coefficients)
+    assert torch.allclose(common, consensus(values, alignment, base, coefficients), rtol=1e-13, atol=1e-13)
+    assert torch.allclose(update, chunks.combine(coefficients, values, base), rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("K", [1, 3, 7, 10])

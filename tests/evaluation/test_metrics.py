@@ -14,6 +14,24 @@ def test_equal_to_scikit_learn(digits: int) -> None:
     assert log_loss(scores, labels) == pytest.approx(sklearn_log_loss(labels, 1 / (1 + np.exp(-scores))), abs=1e-9)
 
 
+@pytest.mark.parametrize("rate", [0.03, 0.5, 0.97])  # whichever class is the rarer is looked up in the other
+@pytest.mark.parametrize("digits", [0, 1, 8])
+def test_pairs_are_counted_exactly(rate: float, digits: int) -> None:
+    random = np.random.default_rng(1)
+    labels = (random.random(500) < rate).astype(float)
+    scores = (random.normal(size=500) + labels).round(digits)
+    ups, downs = scores[labels == 1][:, None], scores[labels == 0]
+    pairs = int(2 * (ups > downs).sum() + (ups == downs).sum())
+    assert auc(scores, labels) == pairs / 2 / len(ups) / len(downs)
+
+
+def test_float32_scores_are_measured_as_the_numbers_they_are() -> None:
+    random = np.random.default_rng(2)
+    logits, labels = random.normal(size=(400, 1)).astype(np.float32), random.integers(0, 2, (400, 1)).astype(float)
+    narrow, wide = (measure("a", ("click",), [True], x, labels)[0] for x in (logits, logits.astype(np.float64)))
+    assert narrow == wide
+
+
 def test_one_class_is_missing_never_a_half() -> None:
     assert np.isnan(auc(np.arange(3.0), np.ones(3)))
     assert np.isnan(auc(np.array([0.1, np.nan]), np.array([0.0, 1.0])))

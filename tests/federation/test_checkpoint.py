@@ -121,7 +121,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     def full(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint, "write_slabs", full)
     with pytest.raises(UserError, match=r"cannot write the checkpoint .*free space, then continue with --resume"):
         save(tmp_path, Checkpoint(Standing({}, 8), {}, {}))
     found = load(tmp_path, PFState)

@@ -62,6 +62,7 @@ UP = {
 DOWN = {
     UPLOAD: "what leaves",
     "by_scenario.of": "how many scenarios a batch has",
+    "finite.all_finite": "whether what leaves has numbers only",
     "deck.touches": "ids of this round's rows",
     "stack.run": "losses of the last step",
     "predict.predict_each": "logits",

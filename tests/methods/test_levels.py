@@ -54,7 +54,8 @@ def test_units_by_level() -> None:
 def test_hyper_has_an_alpha_for_each_expert_of_each_level() -> None:
     last, new = sent(0)["a"], sent(1)["a"]
     updates = {4: {"high.weight": torch.ones(2, 2)}}
-    mine, alphas = move_and_add(BOTH, Alphas.start(0.5, 5), new, last, updates)
+    before = Alphas((0.1, 0.2, 0.3, 0.4, 0.5), (0.0,) * 5)
+    mine, alphas = move_and_add(BOTH, {"a": before}, {"a": new}, {"a": last}, updates)["a"]
     assert torch.allclose(mine["high.weight"][2], new["high.weight"][2] + 0.5)
     assert torch.equal(mine["high.weight"][:2], new["high.weight"][:2])
     assert torch.equal(mine["low.weight"], new["low.weight"])

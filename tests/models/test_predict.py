@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from models.small import PRIVATE_ROWS, rows, scrambled
+from msmtrec.models import predict as predict_module
 from msmtrec.models.base import ModelSettings
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.ple import PLESettings
-from msmtrec.models.predict import Weights, predict, predict_each
+from msmtrec.models.predict import OwnRows, Weights, predict, predict_each
 from msmtrec.models.star import STARSettings
 
 NETWORKS = [
@@ -71,3 +72,16 @@ def test_tables_that_are_not_alike_stand_one_below_the_other() -> None:
     data = [rows(5, k) for k in range(4)]
     for logits, weights, own in zip(predict_each(model, held, data), held, data, strict=True):
         assert torch.allclose(logits, predict(model, weights.whole(), own), atol=1e-12)
+
+
+@pytest.mark.parametrize("mapped", [0, 10])
+def test_own_rows_are_found_by_a_map_or_a_search(mapped: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_module, "MAPPED", mapped)
+    own = OwnRows.of(torch.tensor([0, 3, 9]), 50, 10)
+    assert (own.place is None) == (mapped == 0)
+    ids = torch.tensor([[0, 1, -1], [3, 9, 8]], dtype=torch.int32)  # -1 is no row, not the last
+    found = own.replaced(ids, ids + 100)
+    assert found.dtype == torch.int32
+    assert found.tolist() == [[50, 101, 99], [51, 52, 108]]
+    none = OwnRows.of(torch.empty(0, dtype=torch.int64), 50, 10)
+    assert none.replaced(ids, ids + 100).tolist() == (ids + 100).tolist()

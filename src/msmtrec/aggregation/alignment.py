@@ -1,8 +1,8 @@
 """The consensus of one tensor, C = mean(A) + U - m, without holding any A_n.
 
 Bringing tensors to common moments is affine, A_n = s_n W_n + t_n with numbers s_n, t_n per tensor or per output
-channel (`normalization.moments`). So mean(A) = sum_n (s_n/K) W_n + t, and two passes over the inputs for the moments
-and one or two for the sums are enough.
+channel (`normalization.moments`). So mean(A) = sum_n (s_n/K) W_n + t, and one pass over the inputs for the moments and
+one for the sums are enough.
 
 For one unit (expert), W[name] and last[name] being lists over scenarios of that unit's tensors, views of what arrived:
 
@@ -10,7 +10,7 @@ For one unit (expert), W[name] and last[name] being lists over scenarios of that
     solved = coordinate(G, c, rescale, start=weights of the last round)
     for name in names:
         C = consensus(W[name], by_moments(W[name]), last[name], solved.coefficients)
-        U = chunks.combine(solved.coefficients, W[name], last[name])  # where U is needed
+        C, U = consensus_and_update(W[name], by_moments(W[name]), last[name], solved.coefficients)  # where U is needed
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from msmtrec.aggregation.chunks import Vectors, blocks
+from msmtrec.aggregation.chunks import Vectors, blocks, pairs
 from msmtrec.aggregation.normalization import NEGLIGIBLE
 
 _ROUNDING = 1e-13
@@ -69,7 +69,8 @@ def wiped(K: int) -> Alignment:
 def by_moments(values: Vectors, per_channel: bool = False) -> Alignment:
     """`normalization.moments` of one tensor, as numbers: A_n = (W_n - mu_n) / sigma_n · mean(sigma) + mean(mu).
 
-    A deviation at or below NEGLIGIBLE of the largest one is centred only; equal tensors stay as they are.
+    A deviation at or below NEGLIGIBLE of the largest one is centred only; equal tensors stay as they are. In one pass:
+    each block's mean and squared deviations from it join those of the blocks before (Chan, Golub and LeVeque 1983).
 
     Args:
         values: K × [...].
@@ -78,11 +79,14 @@ def by_moments(values: Vectors, per_channel: bool = False) -> Alignment:
     K, channels = len(values), values[0].shape[-1] if per_channel else 1
     rows = values[0].numel() // channels
     mean, squares = torch.zeros(2, K, channels, dtype=torch.float64, device=values[0].device)
+    seen = 0
     for _, block in blocks(values, multiple=channels):
-        mean += block.view(K, -1, channels).sum(1)
-    mean /= rows
-    for _, block in blocks(values, multiple=channels):
-        squares += block.view(K, -1, channels).sub_(mean.unsqueeze(1)).square_().sum(1)
+        part = block.view(K, -1, channels)
+        own, new = part.mean(1), part.shape[1]
+        apart = own - mean
+        squares += part.sub_(own.unsqueeze(1)).square_().sum(1) + apart.square() * (seen * new / (seen + new))
+        seen += new
+        mean += apart * (new / seen)
     deviation = (squares / rows).sqrt()
     flat = deviation <= NEGLIGIBLE * deviation.amax(0)
     scale = torch.where(flat, 1.0, deviation.mean(0) / deviation.where(~flat, torch.ones_like(deviation)))
@@ -110,14 +114,35 @@ def consensus(
     """
     if coefficients is not None and base is None:
         raise ValueError("coefficients refer to updates: base is missing")
+    if coefficients is not None and base is not None:
+        tilt = _tilt(coefficients, values)
+        if tilt.any():
+            return _sums(values, alignment, base, tilt.unsqueeze(0))[0]
     result = torch.empty_like(values[0], memory_format=torch.contiguous_format)
-    tilt = None if coefficients is None else (coefficients.double() - 1 / len(values)).to(result.device)
-    channels = alignment.weights.shape[1]
-    turned = tilt is not None and bool(tilt.any())
-    updates = blocks(values, base, channels) if turned else None
-    for columns, block in blocks(values, multiple=channels):
-        centre = alignment.centre(block)
-        if updates is not None and tilt is not None:
-            centre += tilt @ next(updates)[1]
-        result.view(-1)[columns] = centre
+    for columns, block in blocks(values, multiple=alignment.weights.shape[1]):
+        result.view(-1)[columns] = alignment.centre(block)
     return result
+
+
+def consensus_and_update(
+    values: Vectors, alignment: Alignment, base: Vectors, coefficients: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`consensus`, and U = sum_n coefficients[n] · (values_n - base_n) as `chunks.combine` has it, in one pass."""
+    tilt = _tilt(coefficients, values)
+    found, update = _sums(values, alignment, base, torch.stack([tilt, coefficients.to(tilt)]))
+    return found, update
+
+
+def _tilt(coefficients: Tensor, values: Vectors) -> Tensor:
+    return (coefficients.double() - 1 / len(values)).to(values[0].device)
+
+
+def _sums(values: Vectors, alignment: Alignment, base: Vectors, weights: Tensor) -> list[Tensor]:
+    """mean(A) + weights[0] · updates, and weights[i] · updates of the others; weights [n, K]."""
+    results = [torch.empty_like(values[0], memory_format=torch.contiguous_format) for _ in weights]
+    for columns, block, update in pairs(values, base, alignment.weights.shape[1]):
+        sums = weights @ update
+        sums[0] += alignment.centre(block)
+        for result, found in zip(results, sums, strict=True):
+            result.view(-1)[columns] = found
+    return results

@@ -2,7 +2,8 @@
 
 Every function takes the scenarios' tensors as they arrived: K tensors of one shape and dtype, read in place, never
 stacked as a whole. A block of columns is converted to float64, summed there, and the result has the inputs' shape and
-dtype. Besides inputs and result, a function holds one block of at most `BLOCK_BYTES` and its copy in the inputs' dtype.
+dtype. Besides inputs and result, a function holds one block of at most `BLOCK_BYTES` (`pairs` two, of together as much)
+and its copy in the inputs' dtype.
 
 One unit's parameters are several tensors (`uploads[n].parameters[name][unit]`): Gram matrices and `dots` of all of
 them add up, everything else is done tensor by tensor.
@@ -34,29 +35,64 @@ def blocks(values: Vectors, base: Vectors | None = None, multiple: int = 1) -> I
     Raises:
         ValueError: another number of base tensors than of values, or shapes that differ.
     """
+    flat, held = _flat(values, base)
+    K, size = len(flat), flat[0].numel()
+    width = _width(K, size, multiple, BLOCK_BYTES)
+    block = flat[0].new_empty(K * width, dtype=torch.float64)
+    staged = block if flat[0].dtype == torch.float64 and held is None else flat[0].new_empty(K * width)
+    for start in range(0, size, width):
+        columns = slice(start, min(start + width, size))
+        view, part = (_part(room, K, columns) for room in (block, staged))
+        _stack(flat, columns, part)
+        if staged is not block:
+            view.copy_(part)
+        if held is not None:
+            view.sub_(_stack(held, columns, part))
+        yield columns, view
+
+
+def pairs(values: Vectors, base: Vectors, multiple: int = 1) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """(columns, values, values - base), [K, width] float64 each: both read once; otherwise as `blocks`."""
+    flat, held = _flat(values, base)
+    assert held is not None
+    K, size = len(flat), flat[0].numel()
+    width = _width(K, size, multiple, BLOCK_BYTES // 2)
+    own, moved = (flat[0].new_empty(K * width, dtype=torch.float64) for _ in range(2))
+    staged = flat[0].new_empty(K * width)
+    for start in range(0, size, width):
+        columns = slice(start, min(start + width, size))
+        view, update, part = (_part(room, K, columns) for room in (own, moved, staged))
+        view.copy_(_stack(flat, columns, part))
+        torch.sub(view, _stack(held, columns, part), out=update)
+        yield columns, view, update
+
+
+def _flat(values: Vectors, base: Vectors | None) -> tuple[list[Tensor], list[Tensor] | None]:
+    """Both as vectors; errors as `blocks`."""
     if base is not None and len(base) != len(values):
         raise ValueError(f"{len(values)} values and {len(base)} base tensors")
     for tensor in (*values, *(base or ())):
         if tensor.shape != values[0].shape:
             raise ValueError(f"shapes {list(values[0].shape)} and {list(tensor.shape)} differ")
-    flat = [v.reshape(-1) for v in values]
-    held = None if base is None else [v.reshape(-1) for v in base]
-    K, size = len(flat), flat[0].numel()
-    width = min(max(_CACHE_BYTES // (8 * K), _LEAST_COLUMNS), BLOCK_BYTES // (8 * K))
-    width = min(max(width // multiple, 1) * multiple, max(size, 1))
-    block = flat[0].new_empty(K * width, dtype=torch.float64)
-    staged = block if flat[0].dtype == torch.float64 and held is None else flat[0].new_empty(K * width)
-    for start in range(0, size, width):
-        columns = slice(start, min(start + width, size))
-        shape = (K, columns.stop - columns.start)
-        view, part = (room[: shape[0] * shape[1]].view(shape) for room in (block, staged))
-        torch.stack([v[columns] for v in flat], out=part)
-        if part is not view:
-            view.copy_(part)
-        if held is not None:
-            torch.stack([v[columns] for v in held], out=part)
-            view.sub_(part)
-        yield columns, view
+    return [v.reshape(-1) for v in values], None if base is None else [v.reshape(-1) for v in base]
+
+
+def _width(K: int, size: int, multiple: int, most: int) -> int:
+    """Columns of a block of at most `most` bytes; as few blocks as that takes, all of nearly the same width."""
+    width = min(max(_CACHE_BYTES // (8 * K), _LEAST_COLUMNS), most // (8 * K))
+    count = max(round(size / max(width, 1)), -(-size // max(most // (8 * K), 1)), 1)
+    return min(max(-(-size // (count * multiple)), 1), max(most // (8 * K * multiple), 1)) * multiple
+
+
+def _part(room: Tensor, K: int, columns: slice) -> Tensor:
+    width = columns.stop - columns.start
+    return room[: K * width].view(K, width)
+
+
+def _stack(vectors: list[Tensor], columns: slice, out: Tensor) -> Tensor:
+    if columns.start > 0 or columns.stop < len(vectors[0]):
+        vectors = [v[columns] for v in vectors]
+    return torch.stack(vectors, out=out)
 
 
 def gram(values: Vectors, base: Vectors | None = None) -> Tensor:

@@ -48,8 +48,15 @@ class _Packer:
         self._known: dict[tuple[Any, ...], str] = {}
 
     def plain(self, value: Any) -> Plain:
+        kind = type(value)  # most values by far are of these; the questions below are slow
+        if kind is str or kind is int or kind is bool or value is None:
+            return value
         if isinstance(value, Tensor):
             return self._tensor(value)
+        if kind is dict:
+            return [[self.plain(key), self.plain(item)] for key, item in value.items()]
+        if kind is tuple or kind is list:
+            return [self.plain(item) for item in value]
         if is_dataclass(value) and not isinstance(value, type):
             return {field.name: self.plain(getattr(value, field.name)) for field in fields(value)}
         if isinstance(value, Mapping):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, asdict, dataclass
+import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ Scores = NDArray[np.floating[Any]]
 def auc(scores: Scores, labels: Scores, weights: Scores | None = None) -> float:
     """Probability that a positive scores above a negative, ties counting half; NaN with one class or a NaN score.
 
-    scores [N], labels [N] of 0 and 1. Mann-Whitney: positives are looked up in the sorted negatives, in order, which
-    keeps the look-ups in cache. With weights [N] above 0 the two are drawn in proportion to them.
+    scores [N], labels [N] of 0 and 1. Mann-Whitney: the rarer class is looked up in the other's sorted scores, in
+    order, which keeps the look-ups in cache; the counts are whole numbers, so the result is exact but for one division.
+    With weights [N] above 0 the two are drawn in proportion to them.
     """
     positive = labels > 0.5
     if weights is not None:
@@ -23,9 +25,21 @@ def auc(scores: Scores, labels: Scores, weights: Scores | None = None) -> float:
     ups, downs = np.sort(scores[positive]), np.sort(scores[~positive])
     if not len(ups) or not len(downs) or np.isnan(scores).any():
         return float("nan")
-    below = np.searchsorted(downs, ups, side="left").sum(dtype=np.float64)
-    upto = np.searchsorted(downs, ups, side="right").sum(dtype=np.float64)
+    if len(ups) <= len(downs):
+        below, upto = _counts(downs, ups)
+    else:
+        below, upto = (len(ups) * len(downs) - count for count in _counts(ups, downs))
     return float((below + upto) / 2 / len(ups) / len(downs))
+
+
+def _counts(held: Scores, asked: Scores) -> tuple[float, float]:
+    """How often one of `held` is below one of `asked`, and how often not above; both sorted, none empty."""
+    place = np.searchsorted(held, asked, side="left")
+    below = float(place.sum(dtype=np.float64))
+    tied = held[np.minimum(place, len(held) - 1)] == asked
+    if not tied.any():
+        return below, below
+    return below, below + float((np.searchsorted(held, asked[tied], side="right") - place[tied]).sum(dtype=np.float64))
 
 
 def _weighted_auc(scores: Scores, positive: NDArray[np.bool_], weights: Scores) -> float:
@@ -66,7 +80,7 @@ class Measure:
     positives: int
 
     def as_dict(self) -> dict[str, Any]:
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(self).items()}
+        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in vars(self).items()}
 
 
 def measure(
@@ -90,14 +104,14 @@ def measure(
             known = counting(labels[:, t], task_weights(weights, t))
             if not known.any():  # a pooled table has every task, its parts need not
                 continue
-            scores, truth = logits[known, t].astype(np.float64), labels[known, t].astype(np.float64)
+            scores, truth = logits[known, t], labels[known, t].astype(np.float64)
             own = None if weights is None else task_weights(weights, t)[known]
             found.append(
                 Measure(
                     scenario,
                     task,
-                    auc(scores, truth, own),
-                    log_loss(scores, truth, own),
+                    auc(scores, truth, own),  # in their own type: the same order, and float32 sorts faster
+                    log_loss(scores.astype(np.float64), truth, own),
                     rows=len(truth),
                     positives=int(truth.sum()),
                 )

@@ -51,12 +51,12 @@ def first_parameters(
     model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings
 ) -> dict[Member, Parameters]:
     """Each member's first parameters; all but the private tables are one and the same for a federation."""
-    found = {}
+    found, roles = {}, model.roles()
     for seed in seeds:
         common: Parameters = {}
         for name in data.scenarios:
             drawn = model.initialise(seed, name, data.tables[name].private_rows, _dtype(train), common)
-            common = {n: value for n, value in drawn.items() if model.roles()[n] is not Role.EMBEDDING}
+            common = {n: value for n, value in drawn.items() if roles[n] is not Role.EMBEDDING}
             found[Member(seed, name)] = drawn
     return found
 

@@ -37,9 +37,9 @@ def training_size(train: TrainSettings, data: EncodedData) -> dict[str, Training
     together: with `local_steps` a batch is all scenarios' batches, with `local_epochs` it is what makes the rows of
     those steps `local_epochs` times the pooled rows (rounded up to whole rows).
     """
-    batches = batch_sizes(train, data)
+    batches, rows = batch_sizes(train, data), _rows(data)
     steps = local_steps(train, data, batches)
-    return {name: TrainingSize(_rows(data)[name], batches[name], steps[name]) for name in data.scenarios}
+    return {name: TrainingSize(rows[name], batches[name], steps[name]) for name in data.scenarios}
 
 
 def batch_sizes(train: TrainSettings, data: EncodedData) -> dict[str, int]:

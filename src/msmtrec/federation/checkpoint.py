@@ -1,4 +1,4 @@
-"""Round checkpoints: safetensors for tensors, JSON for the rest, complete or absent.
+"""Round checkpoints: safetensors for tensors (in slabs, `base.slabs`), JSON for the rest, complete or absent.
 
 A checkpoint is a folder `round-00007`; it is written beside its final name, synced and renamed. The one before is
 removed only afterwards, so a kill at any moment leaves one to resume from.
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host, pack, unpack
+from msmtrec.base.slabs import read_slabs, write_slabs
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.rounds import Kept, Standing
 
@@ -54,8 +55,8 @@ def save(folder: Path, checkpoint: Checkpoint[Any]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         tensors, plain = pack(checkpoint)
-        save_file(on_host(tensors), temporary / TENSORS)
-        (temporary / INDEX).write_text(json.dumps(plain, allow_nan=False))
+        shapes = write_slabs(temporary / TENSORS, tensors)
+        (temporary / INDEX).write_text(json.dumps({"shapes": shapes, "plain": plain}, allow_nan=False))
         for file in temporary.iterdir():
             _sync(file)
         shutil.rmtree(target, ignore_errors=True)
@@ -81,9 +82,10 @@ def load(folder: Path, state_type: type[S]) -> Checkpoint[S] | None:
         return None
     path = complete[-1]
     try:
-        plain = json.loads((path / INDEX).read_text())
+        index = json.loads((path / INDEX).read_text())
+        tensors = {str(n): tensor for n, tensor in enumerate(read_slabs(path / TENSORS, index["shapes"]))}
         kind: Any = Checkpoint[state_type]  # type: ignore[valid-type]
-        found: Checkpoint[S] = unpack(kind, load_file(path / TENSORS), plain)
+        found: Checkpoint[S] = unpack(kind, tensors, index["plain"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"the checkpoint {path} is damaged ({type(error).__name__}: {error}); remove that folder, then --resume"

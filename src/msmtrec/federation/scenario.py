@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msmtrec.base.finite import all_finite
 from msmtrec.base.member import Member
 from msmtrec.base.packing import own_storage
 from msmtrec.base.parameters import Parameters
@@ -216,7 +217,7 @@ def _upload(
                 slots[slot][d.name] = value.cpu()
                 if slot == MODEL and d.trained:
                     squared += float((value.double() - before.model[d.name].double()).square().sum())
-            if not bool(torch.isfinite(value).all()):
+            if not all_finite(value):
                 return None, f"scenario '{name}' sent '{d.name}' with NaN or infinite values"
     if not slots:
         return None, None
@@ -252,7 +253,7 @@ def validate(site: Site, memories: Memories, members: list[Member]) -> Iterator[
         rows = [tables[member.scenario].splits["validation"] for member in stack]
         served = [memories[m].weights(site.method.served, site.deck.used[m.scenario]) for m in stack]
         for member, own, logits in zip(stack, rows, predict_each(site.model, served, rows), strict=True):
-            scores, present, found = logits.double().numpy(), schema.has_task(member.scenario), []
+            scores, present, found = logits.numpy(), schema.has_task(member.scenario), []
             for scenario, part in tables[member.scenario].parts["validation"].items():
                 weights = None if own.weight is None else own.weight[part].astype(np.float64)
                 found += measure(scenario, schema.task_names, present, scores[part], own.labels[part], weights)

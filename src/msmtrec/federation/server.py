@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from msmtrec.base.errors import Diverged
+from msmtrec.base.finite import all_finite
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import SINGLE, Policy
 from msmtrec.federation.gather import gather
@@ -78,7 +78,7 @@ def check_upload(
             if sent.shape != value.shape:
                 shapes = f"{tuple(sent.shape)}, not {tuple(value.shape)}"
                 return f"scenario '{upload.scenario}' sent '{name}' of shape {shapes}"
-            if policies[slot, roles[name]] in SINGLE and not bool(torch.isfinite(sent).all()):
+            if policies[slot, roles[name]] in SINGLE and not all_finite(sent):
                 return f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
     for d in method.leaving():
         if policies.get((MODEL, d.role)) is Policy.AVERAGE_BY_TOUCHES:
@@ -96,7 +96,7 @@ def _check_rows(sent: TableRows, table: Tensor) -> str | None:
         return f"with {count} ids, {tuple(sent.touches.shape)} counts and rows of shape {tuple(sent.rows.shape)}"
     if count and not (int(sent.ids.min()) >= 0 and int(sent.ids.max()) < len(table)):
         return f"with ids outside 0 … {len(table) - 1}"
-    if not bool(torch.isfinite(sent.rows).all()):
+    if not all_finite(sent.rows):
         return "with NaN or infinite values"
     return None
 
@@ -147,7 +147,7 @@ def aggregate(
 def _check_sums(gathered: Gathered, round_number: int) -> None:
     for sums in gathered.sums.values():
         for name, found in sums.items():
-            if not bool(torch.isfinite(found.total).all()):
+            if not all_finite(found.total):
                 raise Diverged(
                     f"round {round_number}: the scenarios' sum of '{name}' is no finite number, though each has found"
                     " its own to be; do all of them run the same version?"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from msmtrec.aggregation import chunks
-from msmtrec.aggregation.alignment import Alignment, by_moments, consensus, plain, wiped
+from msmtrec.aggregation.alignment import Alignment, by_moments, consensus, consensus_and_update, plain, wiped
 from msmtrec.aggregation.conflict import Coordination, Rescale, coordinate
 from msmtrec.aggregation.summaries import summarise_conflict
 from msmtrec.base.parameters import Declaration, Parameters
@@ -77,9 +77,12 @@ def expert_consensus(
         solved.append(found)
         for name, tensors in values.items():
             aligned = _alignment(tensors, normalization)
-            pieces[name].append(consensus(tensors, aligned, base[name], found.coefficients))
             if updates:
-                asked.setdefault(unit, {})[name] = chunks.combine(found.coefficients, tensors, base[name])
+                common, update = consensus_and_update(tensors, aligned, base[name], found.coefficients)
+                asked.setdefault(unit, {})[name] = update
+            else:
+                common = consensus(tensors, aligned, base[name], found.coefficients)
+            pieces[name].append(common)
     weights = torch.stack([found.weights for found in solved])  # [J, K]
     return Consensus(
         {name: torch.stack(parts) for name, parts in pieces.items()},

@@ -207,9 +207,8 @@ class PFMSMTrec(Method[PFState]):
                 parts.append(OfferPart(label, part, per_task=label == TOWERS, keep=keep))
             elif choice == "hyper":
                 updates = found.updates if label == EXPERTS else mean_updates(self.towers, last, sent, gathered.tasks)
-                for name in sent:
-                    before = state.held[name].alphas.get(label) if name in state.held else None
-                    mine, alphas[name][label] = self._hyper(label, name, before, last, gathered, updates)
+                for name, (mine, moved) in self._hyper(label, state, last, gathered, updates).items():
+                    alphas[name][label] = moved
                     mixed[name] |= mine if label == EXPERTS else _zero_shot(mine, part, gathered.tasks[name])
                 diagnostics[f"alpha/{label}"] = {name: list(alphas[name][label].alpha) for name in sent}
         held = {**state.held, **{n: Held({**last[n], **mixed[n]}, alphas[n]) for n in sent}}
@@ -227,21 +226,21 @@ class PFMSMTrec(Method[PFState]):
     def _hyper(
         self,
         label: str,
-        name: str,
-        before: Alphas | None,
+        state: PFState,
         last: Mapping[str, Parameters],
         gathered: Gathered,
         updates: Mapping[int, Parameters],
-    ) -> tuple[Parameters, Alphas]:
-        group = self.groups[label]
+    ) -> dict[str, tuple[Parameters, Alphas]]:
+        """Scenario -> its own mixture of one family, and its new alphas."""
+        group, sent = self.groups[label], gathered.own()
         sharing = [
             unit
             for unit in updates
             if (sum(has[unit] for has in gathered.tasks.values()) if label == TOWERS else len(last)) > 1
         ]  # elsewhere there is nobody to listen to
-        start = before or Alphas.start(self.settings.alpha, len(units_of(group, last[name])))
-        added = {unit: updates[unit] for unit in sharing}
-        return move_and_add(group, start, gathered.own()[name], last[name], added)
+        start = Alphas.start(self.settings.alpha, len(units_of(group, next(iter(sent.values())))))
+        before = {n: state.held[n].alphas.get(label, start) if n in state.held else start for n in sent}
+        return move_and_add(group, before, sent, last, {unit: updates[unit] for unit in sharing})
 
     def settle(self, state: PFState, gathered: Gathered, answers: Mapping[str, Answer]) -> Outcome[PFState]:
         """Repeat the scenarios' own mixing on what they hold, unshortened: both sides then hold the same last_n."""

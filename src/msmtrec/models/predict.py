@@ -19,6 +19,8 @@ from msmtrec.models.layers import shift
 
 BLOCK = 2048
 """Rows that are scored together: the same blocks give the same bytes."""
+MAPPED = 1 << 20
+"""Rows of a shared table up to which a member's own are found by a map of all: 4 MiB a member at most."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Stacked:
     def __init__(self, model: Model, members: Sequence[Weights]) -> None:
         self.model, self.parameters = model, dict[str, Tensor]()
         self._first: dict[Role, Tensor] = {}
-        self._own: list[tuple[int, NDArray[np.int64]]] = []
+        self._own: list[OwnRows] = []
         for name, role in model.roles().items():
             parts = [member.parameters[name] for member in members]
             if role not in TABLES:
@@ -103,7 +105,7 @@ class Stacked:
         shared = self._shifted(ids[:, :, split:], Role.SHARED_EMBEDDING)
         if self._own:
             each = zip(ids[:, :, split:], shared, self._own, strict=True)
-            shared = torch.stack([_replaced(raw, placed, own, start) for raw, placed, (start, own) in each])
+            shared = torch.stack([own.replaced(raw, placed) for raw, placed, own in each])
         return Batch(
             self._shifted(ids[:, :, :split], Role.EMBEDDING).to(device),
             shared.to(device),
@@ -117,23 +119,48 @@ class Stacked:
         return ids if first is None or not first.any() else shift(ids, first)
 
 
-def _places(members: Sequence[Weights], name: str, start: int) -> list[tuple[int, NDArray[np.int64]]]:
-    """Where each member's own rows of a shared table begin, and which rows of it they are."""
+def _places(members: Sequence[Weights], name: str, start: int) -> list[OwnRows]:
+    """Each member's own rows of a shared table: they stand one member below the other, from `start` on."""
     found = []
     for member in members:
-        numbers = member.numbers.numpy() if name in member.own else np.empty(0, np.int64)
-        found.append((start, numbers))
+        numbers = member.numbers if name in member.own else torch.empty(0, dtype=torch.int64)
+        found.append(OwnRows.of(numbers, start, len(member.parameters[name])))
         start += len(numbers)
     return found
 
 
-def _replaced(ids: Tensor, placed: Tensor, numbers: NDArray[np.int64], start: int) -> Tensor:
-    """`placed` ids, but for those that are among a member's own rows `numbers`: these begin at `start`."""
-    if not len(numbers):
-        return placed
-    place = np.searchsorted(numbers, ids.numpy()).clip(max=len(numbers) - 1)
-    own = torch.from_numpy(numbers[place] == ids.numpy())
-    return torch.where(own, torch.from_numpy(place + start).int(), placed)
+@dataclass(frozen=True)
+class OwnRows:
+    """Which rows of a shared table a member has of its own, and where they stand.
+
+    Args:
+        numbers: [U] of the table's rows, ascending.
+        start: where the first stands.
+        place: [rows of the table + 1] where each stands, -1 where it is the table's, and at the end for the id -1 of no
+            row; None for a table of more than MAPPED rows, in which ids are searched for.
+    """
+
+    numbers: Tensor
+    start: int
+    place: Tensor | None
+
+    @classmethod
+    def of(cls, numbers: Tensor, start: int, rows: int) -> OwnRows:
+        if not len(numbers) or rows > MAPPED:
+            return cls(numbers, start, None)
+        place = torch.full((rows + 1,), -1, dtype=torch.int32)
+        place[numbers] = torch.arange(start, start + len(numbers), dtype=torch.int32)
+        return cls(numbers, start, place)
+
+    def replaced(self, ids: Tensor, placed: Tensor) -> Tensor:
+        """`placed` ids, but for those that are among the member's own rows."""
+        if not len(self.numbers):
+            return placed
+        if self.place is not None:
+            own = self.place[ids]
+            return torch.where(own >= 0, own, placed)
+        found = torch.searchsorted(self.numbers, ids.long()).clamp_(max=len(self.numbers) - 1)
+        return torch.where(self.numbers[found] == ids, (found + self.start).int(), placed)
 
 
 def _side_by_side(parts: Sequence[NDArray[Any]], width: int) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def save_model(path: Path, parameters: Parameters, card: ModelCard) -> None:
     """
     if parameters.keys() != card.roles.keys():
         raise ValueError(f"roles of {sorted(card.roles)} do not fit the tensors {sorted(parameters)}")
-    save_file(parameters, path, metadata={_KEY: json.dumps(asdict(card), sort_keys=True)})
+    save_file(parameters, path, metadata={_KEY: json.dumps(vars(card), sort_keys=True)})
 
 
 def load_model(path: Path) -> tuple[Parameters, ModelCard]:
