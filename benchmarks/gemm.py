@@ -5,10 +5,11 @@ As a script it prints GFLOP per CPU-second in float32 and bfloat16, of the bench
 
 from __future__ import annotations
 
-import json
 import time
+from typing import Any
 
 import torch
+from harness import begin
 
 ROWS, WIDTH, OUT = 2048, 2176, 4096
 """A batch, the input at embedding 128, eight experts of 512 units."""
@@ -24,12 +25,16 @@ def gflops(dtype: torch.dtype, times: int) -> float:
     return 2e-9 * ROWS * WIDTH * OUT * times / (time.process_time() - began)
 
 
-def main() -> None:
+def measure(_: dict[str, Any]) -> dict[str, float]:
     torch.set_num_threads(1)
     began = time.process_time()
     found = {"float32": gflops(torch.float32, 5), "bfloat16": gflops(torch.bfloat16, 5)}
-    print(json.dumps({"cpu": time.process_time() - began, **found}))
+    return {"cpu": time.process_time() - began, **found}
+
+
+def main(quick: bool) -> None:
+    print(measure({}))
 
 
 if __name__ == "__main__":
-    main()
+    begin(main, measure)

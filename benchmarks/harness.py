@@ -13,7 +13,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,27 @@ def by_turns(alternatives: Mapping[str, Alternative], times: int = TIMES) -> Tur
             figure = f"{said['rows'] / said['cpu']:,.0f} rows per CPU-second" if "rows" in said else ""
             print(f"  turn {turn + 1}, {name}: {said['cpu']:.2f} CPU seconds {figure}", flush=True)
     return turns
+
+
+def begin(main: Callable[[bool], None], measure: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    """What a script does when it is run: with a JSON object it is a child that measures, else it asks its children.
+
+    `--quick` cuts sizes down, to see that it works. A child that is asked for a `profile` answers with that.
+    """
+    if len(sys.argv) > 1 and sys.argv[1].startswith("{"):
+        asked = json.loads(sys.argv[1])
+        kind = asked.pop("profile", None)
+        if kind is not None:
+            from watched import watched
+
+            print(json.dumps(watched(kind, measure, asked)))
+            return
+        try:
+            print(json.dumps(measure(asked)))
+        except Missing as why:
+            print(json.dumps({"missing": str(why)}))
+    else:
+        main("--quick" in sys.argv[1:])
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:

@@ -10,16 +10,17 @@ parameters is not.
 
 from __future__ import annotations
 
-import json
+import itertools
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from harness import Missing, begin
 from made import encoded, made
 
 from msmtrec.base.errors import UserError
@@ -29,6 +30,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.contender import run_contender
 from msmtrec.federation import rounds, traffic
 from msmtrec.record.directory import read_lines
+from msmtrec.record.events import ContenderStarted, Event, Progress
 
 BENCHMARK_SHAPE = {"name": "mmoe", "experts": 8, "expert_layers": [512, 256], "tower_layers": [128, 64]}
 BENCHMARK_TRAIN = {"local_steps": 8, "batch_size": 2048, "learning_rate": 1e-3}
@@ -40,7 +42,7 @@ def parsed(asked: Mapping[str, Any], warm: bool = False) -> Config:
     Args:
         warm: one step of one round, before the clock runs.
     """
-    train = {"checkpoint_every": "99999 s", **asked.get("train", BENCHMARK_TRAIN), "threads": 1}
+    train = {"checkpoint_every": "99999 s", **asked.get("train", BENCHMARK_TRAIN), "threads": None}
     if warm:
         train = {k: v for k, v in train.items() if k != "local_epochs"} | {"local_steps": 1, "rounds": 1}
     raw = {
@@ -65,37 +67,69 @@ def rows_of(asked: Mapping[str, Any], config: Config) -> EncodedData:
     return encoded(made(train.local_steps * train.batch_size, asked.get("vocabulary", "small")))
 
 
-def phases(config: Config, data: EncodedData) -> list[dict[str, float]]:
-    """CPU seconds of each round by phase."""
+@dataclass
+class Clock:
+    """CPU seconds at the start of a contender and after each of its rounds, whatever the library writes down."""
+
+    at: list[float] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, ContenderStarted | Progress):
+            self.at.append(time.process_time())
+
+    @property
+    def rounds(self) -> list[float]:
+        return [after - before for before, after in itertools.pairwise(self.at)]
+
+
+def trained(config: Config, data: EncodedData) -> tuple[list[dict[str, float]], list[float]]:
+    """Seconds of each round by phase, as the library writes them down; CPU seconds of each round."""
+    contender, clock = config.contenders[0][0], Clock()
     with tempfile.TemporaryDirectory() as folder:
-        contender, seeds = config.contenders[0][0], config.seeds
-        run_contender(contender, data, seeds, Path(folder) / "run", lambda _: None, 1)
-        return [record["seconds"] for record in read_lines(Path(folder) / "run" / "rounds.jsonl")]
+        run_contender(contender, data, config.seeds, Path(folder) / "run", clock, torch.get_num_threads())
+        return [one["seconds"] for one in read_lines(Path(folder) / "run" / "rounds.jsonl")], clock.rounds
 
 
-def main(asked: Mapping[str, Any]) -> None:
-    for module in (traffic, rounds):
+def rows_a_round(config: Config, data: EncodedData) -> int:
+    """That all members together train on."""
+    train = config.contenders[0][0].train
+    if train.local_steps is not None:
+        assert isinstance(train.batch_size, int)
+        return train.local_steps * train.batch_size * len(data.tables) * len(config.seeds)
+    assert train.local_epochs is not None
+    each = sum(len(table.splits["train"]) for table in data.tables.values())
+    return round(train.local_epochs * each * len(config.seeds))
+
+
+def measure(asked: dict[str, Any]) -> dict[str, Any]:
+    """Keys beside those of `parsed` and `rows_of`: `wall`, whether phases are measured by the wall's clock; `cold`,
+    whether nothing is trained before the clock runs."""
+    for module in () if asked.get("wall") else (traffic, rounds):
         assert module.perf_counter is time.perf_counter, "the library's stopwatch is elsewhere now"  # type: ignore[attr-defined]
         module.perf_counter = time.process_time  # type: ignore[attr-defined]
-    torch.set_num_threads(1)
     try:
         config, warm = parsed(asked), parsed(asked, warm=True)
     except UserError as error:
-        print(json.dumps({"missing": str(error)}))
-        return
+        raise Missing(str(error)) from error
     data = rows_of(asked, config)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    phases(warm, data)
-    found = phases(config, data)
-    steps = config.contenders[0][0].train
-    trained = sum(len(table.splits["train"]) for table in data.tables.values()) * len(config.seeds) * len(found)
-    cpu = sum(seconds.get("train", 0.0) for seconds in found)
+    if not asked.get("cold"):
+        trained(warm, data)
+    phases, cpu = trained(config, data)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if steps.local_steps is not None:
-        assert isinstance(steps.batch_size, int)
-        trained = steps.local_steps * steps.batch_size * len(data.tables) * len(config.seeds) * len(found)
-    print(json.dumps({"cpu": cpu, "rows": trained, "phases": found, "before": before, "peak": peak}))
+    return {
+        "cpu": sum(seconds.get("train", 0.0) for seconds in phases),
+        "rows": rows_a_round(config, data) * len(phases),
+        "phases": phases,
+        "rounds": cpu,
+        "before": before,
+        "peak": peak,
+    }
+
+
+def main(quick: bool) -> None:
+    print(measure({"model": {**BENCHMARK_SHAPE, "embedding_dim": 16 if quick else 128}}))
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    begin(main, measure)

@@ -10,12 +10,12 @@ JSON object (`Settings`) and prints CPU seconds and rows.
 from __future__ import annotations
 
 import itertools
-import json
-import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from harness import begin
 from made import TASKS, Made, made
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -129,7 +129,8 @@ def train(
     return total / steps
 
 
-def main(settings: Settings) -> None:
+def measure(asked: dict[str, Any]) -> dict[str, Any]:
+    settings = Settings(**{name: tuple(v) if isinstance(v, list) else v for name, v in asked.items()})
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rows = made(settings.batch * (settings.steps + settings.warm), settings.vocabulary)
@@ -139,9 +140,12 @@ def main(settings: Settings) -> None:
     train(model, loader, optimiser, settings.warm)
     began = time.process_time()
     loss = train(model, loader, optimiser, settings.steps)
-    cpu = time.process_time() - began
-    print(json.dumps({"cpu": cpu, "rows": settings.batch * settings.steps, "loss": loss, "settings": asdict(settings)}))
+    return {"cpu": time.process_time() - began, "rows": settings.batch * settings.steps, "loss": loss}
+
+
+def main(quick: bool) -> None:
+    print(measure({"embedding": 16} if quick else {}))
 
 
 if __name__ == "__main__":
-    main(Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(sys.argv[1]).items()}))
+    begin(main, measure)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import ROOT, Turns, middle
+from harness import ROOT, Alternative, Turns, middle
 from machine import load, machine
 
 FOLDER = ROOT / "runs" / "bench"
@@ -27,6 +26,7 @@ class Result:
         least, most: of the turns.
         better: whether more or less is better.
         note: what else to know of it.
+        of: the alternative that a profile would explain it by.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Result:
     most: float | None = None
     better: Literal["more", "less"] = "more"
     note: str = ""
+    of: str = ""
 
     @property
     def verdict(self) -> str:
@@ -61,6 +62,7 @@ class Results:
         about: a sentence or two below it.
         quick: whether sizes were cut down to see that it works: then no figure counts.
         tables: further tables of the page: heading of each column, and rows.
+        alternatives: name -> script and arguments.
     """
 
     script: str
@@ -69,7 +71,14 @@ class Results:
     quick: bool
     results: list[Result] = field(default_factory=list)
     tables: list[list[list[str]]] = field(default_factory=list)
+    alternatives: dict[str, dict[str, Any]] = field(default_factory=dict)
     load_before: list[float] = field(default_factory=load)
+
+    def know(self, alternatives: Mapping[str, Alternative]) -> None:
+        """So that they can be profiled."""
+        self.alternatives |= {
+            name: {"script": one.script, "arguments": dict(one.arguments)} for name, one in alternatives.items()
+        }
 
     def add(self, result: Result) -> None:
         self.results.append(result)
@@ -89,11 +98,16 @@ def read(path: Path) -> tuple[Results, dict[str, Any]]:
     return Results(**told, results=found), about
 
 
-def ratio(name: str, wanted: float | None, turns: Turns, one: str, other: str, note: str = "") -> Result:
+def ratio(name: str, wanted: float | None, turns: Turns, one: str, other: str, *, of: str = "") -> Result:
     """How many times as many rows per CPU-second `one` makes as `other`."""
     if lacking := turns.missing.get(one) or turns.missing.get(other):
-        return Result(name, wanted, "x", None, note=f"not there: {lacking}")
-    return Result(name, wanted, "x", *middle(turns.faster(one, other)), note=note)
+        return absent(name, wanted, "x", lacking)
+    return Result(name, wanted, "x", *middle(turns.faster(one, other)), of=of or one)
+
+
+def absent(name: str, wanted: float | None, unit: str, why: str) -> Result:
+    """A target whose thing is not there."""
+    return Result(name, wanted, unit, None, note=why)
 
 
 def figure(value: float | None, unit: str) -> str:
@@ -119,7 +133,3 @@ def count(results: Iterable[Result]) -> str:
     verdicts = [result.verdict for result in results if result.verdict]
     return f"{len(verdicts)} targets: {verdicts.count('met')} met, {verdicts.count('missed')} missed"
 
-
-def quick_asked(arguments: Sequence[str] | None = None) -> bool:
-    """Whether a script was asked for a look at small sizes."""
-    return "--quick" in (sys.argv[1:] if arguments is None else arguments)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import flops
-from harness import TIMES, Alternative, Turns, by_turns, middle
+from harness import TIMES, Alternative, Turns, begin, by_turns, middle
 from made import NUMERICS, VOCABULARIES
 from ours import BENCHMARK_SHAPE, BENCHMARK_TRAIN
-from results import Result, Results, figure, quick_asked, ratio
+from results import Result, Results, ratio
 
 PEER_STEPS = {128: 4, 16: 8}
 OUR_STEPS = {128: 8, 16: 16}
@@ -146,8 +146,9 @@ def main(quick: bool) -> None:
     for group, (alternatives, _, _) in GROUPS.items():
         print(group, flush=True)
         turns = by_turns(alternatives(), 1 if quick else TIMES)
+        results.know({f"{group}: {name}": one for name, one in alternatives().items()})
         for name, wanted, one, other in LINES[group]:
-            results.add(ratio(f"{group}: {name}", wanted, turns, one, other))
+            results.add(ratio(f"{group}: {name}", wanted, turns, one, other, of=f"{group}: {one}"))
         results.tables.append(table(group, turns, product))
         for row in results.tables[-1]:
             print("  " + " | ".join(row))
@@ -161,9 +162,8 @@ def measured_products(times: int, results: Results) -> dict[str, float]:
         values = middle([said[name] for said in turns.found["product"]])
         found[name] = values[0]
         results.add(Result(f"a large matrix product in {name}", None, "GFLOP per CPU-second", *values))
-    print(", ".join(f"{name} {figure(value, 'GFLOP/s')}" for name, value in found.items()))
     return found
 
 
 if __name__ == "__main__":
-    main(quick_asked())
+    begin(main, lambda _: {})
