@@ -106,6 +106,7 @@ def by_turns(alternatives: Mapping[str, Alternative], times: int = TIMES) -> Tur
                 said = once(chosen)
             except Missing as why:
                 turns.missing[name] = str(why)
+                print(f"  {name}: not there: {why}", flush=True)
                 continue
             turns.found.setdefault(name, []).append(said)
             figure = f"{said['rows'] / said['cpu']:,.0f} rows per CPU-second" if "rows" in said else ""

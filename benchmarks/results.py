@@ -132,4 +132,3 @@ def count(results: Iterable[Result]) -> str:
     """The closing line."""
     verdicts = [result.verdict for result in results if result.verdict]
     return f"{len(verdicts)} targets: {verdicts.count('met')} met, {verdicts.count('missed')} missed"
-
