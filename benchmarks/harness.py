@@ -109,8 +109,8 @@ def by_turns(alternatives: Mapping[str, Alternative], times: int = TIMES) -> Tur
                 print(f"  {name}: not there: {why}", flush=True)
                 continue
             turns.found.setdefault(name, []).append(said)
-            figure = f"{said['rows'] / said['cpu']:,.0f} rows per CPU-second" if "rows" in said else ""
-            print(f"  turn {turn + 1}, {name}: {said['cpu']:.2f} CPU seconds {figure}", flush=True)
+            figure = f"{said['rows'] / said['cpu']:,.0f} rows a second" if "rows" in said else ""
+            print(f"  turn {turn + 1}, {name}: {said['cpu']:.2f} s {figure}", flush=True)
     return turns
 
 

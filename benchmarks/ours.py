@@ -105,7 +105,7 @@ def rows_a_round(config: Config, data: EncodedData) -> int:
 
 def measure(asked: dict[str, Any]) -> dict[str, Any]:
     """Keys beside those of `parsed` and `rows_of`: `wall`, whether phases are measured by the wall's clock; `cold`,
-    whether nothing is trained before the clock runs."""
+    whether nothing is trained before the clock runs; `encode`, whether rows are encoded and that is all."""
     for module in () if asked.get("wall") else (traffic, rounds):
         assert module.perf_counter is time.perf_counter, "the library's stopwatch is elsewhere now"  # type: ignore[attr-defined]
         module.perf_counter = time.process_time  # type: ignore[attr-defined]
@@ -116,6 +116,8 @@ def measure(asked: dict[str, Any]) -> dict[str, Any]:
             raise
         raise Missing(str(error)) from error
     data = rows_of(asked, config)
+    if asked.get("encode"):
+        return {"cpu": 0.0}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if not asked.get("cold"):
         trained(warm, data)

@@ -3,7 +3,8 @@
     python benchmarks/profiles.py
 
 Reads runs/bench/*.json, runs the alternative of every missed target once more under a profiler (torch's operators where
-networks are trained, Python's functions elsewhere), and writes runs/bench/profiles.json.
+a step is what is measured, packages where importing is, Python's functions elsewhere), and writes
+runs/bench/profiles.json.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bench import SCRIPTS
 from harness import Alternative, once
 from results import FOLDER, read
 
-TRAINED = ("ours.py", "peer.py")
+KINDS = {"training": "torch", "template": "torch", "small_scenarios": "torch", "start_up": "imports"}
 FILE = "profiles.json"
 
 
@@ -34,7 +35,7 @@ def missed() -> dict[str, dict[str, Any]]:
 def main() -> None:
     profiles = {}
     for name, chosen in missed().items():
-        kind = "torch" if chosen["script"] in TRAINED else "python"
+        kind = KINDS.get(name.partition(" · ")[0], "python")
         profiles[name] = once(Alternative(chosen["script"], {**chosen["arguments"], "profile": kind}))["lines"]
         print(name)
         for entry in profiles[name]:
