@@ -2,6 +2,7 @@
 # make test   the whole test suite
 # make lint   ruff and mypy
 # make docs   the documentation as a site, into site/; a broken link fails
+# make bench  every target of speed beside what this machine makes of it (40 minutes, 5 GB of disk; BENCH=training runs one)
 # make dist   sdist and wheel, into dist/, and what PyPI would refuse about them
 # Each makes .venv first, once. PYTHON chooses the interpreter (3.11 or newer).
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs dist results-kuairand results-movielens results-epinions measure-data measure-predict measure-serving clean
+.PHONY: demo test lint docs dist bench bench-page results-kuairand results-movielens results-epinions measure-data measure-predict measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -31,6 +32,15 @@ dist: $(READY)
 	rm -rf dist
 	$(BIN)/python -m hatchling build
 	$(BIN)/python -m twine check --strict dist/*
+
+# One core is enough but for `cores`; nothing else should run. BENCH names scripts of benchmarks/, QUICK=1 cuts sizes down.
+bench: $(READY)
+	$(BIN)/python benchmarks/bench.py $(BENCH) $(if $(QUICK),--quick)
+
+# Profiles of what missed its target, and docs/performance.md from the figures of the last `make bench`.
+bench-page: $(READY)
+	$(BIN)/python benchmarks/profiles.py
+	$(BIN)/python benchmarks/page.py
 
 results-kuairand: $(READY)
 	$(BIN)/msmtrec train configs/results/kuairand.yaml --out runs/results-kuairand

@@ -1,121 +1,119 @@
-"""The server's side of a round beside the Gram matrix alone, in CPU seconds of one thread: medians and ratios.
+"""A server's whole part of a round, over the Gram matrix of the same updates alone.
 
-    python benchmarks/server_side.py [scenarios] [parameters] [repeats]
+    python benchmarks/server_side.py [--quick]
 
-The second round of a federation, so that every scenario holds parameters of its own: uploads are checked and gathered,
-experts normalised, coordinated and personalised. The Gram matrix is that of all experts' updates, as one vector each.
-Every repeat takes each of them once, by turns. `parameters` are those of all experts of one scenario.
+Normalise, coordinate, personalise: gathering, `Method.aggregate` and, where the method makes offers, `Method.settle`
+with every scenario's answer. P is the parameters of all experts together, in float32; one thread.
 """
 
 from __future__ import annotations
 
-import statistics
-import sys
+import resource
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from harness import TIMES, Alternative, begin, by_turns, middle, ratios
+from made import encoded, made
+from results import Result, Results
 
 from msmtrec.aggregation import chunks
-from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import Role
+from msmtrec.base.parameters import Parameters
 from msmtrec.federation import server
 from msmtrec.methods import METHODS
-from msmtrec.methods.base import Answer, Method, Upload
+from msmtrec.methods.base import Answer, Offer, Upload
+from msmtrec.models.mmoe import MMoESettings
 
-EXPERTS = 8
-SIDES = {"recommended": ("pf-msmtrec", "recommended"), "paper": ("pf-msmtrec", "paper"), "fedavg": ("fedavg", None)}
-
-
-def layers(parameters: int) -> tuple[Declaration, ...]:
-    """Two layers of EXPERTS experts with biases, the second half as wide as the first; about so many parameters."""
-    hidden = max(int((parameters / EXPERTS / 1.5) ** 0.5) // 2 * 2, 2)
-    shapes = {
-        "w1": (EXPERTS, hidden, hidden),
-        "b1": (EXPERTS, hidden),
-        "w2": (EXPERTS, hidden, hidden // 2),
-        "b2": (EXPERTS, hidden // 2),
-    }
-    return tuple(
-        Declaration(name, Role.EXPERT_SCENARIO, shape, "kaiming", unit_axis="expert") for name, shape in shapes.items()
-    )
+SHAPES = {1_000_000: (400, 120), 100_000: (60, 20)}
+"""Parameters of eight experts, about -> hidden widths of each."""
+SIZES = {"64 × 10⁶": (64, 1_000_000, 4.0), "1,000 × 10⁵": (1000, 100_000, 2.0)}
+"""Name -> scenarios, parameters, how many times the Gram matrix the whole may cost."""
 
 
-def drawn(declarations: tuple[Declaration, ...], scale: float, stream: torch.Generator) -> Parameters:
-    return {d.name: scale * torch.randn([n or 1 for n in d.shape], generator=stream) for d in declarations}
+def network(parameters: int) -> Any:
+    shape = {"experts": 8, "expert_layers": SHAPES[parameters], "tower_layers": (16,), "template": True}
+    return MMoESettings(**shape).build(encoded(made(64)).layout)
 
 
-def moved(
-    held: Mapping[str, Parameters], declarations: tuple[Declaration, ...], stream: torch.Generator
-) -> dict[str, Upload]:
-    """Uploads: half of an update is one of four directions, and half the scenario's own."""
-    directions = [drawn(declarations, 0.01, stream) for _ in range(4)]
-    uploads = {}
-    for number, (name, last) in enumerate(held.items()):
-        own = drawn(declarations, 0.01, stream)
-        sent = {n: value + directions[number % 4][n] + own[n] for n, value in last.items()}
-        uploads[name] = Upload(name, 1000 + number, (True,), {"model": sent}, norm=1.0)
-    return uploads
+def uploads(common: Parameters, leaving: list[str], scenarios: int) -> dict[str, Upload]:
+    """Common parameters, a step that all take, and as large a one of each scenario's own."""
+    random = torch.Generator().manual_seed(0)
+    step = {name: 0.01 * torch.randn(common[name].shape, generator=random) for name in leaving}
+    found = {}
+    for number in range(scenarios):
+        own = {n: common[n] + step[n] + 0.01 * torch.randn(step[n].shape, generator=random) for n in leaving}
+        norm = float(sum((own[n] - common[n]).double().square().sum() for n in leaving)) ** 0.5
+        found[str(number)] = Upload(str(number), 1000 + number, (True, True), {"model": own}, tables={}, norm=norm)
+    return found
 
 
-def method_of(side: str, declarations: tuple[Declaration, ...]) -> Method[Any]:
-    name, preset = SIDES[side]
-    entry = METHODS[name]
-    return entry.settings(**{**entry.defaults, **(entry.presets[preset] if preset else {})}).build(declarations)
+def answer(offer: Offer, common: Parameters) -> Answer:
+    """Half of every part, everything measured."""
+    units = {part.label: len(next(iter(part.parameters.values()))) if part.per_task else 1 for part in offer.parts}
+    numbers = {label: (0.5,) * count for label, count in units.items()}
+    return Answer(numbers, numbers, numbers, {label: (True,) * count for label, count in units.items()})
 
 
-def one_round(
-    method: Method[Any], state: Any, uploads: Mapping[str, Upload], like: Parameters, number: int
-) -> server.ServerState[Any]:
-    """The server's whole work; every scenario answers the second exchange, where there is one, with a mixture of .7."""
-    step = server.aggregate(method, state, uploads, [], {"model": like}, {}, number, 10)
-    if not step.offers:
-        return step.state
-    assert step.gathered is not None
-    numbers = [{"experts": (value,)} for value in (0.7, 0.5, 0.5)]
-    answers = {name: Answer(*numbers, {"experts": (True,)}) for name in uploads}
-    return server.settle(method, step.state, step.gathered, answers)[0]
+def peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def main(scenarios: int = 64, parameters: int = 1_000_000, repeats: int = 5) -> None:
+def measure(asked: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(1)
-    stream = torch.Generator().manual_seed(1)
-    declarations = layers(parameters)
-    common = drawn(declarations, 0.05, stream)
-    size = sum(value.numel() for value in common.values())
-    names = [f"scenario-{n}" for n in range(scenarios)]
-    held = {name: {n: value + 0.005 * torch.randn(value.shape) for n, value in common.items()} for name in names}
-    uploads = moved(held, declarations, stream)
-    first = {name: Upload(name, 1, (True,), {"model": value}, norm=1.0) for name, value in held.items()}
-    works: dict[str, Callable[[], object]] = {}
-    for side in SIDES:
-        method = method_of(side, declarations)
-        begun = server.begin(method, common, dict.fromkeys(names, 1))
-        state = one_round(method, begun, first, common, 1)
-        works[side] = lambda m=method, s=state: one_round(m, s, uploads, common, 2)  # type: ignore[misc]
-    sent = [torch.cat([value.flatten() for value in upload.slots["model"].values()]) for upload in uploads.values()]
-    last = [torch.cat([value.flatten() for value in held[name].values()]) for name in names]
-    works = {"Gram matrix": lambda: chunks.gram(sent, last), **works}
-    spent: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
-        for name, work in works.items():
-            spent[name].append(cpu_seconds(work))
-    print(f"{scenarios} scenarios, {size:,} parameters of experts, medians of {repeats}")
-    alone = spent["Gram matrix"]
-    for name, found in spent.items():
-        ratios = [one / gram for one, gram in zip(found, alone, strict=True)]
-        print(
-            f"{name:12} {statistics.median(found):7.3f} s, {statistics.median(ratios):5.2f} times the Gram matrix"
-            f" ({min(ratios):.2f} … {max(ratios):.2f})"
-        )
+    model = network(asked["parameters"])
+    entry = METHODS[asked["method"]]
+    chosen = {**entry.defaults, **(entry.presets[asked["preset"]] if asked.get("preset") else {})}
+    method = entry.settings(**chosen).build(model.declare())
+    drawn = model.initialise(0, "one", 129, torch.float32)
+    common = {name: drawn[name] for name in method.common_names()}
+    names = [d.name for d in method.leaving() if d.name in common]
+    sent = uploads(common, names, asked["scenarios"])
+    experts = [name for name in names if name.startswith("expert.")]
+    held = sum(common[name].numel() for name in experts)
+    if asked["what"] == "gram":
+        flat = [torch.cat([(one.slots["model"][n] - common[n]).flatten() for n in experts]) for one in sent.values()]
+        began = time.process_time()
+        chunks.gram(flat)
+        return {"cpu": time.process_time() - began, "parameters": held}
+    state = server.begin(method, common, {name: one.rows for name, one in sent.items()})
+    expected = {"model": {name: common[name] for name in names}}
+    before, began = peak(), time.process_time()
+    step = server.aggregate(method, state, sent, [], expected, {}, 1, 10)
+    if step.offers:
+        assert step.gathered is not None
+        answers = {name: answer(offer, common) for name, offer in step.offers.items()}
+        server.settle(method, step.state, step.gathered, answers)
+    return {"cpu": time.process_time() - began, "parameters": held, "more": peak() - before}
+
+
+def main(quick: bool) -> None:
+    about = "pf-msmtrec with the preset named, 8 experts; updates have a step in common and one of their own."
+    results = Results("server_side", "The server's side of a round", about, quick)
+    table = [["scenarios × parameters", "what", "CPU seconds", "times the Gram matrix", "memory on top"]]
+    for name, (scenarios, parameters, wanted) in SIZES.items():
+        asked = {"scenarios": scenarios // 8 if quick else scenarios, "parameters": parameters}
+        recommended = {"method": "pf-msmtrec", "preset": "recommended"}
+        known = {
+            f"{name}: gram": Alternative("server_side.py", {**asked, **recommended, "what": "gram"}),
+            f"{name}: recommended": Alternative("server_side.py", {**asked, **recommended, "what": "round"}),
+            f"{name}: paper": Alternative(
+                "server_side.py", {**asked, "method": "pf-msmtrec", "preset": "paper", "what": "round"}
+            ),
+        }
+        results.know(known)
+        turns = by_turns(known, 1 if quick else TIMES)
+        gram = turns.cpu(f"{name}: gram")
+        for preset, limit in (("recommended", wanted), ("paper", None)):
+            key = f"{name}: {preset}"
+            figures = middle(ratios(turns.cpu(key), gram))
+            results.add(Result(f"{key}, over the Gram matrix", limit, "x", *figures, better="less", of=key))
+            more = middle([said["more"] for said in turns.found[key]])[0]
+            spent = middle(turns.cpu(key))[0]
+            table.append([name, preset, f"{spent:.2f}", f"{figures[0]:.1f}", f"{more / 1e6:,.0f} MB"])
+        table.append([name, "Gram matrix alone", f"{middle(gram)[0]:.2f}", "1", ""])
+    results.tables.append(table)
+    results.write()
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))
+    begin(main, measure)

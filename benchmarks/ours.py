@@ -1,0 +1,141 @@
+"""The library's own training, in a process of its own: CPU seconds of a round by phase, and its rows.
+
+    python benchmarks/ours.py '{"model": {...}, "train": {...}, "vocabulary": "small", "steps": 8}'
+
+The config goes through the parser and `run_contender`, as a run's does; a setting that the library does not know is
+answered with `missing` and the parser's sentence. Seconds are those that the library writes down for the phases of a
+round, its stopwatch reading this process's CPU clock: every copy that a round makes is in them, drawing the first
+parameters is not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from harness import Missing, begin
+from made import encoded, made
+
+from msmtrec.base.errors import UserError
+from msmtrec.config.parse import Config, parse_config
+from msmtrec.data.encode import Variant, encode_all
+from msmtrec.data.table import EncodedData
+from msmtrec.experiment.contender import run_contender
+from msmtrec.federation import rounds, traffic
+from msmtrec.record.directory import read_lines
+from msmtrec.record.events import ContenderStarted, Event, Progress
+
+BENCHMARK_SHAPE = {"name": "mmoe", "experts": 8, "expert_layers": [512, 256], "tower_layers": [128, 64]}
+MAY_LACK = ("model.norm", "train.precision")
+"""Settings that a target names and that the library need not have; another sentence of the parser's is our mistake."""
+BENCHMARK_TRAIN = {"local_steps": 8, "batch_size": 2048, "learning_rate": 1e-3}
+
+
+def parsed(asked: Mapping[str, Any], warm: bool = False) -> Config:
+    """Keys of `asked`: data, model, train, methods; what it leaves out is the benchmark's shape.
+
+    Args:
+        warm: one step of one round, before the clock runs.
+    """
+    train = {"checkpoint_every": "99999 s", **asked.get("train", BENCHMARK_TRAIN), "threads": None}
+    if warm:
+        train = {k: v for k, v in train.items() if k != "local_epochs"} | {"local_steps": 1, "rounds": 1}
+    raw = {
+        "data": asked.get("data", {"source": "synthetic", "shape": "aliexpress", "scenarios": 1}),
+        "model": asked.get("model", BENCHMARK_SHAPE),
+        "train": {"rounds": 1, **train},
+        "methods": asked.get("methods", {"local": None}),
+        "seeds": asked.get("seeds", 1),
+        "jobs": 1,
+    }
+    return parse_config(raw)
+
+
+def rows_of(asked: Mapping[str, Any], config: Config) -> EncodedData:
+    """Logs where the config names some, from the cache `asked` names; else made rows of AliExpress's shape."""
+    if "data" in asked:
+        cache = Path(asked["cache"]) if "cache" in asked else None
+        return encode_all(config.data.load(), {"": Variant(share=asked.get("share", False))}, cache=cache)[""]
+    train = config.contenders[0][0].train
+    assert train.local_steps is not None
+    assert isinstance(train.batch_size, int)
+    return encoded(made(train.local_steps * train.batch_size, asked.get("vocabulary", "small")))
+
+
+@dataclass
+class Clock:
+    """CPU seconds at the start of a contender and after each of its rounds, whatever the library writes down."""
+
+    at: list[float] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, ContenderStarted | Progress):
+            self.at.append(time.process_time())
+
+    @property
+    def rounds(self) -> list[float]:
+        return [after - before for before, after in itertools.pairwise(self.at)]
+
+
+def trained(config: Config, data: EncodedData) -> tuple[list[dict[str, float]], list[float]]:
+    """Seconds of each round by phase, as the library writes them down; CPU seconds of each round."""
+    contender, clock = config.contenders[0][0], Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        run_contender(contender, data, config.seeds, Path(folder) / "run", clock, torch.get_num_threads())
+        return [one["seconds"] for one in read_lines(Path(folder) / "run" / "rounds.jsonl")], clock.rounds
+
+
+def rows_a_round(config: Config, data: EncodedData) -> int:
+    """That all members together train on."""
+    train = config.contenders[0][0].train
+    if train.local_steps is not None:
+        assert isinstance(train.batch_size, int)
+        return train.local_steps * train.batch_size * len(data.tables) * len(config.seeds)
+    assert train.local_epochs is not None
+    each = sum(len(table.splits["train"]) for table in data.tables.values())
+    return round(train.local_epochs * each * len(config.seeds))
+
+
+def measure(asked: dict[str, Any]) -> dict[str, Any]:
+    """Keys beside those of `parsed` and `rows_of`: `wall`, whether phases are measured by the wall's clock; `cold`,
+    whether nothing is trained before the clock runs; `encode`, whether rows are encoded and that is all."""
+    for module in () if asked.get("wall") else (traffic, rounds):
+        assert module.perf_counter is time.perf_counter, "the library's stopwatch is elsewhere now"  # type: ignore[attr-defined]
+        module.perf_counter = time.process_time  # type: ignore[attr-defined]
+    try:
+        config, warm = parsed(asked), parsed(asked, warm=True)
+    except UserError as error:
+        if not any(setting in str(error) for setting in MAY_LACK):
+            raise
+        raise Missing(str(error)) from error
+    data = rows_of(asked, config)
+    if asked.get("encode"):
+        return {"cpu": 0.0}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if not asked.get("cold"):
+        trained(warm, data)
+    phases, cpu = trained(config, data)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "cpu": sum(seconds.get("train", 0.0) for seconds in phases),
+        "rows": rows_a_round(config, data) * len(phases),
+        "phases": phases,
+        "rounds": cpu,
+        "before": before,
+        "peak": peak,
+    }
+
+
+def main(quick: bool) -> None:
+    print(measure({"model": {**BENCHMARK_SHAPE, "embedding_dim": 16 if quick else 128}}))
+
+
+if __name__ == "__main__":
+    begin(main, measure)
