@@ -85,19 +85,17 @@ def test_scenarios_columns_and_bounds_of_chunks_stay(tmp_path: Path, monkeypatch
         open_files = []
         for (name, rows), (expected, own) in zip(kept.again(), chunks, strict=True):
             assert name == expected
-            assert_frame_equal(
-                rows, own.select(c for c in ("item", "buy") if c in own.columns), check_column_order=True
-            )
+            assert_frame_equal(rows, own.select(column for column in ("item", "buy") if column in own.columns))
             open_files.append(sum(not file.closed for file in files))
-        assert open_files == sorted(open_files, reverse=True) and open_files[-1] == 1  # space is free as rows are read
+        assert open_files == sorted(open_files, reverse=True)  # space is free as rows are read
+        assert open_files[-1] == 1
 
 
 def test_a_part_of_a_chunk_takes_no_room_for_the_rest(tmp_path: Path) -> None:
     rows = pl.DataFrame({"user": [f"a name that is too long for a view {n}" for n in range(10_000)]})
+    chunks = [("a", rows[:5]), ("b", rows.gather_every(5000))]
     with Kept(tmp_path, ["user"], 1) as kept:
-        list(
-            kept.keeping(iter([("a", rows[:5]), ("b", rows.filter(pl.Series([n % 5000 == 0 for n in range(10_000)])))]))
-        )
+        list(kept.keeping(iter(chunks)))
         assert sum(place.size for _, places in kept._files for place in places) < 10_000
 
 
@@ -151,8 +149,9 @@ def test_where_there_is_no_room_it_is_read_twice(tmp_path: Path, monkeypatch: py
 def test_there_is_room_for_as_much_as_the_tables_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, begun = passes(logs())
     found = encode_all(text, {"": Variant()}, cache=tmp_path)[""]
-    rows = {split: own for split, own in found.whole.items()}
-    needed = sum(getattr(own, name).nbytes for own in rows.values() for name in ("ids", "numeric", "labels", "group"))
+    needed = sum(
+        getattr(own, name).nbytes for own in found.whole.values() for name in ("ids", "numeric", "labels", "group")
+    )
     for free, times in ((needed, 1), (needed - 1, 2)):
         begun.clear()
         monkeypatch.setattr(module.shutil, "disk_usage", lambda _, free=free: Usage(free))
@@ -166,7 +165,7 @@ def test_where_writing_fails_it_is_read_twice(tmp_path: Path, monkeypatch: pytes
     class Full:
         """A file on a disk that is full after the first rows."""
 
-        def __init__(self, dir: Path) -> None:  # noqa: A002
+        def __init__(self, dir: Path) -> None:
             self.file = (dir / f"full-{len(opened)}").open("w+b")
             opened.append(self.file)
 
@@ -178,7 +177,8 @@ def test_where_writing_fails_it_is_read_twice(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(module, "TemporaryFile", Full)
     text, begun = passes(logs())
     found = encode_all(text, VARIANTS, cache=tmp_path)
-    assert len(begun) == 2 and opened and all(file.closed for file in opened)
+    assert len(begun) == 2
+    assert [file.closed for file in opened] == [True]
     assert same(found["own"], encode_all(logs(), VARIANTS)["own"])
 
 
@@ -188,7 +188,7 @@ def test_files_are_closed_after_a_failure(tmp_path: Path, monkeypatch: pytest.Mo
     text, _ = passes(logs(FRAME.with_columns(pl.lit(7).alias("click"))))
     with pytest.raises(UserError, match="a label must be 0, 1"):
         encode_all(text, VARIANTS, cache=tmp_path / "cache")
-    assert opened and all(file.closed for file in opened)
+    assert [file.closed for file in opened] == [True]
     assert not list(tmp_path.iterdir())
 
 
