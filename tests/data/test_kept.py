@@ -75,7 +75,7 @@ def test_a_type_that_arrow_lacks_is_not_kept(tmp_path: Path, series: pl.Series) 
 
 
 def test_scenarios_columns_and_bounds_of_chunks_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FILE", 3000)  # several chunks in each of several files
+    monkeypatch.setattr(module, "FILE", 20_000)  # several chunks in each of several files
     other = FRAME.drop("buy").with_columns(pl.lit(1.5).alias("item"))
     chunks = [("b", FRAME), ("a", FRAME[:2]), ("b", other), ("c", FRAME.clear()), ("a", FRAME[2:])] * 3
     with Kept(tmp_path, ["item", "buy", "absent"], 1) as kept:
@@ -96,7 +96,7 @@ def test_a_part_of_a_chunk_takes_no_room_for_the_rest(tmp_path: Path) -> None:
     chunks = [("a", rows[:5]), ("b", rows.gather_every(5000))]
     with Kept(tmp_path, ["user"], 1) as kept:
         list(kept.keeping(iter(chunks)))
-        assert sum(place.size for _, places in kept._files for place in places) < 10_000
+        assert sum(place.size for _, places in kept._files for place in places) < 20_000
 
 
 def passes(found: Logs) -> tuple[Logs, list[int]]:

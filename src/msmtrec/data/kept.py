@@ -7,6 +7,7 @@ whatever way.
 from __future__ import annotations
 
 import io
+import mmap
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -23,6 +24,10 @@ FILE = 1 << 30
 """Bytes after which rows go into another file: those that have been read are closed, and their space is free again."""
 _NEWEST = pl.CompatLevel.newest()
 """Text as it lies in memory, so that nothing is converted."""
+
+
+_PAGE = mmap.ALLOCATIONGRANULARITY
+"""Bytes that a map's place in a file is a multiple of."""
 
 
 class _Place(NamedTuple):
@@ -74,7 +79,7 @@ class Kept:
         """The kept columns of all chunks, in their order, once.
 
         Raises:
-            UserError: the disk fails.
+            UserError: the files cannot be mapped.
         """
         for file, places in self._files:
             for place in places:
@@ -90,7 +95,7 @@ class Kept:
             return False
         try:
             file, places = self._current()
-            start = file.seek(0, io.SEEK_END)
+            start = file.seek(-(-file.seek(0, io.SEEK_END) // _PAGE) * _PAGE)
             rows.write_ipc(file, compat_level=_NEWEST)
             places.append(_Place(scenario, start, file.seek(0, io.SEEK_END) - start))
             self._rows += rows.height
@@ -105,14 +110,12 @@ class Kept:
         return self._files[-1]
 
     def _read(self, file: BinaryIO, place: _Place) -> pl.DataFrame:
-        buffer = pa.allocate_buffer(place.size)
+        """A chunk as it lies in the file: its part of the map goes with the frame, so that only few are ever mapped."""
         try:
-            file.seek(place.start)
-            read = file.readinto(memoryview(buffer))  # type: ignore[attr-defined]
+            found = mmap.mmap(file.fileno(), place.size, access=mmap.ACCESS_READ, offset=place.start)
         except OSError as error:
             raise UserError(f"cannot read what was kept in {self.folder}: {error.strerror or error}") from error
-        assert read == place.size
-        return _frame(buffer)
+        return _frame(pa.py_buffer(found))
 
 
 def _frame(source: pa.Buffer) -> pl.DataFrame:
