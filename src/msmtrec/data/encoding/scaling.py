@@ -54,7 +54,8 @@ class Standard:
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         with np.errstate(over="ignore"):  # infinitely far
-            return (values - self.mean) / self.deviation
+            found = values - self.mean
+            return np.divide(found, self.deviation, out=found)
 
     def as_dict(self) -> dict[str, Any]:
         return {"mean": self.mean, "deviation": self.deviation}
@@ -117,7 +118,8 @@ class Moments:
         batch = Moments()
         with np.errstate(over="ignore", invalid="ignore"):  # the scaler is then not usable
             batch.count, batch.mean = len(values), float(values.mean())
-            batch.squares = float(((values - batch.mean) ** 2).sum())
+            away = values - batch.mean
+            batch.squares = float(np.square(away, out=away).sum())
         batch.lowest, batch.highest = float(values.min()), float(values.max())
         self.merge(batch)
 
