@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from msmtrec.base.feature import Feature
 from msmtrec.data.hashing import mixed
@@ -89,6 +88,8 @@ class Quantile:
         """From training values; without any, every value scores 0."""
         if not len(values):
             return cls(np.zeros(1), np.zeros(1))
+        from scipy.special import ndtri  # not before it is needed: a fifth of a second
+
         ranks = np.linspace(0, 1, min(KNOTS, max(len(values), 2)))
         with np.errstate(over="ignore", invalid="ignore"):
             quantiles = np.quantile(values, ranks)
