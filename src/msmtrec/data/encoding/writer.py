@@ -18,7 +18,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLITS
-from msmtrec.data.snapshot import digest_of
+from msmtrec.data.snapshot import digest_of, remember
 from msmtrec.data.table import (
     ARRAYS,
     INDEX,
@@ -210,6 +210,9 @@ class TableWriter:
                     shutil.rmtree(self.folder, ignore_errors=True)  # damaged: nobody can have it open for long
                     self.temporary.rename(self.folder)
                 # else another process finished the same cache first
+        if ours:
+            for name, digest in index["digests"].items():
+                remember(self.folder / name, digest)
         found = open_encoded(schema, fingerprint, origin, self.folder, verify=not ours)
         assert found is not None
         return found
