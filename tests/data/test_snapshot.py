@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from data.test_encode import logs
 from logs.sources.tabular import source
 from msmtrec.base.errors import UserError
 from msmtrec.base.feature import Feature
@@ -129,3 +130,14 @@ def test_a_large_log_is_searched_for_fractions_once(tmp_path: Path, monkeypatch:
     assert looks == [path]
     path.write_text(text + "NL,1.5,1,a,2026-01-02,1\n")
     assert source(path).load().schema.whole == ()
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_cache_that_this_process_wrote_is_not_read_to_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode(logs(), share=False, cache=tmp_path / "tables")
+    read = []
+    monkeypatch.setattr(module, "file_digest", lambda file, _: read.append(Path(file.name).name))
+    encode(logs(), share=False, cache=tmp_path / "tables")
+    assert not read

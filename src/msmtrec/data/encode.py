@@ -14,7 +14,7 @@ import polars as pl
 
 from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.checks import check
-from msmtrec.data.encoding.counting import Counting
+from msmtrec.data.encoding.counting import Counting, columns_read
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.extremes import as_plain, odd_values
 from msmtrec.data.encoding.layout import make_layout
@@ -23,8 +23,9 @@ from msmtrec.data.encoding.writer import TableWriter
 from msmtrec.data.findings.collected import Collected, between
 from msmtrec.data.findings.constants import makes_scenarios
 from msmtrec.data.findings.finding import Finding
-from msmtrec.data.logs import Logs
-from msmtrec.data.table import EncodedData, arrays_of, open_encoded, scenarios_of
+from msmtrec.data.kept import Kept
+from msmtrec.data.logs import SPLIT, Logs
+from msmtrec.data.table import EncodedData, arrays_of, open_encoded, row_bytes, scenarios_of
 
 ENCODING = 11
 """Version of the encoded form; part of the cache key."""
@@ -76,19 +77,23 @@ def encode_all(
         if fresh := [builds[name] for name in missing if variants[name].pooled is pooled]:
             views.append(_View(fresh, logs.marker() if pooled else _as_it_is))
     if views:
-        _run(logs, views)
+        _run(logs, views, cache if logs.parsed else None)
     return {name: build.result for name, build in builds.items()}
 
 
-def _run(logs: Logs, views: list[_View]) -> None:
-    """Both passes."""
-    for scenario, rows in logs.stream():
+def _run(logs: Logs, views: list[_View], folder: Path | None) -> None:
+    """Both passes; the second one over what the first one has kept in the folder, where there is one with room."""
+    with ExitStack() as opened:
+        kept = None
+        if folder is not None:
+            beside = sum(build.row_bytes() for view in views for build in view.builds)
+            kept = opened.enter_context(Kept(folder, [*columns_read(logs.schema), SPLIT], beside))
+        for scenario, rows in kept.keeping(logs.stream()) if kept else logs.stream():
+            for view in views:
+                view.survey(scenario, rows)
         for view in views:
-            view.survey(scenario, rows)
-    with ExitStack() as writers:
-        for view in views:
-            view.start(writers)
-        for scenario, rows in logs.stream():
+            view.start(opened)
+        for scenario, rows in kept.again() if kept and kept.whole else logs.stream():
             for view in views:
                 view.encode(scenario, rows)
         logs.files.check()
@@ -157,6 +162,11 @@ class _Build:
         if found is not None:
             self.result = found
         return found is not None
+
+    def row_bytes(self) -> int:
+        """What a row takes in the cache."""
+        names = tuple(part for parts in self.logs.tables().values() for part in parts)
+        return row_bytes(make_layout(self.logs.schema, share=self.share, scenarios=names), arrays_of(self.logs.schema))
 
     def start(self, surveys: Mapping[str, Survey], writers: ExitStack) -> None:
         schema = self.logs.schema

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 def stable_hash(values: Iterable[str]) -> NDArray[np.uint64]:
     """[N] 64-bit hashes of texts."""
-    return np.frombuffer(b"".join([blake2b(v.encode(), digest_size=8).digest() for v in values]), "<u8")
+    empty, found = blake2b(digest_size=8), []
+    for value in values:  # a copy costs two thirds of a new one
+        state = empty.copy()
+        state.update(value.encode())
+        found.append(state.digest())
+    return np.frombuffer(b"".join(found), "<u8")
 
 
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -53,6 +53,7 @@ class Logs:
             no such words are looked for.
         time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
         asked: the split that was asked for, of logs that are the user's own.
+        parsed: every call of `stream` reads text, which costs more than to keep its rows on disk for a second pass.
     """
 
     schema: Schema
@@ -70,6 +71,7 @@ class Logs:
     as_written: Callable[[], Iterator[pl.DataFrame]] | None = None
     places: Mapping[str, str] = field(default_factory=dict)
     asked: Asked | None = None
+    parsed: bool = False
 
     def __post_init__(self) -> None:
         if not self.schema.scenarios:

@@ -77,7 +77,7 @@ def digest_of(path: Path) -> str:
         UserError: the file is gone or unreadable.
     """
     stamp = _stamp(path)
-    known = cache_directory() / "digests" / f"{sha256(str(path.resolve()).encode()).hexdigest()[:24]}.json"
+    known = _known(path)
     if stamp[0] >= _LARGE:
         with suppress(OSError, ValueError, KeyError, TypeError):
             remembered = json.loads(known.read_text())
@@ -91,6 +91,17 @@ def digest_of(path: Path) -> str:
     if stamp[0] >= _LARGE and time.time_ns() - max(stamp[1], stamp[2]) > _SETTLED:
         _keep(known, {"stamp": stamp, "sha256": digest})
     return digest
+
+
+def remember(path: Path, digest: str) -> None:
+    """What has been found out of a file that this process alone has written, so that nobody reads it for that again."""
+    if (stamp := _stamp(path))[0] >= _LARGE:
+        _keep(_known(path), {"stamp": stamp, "sha256": digest})
+
+
+def _known(path: Path) -> Path:
+    """Where a file's digest is remembered."""
+    return cache_directory() / "digests" / f"{sha256(str(path.resolve()).encode()).hexdigest()[:24]}.json"
 
 
 def remembered(files: Snapshot, question: str, answer: Callable[[], list[str]]) -> list[str]:

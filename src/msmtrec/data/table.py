@@ -207,6 +207,16 @@ def arrays_of(schema: Schema) -> dict[str, type[np.generic]]:
     return {**ARRAYS, "weight": np.float32} if schema.weight else ARRAYS
 
 
+def widths(layout: Layout) -> dict[str, int]:
+    """Array -> its columns, of those that have two dimensions."""
+    return {"ids": layout.columns, "numeric": layout.floats, "labels": len(layout.tasks)}
+
+
+def row_bytes(layout: Layout, kinds: Mapping[str, type[np.generic]]) -> int:
+    """What a row takes in all arrays together."""
+    return sum(widths(layout).get(name, 1) * np.dtype(kind).itemsize for name, kind in kinds.items())
+
+
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 """table -> part -> split -> rows"""
 

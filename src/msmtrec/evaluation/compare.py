@@ -6,7 +6,6 @@ from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 Array = NDArray[np.float64]
 SMALLEST = 1e-9
@@ -82,6 +81,8 @@ def compare(first: Array, second: Array, users: Array | None, few: str = "") -> 
     if se < SMALLEST:
         return none("no spread")
     df = se**4 / (se_seeds**4 / (len(known) - 1) + se_users**4 / effective_df(users))
+    from scipy import special  # not before it is needed: a fifth of a second
+
     half = float(special.stdtrit(df, 0.975)) * se
     p_value = 2 * float(special.stdtr(df, -abs(mean) / se))
     return Comparison(mean, len(known), se_seeds, se_users, df=df, p_value=p_value, low=mean - half, high=mean + half)

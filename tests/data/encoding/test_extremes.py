@@ -186,6 +186,8 @@ def test_rows_that_no_survey_has_seen_are_checked_too() -> None:
         UserError, match=r"the rows: numeric column 'price' holds 1e\+20 \(row 3\): 1e\+20 standard dev"
     ):
         check_sizes(numbers, numbers, feature, "the rows")
+    with pytest.raises(UserError, match=r"holds -1e\+20 \(row 3\): 1e\+20 standard dev"):
+        check_sizes(-numbers, -numbers, feature, "the rows")
 
 
 def test_rows_that_change_between_the_passes_are_checked_too() -> None:

@@ -87,10 +87,12 @@ def numbers_of(values: pl.Series, feature: Feature, where: str) -> NDArray[np.fl
     if kind_of(values.dtype) not in ("numbers", "truth values", ""):
         raise UserError(f"{where} holds {kind_of(values.dtype)}; give numbers")
     found = values.cast(pl.Float64).to_numpy()
-    known = values.is_not_null().to_numpy()
-    _refuse(known & ~np.isfinite(found), found, f"{where} holds", "leave a missing value empty")
-    if not feature.missing:
-        _refuse(~known, found, f"{where} may not be missing and holds", "fill it")
+    finite = np.isfinite(found)
+    if not finite.all():
+        known = values.is_not_null().to_numpy()
+        _refuse(known & ~finite, found, f"{where} holds", "leave a missing value empty")
+        if not feature.missing:
+            _refuse(~known, found, f"{where} may not be missing and holds", "fill it")
     if feature.scale == "log":
         _refuse(found < 0, found, f"{where} has scale: log but holds", "clean it")
     return found

@@ -9,10 +9,18 @@ import numpy as np
 import polars as pl
 
 from msmtrec.base.feature import PADDING, UNKNOWN_ID
+from msmtrec.base.schema import Schema
+from msmtrec.data.encoding.derived import raw_columns
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.texts import text_of
 from msmtrec.data.logs import SPLIT, SPLITS
 from msmtrec.data.table import Rows
+
+
+def columns_read(schema: Schema) -> list[str]:
+    """What is read of a source's rows when they are encoded, besides SPLIT."""
+    beside = [column for column in (schema.group, schema.weight) if column]
+    return list(dict.fromkeys([*raw_columns(schema), *(task.label for task in schema.tasks), *beside]))
 
 
 class Counting:
@@ -25,9 +33,7 @@ class Counting:
         }
         self.without_group = dict.fromkeys(SPLITS, 0)
         self.seen: dict[str, int] = {}
-        schema = encoder.schema
-        beside = [column for column in (schema.group, schema.weight) if column]
-        self._columns = dict.fromkeys([*encoder.columns, *(task.label for task in schema.tasks), *beside])
+        self._columns = columns_read(encoder.schema)
 
     def encode(self, rows: pl.DataFrame, scenario: str) -> Iterator[tuple[str, Rows, pl.DataFrame]]:
         """Consecutive rows of one scenario, as the source yields them.

@@ -20,7 +20,7 @@ from msmtrec.data.encoding.derived import computed, derive, raw_columns
 from msmtrec.data.encoding.extremes import check_sizes
 from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.data.encoding.growing import both, check_same
-from msmtrec.data.encoding.ids import field_ids
+from msmtrec.data.encoding.ids import field_ids, type_of
 from msmtrec.data.encoding.layout import fits, flagged
 from msmtrec.data.encoding.sampling import tasks_found
 from msmtrec.data.encoding.scaling import Scaler, scaled
@@ -112,6 +112,11 @@ class Encoder:
         owned = {field.name: self._space(field) for field in self.layout.fields if not self.features[field.name].of}
         return {field.name: owned[self.features[field.name].of or field.name] for field in self.layout.fields}
 
+    @cached_property
+    def types(self) -> dict[str, pl.Enum | None]:
+        """Field -> the type of its vocabulary, where it has one that is not too large."""
+        return {name: type_of(space) for name, space in self.spaces.items()}
+
     def _space(self, field: Field) -> IdSpace | pl.Series:
         feature = self.features[field.name]
         if field.shared and feature.shared:
@@ -174,10 +179,11 @@ class Encoder:
         rows = derive(self.schema, frame, scenario)
         ids = np.empty((rows.height, self.layout.columns), np.int32)
         for field in self.layout.fields:
-            encoded = field_ids(rows[field.name], self.features[field.name], self.spaces[field.name])
-            ids[:, field.start : field.start + field.width] = np.where(
-                encoded == PADDING, PADDING, encoded + self.offsets[field.name]
-            )
+            name = field.name
+            encoded = field_ids(rows[name], self.features[name], self.spaces[name], self.types[name])
+            shifted = encoded + self.offsets[name]
+            shifted[encoded == PADDING] = PADDING
+            ids[:, field.start : field.start + field.width] = shifted
         numeric = self._numeric(rows, where)
         for field in self.layout.fields:
             if field.shares is not None:
@@ -216,7 +222,8 @@ class Encoder:
             numbers = numbers_of(rows[feature.name], feature, where)
             values = scaled(numbers, feature, self.scalers[feature.name])
             check_sizes(numbers, values, feature, where)
-            if feature.missing and (missing := np.isnan(numbers)).any():
+            if feature.missing and rows[feature.name].null_count():
+                missing = np.isnan(numbers)
                 values[missing] = 0.0
                 numeric[:, len(self.schema.numeric) + with_flags.index(feature)] = missing
             numeric[:, column] = values

@@ -39,7 +39,7 @@ class Ends:
         known = sorted(self.rows)
         for least, side in ((np.min, known), (np.max, known[::-1])):
             outer = least(values)
-            if len(side) > 1 and least((outer, side[1])) == side[1]:
+            if len(side) > 1 and (least((outer, side[1])) == side[1] or _nothing_between(values, outer, side)):
                 continue  # as in most chunks: nothing lies beyond the two that are known
             inner = values[values != outer]
             for value in (outer, *([least(inner)] if len(inner) else [])):
@@ -54,6 +54,18 @@ class Ends:
         return (min(self.rows), max(self.rows)) if self.rows else ()
 
 
+def _nothing_between(values: NDArray[np.float64], outer: float, side: list[float]) -> bool:
+    """Whether the outermost value is the one that is known, and no value lies between the two that are.
+
+    Args:
+        side: the known values, the outermost first.
+    """
+    if outer != side[0]:
+        return False
+    beyond = values < side[1] if side[0] < side[1] else values > side[1]
+    return bool(np.count_nonzero(beyond) == np.count_nonzero(values == outer))
+
+
 def check_sizes(numbers: NDArray[np.float64], scaled: NDArray[np.float64], feature: Feature, where: str) -> None:
     """Refuse rows that the first pass has not seen, if a network cannot compute with them.
 
@@ -64,7 +76,7 @@ def check_sizes(numbers: NDArray[np.float64], scaled: NDArray[np.float64], featu
     Raises:
         UserError: naming the first that is too large.
     """
-    if len(scaled) and np.fmax.reduce(np.abs(scaled)) > LARGEST:
+    if len(scaled) and max(np.fmax.reduce(scaled), -np.fmin.reduce(scaled)) > LARGEST:
         at = int(np.argmax(np.abs(scaled) > LARGEST))
         value = f"numeric column '{feature.name}' holds {float(numbers[at])!r} (row {at + 1})"
         raise UserError(f"{where}: {value}{_too_far(abs(float(scaled[at])))}")

@@ -18,8 +18,20 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLITS
-from msmtrec.data.snapshot import digest_of
-from msmtrec.data.table import ARRAYS, INDEX, USED, Counts, EncodedData, Layout, Rows, cut, encoder_folder, open_encoded
+from msmtrec.data.snapshot import digest_of, remember
+from msmtrec.data.table import (
+    ARRAYS,
+    INDEX,
+    USED,
+    Counts,
+    EncodedData,
+    Layout,
+    Rows,
+    cut,
+    encoder_folder,
+    open_encoded,
+    widths,
+)
 
 BLOCK = 1 << 16
 """Rows that are renumbered at once."""
@@ -127,7 +139,7 @@ class TableWriter:
             shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _array(self, split: str, name: str, rows: int) -> _Column:
-        width = {"ids": self.layout.columns, "numeric": self.layout.floats, "labels": len(self.layout.tasks)}
+        width = widths(self.layout)
         shape = (rows, width[name]) if name in width else (rows,)
         if self.temporary is None:
             return _InMemory(shape, self.kinds[name])
@@ -198,6 +210,9 @@ class TableWriter:
                     shutil.rmtree(self.folder, ignore_errors=True)  # damaged: nobody can have it open for long
                     self.temporary.rename(self.folder)
                 # else another process finished the same cache first
+        if ours:
+            for name, digest in index["digests"].items():
+                remember(self.folder / name, digest)
         found = open_encoded(schema, fingerprint, origin, self.folder, verify=not ours)
         assert found is not None
         return found

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
 
 from msmtrec.base.errors import UserError
 
-_BROKEN = (MatReadError, zlib.error, OSError, ValueError, TypeError, IndexError, UnboundLocalError)
-"""What SciPy raises for bytes that are no MATLAB file, or not all of one."""
+_BROKEN = (zlib.error, OSError, ValueError, TypeError, IndexError, UnboundLocalError)
+"""What SciPy raises, beside its own error, for bytes that are no MATLAB file, or not all of one."""
 _HDF5 = b"\x89HDF"
 _EXACT = 2.0**53
 """Floats are whole numbers one by one up to here."""
@@ -27,6 +25,9 @@ def read_matrix(path: Path, names: tuple[str, ...], columns: tuple[str, ...]) ->
         UserError: the file is unreadable, broken, or of version 7.3; it has none of the names, or several; or the
             variable is no full matrix of C columns, has no rows, or holds other than whole numbers.
     """
+    from scipy.io import loadmat, whosmat  # not before it is needed: a fifth of a second
+    from scipy.io.matlab import MatReadError
+
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -39,7 +40,7 @@ def read_matrix(path: Path, names: tuple[str, ...], columns: tuple[str, ...]) ->
         matrices = loadmat(io.BytesIO(raw), variable_names=found or names)
     except NotImplementedError as error:
         raise UserError(f"{path} is of MATLAB 7.3 (HDF5), which is not read; save it in MATLAB with -v7") from error
-    except _BROKEN as error:
+    except (MatReadError, *_BROKEN) as error:
         raise UserError(f"{path} is no MATLAB file, or not all of one ({error}); get it again") from error
     if len(found) != 1:
         raise UserError(

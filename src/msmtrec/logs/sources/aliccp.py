@@ -121,6 +121,7 @@ class AliCCP(Settings):
             notes=tuple(notes),
             allow_one_class=self.allow_one_class,
             files=files,
+            parsed=True,
         )
 
     def _original(self, form: Original) -> Iterator[pl.DataFrame]:

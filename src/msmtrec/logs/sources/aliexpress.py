@@ -104,6 +104,7 @@ class AliExpress(Settings):
             ),
             allow_one_class=self.allow_one_class,
             files=files,
+            parsed=True,
         )
 
     def _find(self, country: str) -> Processed | Original:

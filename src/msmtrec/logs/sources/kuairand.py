@@ -137,6 +137,7 @@ class KuaiRand(Settings):
             allow_one_class=self.allow_one_class,
             files=files,
             time="time_ms",
+            parsed=self.release != "pure",
         )
 
     def _log(self, release: Release) -> pl.LazyFrame:

@@ -18,7 +18,7 @@ from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import remembered, snapshot
 from msmtrec.logs.reading.chunks import batches, collect
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
-from msmtrec.logs.reading.csv_lines import check_lines
+from msmtrec.logs.reading.csv_lines import check_lines, is_parquet
 from msmtrec.logs.reading.drawn import Drawn
 from msmtrec.logs.reading.files import columns_of, scan
 from msmtrec.logs.reading.groups import Shares, numbered
@@ -172,6 +172,7 @@ class OwnLogs(Settings):
             time=TIME if self.split.time else None,
             as_written=lambda: self._as_written([path for part in parts for path in part.paths]),
             asked=self.split.asked(),
+            parsed=not all(is_parquet(path) for part in parts for path in part.paths),
             places={part.scenarios[0]: _listed(part.paths) for part in parts} if self.scenario is None else {},
         )
 

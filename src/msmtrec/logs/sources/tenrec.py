@@ -132,6 +132,7 @@ class Tenrec(Settings):
             ),
             allow_one_class=self.allow_one_class,
             files=files,
+            parsed=True,
         )
 
     def _check(self, tasks: Mapping[Feed, tuple[Label, ...]]) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from msmtrec.base.feature import Feature, IdSpace
 from msmtrec.base.schema import Task
@@ -182,6 +181,8 @@ class Search:
     numerics = tuple(Role(int(n >= _PAGE_NUMERICS)) for n in range(len(_ZERO)))
 
     def __init__(self) -> None:
+        from scipy.special import ndtri  # not before it is needed: a fifth of a second
+
         zero, median = np.array(_ZERO) / 100, np.array(_MEDIAN) / 100
         self.odds = [_one_outstanding(size, most / 100) for size, most in zip(_VALUES, _MOST, strict=True)]
         self.bound = ndtri(zero).astype(np.float32)[:, None]

@@ -21,8 +21,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
-from scipy.optimize import brentq
-from scipy.special import expit, logit
 
 from msmtrec.base.settings import Settings
 from msmtrec.base.streams import numpy_stream
@@ -178,6 +176,8 @@ class Law:
 
     def probability(self, preference: Values) -> Values:
         """p, [N]."""
+        from scipy.special import expit  # not before it is needed: a fifth of a second
+
         explained: Values = expit(self.intercept + self.signal * preference)
         return (1 - self.noise) * explained + self.noise * self.rate
 
@@ -258,6 +258,8 @@ class GroundTruth:
             of_common, constant = of_common - of_own * slope, -of_own * float(rest.mean())
             eta += of_own * (rest - rest.mean())
         rates = knobs.click_rate, knobs.conversion_rate / knobs.click_rate
+        from scipy.special import expit, logit  # not before it is needed: a fifth of a second
+
         rate = float(expit(logit(rates[task]) + self._offset(scenario, task)))
         return Law(common, own, (of_common, of_own, constant), rate, signal=knobs.signal, noise=knobs.noise), eta
 
@@ -283,6 +285,8 @@ class GroundTruth:
 
 def _meeting(law: Law, preference: Values, weights: Values) -> Law:
     """With the intercept at which the weighted mean of the probabilities is the law's rate."""
+
+    from scipy.optimize import brentq  # not before it is needed: a fifth of a second
 
     def excess(intercept: float) -> float:
         return float(replace(law, intercept=intercept).probability(preference) @ weights) - law.rate
