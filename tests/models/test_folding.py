@@ -13,7 +13,7 @@ from models.small import LAYOUT, rows, scrambled
 from msmtrec.data.table import Field, Layout
 from msmtrec.models import folding
 from msmtrec.models.base import Batch, Model, ModelSettings, Pass
-from msmtrec.models.folding import Folded, Folding, worth_folding
+from msmtrec.models.folding import Folded, Folding, Run, cheapest
 from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.ple import PLESettings
 
@@ -60,7 +60,19 @@ def folds(layout: Layout, fields: tuple[int, ...], members: int) -> Folding:
     sizes = torch.tensor([[17 if layout.fields[n].shared is False else 11 for n in fields]] * members)
     first = torch.arange(members).view(-1, 1) * sizes
     shared = tuple(layout.fields[number].shared for number in fields)
-    return Folding(fields, shared, tuple(sizes[0].tolist()), first=first, last=first + sizes - 1)
+    return Folding(runs(fields, sizes[0].tolist()), shared, first=first, last=first + sizes - 1)
+
+
+def runs(fields: tuple[int, ...], sizes: list[int]) -> tuple[Run, ...]:
+    """Neighbours together."""
+    found: list[Run] = []
+    for number, size in zip(fields, sizes, strict=True):
+        if found and found[-1].first + found[-1].fields == number:
+            last = found.pop()
+            found.append(Run(last.first, last.fields + 1, max(last.size, size)))
+        else:
+            found.append(Run(number, 1, size))
+    return tuple(found)
 
 
 def found(model: Model, parameters: Mapping[str, Tensor], seen: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -112,12 +124,13 @@ def test_all_fields_folded_and_only_one() -> None:
 
 
 def test_few_values_of_large_batches_are_worth_folding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def of(sizes: list[int], batch: int, d: int = 128, outputs: int = 4096) -> list[int]:
-        layout = replace(LAYOUT, fields=LAYOUT.fields[:2])
-        return worth_folding(layout, sizes, d, outputs, batch)
+    def of(sizes: list[int], batch: int, d: int = 128, outputs: int = 4096) -> tuple[Run, ...]:
+        layout = replace(LAYOUT, fields=tuple(Field(str(n), n, 1, False) for n in range(len(sizes))))
+        return cheapest(layout, sizes, d, outputs, batch)
 
-    assert of([10, 100_000], 2048) == [0]
-    assert of([10, 10], 2048) == [0, 1]
-    assert of([100, 100], 64) == []  # building the table costs more than it saves
+    assert of([10, 100_000], 2048) == (Run(0, 1, 10),)
+    assert of([10, 11], 2048) == (Run(0, 1, 10), Run(1, 1, 11))  # nothing is filled up where that costs more
+    assert of([100, 100], 64) == ()  # building the table costs more than it saves
+    assert of([3, 4, 2, 900, 3], 256, 8, 1536) == (Run(0, 3, 4), Run(4, 1, 3))  # one product for neighbours
     monkeypatch.setattr(folding, "OVERHEAD", -1e18)
-    assert worth_folding(LAYOUT, [1] * 6, 1, 1, 1) == [1]  # a field that is asked with, or asks, is looked up
+    assert cheapest(LAYOUT, [1] * 6, 1, 1, 1) == (Run(1, 1, 1),)  # a field that is asked with, or asks, is looked up

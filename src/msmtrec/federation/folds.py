@@ -10,7 +10,7 @@ from msmtrec.base.roles import Role
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.packed import Packed
 from msmtrec.models.base import Model
-from msmtrec.models.folding import Folding, worth_folding
+from msmtrec.models.folding import Folding, cheapest
 
 
 def stack_folding(model: Model, deck: Deck, packed: Packed, scenarios: Sequence[str], batch: int) -> Folding | None:
@@ -26,16 +26,12 @@ def stack_folding(model: Model, deck: Deck, packed: Packed, scenarios: Sequence[
     fields, K = model.layout.fields, len(scenarios)
     spans = torch.tensor([deck.spans[name] for name in scenarios])  # [K, F, 2]
     sizes = (spans[:, :, 1] - spans[:, :, 0] + 1).amax(0).tolist()
-    chosen = worth_folding(model.layout, sizes, model.embedding_dim, K * model.first_outputs, batch)
+    runs = cheapest(model.layout, sizes, model.embedding_dim, K * model.first_outputs, batch)
+    chosen = [run.first + place for run in runs for place in range(run.fields)]
     if not chosen:
         return None
     own, common = (packed.offsets(role, K).view(K, 1) for role in (Role.EMBEDDING, Role.SHARED_EMBEDDING))
     offsets = torch.cat([common if fields[number].shared else own for number in chosen], 1)  # [K, chosen]
     ends = spans[:, chosen].to(deck.device) + offsets.unsqueeze(2)
-    return Folding(
-        tuple(chosen),
-        tuple(fields[number].shared for number in chosen),
-        tuple(sizes[number] for number in chosen),
-        first=ends[:, :, 0],
-        last=ends[:, :, 1],
-    )
+    shared = tuple(fields[number].shared for number in chosen)
+    return Folding(runs, shared, first=ends[:, :, 0], last=ends[:, :, 1])

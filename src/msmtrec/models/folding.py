@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -29,29 +30,49 @@ OVERHEAD = 5e6
 """Products that take as long as what a field costs besides its products; measured, see benchmarks/folding.py."""
 
 
+class Run(NamedTuple):
+    """Neighbours in `Layout.fields` that are folded together, each as if it had as many values as the largest of them.
+
+    Args:
+        first: number of the first field; fields: how many; size: values of each.
+    """
+
+    first: int
+    fields: int
+    size: int
+
+
 @dataclass(frozen=True)
 class Folding:
     """Which fields K members fold, and where their values are.
 
     Args:
-        fields: numbers of the folded fields in `Layout.fields`, ascending.
-        shared: [F] whether a field's values are in the shared table; those of the private one come first.
-        sizes: [F] values of each, of the member that has most.
+        runs: the folded fields, ascending.
+        shared: [F] whether a folded field's values are in the shared table; those of the private one come first.
         first: [K, F] int64, row of the members' concatenated tables at which the values of a field begin.
         last: [K, F] int64, at which they end.
     """
 
-    fields: tuple[int, ...]
+    runs: tuple[Run, ...]
     shared: tuple[bool, ...]
-    sizes: tuple[int, ...]
     _: KW_ONLY
     first: Tensor
     last: Tensor
 
     @cached_property
-    def starts(self) -> tuple[int, ...]:
-        """Where each field's values begin among all folded ones."""
-        return tuple(sum(self.sizes[:place]) for place in range(len(self.sizes)))
+    def fields(self) -> tuple[int, ...]:
+        """Numbers of the F folded fields in `Layout.fields`."""
+        return tuple(run.first + place for run in self.runs for place in range(run.fields))
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """[F] values of each, as its run has them."""
+        return tuple(run.size for run in self.runs for _ in range(run.fields))
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """[F] where each field's values begin among all folded ones."""
+        return torch.tensor([0, *self.sizes[:-1]], device=self.first.device).cumsum(0)
 
     @cached_property
     def rows(self) -> Tensor:
@@ -72,8 +93,8 @@ class Folding:
         return self.rows[:, split:] if shared else self.rows[:, :split]
 
 
-def worth_folding(layout: Layout, sizes: Sequence[int], d: int, outputs: int, batch: int) -> list[int]:
-    """Numbers of the fields that are cheaper folded. A field that takes part in attention is looked up anyway.
+def cheapest(layout: Layout, sizes: Sequence[int], d: int, outputs: int, batch: int) -> tuple[Run, ...]:
+    """The runs that leave least to compute. A field that takes part in attention is looked up anyway.
 
     Args:
         sizes: values of each field of the layout.
@@ -81,15 +102,19 @@ def worth_folding(layout: Layout, sizes: Sequence[int], d: int, outputs: int, ba
         outputs: N of all first layers of all members together; `batch`: B rows of each member.
     """
     asking = {field.attends for field in layout.fields}
-    found = []
-    for number, (field, n) in enumerate(zip(layout.fields, sizes, strict=True)):
-        if field.attends or field.name in asking:
-            continue
-        looked_up = 3 * batch * d  # forwards, and backwards into the embeddings and into the weights
-        folded = 2 * batch * n + 3 * n * d
-        if outputs * (looked_up - folded) > OVERHEAD:
-            found.append(number)
-    return found
+    costs: list[tuple[float, tuple[Run, ...]]] = [(0.0, ())]  # of the first fields, at best, and with which runs
+    for end in range(1, len(layout.fields) + 1):
+        cost, runs = costs[-1]
+        best = (cost + 3 * batch * d * outputs, runs)  # forwards, and backwards into embeddings and into weights
+        for start in range(end - 1, -1, -1):
+            if layout.fields[start].attends or layout.fields[start].name in asking:
+                break
+            size = max(sizes[start:end])
+            cost, runs = costs[start]
+            cost += (end - start) * size * (2 * batch + 3 * d) * outputs + OVERHEAD
+            best = min(best, (cost, (*runs, Run(start, end - start, size))), key=lambda found: found[0])
+        costs.append(best)
+    return costs[-1][1]
 
 
 @dataclass(frozen=True)
@@ -118,19 +143,23 @@ class Folded:
         found = _Table.apply(self, self.values, *factors)  # type: ignore[no-untyped-call]
         return cast(Tensor, found)
 
-    def pieces(self) -> list[tuple[slice, slice, bool]]:
-        """(inputs of the layer, rows of x, whether embeddings stand between them) of every part of the input."""
-        d, start, found = self.values.shape[2], 0, []
-        columns = [slice(number * d, (number + 1) * d) for number in range(len(self.layout.fields))]
-        for number, size in zip(self.folding.fields, self.folding.sizes, strict=True):
-            found.append((columns[number], slice(start, start + size), True))
-            start += size
-        numeric = slice(len(columns) * d, len(columns) * d + self.layout.numeric)
-        others = [own for number, own in enumerate(columns) if number not in self.folding.fields]
-        for own in (numeric, *others):
-            found.append((own, slice(start, start + own.stop - own.start), False))
-            start += own.stop - own.start
-        return [piece for piece in found if piece[0].stop > piece[0].start]
+    def pieces(self) -> list[tuple[slice, slice, int]]:
+        """(inputs of the layer, rows of x, fields of which embeddings stand between them) of each part of the input."""
+        d, fields = self.values.shape[2], len(self.layout.fields)
+        start, found = 0, []
+        for run in self.folding.runs:
+            stop = start + run.fields * run.size
+            found.append((slice(run.first * d, (run.first + run.fields) * d), slice(start, stop), run.fields))
+            start = stop
+        others = [slice(fields * d, fields * d + self.layout.numeric)]
+        ends = [(run.first, run.first + run.fields) for run in self.folding.runs]
+        for (_, begin), (end, _) in pairwise([(0, 0), *ends, (fields, fields)]):
+            others.append(slice(begin * d, end * d))
+        for own in others:
+            if own.stop > own.start:
+                found.append((own, slice(start, start + own.stop - own.start), 0))
+                start += own.stop - own.start
+        return found
 
 
 class _Table(Function):
@@ -142,10 +171,11 @@ class _Table(Function):
         ctx.save_for_backward(values, *factors)
         K, Q, H = values.shape[0], _units(factors), factors[0].shape[-1]
         table = values.new_empty(K, folded.x.shape[1], Q, H)
-        for inputs, rows, between in folded.pieces():
-            weight = _weight(factors, inputs)  # [K·Q, d, H]
-            if between:
-                weight = torch.bmm(_each(values[:, rows], Q), weight)
+        for inputs, rows, fields in folded.pieces():
+            weight = _weight(factors, inputs)  # [K·Q, fields · d, H]
+            if fields:
+                own = _each(values[:, rows], Q, fields)
+                weight = torch.bmm(own, weight.reshape(len(own), -1, H))
             table[:, rows] = weight.view(K, Q, -1, H).transpose(1, 2)
         return table.flatten(2).transpose(1, 2)
 
@@ -155,12 +185,13 @@ class _Table(Function):
         K, Q, H = values.shape[0], _units(factors), factors[0].shape[-1]
         grad = grads[0].transpose(1, 2).reshape(K, -1, Q, H)
         to_values, found = torch.empty_like(values), [torch.empty_like(factor) for factor in factors]
-        for inputs, rows, between in ctx.folded.pieces():
+        for inputs, rows, fields in ctx.folded.pieces():
             to_weight = grad[:, rows].transpose(1, 2).reshape(K * Q, -1, H)
-            if between:
-                weight, own = _weight(factors, inputs), _each(values[:, rows], Q)
-                to_values[:, rows] = torch.bmm(to_weight, weight.transpose(1, 2)).view(K, Q, -1, own.shape[2]).sum(1)
-                to_weight = torch.bmm(own.transpose(1, 2), to_weight)
+            if fields:
+                own = _each(values[:, rows], Q, fields)  # [K·Q·fields, n, d]
+                weight, to_own = _weight(factors, inputs).reshape(len(own), -1, H), to_weight.reshape(*own.shape[:2], H)
+                to_values[:, rows] = torch.bmm(to_own, weight.transpose(1, 2)).view(K, Q, -1, values.shape[2]).sum(1)
+                to_weight = torch.bmm(own.transpose(1, 2), to_own).view(K * Q, -1, H)
             if len(factors) == 1:
                 found[0][:, :, inputs] = to_weight.view(K, Q, -1, H)
             else:
@@ -182,9 +213,10 @@ def _weight(factors: Sequence[Tensor], inputs: slice) -> Tensor:
     return product(Factors(*factors).rows(inputs.start, inputs.stop)).flatten(0, 2)
 
 
-def _each(values: Tensor, units: int) -> Tensor:
-    """[K, n, d] -> [K·Q, n, d]"""
-    return values.unsqueeze(1).expand(-1, units, -1, -1).flatten(0, 1)
+def _each(values: Tensor, units: int, fields: int) -> Tensor:
+    """[K, fields · n, d] -> [K·Q·fields, n, d]"""
+    each = values.view(len(values), 1, fields, -1, values.shape[2])
+    return each.expand(-1, units, -1, -1, -1).flatten(0, 2)
 
 
 def counts(layout: Layout, folding: Folding, batch: Batch) -> Tensor:
@@ -192,21 +224,24 @@ def counts(layout: Layout, folding: Folding, batch: Batch) -> Tensor:
     K, B, _ = batch.private_ids.shape
     S = sum(folding.sizes)
     seen = batch.numeric.new_zeros(K, S + layout.numeric, B)
+    single = [place for place, number in enumerate(folding.fields) if layout.fields[number].width == 1]
+    if single:
+        first, starts = folding.first[:, single].unsqueeze(1), folding.starts[single]  # [K, 1, ·], [·]
+        ids = torch.cat([_columns(layout, layout.fields[folding.fields[place]], batch) for place in single], 2)
+        seen.scatter_(1, (ids.long() - first + starts).transpose(1, 2), 1.0)
     for place, number in enumerate(folding.fields):
         field = layout.fields[number]
-        ids = _columns(layout, field, batch)  # [K, B, width]
-        index = ids.long() - folding.first[:, place].view(K, 1, 1) + folding.starts[place]
         if field.width == 1:
-            seen.scatter_(1, index.transpose(1, 2), 1.0)
             continue
+        ids = _columns(layout, field, batch)  # [K, B, width]
         there = ids >= 0
         share = there.to(seen.dtype)
         if field.shares is not None:
-            share = batch.numeric[:, :, field.shares : field.shares + field.width]
+            share = batch.numeric[:, :, field.shares : field.shares + field.width] * share
         else:
             share = share / share.sum(2, keepdim=True)
-        index = torch.where(there, index, folding.starts[place])
-        seen.scatter_add_(1, index.transpose(1, 2), (share * there).transpose(1, 2))
+        index = torch.where(there, ids.long() - folding.first[:, place].view(K, 1, 1), 0) + folding.starts[place]
+        seen.scatter_add_(1, index.transpose(1, 2), share.transpose(1, 2))
     seen[:, S:] = batch.numeric[:, :, : layout.numeric].transpose(1, 2)
     return seen
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -43,19 +42,20 @@ def embed(
     if not fields:
         return []
     K, B, columns = ids.shape
-    starts = dict(zip((f.name for f in fields), accumulate((f.width for f in fields), initial=0), strict=False))
     if sum(field.width for field in fields) < columns:
         ids = ids[:, :, [f.start - first_column + place for f in fields for place in range(f.width)]]
     vectors = functional.embedding(ids.clamp(min=0), table)  # [K, B, C, d]
     if all(field.width == 1 and not field.attends for field in fields):
         return [vectors.reshape(K, B, -1)]
-    places = {field.name: slice(starts[field.name], starts[field.name] + field.width) for field in fields}
+    together = _together(fields)
+    widths = [sum(field.width for field in own) for own in together]
+    parts = list(zip(together, vectors.split_with_sizes(widths, 2), ids.split_with_sizes(widths, 2), strict=True))
+    single = {own[0].name: part.squeeze(2) for own, part, _ in parts if part.shape[2] == 1}
     pieces = []
-    for field in fields:
-        piece, present = vectors[:, :, places[field.name]], ids[:, :, places[field.name]] >= 0  # [K, B, width, d]
+    for own, piece, which in parts:  # [K, B, width, d]
+        field, present = own[0], which >= 0
         if field.attends:
-            query = vectors[:, :, places[field.attends]].squeeze(2)  # [K, B, d]
-            pieces.append(attend(query, piece, present, attention[field.name]))
+            pieces.append(attend(single[field.attends], piece, present, attention[field.name]))
         elif field.shares is not None:
             share = numeric[:, :, field.shares : field.shares + field.width].unsqueeze(-1)  # 0 where padding is
             pieces.append((piece * share).sum(2))
@@ -63,8 +63,23 @@ def embed(
             weight = present.unsqueeze(-1).to(piece.dtype)
             pieces.append((piece * weight).sum(2) / weight.sum(2))  # the first place is never padding
         else:
-            pieces.append(piece.squeeze(2))
+            pieces.append(piece.flatten(2))
     return pieces
+
+
+def _together(fields: tuple[Field, ...]) -> list[tuple[Field, ...]]:
+    """Neighbours that need no pooling and are not asked with are one piece."""
+    asked = {field.attends for field in fields}
+    found: list[tuple[Field, ...]] = []
+    plain = False
+    for field in fields:
+        alone = field.width > 1 or field.attends is not None or field.name in asked or field.shares is not None
+        if plain and not alone:
+            found[-1] = (*found[-1], field)
+        else:
+            found.append((field,))
+        plain = not alone
+    return found
 
 
 def shift(ids: Tensor, offset: Tensor) -> Tensor:
