@@ -9,7 +9,7 @@ with d-wide embeddings and N outputs; folded, n·(B + d)·N for n values, and no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.nn import functional
 
 from msmtrec.data.table import Field, Layout
 from msmtrec.models.template import Factors, product, to_factors
@@ -251,14 +250,3 @@ def _columns(layout: Layout, field: Field, batch: Batch) -> Tensor:
     if field.shared:
         ids, start = batch.shared_ids, field.start - layout.private_columns
     return ids[:, :, start : start + field.width]
-
-
-def folded_values(folding: Folding, parameters: Mapping[str, Tensor]) -> Tensor:
-    """[K, S, d] embeddings of the folded fields' values."""
-    tables = {False: "embedding", True: "shared_embedding"}
-    parts = [
-        functional.embedding(rows, parameters[name])
-        for shared, name in tables.items()
-        if (rows := folding.rows_of(shared)).shape[1]
-    ]
-    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]

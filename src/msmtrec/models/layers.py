@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from msmtrec.data.table import Field
 from msmtrec.models.folding import Folded
@@ -19,34 +18,21 @@ from msmtrec.models.ops import affine, mixed
 from msmtrec.models.template import Factors
 
 
-def embed(
-    table: Tensor,
-    ids: Tensor,
-    fields: tuple[Field, ...],
-    first_column: int,
-    attention: Mapping[str, Tensor],
-    numeric: Tensor,
+def pooled(
+    vectors: Tensor, ids: Tensor, fields: tuple[Field, ...], attention: Mapping[str, Tensor], numeric: Tensor
 ) -> list[Tensor]:
-    """Look fields up and pool those with several values.
+    """The fields' embeddings, those with several values as one.
 
     Args:
-        table: [rows, d].
+        vectors: [K, B, C, d] of each id.
         ids: [K, B, C], -1 padding.
-        fields: of this table, all or some; `first_column` is where the table's columns begin in `Rows.ids`.
+        fields: whose columns these are, in order.
         attention: field -> [K, d, d], for the fields that are pooled by attention.
         numeric: [K, B, M] with the shares of the fields that are pooled by weights.
 
     Returns:
         tensors [K, B, width·d], in field order.
     """
-    if not fields:
-        return []
-    K, B, columns = ids.shape
-    if sum(field.width for field in fields) < columns:
-        ids = ids[:, :, [f.start - first_column + place for f in fields for place in range(f.width)]]
-    vectors = functional.embedding(ids.clamp(min=0), table)  # [K, B, C, d]
-    if all(field.width == 1 and not field.attends for field in fields):
-        return [vectors.reshape(K, B, -1)]
     together = _together(fields)
     widths = [sum(field.width for field in own) for own in together]
     parts = list(zip(together, vectors.split_with_sizes(widths, 2), ids.split_with_sizes(widths, 2), strict=True))

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from msmtrec.base.parameters import Declaration, Init
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Pass
-from msmtrec.models.folding import Folded, counts, folded_values
-from msmtrec.models.layers import embed, next_layer
+from msmtrec.models.folding import Folded, Folding, counts
+from msmtrec.models.layers import next_layer, pooled
 from msmtrec.models.tails import Tail, declare_norm
 
 
@@ -44,31 +45,50 @@ class Inputs:
     def read(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """[K, B, width]"""
         numeric = batch.numeric[:, :, : self.layout.numeric] if self.layout.shares else batch.numeric
-        return torch.cat([*self._embedded(parameters, batch, frozenset()), numeric], -1)
+        pieces, _ = self._looked_up(parameters, batch, None)
+        return torch.cat([*pieces, numeric], -1)
 
     def read_folded(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor | Folded:
         """The same, with the fields that the batch folds not yet multiplied out."""
         if batch.folding is None:
             return self.read(parameters, batch)
-        others = self._embedded(parameters, batch, frozenset(batch.folding.fields))
+        others, values = self._looked_up(parameters, batch, batch.folding)
         x = torch.cat([counts(self.layout, batch.folding, batch), *(piece.transpose(1, 2) for piece in others)], 1)
-        return Folded(self.layout, batch.folding, folded_values(batch.folding, parameters), x)
+        return Folded(self.layout, batch.folding, torch.cat(values, 1) if len(values) > 1 else values[0], x)
 
-    def _embedded(self, parameters: Mapping[str, Tensor], batch: Batch, without: frozenset[int]) -> list[Tensor]:
-        """[K, B, ·] of the fields but for those that are folded, in order."""
+    def _looked_up(
+        self, parameters: Mapping[str, Tensor], batch: Batch, folding: Folding | None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Each table is asked once: [K, B, ·] of the fields that are not folded, [K, S, d] of the values of the folded.
+
+        A second look would cost a second gradient as large as the table.
+        """
         weights = parameters["attention"].unbind(1) if self.attending else ()  # each [K, d, d]
         attention = dict(zip(self.attending, weights, strict=True))
-        own = [field for number, field in enumerate(self.layout.fields) if number not in without]
-        private = tuple(field for field in own if not field.shared)
-        shared = tuple(field for field in own if field.shared)
-        pieces = []
-        if private:
-            pieces += embed(parameters["embedding"], batch.private_ids, private, 0, attention, batch.numeric)
-        if shared:
-            first = self.layout.private_columns
-            table = parameters["shared_embedding"]
-            pieces += embed(table, batch.shared_ids, shared, first, attention, batch.numeric)
-        return [piece.to(batch.numeric.dtype) for piece in pieces]
+        pieces, values = [], []
+        for name, ids, fields, first in (
+            ("embedding", batch.private_ids, self.private, 0),
+            ("shared_embedding", batch.shared_ids, self.shared, self.layout.private_columns),
+        ):
+            if not fields:
+                continue
+            places = [number for number, field in enumerate(self.layout.fields) if field in fields]
+            kept = tuple(self.layout.fields[n] for n in places if folding is None or n not in folding.fields)
+            if len(kept) < len(fields):
+                ids = ids[:, :, [field.start - first + place for field in kept for place in range(field.width)]]
+            asked = ids.clamp(min=0)
+            if folding is None:
+                vectors = functional.embedding(asked, parameters[name])
+            else:
+                rows = folding.rows_of(fields is self.shared)
+                both = torch.cat([asked.flatten(1).long(), rows], 1)
+                found = functional.embedding(both, parameters[name])  # [K, B·C + S, d]
+                vectors, own = found.split_with_sizes([asked[0].numel(), rows.shape[1]], 1)
+                vectors = vectors.view(*asked.shape, self.embedding_dim)
+                values.append(own)
+            if kept:
+                pieces += pooled(vectors, ids, kept, attention, batch.numeric)
+        return [piece.to(batch.numeric.dtype) for piece in pieces], values
 
 
 def declare_towers(tasks: int, width: int, layers: tuple[int, ...], *, norm: bool = False) -> list[Declaration]:
