@@ -130,6 +130,10 @@ class Model(ABC):
         """
         return self, parameters
 
+    def prepared(self, parameters: Mapping[str, Tensor]) -> tuple[Model, Mapping[str, Tensor]]:
+        """For the same K members' rows, many times: `folded` for parameters with the member axis, outside training."""
+        return self, parameters
+
     def roles(self) -> dict[str, Role]:
         if self._roles is None:  # asked for at every batch
             self._roles = {d.name: d.role for d in self.declare()}
