@@ -71,6 +71,7 @@ class MMoE(Model):
         self.input, self.embedding_dim = Inputs(layout, settings.embedding_dim), settings.embedding_dim
         units = settings.experts * (self.tasks if settings.template else 1)
         self.first_outputs = units * settings.expert_layers[0] + self.tasks * settings.experts
+        self.first_products = self.first_outputs * self.input.width
 
     def declare(self) -> tuple[Declaration, ...]:
         s, J, T = self.settings, self.settings.experts, self.tasks
