@@ -9,6 +9,7 @@ import torch
 from data.encoding.test_encoder import own_logs
 from federation.test_stack import CPU, SMALL, difference, jobs
 from msmtrec.base.member import Member
+from msmtrec.config.parse import parse_data
 from msmtrec.data.encode import encode
 from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck
@@ -52,6 +53,27 @@ def test_training_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, t
 
 def unequal() -> Any:
     return Synthetic(scenarios=3, rows=(400, 300, 200), users=40, items=30, overlap=0.3).load()
+
+
+def test_rows_of_numbers_alone_have_nothing_to_fold(tmp_path: Path) -> None:
+    lines = [
+        "part,x,click",
+        *(f"{part},{n % 7},{n % 2}" for part in ("train", "validation", "test") for n in range(20)),
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
+    logs = parse_data(
+        {
+            "source": "tabular",
+            "files": {"one": str(tmp_path / "log.csv")},
+            "features": {"x": {"kind": "numeric"}},
+            "tasks": {"click": {"column": "click"}},
+            "split": {"column": "part"},
+        }
+    ).load()
+    data = encode(logs, share=False)
+    model, deck = SMALL.build(data.layout), Deck(data, torch.float64, CPU)
+    work = jobs(data, model, deck, {"one": 2}, {"one": 8})
+    assert run_phase(model, Phase(rule=Adam(1e-2)), work, deck)[work[0].member].loss > 0
 
 
 def test_a_field_spans_the_ids_of_its_training_rows() -> None:

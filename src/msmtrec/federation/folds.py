@@ -21,9 +21,9 @@ def stack_folding(model: Model, deck: Deck, packed: Packed, scenarios: Sequence[
         scenarios: [K] whose rows each member trains on.
         batch: rows a step, of the member that has most.
     """
-    if not model.first_outputs:
-        return None
     fields, K = model.layout.fields, len(scenarios)
+    if not model.first_outputs or not fields:
+        return None
     spans = torch.tensor([deck.spans[name] for name in scenarios])  # [K, F, 2]
     sizes = (spans[:, :, 1] - spans[:, :, 0] + 1).amax(0).tolist()
     runs = cheapest(model.layout, sizes, model.embedding_dim, K * model.first_outputs, batch)
