@@ -25,7 +25,8 @@ class MMoESettings(ModelSettings):
         tower_layers: hidden widths of a task tower; one logit follows.
         norm: batch normalisation before each ReLU, in experts and towers, with running moments for predictions; null
             leaves it out.
-        dropout: after each expert layer, while training; tower_dropout after each hidden layer of a tower.
+        dropout: after each expert layer, while training.
+        tower_dropout: after each hidden layer of a tower, while training.
         template: compose every expert weight and bias as local ⊙ task ⊙ scenario factors (paper section 3.2);
             unless set, only pf-msmtrec has it.
     """
