@@ -46,8 +46,7 @@ def find(name: str) -> Remote | Manual:
 
 def is_present(name: str) -> bool:
     """Whether all is there that the release's source reads by default."""
-    source, settings = _SOURCES[name]
-    return _reads(name, source, **settings)
+    return _PRESENT[name]()
 
 
 def state(name: str) -> State:
@@ -118,16 +117,15 @@ _PARTS: dict[str, Callable[[], dict[str, bool]]] = {
     "ciao": lambda: _files("Ciao", _REVIEWS),
     "tenrec": lambda: {feed: _reads("tenrec", "tenrec.Tenrec", scenarios=(feed,)) for feed in ("QK-video", "QB-video")},
 }
-_SOURCES: dict[str, tuple[str, dict[str, object]]] = {
-    "kuairand-pure": ("kuairand.KuaiRand", {}),
-    "kuairand-1k": ("kuairand.KuaiRand", {"release": "1k"}),
-    "kuairand-27k": ("kuairand.KuaiRand", {"release": "27k"}),
-    "movielens-1m": ("movielens.MovieLens", {}),
-    "movielens-100k": ("movielens_100k.MovieLens100K", {}),
-    "aliexpress": ("aliexpress.AliExpress", {}),
-    "ali-ccp": ("aliccp.AliCCP", {}),
-    "epinions": ("epinions.Epinions", {}),
-    "ciao": ("epinions.Ciao", {}),
-    "tenrec": ("tenrec.Tenrec", {}),
+_PRESENT: dict[str, Callable[[], bool]] = {
+    "kuairand-pure": lambda: _reads("kuairand-pure", "kuairand.KuaiRand"),
+    "kuairand-1k": lambda: _reads("kuairand-1k", "kuairand.KuaiRand", release="1k"),
+    "kuairand-27k": lambda: _reads("kuairand-27k", "kuairand.KuaiRand", release="27k"),
+    "movielens-1m": lambda: _reads("movielens-1m", "movielens.MovieLens"),
+    "movielens-100k": lambda: _reads("movielens-100k", "movielens_100k.MovieLens100K"),
+    "aliexpress": lambda: _reads("aliexpress", "aliexpress.AliExpress"),
+    "ali-ccp": lambda: _reads("ali-ccp", "aliccp.AliCCP"),
+    "epinions": lambda: _reads("epinions", "epinions.Epinions"),
+    "ciao": lambda: _reads("ciao", "epinions.Ciao"),
+    "tenrec": lambda: _reads("tenrec", "tenrec.Tenrec"),
 }
-"""Release -> the source that reads it, and its settings."""
