@@ -61,8 +61,8 @@ measure-predict: $(READY)
 
 # Latency and throughput of msmtrec serve with the models of make demo: two minutes; nothing else should run.
 measure-serving: $(READY)
-	$(BIN)/python benchmarks/serving.py
-	$(BIN)/python benchmarks/serving.py --batching
+	$(BIN)/python benchmarks/serving_speed.py
+	$(BIN)/python benchmarks/serving_speed.py --batching
 
 # torch first and by itself: an exact pin takes whichever build (CPU or CUDA) pip is configured for.
 $(READY): pyproject.toml constraints.txt

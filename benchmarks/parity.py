@@ -1,4 +1,4 @@
-"""AUC of the fast paths beside the plain ones, seed by seed: folded first layers, and training in bfloat16.
+"""AUC of the fast paths beside the plain ones, seed by seed: folded first layers, training in bfloat16, lazy Adam.
 
     python benchmarks/parity.py [--quick]
 
@@ -19,7 +19,9 @@ from harness import ROOT, Alternative, begin, once
 from results import Result, Results
 
 CONFIGS = {"KuaiRand-Pure": "kuairand", "MovieLens-1M": "movielens-1m"}
-WAYS = {"plain": {"folding": False}, "folded": {}, "bf16": {"precision": "bf16"}}
+WAYS = {"plain": {"folding": False}, "folded": {}, "bf16": {"precision": "bf16"}, "lazy": {"lazy_embeddings": True}}
+PAIRS = {("folded", "plain"): True, ("bf16", "folded"): True, ("lazy", "folded"): False}
+"""What is compared with what, and whether a loss would be a fault: lazy Adam is another optimiser."""
 SEEDS = 10
 METHODS = {"emb-only": None, "recommended": {"method": "pf-msmtrec", "preset": "recommended"}}
 SIZE = 0.001
@@ -37,7 +39,7 @@ def measure(asked: dict[str, Any]) -> dict[str, Any]:
         folding.OVERHEAD = float("inf")
     config = read_yaml(ROOT / "src" / "msmtrec" / "configs" / f"{asked['config']}.yaml")
     config |= {"methods": METHODS, "seeds": asked["seeds"], "jobs": 1, "fine_tune": False}
-    config["train"] |= {"precision": asked.get("precision", "full"), "rounds": asked["rounds"]}
+    config["train"] |= {name: asked[name] for name in ("rounds", "precision", "lazy_embeddings") if name in asked}
     with tempfile.TemporaryDirectory() as folder:
         finished = run(config, out=Path(folder) / "run", caution=lambda _: None)
         lines = list(csv.DictReader(io.StringIO(figures(finished.folder, finished.results))))
@@ -63,7 +65,7 @@ def main(quick: bool) -> None:
             for way, settings in WAYS.items()
         }
         for contender in METHODS:
-            for way, other in (("folded", "plain"), ("bf16", "folded")):
+            for (way, other), fault in PAIRS.items():
                 one, two = found[way][contender], found[other][contender]
                 lost = [b - a for a, b in zip(one, two, strict=True)]
                 test = ttest_rel(one, two)
@@ -72,7 +74,8 @@ def main(quick: bool) -> None:
                     f" {fmean(lost):+.5f} ± {stdev(lost):.5f}, p = {test.pvalue:.2f}"
                 )
                 name = f"{title}, {contender}: AUC lost by {way} against {other}"
-                results.add(Result(name, SIZE, "AUC", fmean(lost), min(lost), max(lost), better="less", note=note))
+                wanted = SIZE if fault else None
+                results.add(Result(name, wanted, "AUC", fmean(lost), min(lost), max(lost), better="less", note=note))
     results.write()
 
 

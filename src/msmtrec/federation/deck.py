@@ -9,7 +9,7 @@ from torch import Tensor
 
 from msmtrec.base.member import Member
 from msmtrec.base.streams import torch_stream
-from msmtrec.data.table import EncodedData
+from msmtrec.data.table import EncodedData, Field
 from msmtrec.federation.weights import RowWeights
 
 IN_MEMORY = 1 << 31
@@ -62,7 +62,7 @@ class Deck:
                 numbers.append(data.layout.scenarios.index(scenario))
                 ends.append(start + part.stop)
             start += self.sizes[name]
-            self.spans[name] = [_span(rows.ids[:, f.start : f.start + f.width]) for f in data.layout.fields]
+            self.spans[name] = _spans(rows.ids, data.layout.fields)
         self.placed = {name: rows.to(device) for name, rows in self.used.items()}
         self._numbers, self._last = torch.tensor(numbers), torch.tensor(ends) - 1
         groups = [np.ascontiguousarray(array).view(np.int32) for array in (whole.ids, whole.numeric, whole.labels)]
@@ -97,14 +97,17 @@ class Deck:
         return counts
 
 
-def _span(ids: NDArray[np.int32]) -> tuple[int, int]:
-    """The lowest id and the highest; -1 is padding."""
-    lowest, highest, chunk = [], [], 1 << 20
+def _spans(ids: NDArray[np.int32], fields: tuple[Field, ...]) -> list[tuple[int, int]]:
+    """Each field's lowest id and its highest; -1 is padding. ids [N, C]"""
+    most, chunk = np.iinfo(np.int32).max, 1 << 18
+    low, high = np.full(ids.shape[1], most), np.zeros(ids.shape[1], np.int64)
     for start in range(0, len(ids), chunk):
         part = ids[start : start + chunk]
-        lowest.append(int(part.min(initial=np.iinfo(np.int32).max, where=part >= 0)))
-        highest.append(int(part.max()))
-    return (min(lowest), max(highest)) if lowest else (0, 0)
+        low = np.minimum(low, np.where(part < 0, most, part).min(0))
+        high = np.maximum(high, part.max(0))
+    low = np.minimum(low, high)  # without rows
+    ends = [(f.start, f.start + f.width) for f in fields]
+    return [(int(low[start:stop].min()), int(high[start:stop].max())) for start, stop in ends]
 
 
 def batch_rows(member: Member, stage: str, rows: int, batch: int, first: int, steps: int) -> list[Tensor]:

@@ -145,6 +145,7 @@ class LocalRound:
     rate: float
     decay: float = 0.0
     done: frozenset[str] = frozenset()
+    _: KW_ONLY
     lazy: bool = False
 
     @property

@@ -86,12 +86,14 @@ class Model(ABC):
     Attributes:
         reads_scenario: whether logits depend on the number of the row's scenario.
         first_outputs: numbers that come out of all layers on the input together, where these can be folded; else 0.
+        first_products: multiplications of a row in these layers, before any folding.
         embedding_dim: width of what a field is looked up as, where it can be folded.
     """
 
     layout: Layout
     reads_scenario: bool = False
     first_outputs: int = 0
+    first_products: int = 0
     embedding_dim: int = 0
     _roles: dict[str, Role] | None = None
 
@@ -125,6 +127,10 @@ class Model(ABC):
 
         scenario: its number in `Layout.scenarios`, where the network reads it.
         """
+        return self, parameters
+
+    def prepared(self, parameters: Mapping[str, Tensor]) -> tuple[Model, Mapping[str, Tensor]]:
+        """For the same K members' rows, many times: `folded` for parameters with the member axis, outside training."""
         return self, parameters
 
     def roles(self) -> dict[str, Role]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import TABLES, Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.folding import Folded
@@ -33,6 +33,7 @@ class MMoE(Model):
         self.input, self.embedding_dim = Inputs(layout, settings.embedding_dim), settings.embedding_dim
         units = settings.experts * (self.tasks if settings.template else 1)
         self.first_outputs = units * settings.expert_layers[0] + self.tasks * settings.experts
+        self.first_products = self.first_outputs * self.input.width
 
     def declare(self) -> tuple[Declaration, ...]:
         s, J, T = self.settings, self.settings.experts, self.tasks
@@ -93,26 +94,34 @@ class MMoE(Model):
 
     def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:
         """Without the template: T·J experts of their own, of which each task mixes its J. And without normalisation."""
-        s = self.settings
-        if not (s.template or s.norm):
+        if not (self.settings.template or self.settings.norm):
             return self, parameters
-        plain = MMoE(self.layout, s.model_copy(update={"template": False, "norm": None}))
+        tables = {name for name, role in self.roles().items() if role in TABLES}  # these have no axis of members
+        model, found = self._plain({n: v if n in tables else v.unsqueeze(0) for n, v in parameters.items()})
+        return model, {n: v if n in tables else v[0] for n, v in found.items()}
+
+    def prepared(self, parameters: Mapping[str, Tensor]) -> tuple[Model, Mapping[str, Tensor]]:
+        """As `folded`, and the first layer's weights laid out in memory as they are multiplied."""
+        model, found = self._plain(parameters)
+        first = found["expert.0.weight.scenario"]
+        found["expert.0.weight.scenario"] = first.transpose(2, 3).contiguous().transpose(2, 3)
+        return model, found
+
+    def _plain(self, parameters: Mapping[str, Tensor]) -> tuple[MMoE, Parameters]:
+        s = self.settings
+        model = MMoE(self.layout, s.model_copy(update={"template": False, "norm": None}))
         found = {n: v for n, v in parameters.items() if not n.startswith("expert.") and ".norm." not in n}
         layers = [(f"expert.{n}", ".scenario") for n in range(len(s.expert_layers))]
         for name, kind in (*layers, *((f"tower.{n}", "") for n in range(len(s.tower_layers)))):
-            weight, bias = (self._alone(parameters, f"{name}.{part}", kind) for part in ("weight", "bias"))
+            weight, bias = (
+                self.compose(parameters, f"{name}.{part}") if kind else parameters[f"{name}.{part}"]
+                for part in ("weight", "bias")
+            )
             if s.norm:
                 norm = Norm(*(parameters[f"{name}.norm.{part}"] for part in Norm._fields))
                 weight, bias = absorbed(weight, bias, norm)
             found |= {f"{name}.weight{kind}": weight, f"{name}.bias{kind}": bias}
-        return plain, found
-
-    def _alone(self, parameters: Mapping[str, Tensor], name: str, kind: str) -> Tensor:
-        """One member's weights or biases, without the axis of members."""
-        if kind and self.settings.template:
-            factors = {n: v.unsqueeze(0) for n, v in parameters.items() if n.startswith(f"{name}.")}
-            return self.compose(factors, name)[0]
-        return parameters[f"{name}{kind}"]
+        return model, found
 
     def compose(self, parameters: Mapping[str, Tensor], name: str) -> Tensor:
         """[K, Q, ...] the experts' weights or biases, from three factors where the template is on."""

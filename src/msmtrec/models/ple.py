@@ -40,6 +40,7 @@ class PLE(Model):
         T, own, shared = self.tasks, settings.task_experts, settings.shared_experts
         gates = T * (own + shared) + (T * own + shared if settings.levels > 1 else 0)
         self.first_outputs = (T * own + shared) * settings.expert_layers[0] + gates
+        self.first_products = self.first_outputs * self.input.width
 
     def declare(self) -> tuple[Declaration, ...]:
         s, T = self.settings, self.tasks

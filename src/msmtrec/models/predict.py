@@ -55,9 +55,10 @@ def predict_each(model: Model, members: Sequence[Weights], rows: Sequence[Rows],
     stacked = Stacked(model, members)
     found = [[torch.empty(0, len(model.layout.tasks), dtype=stacked.like.dtype)] for _ in rows]
     with torch.no_grad():
+        model, parameters = model.prepared(stacked.parameters)
         for start in range(0, max(len(own) for own in rows), width):
             parts = [own.take(slice(start, start + width)) for own in rows]
-            logits = model.forward(stacked.parameters, Pass(stacked.batch(parts))).cpu()
+            logits = model.forward(parameters, Pass(stacked.batch(parts))).cpu()
             for k in range(K):
                 found[k].append(logits[k, : len(parts[k])])
     return [torch.cat(parts) for parts in found]

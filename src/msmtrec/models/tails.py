@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 import torch
@@ -32,6 +32,7 @@ class Tail:
     parameters: Mapping[str, Tensor]
     forward: Pass
     name: str
+    _: KW_ONLY
     norm: bool = False
     rate: float = 0.0
 

@@ -1,6 +1,6 @@
 """Latency and throughput of `msmtrec serve` on KuaiRand rows, client and server on the same machine.
 
-    python benchmarks/serving.py [RUN] [--seconds 3] [--repeats 3] [--batching]
+    python benchmarks/serving_speed.py [RUN] [--seconds 3] [--repeats 3] [--batching]
 
 Starts the server on a free port of the loopback, sends rows of the first scenario over kept connections, and prints a
 Markdown table: of every case the median over the repeats of p50, p99 and requests and rows a second, and the CPU time
