@@ -22,7 +22,7 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.federation import server
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Answer, Offer, Upload
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.settings.mmoe import MMoESettings
 
 SHAPES = {1_000_000: (400, 120), 100_000: (60, 20)}
 """Parameters of eight experts, about -> hidden widths of each."""

@@ -8,8 +8,9 @@ from torch.nn.functional import binary_cross_entropy
 
 from msmtrec.base.parameters import Parameters
 from msmtrec.models.base import Pass
-from msmtrec.models.mmoe import MMoE, MMoESettings
+from msmtrec.models.mmoe import MMoE
 from msmtrec.models.predict import Stacked, Weights
+from msmtrec.models.settings.mmoe import MMoESettings
 
 LAYERS = {"expert_layers": (12, 5), "tower_layers": (6, 3)}
 SETTINGS = Settings(embedding=4, experts=3, norm=False, dropout=0.0, project=False, **LAYERS)

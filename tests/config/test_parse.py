@@ -4,10 +4,10 @@ from config.small import BASE, INFINITE, NAN, TABULAR
 from msmtrec.base.errors import UserError
 from msmtrec.cli.demo import built_in_config
 from msmtrec.config.parse import load_config, parse_config
-from msmtrec.methods.pf_msmtrec import PFSettings
-from msmtrec.models.mmoe import MMoESettings
-from msmtrec.models.ple import PLESettings
-from msmtrec.models.star import STARSettings
+from msmtrec.methods.settings.pf_msmtrec import PFSettings
+from msmtrec.models.settings.mmoe import MMoESettings
+from msmtrec.models.settings.ple import PLESettings
+from msmtrec.models.settings.star import STARSettings
 
 
 def test_defaults_presets_and_overrides_resolve() -> None:

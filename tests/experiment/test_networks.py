@@ -15,7 +15,8 @@ from msmtrec import UserError, run
 from msmtrec.data.table import Layout
 from msmtrec.models import MODELS
 from msmtrec.models.base import Model
-from msmtrec.models.ple import PLE, PLESettings
+from msmtrec.models.ple import PLE
+from msmtrec.models.settings.ple import PLESettings
 from msmtrec.record.events import Event, Progress
 from msmtrec.serving.finished import Run
 

@@ -21,8 +21,8 @@ from msmtrec.federation.checkpoint import Checkpoint, load, save
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.scenario import validate
-from msmtrec.models.ple import PLESettings
-from msmtrec.models.star import STARSettings
+from msmtrec.models.settings.ple import PLESettings
+from msmtrec.models.settings.star import STARSettings
 from msmtrec.record.events import Event, Progress, ignore
 from pretend_device import DEVICE, Pretend, There, Transfer, pretend_device
 

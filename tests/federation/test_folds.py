@@ -19,7 +19,7 @@ from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods.phases import Adam, Phase
 from msmtrec.models import folding
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.settings.mmoe import MMoESettings
 
 
 def trained(

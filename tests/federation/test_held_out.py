@@ -10,9 +10,9 @@ from msmtrec.data.table import EncodedData, Rows
 from msmtrec.federation.held_out import Holding, answer_offers, held_out_rows
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Offer, OfferPart, TableRows, Upload
-from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import Weights, predict
-from msmtrec.models.star import STARSettings
+from msmtrec.models.settings.mmoe import MMoESettings
+from msmtrec.models.settings.star import STARSettings
 
 
 def state_and_consensus(data: EncodedData, name: str, kind: str = "mmoe"):  # type: ignore[no-untyped-def]

@@ -25,12 +25,14 @@ from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Upload
-from msmtrec.methods.fedavg import FedAvg, FedAvgSettings
+from msmtrec.methods.fedavg import FedAvg
 from msmtrec.methods.phases import Adam, Phase
-from msmtrec.models.base import Model, ModelSettings, Pass
-from msmtrec.models.ple import PLESettings
+from msmtrec.methods.settings.fedavg import FedAvgSettings
+from msmtrec.models.base import Model, Pass
 from msmtrec.models.predict import Stacked, Weights
-from msmtrec.models.star import STARSettings
+from msmtrec.models.settings.base import ModelSettings
+from msmtrec.models.settings.ple import PLESettings
+from msmtrec.models.settings.star import STARSettings
 
 CPU = torch.device("cpu")
 STAR = STARSettings(embedding_dim=2, layers=(5, 4), tower_layers=(), auxiliary_layer=3)

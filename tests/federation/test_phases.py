@@ -13,7 +13,7 @@ from msmtrec.base.roles import Role
 from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck, sample
 from msmtrec.methods.phases import Adam, squared_distance
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.settings.mmoe import MMoESettings
 
 
 def test_an_extra_loss_is_its_gradient(synthetic: EncodedData, deck: Deck) -> None:

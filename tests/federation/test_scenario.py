@@ -18,7 +18,7 @@ from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.scenario import Site, scenario_steps, stacks
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Reply
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.settings.mmoe import MMoESettings
 
 
 def site(data: EncodedData, name: str = "fedavg-all", **options: Any) -> Site:

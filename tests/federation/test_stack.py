@@ -19,8 +19,9 @@ from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods.phases import SGD, Adam, Phase
 from msmtrec.models.base import Pass
-from msmtrec.models.mmoe import MMoE, MMoESettings
+from msmtrec.models.mmoe import MMoE
 from msmtrec.models.predict import Stacked, Weights
+from msmtrec.models.settings.mmoe import MMoESettings
 
 CPU = torch.device("cpu")
 SHARED = frozenset({"shared_embedding"})

@@ -23,8 +23,8 @@ from msmtrec.federation.weights import RowWeights
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods.phases import SGD
 from msmtrec.models.base import Pass
-from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import Stacked, Weights, predict
+from msmtrec.models.settings.mmoe import MMoESettings
 
 Arrays = dict[str, NDArray[np.float64]]
 

@@ -29,8 +29,8 @@ from msmtrec.federation.scenario import Site
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Answer, Method
-from msmtrec.models.base import ModelSettings
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.settings.base import ModelSettings
+from msmtrec.models.settings.mmoe import MMoESettings
 from msmtrec.runtime.in_process import InProcess
 
 

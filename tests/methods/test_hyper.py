@@ -8,7 +8,7 @@ import torch
 from methods.helpers import COMMON, aggregate, method, start, upload
 from methods.suite import ALL, Case
 from methods.test_pf_msmtrec import A, B, uploads_of
-from msmtrec.methods.pf_msmtrec import PAPER
+from msmtrec.methods.settings.pf_msmtrec import PAPER
 
 CASE = Case(
     "pf-msmtrec",

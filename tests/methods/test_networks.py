@@ -7,9 +7,9 @@ import torch
 
 from methods.suite import Case, Federation
 from msmtrec.methods import METHODS
-from msmtrec.models.base import ModelSettings
-from msmtrec.models.ple import PLESettings
-from msmtrec.models.star import STARSettings
+from msmtrec.models.settings.base import ModelSettings
+from msmtrec.models.settings.ple import PLESettings
+from msmtrec.models.settings.star import STARSettings
 
 PLE = PLESettings(embedding_dim=3, shared_experts=1, task_experts=1, expert_layers=(4, 3), tower_layers=())
 STAR = STARSettings(embedding_dim=3, layers=(5,), tower_layers=(), auxiliary_layer=2)

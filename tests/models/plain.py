@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from msmtrec.data.table import Layout, Rows
-from msmtrec.models.ple import PLESettings
 from msmtrec.models.reference import reference_input, reference_tower
-from msmtrec.models.star import STARSettings
+from msmtrec.models.settings.ple import PLESettings
+from msmtrec.models.settings.star import STARSettings
 
 
 def _rows(layout: Layout, p: Mapping[str, Tensor], data: Rows) -> list[Tensor]:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from msmtrec.base.parameters import Parameters
 from msmtrec.data.table import Field, Layout, Rows
-from msmtrec.models.base import Model, ModelSettings, Pass
+from msmtrec.models.base import Model, Pass
 from msmtrec.models.predict import Stacked, Weights, predict
+from msmtrec.models.settings.base import ModelSettings
 
 LAYOUT = Layout(
     (

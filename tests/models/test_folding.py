@@ -12,10 +12,11 @@ from torch import Tensor
 from models.small import LAYOUT, rows, scrambled
 from msmtrec.data.table import Field, Layout
 from msmtrec.models import folding
-from msmtrec.models.base import Batch, Model, ModelSettings, Pass
+from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.folding import Folded, Folding, Run, cheapest
-from msmtrec.models.mmoe import MMoESettings
-from msmtrec.models.ple import PLESettings
+from msmtrec.models.settings.base import ModelSettings
+from msmtrec.models.settings.mmoe import MMoESettings
+from msmtrec.models.settings.ple import PLESettings
 
 NETWORKS: list[ModelSettings] = [
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,)),

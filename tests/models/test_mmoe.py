@@ -5,9 +5,9 @@ from models.small import LAYOUT, PRIVATE_ROWS, rows, scrambled
 from msmtrec.base.roles import Role
 from msmtrec.data.table import EncodedData
 from msmtrec.models.base import Pass
-from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.predict import Stacked, Weights, predict, predict_each
 from msmtrec.models.reference import reference_forward
+from msmtrec.models.settings.mmoe import MMoESettings
 
 
 @pytest.mark.parametrize("template", [True, False])

@@ -12,9 +12,9 @@ from models.small import LAYOUT, PRIVATE_ROWS, depends_on_the_batch, rows, scram
 from msmtrec.models import norms
 from msmtrec.models.base import Pass
 from msmtrec.models.layers import batch_norm
-from msmtrec.models.mmoe import MMoESettings
 from msmtrec.models.norms import Norm, evaluated, normalised
 from msmtrec.models.predict import Stacked, Weights, predict
+from msmtrec.models.settings.mmoe import MMoESettings
 
 SMALL = MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(5,), norm="batch")
 

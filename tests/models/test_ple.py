@@ -6,8 +6,8 @@ from models.plain import plain_ple
 from models.small import LAYOUT, depends_on_the_batch, gradients, rows, scrambled
 from msmtrec.base.roles import Role
 from msmtrec.models.base import Pass
-from msmtrec.models.ple import PLESettings
 from msmtrec.models.predict import Stacked, Weights, predict
+from msmtrec.models.settings.ple import PLESettings
 
 SMALL = PLESettings(embedding_dim=3, expert_layers=(6, 5), tower_layers=(4,), shared_experts=3, task_experts=2)
 

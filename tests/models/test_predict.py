@@ -10,11 +10,11 @@ import torch
 
 from models.small import PRIVATE_ROWS, rows, scrambled
 from msmtrec.models import predict as predict_module
-from msmtrec.models.base import ModelSettings
-from msmtrec.models.mmoe import MMoESettings
-from msmtrec.models.ple import PLESettings
 from msmtrec.models.predict import OwnRows, Weights, predict, predict_each
-from msmtrec.models.star import STARSettings
+from msmtrec.models.settings.base import ModelSettings
+from msmtrec.models.settings.mmoe import MMoESettings
+from msmtrec.models.settings.ple import PLESettings
+from msmtrec.models.settings.star import STARSettings
 
 NETWORKS = [
     MMoESettings(template=True, embedding_dim=3, experts=2, expert_layers=(4,)),

@@ -10,7 +10,7 @@ from msmtrec.base.roles import Role
 from msmtrec.data.table import Rows
 from msmtrec.models.base import Pass
 from msmtrec.models.predict import Stacked, Weights, predict
-from msmtrec.models.star import STARSettings
+from msmtrec.models.settings.star import STARSettings
 
 SMALL = STARSettings(embedding_dim=3, layers=(6, 5), tower_layers=(4,), auxiliary_layer=3)
 BUFFERS = {"norm.own.mean", "norm.own.variance"}

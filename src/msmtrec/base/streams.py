@@ -7,9 +7,12 @@ run resumes from counters alone: there is no generator state to store.
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def stream_seed(*keys: str | int) -> int:
@@ -20,6 +23,8 @@ def stream_seed(*keys: str | int) -> int:
 
 def torch_stream(*keys: str | int) -> torch.Generator:
     """A CPU generator for the keys (CPU on every device, so that the numbers do not depend on the device)."""
+    import torch  # not before it is needed
+
     return torch.Generator().manual_seed(stream_seed(*keys))
 
 

@@ -42,7 +42,7 @@ def of_rows(
 def of_training(contenders: Iterable[Contender], scenarios: Iterable[str]) -> Iterator[Finding]:
     """What of the training's settings does not fit the data or this machine."""
     from msmtrec.config.parse import unknown_batches
-    from msmtrec.experiment.sites import lacking
+    from msmtrec.experiment.devices import lacking
 
     contenders = tuple(contenders)
     devices = dict.fromkeys(lacking(contender.train.device) for contender in contenders)

@@ -128,16 +128,18 @@ def show(
 
     Example: `msmtrec show runs/demo-kuairand --markdown`
     """
-    from msmtrec.record.figures import figures
-    from msmtrec.report.markdown import results_markdown
     from msmtrec.serving.finished import Run
 
     finished = Run(run)
     if markdown and as_csv:
         raise UserError("give --markdown or --csv, not both")
     if as_csv:
+        from msmtrec.record.figures import figures
+
         sys.stdout.write(figures(run, finished.results))
     elif markdown:
+        from msmtrec.report.markdown import results_markdown
+
         sys.stdout.write(results_markdown(finished.results))
     else:
         print_run(finished)
@@ -158,12 +160,13 @@ def report(
     Example: `msmtrec report runs/one runs/two --out both.html`
     """
     from msmtrec.record.directory import check_finished
-    from msmtrec.report.beside import write_beside
-    from msmtrec.report.page import write_report
 
     if not runs:
         raise UserError("name a run directory, such as: msmtrec report runs/demo-kuairand")
     for folder in runs:
         check_finished(folder)
+    from msmtrec.report.beside import write_beside  # not before there is something to draw
+    from msmtrec.report.page import write_report
+
     page = write_report(runs[0], out_file) if len(runs) == 1 else write_beside(runs, out_file)
     out.print(str(page), soft_wrap=True, highlight=False, markup=False)

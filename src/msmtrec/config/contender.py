@@ -15,7 +15,7 @@ from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.config.tune import Grid, candidates, clashes, joined, parse_grid, paths, size, without
 from msmtrec.methods import METHODS, Entry, MethodSettings
 from msmtrec.models import MODELS
-from msmtrec.models.base import ModelSettings
+from msmtrec.models.settings.base import ModelSettings
 from msmtrec.record.directory import AS_IT_WAS, FINE_TUNED
 from msmtrec.record.summary import POOLED, REFERENCE
 

@@ -13,6 +13,7 @@ from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
+from msmtrec.experiment.devices import lacking
 from msmtrec.experiment.steps import training_size
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.scenario import Site
@@ -65,9 +66,3 @@ def _device(name: str) -> torch.device:
     if sentence := lacking(name):
         raise UserError(sentence)
     return torch.device(name)
-
-
-def lacking(device: str) -> str:
-    """Why this machine cannot train on a device; empty where it can."""
-    absent = device == "cuda" and not torch.cuda.is_available()
-    return "train.device is cuda but torch sees no CUDA device; set train.device=cpu" if absent else ""

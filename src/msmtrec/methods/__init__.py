@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
-from msmtrec.methods.apple import AppleSettings
-from msmtrec.methods.base import MethodSettings
-from msmtrec.methods.ditto import DittoSettings
-from msmtrec.methods.fedala import FedALASettings
-from msmtrec.methods.fedavg import FedAvgSettings
-from msmtrec.methods.fedrep import FedRepSettings
-from msmtrec.methods.pf_msmtrec import PAPER, PFSettings
-from msmtrec.methods.scaffold import ScaffoldSettings
+from msmtrec.methods.settings.apple import AppleSettings
+from msmtrec.methods.settings.base import MethodSettings
+from msmtrec.methods.settings.ditto import DittoSettings
+from msmtrec.methods.settings.fedala import FedALASettings
+from msmtrec.methods.settings.fedavg import FedAvgSettings
+from msmtrec.methods.settings.fedrep import FedRepSettings
+from msmtrec.methods.settings.pf_msmtrec import PAPER, PFSettings
+from msmtrec.methods.settings.scaffold import ScaffoldSettings
 
 
 @dataclass(frozen=True)

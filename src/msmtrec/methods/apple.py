@@ -7,37 +7,19 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import BODY_AND_HEAD, BUFFERS, TABLES, Policy, Role
-from msmtrec.methods.base import Gathered, Method, Outcome, Reply, SharingSettings
+from msmtrec.methods.base import Gathered, Method, Outcome, Reply, table_policies
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work
+from msmtrec.methods.settings.apple import AppleSettings
 
 CORE, CORES, MIXING, ROSTER = "core", "cores", "mixing", "roster"
 CORE_ROLES = tuple(role for role in BODY_AND_HEAD if role not in BUFFERS)
 """Running moments stay with the scenario: they are those of its mixture, and weights of any sign make no variance."""
-
-
-class AppleSettings(SharingSettings):
-    """APPLE.
-
-    Args:
-        embeddings: `shared` averages the tables of shared fields by touches; cores are networks without tables.
-        mixing_rate: learning rate of the mixing weights as a multiple of the contender's.
-        penalty: mu of mu lambda(r) |p - p0|², p0 the shares of training rows.
-        penalty_rounds: lambda(r) falls from 1 to 0 by a half cosine within so many rounds.
-    """
-
-    mixing_rate: float = Field(0.1, gt=0)
-    penalty: float = Field(0.1, ge=0)
-    penalty_rounds: int = Field(5, ge=1)
-
-    def build(self, declarations: tuple[Declaration, ...]) -> Apple:
-        return Apple(declarations, self)
 
 
 @dataclass(frozen=True)
@@ -71,7 +53,7 @@ class Apple(Method[AppleState]):
         self.names = tuple(d.name for d in declarations if d.role in CORE_ROLES)
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
-        return {(CORE, role): Policy.COLLECT for role in CORE_ROLES} | dict(self.settings.table_policies())
+        return {(CORE, role): Policy.COLLECT for role in CORE_ROLES} | table_policies(self.settings)
 
     # the scenario's half
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import TABLES, Policy, Role
-from msmtrec.base.settings import Settings
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
+from msmtrec.methods.settings.base import SharingSettings
 
 S = TypeVar("S")
 """A method's own state on the server: a frozen dataclass of plain data and tensors."""
@@ -163,35 +163,6 @@ class Outcome(Generic[S]):
     offers: Mapping[str, Offer] = field(default_factory=dict)
 
 
-class MethodSettings(Settings, ABC):
-    """A method's options; `build` makes the method for a network's parameters."""
-
-    @property
-    def shares_embeddings(self) -> bool:
-        """Whether tables of shared fields travel."""
-        return False
-
-    @abstractmethod
-    def build(self, declarations: tuple[Declaration, ...]) -> Method[Any]: ...
-
-
-class SharingSettings(MethodSettings):
-    """Options of a method that treats shared tables as FedAvg does.
-
-    Args:
-        embeddings: `shared` averages the tables of shared fields by touches; the server then sees which ids moved.
-    """
-
-    embeddings: Literal["local", "shared"] = "local"
-
-    @property
-    def shares_embeddings(self) -> bool:
-        return self.embeddings == "shared"
-
-    def table_policies(self) -> Mapping[tuple[str, Role], Policy]:
-        return {(MODEL, Role.SHARED_EMBEDDING): Policy.AVERAGE_BY_TOUCHES} if self.shares_embeddings else {}
-
-
 class Method(ABC, Generic[S]):
     """A federated algorithm. Everything is a pure function of state and arguments.
 
@@ -289,3 +260,8 @@ class Method(ABC, Generic[S]):
     def network(self, slot: str = MODEL) -> tuple[str, ...]:
         """Names of what leaves of a slot, tables apart."""
         return tuple(d.name for d in self.leaving(slot) if d.role not in TABLES)
+
+
+def table_policies(settings: SharingSettings) -> dict[tuple[str, Role], Policy]:
+    """Of the shared tables, where the settings let them travel."""
+    return {(MODEL, Role.SHARED_EMBEDDING): Policy.AVERAGE_BY_TOUCHES} if settings.shares_embeddings else {}

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from pydantic import Field
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import BODY_AND_HEAD, TABLES, Policy, Role
-from msmtrec.methods.base import SharingSettings
+from msmtrec.methods.base import table_policies
 from msmtrec.methods.fedavg import Averaging
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, squared_distance
+from msmtrec.methods.settings.ditto import DittoSettings
 
 PERSONAL = "personal"
-
-
-class DittoSettings(SharingSettings):
-    """Ditto.
-
-    Args:
-        embeddings: `shared` averages the tables of shared fields by touches; the personal model has rows of its own.
-        penalty: lambda of |v - w|² / 2, over what travels besides the tables.
-    """
-
-    penalty: float = Field(1.0, ge=0)
-
-    def cautions(self) -> Iterator[str]:
-        if self.penalty == 0:
-            yield "penalty 0: the personal model never sees the common one; this is local training"
-
-    def build(self, declarations: tuple[Declaration, ...]) -> Ditto:
-        return Ditto(declarations, self)
 
 
 class Ditto(Averaging):
@@ -44,7 +26,7 @@ class Ditto(Averaging):
         self.near = [d.name for d in self.leaving() if d.trained and d.role not in TABLES]
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
-        return {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD} | dict(self.settings.table_policies())
+        return {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD} | table_policies(self.settings)
 
     def begin(self, model: Parameters) -> Mapping[str, Parameters]:
         return {PERSONAL: dict(model)}

@@ -6,37 +6,15 @@ from collections.abc import Mapping, Sequence
 from statistics import pstdev
 
 import torch
-from pydantic import Field
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import BODY_AND_HEAD, Policy, Role
-from msmtrec.methods.base import Reply, SharingSettings
+from msmtrec.methods.base import Reply, table_policies
 from msmtrec.methods.fedavg import Averaging
 from msmtrec.methods.phases import MODEL, SGD, Leaves, LocalRound, Phase, Work
+from msmtrec.methods.settings.fedala import FedALASettings
 
 MIXING, GLOBAL = "mixing", "global"
-
-
-class FedALASettings(SharingSettings):
-    """FedALA. The adapted top layers are the task towers.
-
-    Args:
-        embeddings: `shared` averages the tables of shared fields by touches.
-        rate: of the mixing weights' plain SGD.
-        share: of the training rows that the mixing weights learn from, drawn anew each time.
-        steady: the first time, passes go on until the deviation of the last losses is below this.
-        losses: how many losses that looks at; later one pass is enough.
-        passes: at most so many the first time.
-    """
-
-    rate: float = Field(1.0, gt=0)
-    share: float = Field(0.8, gt=0, le=1)
-    steady: float = Field(0.1, gt=0)
-    losses: int = Field(10, ge=2)
-    passes: int = Field(100, ge=1)
-
-    def build(self, declarations: tuple[Declaration, ...]) -> FedALA:
-        return FedALA(declarations, self)
 
 
 class FedALA(Averaging):
@@ -50,7 +28,7 @@ class FedALA(Averaging):
         self.adapted = tuple(d.name for d in declarations if d.role is Role.TOWER)
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
-        return {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD} | dict(self.settings.table_policies())
+        return {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD} | table_policies(self.settings)
 
     def reply(self, means: Parameters) -> Reply:
         """The mean beside the scenario's own model, but for the shared tables."""

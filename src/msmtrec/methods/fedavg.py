@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-from pydantic import Field
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import BODY_AND_HEAD, Policy, Role
-from msmtrec.methods.base import Gathered, Method, MethodSettings, Outcome, Reply
+from msmtrec.methods.base import Gathered, Method, Outcome, Reply
 from msmtrec.methods.phases import MODEL
-
-
-class FedAvgSettings(MethodSettings):
-    """FedAvg and its neighbours.
-
-    Args:
-        average: `nothing` (Local, Pooled), `embeddings` (shared tables only), `network` (all but embeddings),
-            `everything` (network and shared tables; private tables always stay).
-        clip: shorten network updates to this multiple of the median norm; None leaves them.
-    """
-
-    average: Literal["nothing", "embeddings", "network", "everything"] = "network"
-    clip: float | None = Field(None, gt=0)
-
-    def cautions(self) -> Iterator[str]:
-        if self.clip is not None and self.average in ("nothing", "embeddings"):
-            yield f"clip has no effect: average {self.average} sends no network"
-
-    @property
-    def shares_embeddings(self) -> bool:
-        return self.average in ("embeddings", "everything")
-
-    def build(self, declarations: tuple[Declaration, ...]) -> FedAvg:
-        return FedAvg(declarations, self)
+from msmtrec.methods.settings.fedavg import FedAvgSettings
 
 
 @dataclass(frozen=True)

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field
-
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import BODY_AND_HEAD, TABLES, Policy, Role
-from msmtrec.methods.base import SharingSettings
+from msmtrec.methods.base import table_policies
 from msmtrec.methods.fedavg import Averaging
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
+from msmtrec.methods.settings.fedrep import FedRepSettings
 
 HEAD = frozenset({Role.GATE, Role.TOWER})
-
-
-class FedRepSettings(SharingSettings):
-    """FedRep.
-
-    Args:
-        embeddings: `shared` averages the tables of shared fields by touches.
-        body_passes: passes over the rows in which the body is trained (the authors' code: 1); None takes as many steps
-            as the head gets, which are the round's.
-    """
-
-    body_passes: float | None = Field(None, gt=0)
-
-    def build(self, declarations: tuple[Declaration, ...]) -> FedRep:
-        return FedRep(declarations, self)
 
 
 class FedRep(Averaging):
@@ -38,7 +22,7 @@ class FedRep(Averaging):
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
         body = {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD if role not in HEAD}
-        return body | dict(self.settings.table_policies())
+        return body | table_policies(self.settings)
 
     def local(self, round: LocalRound) -> tuple[Phase, ...]:
         body = frozenset({*BODY_AND_HEAD, *TABLES} - HEAD)

@@ -2,104 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from msmtrec.aggregation.conflict import Rescale
 from msmtrec.aggregation.personalization import mixture
 from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Policy, Role
-from msmtrec.methods.base import Answer, Gathered, Method, MethodSettings, Offer, OfferPart, Outcome, Reply
+from msmtrec.methods.base import Answer, Gathered, Method, Offer, OfferPart, Outcome, Reply
 from msmtrec.methods.consensus import expert_consensus, units_of
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.hyper import Alphas, mean_updates, move_and_add, task_means
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, squared_distance
+from msmtrec.methods.settings.pf_msmtrec import PFSettings
 
-Personalisation = Literal["hyper", "held-out", "uniform"]
 EXPERTS, TOWERS = "experts", "towers"
 ANCHOR = "anchor"
 """The slot with the consensus that the local penalty refers to."""
-
-
-class PFSettings(MethodSettings):
-    """Modules of PF-MSMTrec; the defaults are the `recommended` preset.
-
-    Args:
-        embeddings: `shared` averages the tables of shared fields by touches; the server then sees which ids moved.
-        normalization: federated batch normalisation: moments per `tensor` or per output `channel`, `literal`, `off`.
-        coordination: c of the conflict problem; None leaves the plain mean.
-        rescale: length of the coordinated update.
-        personalization: `hyper` (paper, FedHCA2), `held-out` (second exchange, ours), `uniform` (consensus for all).
-        towers: the same choices for the task towers, over plain means; None keeps towers local.
-        penalty: lambda of |W_scen - consensus last received|² in the local loss.
-        beta_start: held-out: remembered beta before the first round; None takes the first measurement as it is.
-        beta_keep: held-out: how much of the remembered beta stays each round.
-        tolerance: held-out: standard errors by which a mixture may be worse than the best and still count as equal; the
-            largest such beta is taken. 0 takes the minimum.
-        alpha: hyper: first alpha of every scenario and expert.
-        clip: shorten updates to this multiple of the median norm; None leaves them.
-    """
-
-    embeddings: Literal["local", "shared"] = "shared"
-    normalization: Literal["off", "tensor", "channel", "literal"] = "off"
-    coordination: float | None = Field(0.4, ge=0)
-    rescale: Rescale = "identity"
-    personalization: Personalisation = "held-out"
-    towers: Personalisation | None = "held-out"
-    penalty: float = Field(0.0, ge=0)
-    beta_start: float | None = Field(1.0, ge=0, le=1)
-    beta_keep: float = Field(0.7, ge=0, le=1)
-    tolerance: float = Field(2.0, ge=0)
-    alpha: float = Field(0.1, ge=0, le=1)
-    clip: float | None = Field(None, gt=0)
-
-    @property
-    def shares_embeddings(self) -> bool:
-        return self.embeddings == "shared"
-
-    def cautions(self) -> Iterator[str]:
-        if self.coordination == 0:
-            yield "coordination 0 is plain averaging; null says so"
-        yield from self._unused()
-        if self.normalization == "literal":
-            yield "normalization literal averages to zero and wipes the experts; it is for ablations"
-        if self.normalization in ("tensor", "channel") and self.personalization == "hyper" and not self.penalty:
-            yield "normalization reaches nobody: in hyper only the penalty refers to the consensus; set penalty above 0"
-        if "held-out" in (self.personalization, self.towers) and self.beta_keep == 1 and self.beta_start is not None:
-            yield f"beta_keep 1 keeps the mixture at beta_start {self.beta_start:g} or at 0, whatever is measured"
-
-    def _unused(self) -> Iterator[str]:
-        """Options that were set and that nothing reads."""
-        families = (self.personalization, self.towers)
-        readers = {
-            "alpha": ("hyper" in families, "personalization or towers: hyper"),
-            "beta_start": ("held-out" in families, "personalization or towers: held-out"),
-            "beta_keep": ("held-out" in families, "personalization or towers: held-out"),
-            "tolerance": ("held-out" in families, "personalization or towers: held-out"),
-            "rescale": (bool(self.coordination), "coordination above 0"),
-        }
-        for option, (read, need) in readers.items():
-            if not read and getattr(self, option) != type(self).model_fields[option].default:
-                yield f"{option} has no effect: it needs {need}"
-
-    def build(self, declarations: tuple[Declaration, ...]) -> PFMSMTrec:
-        return PFMSMTrec(declarations, self)
-
-
-PAPER = {
-    "embeddings": "local",
-    "normalization": "tensor",
-    "coordination": 0.4,
-    "personalization": "hyper",
-    "towers": "hyper",
-    "penalty": 1e-3,
-}
 
 
 @dataclass(frozen=True)

@@ -6,31 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import BODY_AND_HEAD, BUFFERS, Policy, Role
-from msmtrec.methods.base import Gathered, Method, Outcome, Reply, SharingSettings
+from msmtrec.methods.base import Gathered, Method, Outcome, Reply, table_policies
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, inner_product
+from msmtrec.methods.settings.scaffold import ScaffoldSettings
 
 CONTROL, SERVER, CHANGE = "control", "control.server", "control.change"
 """Slots: c_k, c, and what c_k changed by."""
-
-
-class ScaffoldSettings(SharingSettings):
-    """SCAFFOLD. The contender's learning rate is that of plain SGD, constant: choose it accordingly.
-
-    Args:
-        embeddings: `shared` averages the tables of shared fields by touches; they have no control variates.
-        global_rate: eta_g, how far the server goes towards the mean.
-    """
-
-    global_rate: float = Field(1.0, gt=0)
-
-    def build(self, declarations: tuple[Declaration, ...]) -> Scaffold:
-        return Scaffold(declarations, self)
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,7 @@ class Scaffold(Method[ScaffoldState]):
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
         average = {(MODEL, role): Policy.AVERAGE_ALIKE for role in BODY_AND_HEAD}
         change = {(CHANGE, role): Policy.SUM for role in BODY_AND_HEAD if role not in BUFFERS}
-        return average | change | dict(self.settings.table_policies())
+        return average | change | table_policies(self.settings)
 
     # the scenario's half
 

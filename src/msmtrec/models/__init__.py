@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msmtrec.models.base import ModelSettings
-from msmtrec.models.mmoe import MMoESettings
-from msmtrec.models.ple import PLESettings
-from msmtrec.models.star import STARSettings
+from msmtrec.models.settings.base import ModelSettings
+from msmtrec.models.settings.mmoe import MMoESettings
+from msmtrec.models.settings.ple import PLESettings
+from msmtrec.models.settings.star import STARSettings
 
 MODELS: dict[str, type[ModelSettings]] = {"mmoe": MMoESettings, "ple": PLESettings, "star": STARSettings}
 """Names that a config's `model.name` may have."""

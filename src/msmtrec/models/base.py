@@ -6,15 +6,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Annotated, Self
 
 import torch
-from pydantic import Field as Constrained
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Role
-from msmtrec.base.settings import Settings
 from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import Layout
 from msmtrec.models.folding import Folded, Folding
@@ -161,28 +158,6 @@ class Model(ABC):
             shape = tuple(private_rows if size is None else size for size in d.shape)
             parameters[d.name] = draw(d.init, shape, torch_stream(seed, "initialise", d.name, owner)).to(dtype)
         return {d.name: parameters[d.name] for d in self.declare()}
-
-
-Width = Annotated[int, Constrained(ge=1)]
-"""Of a hidden layer."""
-
-
-class ModelSettings(Settings, ABC):
-    """The base of every network's settings: its own keys with its own defaults, and `name` as configs have it."""
-
-    name: str
-
-    def for_method(self, *, template: bool) -> Self:
-        """With what a method decides where the config does not: here nothing.
-
-        Args:
-            template: whether the method works on PF-MSMTrec's parameter template, where the network has one.
-        """
-        return self
-
-    @abstractmethod
-    def build(self, layout: Layout) -> Model:
-        """The network for rows of this layout."""
 
 
 def draw(init: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

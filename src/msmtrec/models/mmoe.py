@@ -2,60 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
-from pydantic import Field as Constrained
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import TABLES, Role
 from msmtrec.data.table import Layout
-from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
+from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.folding import Folded
 from msmtrec.models.layers import Finish, first_layer, gate_weights, mix, next_layer
 from msmtrec.models.norms import Norm, absorbed
 from msmtrec.models.parts import Inputs, declare_towers, towers
+from msmtrec.models.settings.mmoe import MMoESettings
 from msmtrec.models.tails import Tail, declare_norm
 from msmtrec.models.template import Factors
-
-
-class MMoESettings(ModelSettings):
-    """Shape of the network.
-
-    Args:
-        name: which network; `msmtrec list models`.
-        embedding_dim: width of every embedding.
-        experts: J, per task gate.
-        expert_layers: hidden widths of an expert, ReLU after each.
-        tower_layers: hidden widths of a task tower; one logit follows.
-        norm: batch normalisation before each ReLU, in experts and towers, with running moments for predictions; null
-            leaves it out.
-        dropout: after each expert layer, while training.
-        tower_dropout: after each hidden layer of a tower, while training.
-        template: compose every expert weight and bias as local ⊙ task ⊙ scenario factors (paper section 3.2);
-            unless set, only pf-msmtrec has it.
-    """
-
-    name: Literal["mmoe"] = "mmoe"
-    embedding_dim: int = Constrained(8, ge=1)
-    experts: int = Constrained(4, ge=1)
-    expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
-    tower_layers: tuple[Width, ...] = (16,)
-    norm: Literal["batch"] | None = None
-    dropout: float = Constrained(0.0, ge=0, lt=1)
-    tower_dropout: float = Constrained(0.0, ge=0, lt=1)
-    template: bool | None = None
-
-    def cautions(self) -> Iterator[str]:
-        if self.experts == 1:
-            yield "with one expert the gates do nothing"
-
-    def for_method(self, *, template: bool) -> MMoESettings:
-        return self if self.template is not None else self.model_copy(update={"template": template})
-
-    def build(self, layout: Layout) -> MMoE:
-        return MMoE(layout, self)
 
 
 class MMoE(Model):

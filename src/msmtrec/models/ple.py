@@ -6,44 +6,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from pydantic import Field as Constrained
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Init
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
-from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
+from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.folding import Folded
 from msmtrec.models.layers import Finish, first_layer, gate_weights, mix, next_layer, own_gate_weights
 from msmtrec.models.parts import Inputs, declare_towers, towers
+from msmtrec.models.settings.ple import PLESettings
 from msmtrec.models.tails import Tail
-
-
-class PLESettings(ModelSettings):
-    """Shape of the network.
-
-    Args:
-        name: which network; `msmtrec list models`.
-        embedding_dim: width of every embedding.
-        levels: of extraction; one level is CGC.
-        shared_experts: that all tasks read, in every level.
-        task_experts: of each task, in every level.
-        expert_layers: hidden widths of an expert, ReLU after each, in every level.
-        tower_layers: hidden widths of a task tower; one logit follows.
-        dropout: after each expert layer, while training; never in a gate.
-    """
-
-    name: Literal["ple"] = "ple"
-    embedding_dim: int = Constrained(8, ge=1)
-    levels: int = Constrained(2, ge=1)
-    shared_experts: int = Constrained(2, ge=1)
-    task_experts: int = Constrained(2, ge=1)
-    expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
-    tower_layers: tuple[Width, ...] = (16,)
-    dropout: float = Constrained(0.0, ge=0, lt=1)
-
-    def build(self, layout: Layout) -> PLE:
-        return PLE(layout, self)
 
 
 class PLE(Model):

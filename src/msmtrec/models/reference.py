@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from msmtrec.data.table import Layout
-from msmtrec.models.mmoe import MMoESettings
+from msmtrec.models.settings.mmoe import MMoESettings
 
 
 def reference_forward(

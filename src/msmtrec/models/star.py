@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
 import torch
-from pydantic import Field as Constrained
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
-from msmtrec.models.base import Batch, Model, ModelSettings, Pass, Width
+from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.by_scenario import ByScenario
 from msmtrec.models.folding import Folded
 from msmtrec.models.layers import batch_norm, first_layer, next_layer
 from msmtrec.models.parts import Inputs, declare_towers, towers
-
-
-class STARSettings(ModelSettings):
-    """Shape of the network.
-
-    Args:
-        name: which network; `msmtrec list models`.
-        embedding_dim: width of every embedding, the scenario's too.
-        layers: hidden widths of the star network, ReLU after each.
-        tower_layers: hidden widths of a task tower on it; one logit follows.
-        auxiliary_layer: hidden width of the network that gives each task a logit from scenario and input.
-        momentum: how much of a batch enters the running means and variances.
-    """
-
-    name: Literal["star"] = "star"
-    embedding_dim: int = Constrained(8, ge=1)
-    layers: tuple[Width, ...] = Constrained((64, 32), min_length=1)
-    tower_layers: tuple[Width, ...] = (16,)
-    auxiliary_layer: int = Constrained(16, ge=1)
-    momentum: float = Constrained(0.1, ge=0, le=1)
-
-    def cautions(self) -> Iterator[str]:
-        if self.momentum == 0:
-            yield "with momentum 0 predictions use means 0 and variances 1, whatever the rows"
-
-    def build(self, layout: Layout) -> STAR:
-        return STAR(layout, self)
+from msmtrec.models.settings.star import STARSettings
 
 
 class STAR(Model):

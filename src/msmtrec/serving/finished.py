@@ -1,4 +1,7 @@
-"""A finished run, opened for use: which models it has, and which of them are meant."""
+"""A finished run, opened for use: which models it has, and which of them are meant.
+
+Its table is read without torch, scipy and pydantic, which only its models need: methods that want these import them.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,12 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import Caution, UserError, nearest
-from msmtrec.methods import METHODS
-from msmtrec.record.calibration import Fitted, Line, arrays, fit, on_test_rows, record
 from msmtrec.record.directory import (
     CALIBRATION,
     CANDIDATES,
@@ -28,11 +30,12 @@ from msmtrec.record.directory import (
     write_json,
     writing,
 )
-from msmtrec.record.models import load_model
 from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished
-from msmtrec.serving.predictor import Predictor
-from msmtrec.serving.scoring import kept_encoder, network_of
+
+if TYPE_CHECKING:
+    from msmtrec.record.calibration import Fitted, Line
+    from msmtrec.serving.predictor import Predictor
 
 
 class Run:
@@ -74,6 +77,8 @@ class Run:
     @cached_property
     def best(self) -> str:
         """The contender with the best mean validation AUC over scenarios and seeds; pooled ones stand aside."""
+        from msmtrec.methods import METHODS
+
         settings = read_json(self.folder / CANDIDATES)
         known = {name: next(iter(settings[name].values()))["method"] for name in self.contenders}
         apart = [name for name, method in known.items() if method not in METHODS or not METHODS[method].pooled]
@@ -109,6 +114,11 @@ class Run:
             UserError: the run has no such scenario, contender or seed, or a file is missing or damaged; there is no
                 such calibration, or the run is of a version that kept no scores of validation rows.
         """
+        from msmtrec.record.calibration import fit
+        from msmtrec.record.models import load_model
+        from msmtrec.serving.predictor import Predictor
+        from msmtrec.serving.scoring import kept_encoder, network_of
+
         self._check(scenario)
         name, seeds = self._chosen(contender, seed)
         folder = self._folder(name)
@@ -128,6 +138,8 @@ class Run:
         self, scenario: str, *, contender: str | None = None, seed: int | None = None, calibration: str | None = None
     ) -> tuple[Path, ...]:
         """What that predictor is made of, models before the encoder; errors as `predictor`."""
+        from msmtrec.record.models import load_model
+
         self._check(scenario)
         name, seeds = self._chosen(contender, seed)
         models = [model_file(self._folder(name), scenario, n) for n in seeds]
@@ -144,6 +156,8 @@ class Run:
         self, scenario: str, fitted: Mapping[str, Fitted], *, contender: str | None = None, seed: int | None = None
     ) -> list[Line]:
         """What a predictor's maps do to the test rows; errors as `predictor`."""
+        from msmtrec.record.calibration import on_test_rows
+
         name, seeds = self._chosen(contender, seed)
         return list(on_test_rows(self._folder(name), scenario, fitted, seeds))
 
@@ -153,6 +167,8 @@ class Run:
         Raises:
             UserError: the file of scores is missing or damaged.
         """
+        from msmtrec.record.calibration import arrays
+
         layout = predictor.encoder.layout
         (labels,) = arrays(self._folder(predictor.contender) / SCORES, [f"{predictor.scenario}/labels"])
         return labels[:, [layout.tasks.index(task) for task in predictor.tasks]]
@@ -166,8 +182,11 @@ class Run:
         Raises:
             UserError: as `predictor`; the file cannot be written.
         """
+        from msmtrec.record.calibration import fit, on_test_rows, record
+
         name, seeds = self._chosen(contender, seed)
-        folder, lines = self._folder(name), list[Line]()
+        folder = self._folder(name)
+        lines: list[Line] = []
         for scenario, tasks in self.tasks.items():
             lines += on_test_rows(folder, scenario, fit(kind, folder, scenario, tasks, seeds), seeds)
         with writing(self.folder, "free space, then try again"):

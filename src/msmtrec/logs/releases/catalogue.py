@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -12,14 +13,8 @@ from msmtrec.base.settings import data_directory
 from msmtrec.logs.releases.fetch import fetch, part_of
 from msmtrec.logs.releases.remotes import MANUALS, REMOTES, Manual, Remote
 from msmtrec.logs.remote.transfer import Progress, length, silent
-from msmtrec.logs.sources import movielens, movielens_100k
-from msmtrec.logs.sources.aliccp import AliCCP
-from msmtrec.logs.sources.aliexpress import AliExpress
-from msmtrec.logs.sources.epinions import FILE, Ciao, Epinions
-from msmtrec.logs.sources.kuairand import KuaiRand
-from msmtrec.logs.sources.tenrec import Tenrec
+from msmtrec.logs.sources.movielens_files import ML_1M, ML_100K
 
-_Source = AliCCP | AliExpress | Ciao | Epinions | KuaiRand | movielens.MovieLens | movielens_100k.MovieLens100K | Tenrec
 RELEASES: dict[str, Remote | Manual] = {release.name: release for release in (*REMOTES, *MANUALS)}
 
 
@@ -74,8 +69,15 @@ def fetch_named(name: str, directory: Path | None = None, progress: Progress = s
     return fetch(release, directory or data_directory(), progress, timeout)
 
 
-def _reads(source: type[_Source], **settings: object) -> bool:
-    return source.model_validate(settings).present()
+def _reads(name: str, source: str, **settings: object) -> bool:
+    """Whether a source (`module.Class`) has all that it reads.
+
+    It is not asked where the release's folder is absent: with it polars is loaded, and a list should not wait for that.
+    """
+    if not (data_directory() / Path(RELEASES[name].folder).parts[0]).exists():
+        return False
+    module, _, kind = source.partition(".")
+    return bool(getattr(import_module(f"msmtrec.logs.sources.{module}"), kind).model_validate(settings).present())
 
 
 def _files(folder: str, *forms: tuple[str, ...]) -> dict[str, bool]:
@@ -101,27 +103,29 @@ _CCP = (
         *("sample_skeleton_test.csv", "common_features_test.csv"),
     ),
 )
+_REVIEWS = ("rating_with_timestamp.mat",)
+_COUNTRIES = ("NL", "ES", "FR", "US", "RU")
 _PARTS: dict[str, Callable[[], dict[str, bool]]] = {
     "kuairand-pure": lambda: _kuairand("Pure"),
     "kuairand-1k": lambda: _kuairand("1K"),
     "kuairand-27k": lambda: _kuairand("27K"),
-    "movielens-1m": lambda: _files("ml-1m", *movielens.FORMS.values()),
-    "movielens-100k": lambda: _files("ml-100k", *movielens_100k.FORMS.values()),
-    "aliexpress": lambda: {c: _reads(AliExpress, countries=(c,)) for c in ("NL", "ES", "FR", "US", "RU")},
+    "movielens-1m": lambda: _files("ml-1m", *ML_1M.values()),
+    "movielens-100k": lambda: _files("ml-100k", *ML_100K.values()),
+    "aliexpress": lambda: {c: _reads("aliexpress", "aliexpress.AliExpress", countries=(c,)) for c in _COUNTRIES},
     "ali-ccp": lambda: _files("Ali-CCP", *_CCP),
-    "epinions": lambda: _files("Epinions", (FILE,)),
-    "ciao": lambda: _files("Ciao", (FILE,)),
-    "tenrec": lambda: {feed: _reads(Tenrec, scenarios=(feed,)) for feed in ("QK-video", "QB-video")},
+    "epinions": lambda: _files("Epinions", _REVIEWS),
+    "ciao": lambda: _files("Ciao", _REVIEWS),
+    "tenrec": lambda: {feed: _reads("tenrec", "tenrec.Tenrec", scenarios=(feed,)) for feed in ("QK-video", "QB-video")},
 }
 _PRESENT: dict[str, Callable[[], bool]] = {
-    "kuairand-pure": lambda: _reads(KuaiRand),
-    "kuairand-1k": lambda: _reads(KuaiRand, release="1k"),
-    "kuairand-27k": lambda: _reads(KuaiRand, release="27k"),
-    "movielens-1m": lambda: _reads(movielens.MovieLens),
-    "movielens-100k": lambda: _reads(movielens_100k.MovieLens100K),
-    "aliexpress": lambda: _reads(AliExpress),
-    "ali-ccp": lambda: _reads(AliCCP),
-    "epinions": lambda: _reads(Epinions),
-    "ciao": lambda: _reads(Ciao),
-    "tenrec": lambda: _reads(Tenrec),
+    "kuairand-pure": lambda: _reads("kuairand-pure", "kuairand.KuaiRand"),
+    "kuairand-1k": lambda: _reads("kuairand-1k", "kuairand.KuaiRand", release="1k"),
+    "kuairand-27k": lambda: _reads("kuairand-27k", "kuairand.KuaiRand", release="27k"),
+    "movielens-1m": lambda: _reads("movielens-1m", "movielens.MovieLens"),
+    "movielens-100k": lambda: _reads("movielens-100k", "movielens_100k.MovieLens100K"),
+    "aliexpress": lambda: _reads("aliexpress", "aliexpress.AliExpress"),
+    "ali-ccp": lambda: _reads("ali-ccp", "aliccp.AliCCP"),
+    "epinions": lambda: _reads("epinions", "epinions.Epinions"),
+    "ciao": lambda: _reads("ciao", "epinions.Ciao"),
+    "tenrec": lambda: _reads("tenrec", "tenrec.Tenrec"),
 }

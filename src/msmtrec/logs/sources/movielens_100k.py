@@ -26,11 +26,8 @@ from msmtrec.logs.sources.grouplens import (
     read_plain,
     shared_out,
 )
+from msmtrec.logs.sources.movielens_files import ML_100K
 
-FORMS = {
-    "original": ("u.data", "u.user", "u.item"),
-    "wheel": ("ml-100k.inter", "ml-100k.user", "ml-100k.item"),
-}
 GENRES = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
@@ -67,7 +64,7 @@ class MovieLens100K(Settings):
         return self._form() is not None
 
     def _form(self) -> str | None:
-        return find_form(self._files(), FORMS)
+        return find_form(self._files(), ML_100K)
 
     def load(self) -> Logs:
         """Join ratings, users and films and split.
@@ -81,7 +78,7 @@ class MovieLens100K(Settings):
                 f"no MovieLens-100K in {folder} (u.data, u.user, u.item);"
                 " set MSMTREC_DATA or run: msmtrec data fetch movielens-100k"
             )
-        files = snapshot(folder / name for name in FORMS[form])
+        files = snapshot(folder / name for name in ML_100K[form])
         ratings, users, films = (_read_original if form == "original" else _read_wheel)(folder)
         rows = ratings.join(users, on="user_id", how="left", maintain_order="left")
         rows = rows.join(films, on="item_id", how="left", maintain_order="left")

@@ -1,0 +1,35 @@
+"""What all networks' options have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field as Constrained
+
+from msmtrec.base.settings import Settings
+
+if TYPE_CHECKING:
+    from msmtrec.data.table import Layout
+    from msmtrec.models.base import Model
+
+Width = Annotated[int, Constrained(ge=1)]
+"""Of a hidden layer."""
+
+
+class ModelSettings(Settings, ABC):
+    """The base of every network's settings: its own keys with its own defaults, and `name` as configs have it."""
+
+    name: str
+
+    def for_method(self, *, template: bool) -> Self:
+        """With what a method decides where the config does not: here nothing.
+
+        Args:
+            template: whether the method works on PF-MSMTrec's parameter template, where the network has one.
+        """
+        return self
+
+    @abstractmethod
+    def build(self, layout: Layout) -> Model:
+        """The network for rows of this layout."""
