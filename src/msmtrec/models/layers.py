@@ -154,13 +154,14 @@ def batch_norm(
     in training where fewer than two rows count: one row has no variance.
 
     Args:
-        x: [..., D, R], rows last.
+        x: [..., D, R], rows last; taken to the moments' type.
         counted: [..., R] bool, rows that are there.
         mean, variance: [..., D] running moments.
 
     Returns:
         [..., D, R] normalised; the running mean and (unbiased) variance after this batch, without gradients.
     """
+    x = x.to(mean.dtype)
     if not training:
         return (x - mean.unsqueeze(-1)) * (variance + eps).rsqrt().unsqueeze(-1), mean, variance
     weight = counted.to(x.dtype).unsqueeze(-2)  # [..., 1, R]
