@@ -2,7 +2,7 @@
 
     python benchmarks/bench.py [--quick] [--page] [NAME …]
 
-A name is that of a script without `.py`; without any all run, one after the other. Every script writes its figures to
+A name is that of a script without `.py`; without any all but `parity` run, one after the other. Every script writes its figures to
 runs/bench/; `--page` then writes docs/performance.md from what is there.
 """
 
@@ -28,8 +28,11 @@ SCRIPTS = (
     "auc",
     "server_side",
     "cores",
+    "parity",
 )
 """In the page's order."""
+LONG = ("parity",)
+"""Only run where they are named; what they found last is printed with the others."""
 OPTIONS = ("--quick", "--page")
 
 
@@ -42,7 +45,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"no benchmark '{unknown[0]}'; there are: {', '.join(SCRIPTS)}", file=sys.stderr)
         return 2
-    chosen, failed, began = names or list(SCRIPTS), list[str](), time.perf_counter()
+    chosen, failed, began = names or [name for name in SCRIPTS if name not in LONG], list[str](), time.perf_counter()
     for name in chosen:
         print(f"\n{name}", flush=True)
         command = [sys.executable, str(HERE / f"{name}.py"), *(["--quick"] if "--quick" in arguments else [])]
@@ -50,7 +53,7 @@ def main(arguments: list[str]) -> int:
             failed.append(name)
     results: list[Result] = []
     print()
-    for name in chosen:
+    for name in names or SCRIPTS:
         if name in failed or not (FOLDER / f"{name}.json").exists():
             continue
         found, _ = read(FOLDER / f"{name}.json")

@@ -31,6 +31,7 @@ from msmtrec.experiment.contender import run_contender
 from msmtrec.federation import rounds, traffic
 from msmtrec.record.directory import read_lines
 from msmtrec.record.events import ContenderStarted, Event, Progress
+from msmtrec.runtime.allocator import keep_freed_memory
 
 BENCHMARK_SHAPE = {"name": "mmoe", "experts": 8, "expert_layers": [512, 256], "tower_layers": [128, 64]}
 MAY_LACK = ("model.norm", "train.precision")
@@ -106,6 +107,7 @@ def rows_a_round(config: Config, data: EncodedData) -> int:
 def measure(asked: dict[str, Any]) -> dict[str, Any]:
     """Keys beside those of `parsed` and `rows_of`: `wall`, whether phases are measured by the wall's clock; `cold`,
     whether nothing is trained before the clock runs; `encode`, whether rows are encoded and that is all."""
+    keep_freed_memory()  # as `msmtrec train` does
     for module in () if asked.get("wall") else (traffic, rounds):
         assert module.perf_counter is time.perf_counter, "the library's stopwatch is elsewhere now"  # type: ignore[attr-defined]
         module.perf_counter = time.process_time  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ from results import Result, Results, ratio
 
 PEER_STEPS = {128: 4, 16: 8}
 OUR_STEPS = {128: 8, 16: 16}
-NORM = {"norm": "batch", "dropout": 0.2}
+NORM = {"norm": "batch", "dropout": 0.2, "tower_dropout": 0.2}
 """Settings of our network that stand for the public trainer's layers."""
 
 
