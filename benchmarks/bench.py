@@ -2,8 +2,8 @@
 
     python benchmarks/bench.py [--quick] [--page] [NAME …]
 
-A name is that of a script without `.py`; without any all but `parity` run, one after the other. Every script writes its figures to
-runs/bench/; `--page` then writes docs/performance.md from what is there.
+A name is that of a script without `.py`; without any all but `parity` run, one after the other. Every script writes its
+figures to runs/bench/; `--page` then writes docs/performance.md from what is there.
 """
 
 from __future__ import annotations
