@@ -6,7 +6,7 @@ python benchmarks/page.py
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- measured: written by benchmarks/page.py -->", "<!-- end of what was measured -->"
 
 
-def main(scripts: Iterable[str], folder: Path = FOLDER, page: Path = PAGE) -> None:
+def main(scripts: Sequence[str], folder: Path = FOLDER, page: Path = PAGE) -> None:
     """Replaces the measured part of the page. Figures of cut-down sizes are left out."""
     found = [read(folder / f"{name}.json") for name in scripts if (folder / f"{name}.json").exists()]
     whole = [entry for entry in found if not entry[0].quick]
@@ -28,7 +28,10 @@ def main(scripts: Iterable[str], folder: Path = FOLDER, page: Path = PAGE) -> No
         print("nothing to write")
         return
     profiles = json.loads((folder / "profiles.json").read_text()) if (folder / "profiles.json").exists() else {}
-    page.write_text(replaced(page.read_text(), measured(whole, profiles)))
+    there = {results.script for results, _ in whole}
+    page.write_text(
+        replaced(page.read_text(), measured(whole, profiles, [name for name in scripts if name not in there]))
+    )
     print(f"{page.name} written")
 
 
@@ -45,10 +48,18 @@ def replaced(text: str, part: str) -> str:
     return f"{before}{BEGIN}\n\n{part.strip()}\n\n{END}{after}"
 
 
-def measured(found: list[tuple[Results, dict[str, Any]]], profiles: Mapping[str, list[list[str]]]) -> str:
-    """Machine, all targets, then script by script what is behind them."""
+def measured(
+    found: list[tuple[Results, dict[str, Any]]], profiles: Mapping[str, list[list[str]]], lacking: Sequence[str] = ()
+) -> str:
+    """Machine, all targets, then script by script what is behind them.
+
+    Args:
+        lacking: scripts that have not been run.
+    """
     every = [result for results, _ in found for result in results.results]
     parts = ["## The machine", machine_table(found), "## Targets", f"{count(every)}.", targets(every)]
+    if lacking:
+        parts.insert(-1, f"**Not measured yet**, and so not counted: {', '.join(f'`{name}`' for name in lacking)}.")
     for results, about in found:
         parts += [f"## {results.title}", results.about, figures(results)]
         parts += [table(rows) for rows in results.tables]

@@ -66,3 +66,10 @@ def test_the_projects_own_page_has_the_markers_and_every_script_is_there() -> No
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trainin"]) == 2
     assert capsys.readouterr().err.startswith("no benchmark 'trainin'; there are: training, ")
+
+
+def test_what_was_not_measured_is_named_and_not_counted(folder: Path) -> None:
+    page.main(["training", "cores", "auc"], folder, folder / "page.md")
+    assert "**Not measured yet**, and so not counted: `cores`, `auc`." in (folder / "page.md").read_text()
+    page.main(["training"], folder, folder / "page.md")
+    assert "Not measured yet" not in (folder / "page.md").read_text()
