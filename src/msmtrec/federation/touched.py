@@ -46,7 +46,7 @@ class Touched:
             place = torch.searchsorted(read, ids[role].long())
             within[role] = torch.where(there, place, -1).to(ids[role].dtype)
             self.used[name] = torch.zeros(len(read), dtype=torch.bool, device=read.device)
-            self.used[name][place[there]] = True
+            self.used[name][place[there & batch.valid.unsqueeze(2)]] = True  # a row that fills up trains nothing
             folding = _moved(folding, read, shared)
         private, common = within[Role.EMBEDDING], within[Role.SHARED_EMBEDDING]
         self.batch = replace(batch, private_ids=private, shared_ids=common, folding=folding)
