@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from msmtrec.models import template
-from msmtrec.models.ops import affine, mixed
+from msmtrec.models.ops import affine, mix
 from msmtrec.models.template import Factors
 
 
@@ -65,7 +65,7 @@ def test_mixed(tasks: int) -> None:
     def plain(gates: Tensor, outputs: Tensor) -> Tensor:
         return (gates.unsqueeze(3) * outputs).sum(2)
 
-    same(mixed, plain, (2, 3, 4, 6), (2, tasks, 4, 5, 6))
+    same(mix, plain, (2, 3, 4, 6), (2, tasks, 4, 5, 6))
 
 
 @pytest.mark.parametrize("block", [1, 7, 1 << 20])

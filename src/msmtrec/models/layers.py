@@ -14,7 +14,7 @@ from torch import Tensor
 
 from msmtrec.data.table import Field
 from msmtrec.models.folding import Folded
-from msmtrec.models.ops import affine, mixed
+from msmtrec.models.ops import affine
 from msmtrec.models.template import Factors
 
 
@@ -137,11 +137,6 @@ def own_gate_weights(h: Tensor, weight: Tensor) -> Tensor:
 def _shares(logits: Tensor) -> Tensor:
     """Softmax over the experts, in float32 at least."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(2)
-
-
-def mix(gates: Tensor, outputs: Tensor) -> Tensor:
-    """z_t = sum over j of g_t,j f_t,j. gates [K, T, J, B], outputs [K, T or 1, J, H, B] -> [K, T, H, B]"""
-    return mixed(gates, outputs)
 
 
 def batch_norm(

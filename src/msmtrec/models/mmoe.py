@@ -11,8 +11,9 @@ from msmtrec.base.roles import TABLES, Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.folding import Folded
-from msmtrec.models.layers import Finish, first_layer, gate_weights, mix, next_layer
+from msmtrec.models.layers import Finish, first_layer, gate_weights, next_layer
 from msmtrec.models.norms import Norm, absorbed
+from msmtrec.models.ops import mix
 from msmtrec.models.parts import Inputs, declare_towers, towers
 from msmtrec.models.settings.mmoe import MMoESettings
 from msmtrec.models.tails import Tail, declare_norm

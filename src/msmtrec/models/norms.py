@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from msmtrec.models.ops import affine, outer
+from msmtrec.models.ops import affine, inner, outer
 
 EPS, MOMENTUM = 1e-5, 0.1
 """As torch.nn.BatchNorm1d has them."""
@@ -123,11 +123,7 @@ class _Normalised(Function):
             grad.sub_((to_shift[at] / B).unsqueeze(1))
             grad.addcmul_(standard, (to_scale[at] / B).unsqueeze(1), value=-1)
             target[at] = grad.mul_(spread[at])
-        to_x = None
-        if ctx.needs_input_grad[0]:
-            to_x = torch.bmm(table[:, :, ctx.constant :].transpose(1, 2), to_z)
-            if ctx.constant:
-                to_x = torch.cat([to_x.new_zeros(N, ctx.constant, B), to_x], 1)
+        to_x = inner(to_z, table, ctx.constant) if ctx.needs_input_grad[0] else None
         to_table = outer(to_z, x, like=table)
         to_scale, to_shift = (found.mul_(ctx.keep).view(N, O) for found in (to_scale, to_shift))
         return to_x, to_table, torch.zeros_like(scale), to_scale, to_shift, None, None, None

@@ -67,14 +67,16 @@ class _Affine(Function):
         grad = torch.ops.aten.threshold_backward(grads[0], found, 0) if ctx.relu else grads[0]
         if ctx.keep is not None:  # what is 0 was dropped, or was not above 0
             grad.mul_(ctx.keep)
-        to_x = None
-        if ctx.needs_input_grad[0]:
-            to_x = torch.bmm(table[:, :, ctx.constant :].transpose(1, 2), grad)
-            if ctx.constant:
-                to_x = torch.cat([to_x.new_zeros(len(to_x), ctx.constant, to_x.shape[2]), to_x], 1)
+        to_x = inner(grad, table, ctx.constant) if ctx.needs_input_grad[0] else None
         to_table = outer(grad, x, like=table) if ctx.needs_input_grad[1] else None
         to_bias = grad.sum(2) if ctx.needs_input_grad[2] else None
         return to_x, to_table, to_bias, None, None, None, None
+
+
+def inner(grad: Tensor, table: Tensor, constant: int) -> Tensor:
+    """tableᵀ·grad [N, I, B]; 0 in the first `constant` rows."""
+    found = torch.bmm(table[:, :, constant:].transpose(1, 2), grad)
+    return torch.cat([found.new_zeros(len(found), constant, found.shape[2]), found], 1) if constant else found
 
 
 def outer(grad: Tensor, x: Tensor, like: Tensor) -> Tensor:
@@ -84,8 +86,9 @@ def outer(grad: Tensor, x: Tensor, like: Tensor) -> Tensor:
     return torch.bmm(grad, x.transpose(1, 2))
 
 
-def mixed(gates: Tensor, outputs: Tensor) -> Tensor:
-    """`(gates.unsqueeze(3) * outputs).sum(2)`, expert by expert: the products never stand in memory side by side.
+def mix(gates: Tensor, outputs: Tensor) -> Tensor:
+    """z_t = Σ_j g_t,j f_t,j: `(gates.unsqueeze(3) * outputs).sum(2)`, expert by expert: the products never stand
+    side by side.
 
     gates [K, T, J, B], outputs [K, T or 1, J, H, B] -> [K, T, H, B]
     """

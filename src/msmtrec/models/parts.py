@@ -29,6 +29,7 @@ class Inputs:
         self.width = len(layout.fields) * embedding_dim + layout.numeric
         self.private = tuple(field for field in layout.fields if not field.shared)
         self.shared = tuple(field for field in layout.fields if field.shared)
+        self.numbers = [[n for n, field in enumerate(layout.fields) if field.shared is kind] for kind in (False, True)]
         self.attending = tuple(field.name for field in layout.fields if field.attends)
 
     def declare(self) -> list[Declaration]:
@@ -72,8 +73,10 @@ class Inputs:
         ):
             if not fields:
                 continue
-            places = [number for number, field in enumerate(self.layout.fields) if field in fields]
-            kept = tuple(self.layout.fields[n] for n in places if folding is None or n not in folding.fields)
+            kept = fields
+            if folding is not None:
+                own = self.numbers[fields is self.shared]
+                kept = tuple(self.layout.fields[n] for n in own if n not in folding.fields)
             if len(kept) < len(fields):
                 ids = ids[:, :, [field.start - first + place for field in kept for place in range(field.width)]]
             asked = ids.clamp(min=0)
@@ -83,9 +86,9 @@ class Inputs:
                 rows = folding.rows_of(fields is self.shared)
                 both = torch.cat([asked.flatten(1).long(), rows], 1)
                 found = functional.embedding(both, parameters[name])  # [K, B·C + S, d]
-                vectors, own = found.split_with_sizes([asked[0].numel(), rows.shape[1]], 1)
+                vectors, value = found.split_with_sizes([asked[0].numel(), rows.shape[1]], 1)
                 vectors = vectors.view(*asked.shape, self.embedding_dim)
-                values.append(own)
+                values.append(value)
             if kept:
                 pieces += pooled(vectors, ids, kept, attention, batch.numeric)
         return [piece.to(batch.numeric.dtype) for piece in pieces], values

@@ -13,7 +13,8 @@ from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.folding import Folded
-from msmtrec.models.layers import Finish, first_layer, gate_weights, mix, next_layer, own_gate_weights
+from msmtrec.models.layers import Finish, first_layer, gate_weights, next_layer, own_gate_weights
+from msmtrec.models.ops import mix
 from msmtrec.models.parts import Inputs, declare_towers, towers
 from msmtrec.models.settings.ple import PLESettings
 from msmtrec.models.tails import Tail
