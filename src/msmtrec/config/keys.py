@@ -26,7 +26,7 @@ TOP = (
     ),
     Setting("start", "null", "A finished run that training goes on from; `msmtrec continue` writes such a config."),
     Setting("seeds", str(SEEDS), "One federation for each: a count, or a list of integers."),
-    Setting("jobs", str(JOBS), "Contenders that train at the same time, each in a process with one thread."),
+    Setting("jobs", str(JOBS), "Contenders that train at the same time, each with its share of the cores."),
 )
 """The keys of a config file."""
 CONTENDER = (

@@ -64,7 +64,8 @@ class Config:
     Args:
         contenders: each is a tuple of candidates, among which validation chooses.
         seeds: one federation each.
-        jobs: how many contenders train at the same time, each in a process with one thread.
+        jobs: how many contenders train at the same time, each in a process with its share of the
+            cores.
         tune_candidates: how many candidates each contender may have.
         start: a finished run that training goes on from.
     """

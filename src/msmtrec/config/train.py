@@ -48,8 +48,9 @@ class TrainSettings(Settings):
         precision: of the network's matrix products while training: full, that of dtype, or bf16, bfloat16 with sums in
             float32. Parameters, optimiser, losses and everything measured stay in dtype.
         stack: which members train as one batched computation: auto, off, all.
-        threads: per process; null leaves one per core and process.
-        device: where the training runs.
+        threads: of a contender; null shares the cores out over those that train at the same time. Large networks
+            compute with as many threads, many small scenarios are divided over as many processes.
+        device: where the training runs; auto is cuda where there is a CUDA device, and cpu elsewhere.
     """
 
     rounds: int = Field(20, ge=1)
@@ -69,7 +70,7 @@ class TrainSettings(Settings):
     precision: Literal["full", "bf16"] = "full"
     stack: Literal["auto", "off", "all"] = "auto"
     threads: int | None = Field(None, ge=1)
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
 
     @field_validator("batch_size", mode="before")
     @classmethod

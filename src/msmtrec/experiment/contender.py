@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
+from msmtrec.base.parameters import Parameters
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.keeping import save_models
 from msmtrec.experiment.rounds import RoundsTold
+from msmtrec.experiment.shares import shares_of
 from msmtrec.experiment.sites import first_parameters, site_of
 from msmtrec.experiment.start import Start
 from msmtrec.federation import checkpoint as checkpoints
@@ -23,10 +28,11 @@ from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
 from msmtrec.federation.rounds import Plan, Standing, federate
-from msmtrec.methods.base import Method
+from msmtrec.federation.scenario import Site
 from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json, writing
 from msmtrec.record.events import ContenderStarted, Observer, Progress, ignore
 from msmtrec.runtime.in_process import InProcess
+from msmtrec.runtime.side_by_side import Clients, divided
 from msmtrec.runtime.threads import threads_set
 
 
@@ -58,12 +64,10 @@ def run_contender(
 
 
 def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer) -> None:
-    train = contender.train
-    model = contender.model.build(data.layout)
-    method: Method[Any] = contender.settings.build(model.declare())
-    site = site_of(contender, data, model, method)
+    train, site = contender.train, site_of(contender, data)
+    method = site.method
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    first = first_parameters(model, data, seeds, train)
+    first = first_parameters(site.model, data, seeds, train)
     start = Start.open(contender.start) if contender.start else None
     saved, ship = checkpoints.load(folder / "checkpoint", method.state_type), Shipment(site.deck.device)
     if saved is None:
@@ -80,17 +84,32 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     else:
         standing = saved.standing
         memories = {m: replace(memory, slots=ship(memory.slots)) for m, memory in saved.memories.items()}
-    clients = InProcess(site, memories)
-    if start is not None and saved is None:
-        _keep_as_it_was(contender, start, clients, standing, folder)
-    told = RoundsTold(tell, contender.name, contender.candidate)
-    journal = ContenderJournal(folder, clients, train, saved.journal if saved else {}, told=told)
-    tell(_started(contender, seeds, standing.round))
-    told.again(folder)
-    shapes = first[members[0]]
-    plan = Plan(
+    shapes, own = first[members[0]], InProcess(site, memories)
+    shares = shares_of(contender, data, site, members, torch.get_num_threads())
+    del first, memories  # in a large federation they are most of what is in memory
+    with divided(own, shares, partial(site_of, contender, data)) as clients:
+        if start is not None and saved is None:
+            _keep_as_it_was(contender, start, clients, members, standing, folder)
+        told = RoundsTold(tell, contender.name, contender.candidate)
+        journal = ContenderJournal(folder, clients, train, saved.journal if saved else {}, told=told)
+        tell(_started(contender, seeds, standing.round))
+        told.again(folder)
+        plan = _plan(contender, site, seeds, shapes)
+        standing = federate(plan, method, clients, standing, journal, lambda done: tell(_progress(contender, done)))
+        journal.finish()
+        for seed, kept in standing.kept.items():
+            checkpoints.save_server(server_file(folder, seed), kept)
+        save_models(contender, contender.name, clients, members, folder)
+        if contender.fine_tune:
+            _fine_tune(contender, clients, members, folder, standing.round, tell)
+
+
+def _plan(contender: Contender, site: Site, seeds: tuple[int, ...], shapes: Parameters) -> Plan:
+    """shapes: parameters of any member."""
+    train, method = contender.train, site.method
+    return Plan(
         seeds=seeds,
-        scenarios=data.scenarios,
+        scenarios=site.data.scenarios,
         rounds=train.rounds,
         participation=train.participation,
         max_staleness=train.max_staleness,
@@ -99,17 +118,15 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         expected={slot: {n: shapes[n] for n in method.network(slot)} for slot in method.leaving_slots()},
         tables={name: shapes[name] for name in site.shared},
     )
-    standing = federate(plan, method, clients, standing, journal, lambda done: tell(_progress(contender, done)))
-    journal.finish()
-    for seed, kept in standing.kept.items():
-        checkpoints.save_server(server_file(folder, seed), kept)
-    save_models(contender, contender.name, clients, members, folder)
-    if contender.fine_tune:
-        _fine_tune(contender, clients, members, folder, standing.round, tell)
 
 
 def _keep_as_it_was(
-    contender: Contender, start: Start, clients: InProcess, standing: Standing[Any], folder: Path
+    contender: Contender,
+    start: Start,
+    clients: Clients,
+    members: list[Member],
+    standing: Standing[Any],
+    folder: Path,
 ) -> None:
     """The column of what is there before any training: the models that were served, a newcomer's first download.
 
@@ -119,7 +136,7 @@ def _keep_as_it_was(
     place = column_folders(contender, folder)[column]
     shutil.rmtree(place, ignore_errors=True)
     orders = {}
-    for member in clients.memories:
+    for member in members:
         new = not start.knows(contender, member.scenario)
         reply = standing.servers[member.seed].owed.get(member.scenario) if new else None
         orders[member] = Order(1, reply=reply, measure=0)
@@ -128,11 +145,11 @@ def _keep_as_it_was(
     journal = ContenderJournal(place, clients, contender.train, {}, told=told)
     journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
     journal.finish()
-    save_models(contender, column, clients, list(orders), place)
+    save_models(contender, column, clients, members, place)
 
 
 def _fine_tune(
-    contender: Contender, clients: InProcess, members: list[Member], folder: Path, last: int, tell: Observer
+    contender: Contender, clients: Clients, members: list[Member], folder: Path, last: int, tell: Observer
 ) -> None:
     """The fine-tuned column's folder: local training from the best rounds, which are in `folder`."""
     settings = contender.fine_tune

@@ -85,8 +85,12 @@ def without_group(data: Mapping[str, EncodedData]) -> Iterator[str]:
         )
 
 
-def environment(config: Config, threads: int) -> dict[str, Any]:
-    """Versions, revision and machine, so that a run can be told apart from another."""
+def environment(config: Config, threads: int, device: str) -> dict[str, Any]:
+    """Versions, revision and machine, so that a run can be told apart from another.
+
+    Args:
+        threads: of a contender that does not set its own; device: what `auto` is.
+    """
     return {
         "python": sys.version.split()[0],
         "packages": {name: _version(name) for name in _PACKAGES},
@@ -94,6 +98,7 @@ def environment(config: Config, threads: int) -> dict[str, Any]:
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "threads": threads,
+        "device": device,
         "jobs": config.jobs,
     }
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,6 @@ from msmtrec.experiment.start import Start
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
-from msmtrec.methods.base import Method
 from msmtrec.record.directory import AS_IT_WAS, TEST, read_json, write_json
 from msmtrec.record.events import ignore
 from msmtrec.runtime.in_process import InProcess
@@ -37,17 +35,16 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
         UserError: the network has weights for each scenario of the run, or the method has no place for a newcomer.
     """
     contender = replace(contender, train=contender.train.model_copy(update={"batch_size": _batch(contender)}))
-    model = contender.model.build(data.layout)
-    if any(d.owners for d in model.declare()):
+    if any(d.owners for d in contender.model.build(data.layout).declare()):
         raise UserError(
             f"{column}: {contender.model.name} has weights for each scenario it was trained with, and none for a new"
             " one; leave it out: --contender NAME"
         )
-    method: Method[Any] = contender.settings.build(model.declare())
-    site = site_of(contender, data, model, method)
+    site = site_of(contender, data)
+    method = site.method
     seeds = start.run.seeds(column)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    first = first_parameters(model, data, seeds, contender.train)
+    first = first_parameters(site.model, data, seeds, contender.train)
     ship = Shipment(site.deck.device)
     clients = InProcess(site, {member: site.begin(member, first[member], ship) for member in members})
     servers = {seed: start.server(column, method, seed) for seed in seeds}

@@ -15,7 +15,7 @@ from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.rounds import Standing
 from msmtrec.record.directory import Lines, metric_records
-from msmtrec.runtime.in_process import InProcess
+from msmtrec.runtime.side_by_side import Clients
 
 
 class ContenderJournal:
@@ -27,7 +27,7 @@ class ContenderJournal:
     """
 
     def __init__(
-        self, folder: Path, clients: InProcess, train: TrainSettings, lengths: Mapping[str, int], *, told: RoundsTold
+        self, folder: Path, clients: Clients, train: TrainSettings, lengths: Mapping[str, int], *, told: RoundsTold
     ) -> None:
         self.folder, self.clients, self.train, self.told = folder, clients, train, told
         self.written = lengths.get("round", 0), perf_counter()

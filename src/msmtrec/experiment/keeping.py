@@ -21,14 +21,14 @@ from msmtrec.experiment.encoders import variant
 from msmtrec.federation.scenario import Site
 from msmtrec.record.directory import SCORES, TEST, VALIDATION, VALIDATION_SCORES, model_file, read_json, write_json
 from msmtrec.record.models import ModelCard, load_model, save_model
-from msmtrec.runtime.in_process import InProcess
+from msmtrec.runtime.side_by_side import Clients
 from msmtrec.serving.scoring import THREADS, computed_with, logits_of
 
 
 def save_models(
     contender: Contender,
     column: str,
-    clients: InProcess,
+    clients: Clients,
     members: list[Member],
     folder: Path,
     *,
@@ -44,9 +44,9 @@ def save_models(
     """
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
-    chosen = []
+    chosen, memories = [], clients.memories
     for member in members:
-        for scenario, best in clients.memories[member].best.items():
+        for scenario, best in memories[member].best.items():
             if math.isnan(best.score) and not unmeasured:
                 raise Diverged(
                     f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"

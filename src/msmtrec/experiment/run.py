@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from msmtrec.base.errors import Caution, UserError
 from msmtrec.base.settings import cache_directory
 from msmtrec.base.version import __version__
 from msmtrec.config.cautions import cautions
+from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
 from msmtrec.experiment.described import describe, environment, unit_of, without_group
+from msmtrec.experiment.devices import automatic
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.keeping import keep_scores
@@ -85,12 +88,12 @@ def run(
         data = _encode_all(config, logs, start, cache_directory() if cache else None)
         describe(folder, data, logs.notes)
         keep_encoders(folder, data)
-        threads = _threads(folder, config)
-        directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads))
+        threads, device = _threads(folder, config), _device(folder)
+        directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads, device))
         directory.write_json(folder / directory.CANDIDATES, _candidates(config))
         tasks = [
             ContenderTask(
-                contender,
+                _on_device(contender, device),
                 data[_variant(contender)],
                 config.seeds,
                 directory.contender_folder(folder, contender.name, contender.candidate),
@@ -205,8 +208,22 @@ def _encode_all(config: Config, logs: Logs, start: Start | None, cache: Path | N
     return encode_all(logs, variants, cache=cache, before=before)
 
 
+def _on_device(contender: Contender, automatic: str) -> Contender:
+    if contender.train.device != "auto":
+        return contender
+    return replace(contender, train=contender.train.model_copy(update={"device": automatic}))
+
+
+def _device(folder: Path) -> str:
+    """What `auto` is; a resumed run keeps it."""
+    kept: dict[str, Any] = {}
+    if (folder / directory.ENVIRONMENT).exists():
+        kept = directory.read_json(folder / directory.ENVIRONMENT)
+    return str(kept.get("device") or automatic())
+
+
 def _threads(folder: Path, config: Config) -> int:
-    """Of a contender that does not set its own: one with several jobs. A resumed run keeps its number."""
+    """Of a contender that does not set its own: its share of the cores. A resumed run keeps its number."""
     if (folder / directory.ENVIRONMENT).exists():
         return int(directory.read_json(folder / directory.ENVIRONMENT)["threads"])
-    return 1 if config.jobs > 1 else torch.get_num_threads()
+    return max(1, torch.get_num_threads() // min(config.jobs, sum(map(len, config.contenders))))

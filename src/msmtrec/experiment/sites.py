@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from msmtrec.base.errors import UserError
@@ -13,22 +11,22 @@ from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
-from msmtrec.experiment.devices import lacking
+from msmtrec.experiment.devices import automatic, lacking
 from msmtrec.experiment.steps import training_size
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.scenario import Site
-from msmtrec.methods.base import Method
 from msmtrec.models.base import Model
 
 
-def site_of(contender: Contender, data: EncodedData, model: Model, method: Method[Any]) -> Site:
-    train = contender.train
+def site_of(contender: Contender, data: EncodedData) -> Site:
+    """Errors as those of `training_size`; UserError too where this machine lacks the device."""
+    model, train = contender.model.build(data.layout), contender.train
     sizes = training_size(train, data)
     return Site(
         data=data,
         deck=Deck(data, _dtype(train), _device(train.device), arithmetic=_arithmetic(train)),
         model=model,
-        method=method,
+        method=contender.settings.build(model.declare()),
         batches={name: size.batch for name, size in sizes.items()},
         steps={name: size.steps for name, size in sizes.items()},
         rate=train.learning_rate,
@@ -63,6 +61,7 @@ def first_parameters(
 
 
 def _device(name: str) -> torch.device:
+    name = automatic() if name == "auto" else name
     if sentence := lacking(name):
         raise UserError(sentence)
     return torch.device(name)
