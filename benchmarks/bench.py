@@ -28,6 +28,7 @@ SCRIPTS = (
     "auc",
     "server_side",
     "cores",
+    "device",
     "parity",
 )
 """In the page's order."""

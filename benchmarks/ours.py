@@ -62,6 +62,8 @@ def parsed(asked: Mapping[str, Any], warm: bool = False) -> Config:
 def rows_of(asked: Mapping[str, Any], config: Config) -> EncodedData:
     """Logs where the config names some, from the cache `asked` names; else made rows of AliExpress's shape."""
     if "data" in asked:
+        if not getattr(config.data, "present", lambda: True)():
+            raise Missing(f"the logs of {asked['data']['source']} are not in the data directory")
         cache = Path(asked["cache"]) if "cache" in asked else None
         return encode_all(config.data.load(), {"": Variant(share=asked.get("share", False))}, cache=cache)[""]
     train = config.contenders[0][0].train
