@@ -33,7 +33,7 @@ def data_synthesize(
     from msmtrec.base.yaml import apply_override, read_yaml
     from msmtrec.config.parse import parse_config
     from msmtrec.config.places import placed
-    from msmtrec.logs.sources.synthetic import Synthetic
+    from msmtrec.logs.sources.settings.synthetic import Synthetic
     from msmtrec.logs.synthetic.synthesize import CONFIG, TRUTH, data_settings, synthesize
 
     path = config_path(config)
