@@ -12,7 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 class Settings(BaseModel):
-    """Frozen settings; unknown keys, wrong types, NaN and infinity are errors (validation.py words them)."""
+    """Frozen settings; unknown keys, wrong types, NaN and infinity are errors (sentences.py words them).
+
+    What checks a class is built when the class is first used: a config uses a few of them, and all are imported.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from msmtrec.cli.console import err
+from msmtrec.cli.console import err, finished
 from msmtrec.cli.running import BesideOption, free, print_run
 
 
 def add_scenario(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of the finished run.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of the finished run.", callback=finished)],
     data: Annotated[
         list[Path] | None,
         typer.Option("--data", metavar="FILE", help="Its rows: data files, or a YAML file with a 'data' section."),

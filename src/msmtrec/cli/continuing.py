@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from msmtrec.cli.console import SetOption
+from msmtrec.cli.console import SetOption, finished
 from msmtrec.cli.running import BesideOption, ResumeOption, free, print_run, run_observed
 from msmtrec.cli.watch import LogFormat, LogFormatOption, LogToOption, QuietOption, watching
 
 
 def go_on(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of the finished run.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of the finished run.", callback=finished)],
     data: Annotated[
         list[Path],
         typer.Option("--data", metavar="FILE", help="Newer rows: data files, or a YAML file with a 'data' section."),

@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msmtrec.base.errors import UserError
-from msmtrec.cli.console import err
+from msmtrec.cli.console import err, finished
 
 if TYPE_CHECKING:
     from msmtrec.logs.reading.csv_form import CsvForm
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.", callback=finished)]
 ContenderOption = Annotated[
     str | None,
     typer.Option("--contender", metavar="NAME", help="Column of the result table [default: best on validation]."),

@@ -57,8 +57,26 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
     """Create the directory, or check that it belongs to this config.
 
     Raises:
-        UserError: unwritable, already holds a run (without resume) or none (with it), another config, or something
-            that is no run.
+        UserError: as `check_free`, or it is unwritable.
+    """
+    check_free(folder, config, resume=resume)
+    if (folder / CONFIG).exists():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / CONFIG, dump_yaml(json.loads(json.dumps(config))))
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the run directory {folder}: {error.strerror}; choose another --out"
+        ) from error
+
+
+def check_free(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
+    """A run of this config may go into the directory; nothing is written.
+
+    Raises:
+        UserError: it already holds a run (without resume) or none (with it), one of another config, or something that
+            is no run.
     """
     path = folder / CONFIG
     if folder.is_dir() and not path.exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
@@ -77,16 +95,8 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
                 f"{folder} holds a run of another config (differs in: {', '.join(different[:_SHOWN])}{more});"
                 " choose another --out"
             )
-        return
-    if resume:
+    elif resume:
         raise UserError(f"there is no run in {folder} to resume; {_meant(folder)}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, dump_yaml(json.loads(json.dumps(config))))
-    except OSError as error:
-        raise UserError(
-            f"cannot write to the run directory {folder}: {error.strerror}; choose another --out"
-        ) from error
 
 
 @contextmanager

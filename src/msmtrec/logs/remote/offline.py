@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from msmtrec.logs.remote.cabinet import Drawer
 from msmtrec.logs.remote.urls import Names, each, is_local, is_pattern, is_url
 
 OFFLINE = "MSMTREC_OFFLINE"
@@ -20,11 +19,16 @@ def offline() -> bool:
 
 def fetched(names: Names) -> bool:
     """Whether a copy of every remote file among them is in the cache, whatever has become of the file."""
-    for name in each(names):
-        if isinstance(name, str) and is_pattern(name):
-            there = "matches" in (about := Drawer(name).about()) and fetched(about["matches"])
+    urls = [name for name in each(names) if isinstance(name, str) and is_url(name)]
+    if not urls:
+        return True
+    from msmtrec.logs.remote.cabinet import Drawer  # not before there is a URL: it knows how to fetch as well
+
+    for url in urls:
+        if is_pattern(url):
+            there = "matches" in (about := Drawer(url).about()) and fetched(about["matches"])
         else:
-            there = not isinstance(name, str) or not is_url(name) or Drawer(name).copy() is not None
+            there = Drawer(url).copy() is not None
         if not there:
             return False
     return True

@@ -1,7 +1,6 @@
 """Ali-CCP (Ma et al. 2018): field 301 (three positions) as scenarios, click and conversion over impressions as tasks.
 
-Processed form: ali_ccp_{train,val,test}.csv with a header, as Scenario-Wise-Rec and others distribute it.
-Original form: see aliccp_original.py; it has no validation part.
+Of two forms, the processed one is taken where it is there.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ class AliCCP(SourceSettings):
 
     source: Literal["ali-ccp"] = "ali-ccp"
     folder: Path | None = None
-    scenarios: tuple[Name, ...] = Field(("1", "2", "3"), min_length=1)
+    scenarios: tuple[Name, ...] = Field(default=("1", "2", "3"), min_length=1)
     contradictions: Literal["drop", "refuse"] = "drop"
-    buckets: int = Field(1 << 16, ge=1)
-    validation: float = Field(0.1, gt=0, lt=1)
-    max_values: int = Field(5, ge=1)
+    buckets: int = Field(default=1 << 16, ge=1)
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    max_values: int = Field(default=5, ge=1)
     allow_one_class: bool = False
 
     @property

@@ -1,9 +1,4 @@
-"""AliExpress search logs: countries as scenarios, click (CTR) and click-and-buy (CTCVR) over impressions as tasks.
-
-Processed form (MTReclib): AliExpress_NL/{train,test}.csv with a header. Original form (Tianchi 74690): four zips a
-country, nl_{user,item}_{train,test}.zip, as files or inside any outer zip of the folder; one CSV without header each, a
-user line per search page, an item line per impression, joined on the search id.
-"""
+"""AliExpress search logs: countries as scenarios, click (CTR) and click-and-buy (CTCVR) over impressions as tasks."""
 
 from __future__ import annotations
 
@@ -20,6 +15,8 @@ from msmtrec.logs.sources.settings.base import SourceSettings
 if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
 
+Country = Literal["NL", "ES", "FR", "US", "RU"]
+
 
 class AliExpress(SourceSettings):
     """AliExpress.
@@ -35,9 +32,9 @@ class AliExpress(SourceSettings):
 
     source: Literal["aliexpress"] = "aliexpress"
     folder: Path | None = None
-    countries: tuple[Literal["NL", "ES", "FR", "US", "RU"], ...] = Field(("NL", "ES", "FR", "US"), min_length=1)
-    validation: float = Field(0.1, gt=0, lt=1)
-    shared: int | None = Field(None, ge=1)
+    countries: tuple[Country, ...] = Field(default=("NL", "ES", "FR", "US"), min_length=1)
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    shared: int | None = Field(default=None, ge=1)
     allow_one_class: bool = False
 
     @property

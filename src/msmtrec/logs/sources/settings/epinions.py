@@ -1,9 +1,4 @@
-"""Epinions and Ciao (Tang et al., WSDM and KDD 2012): reviews of products, whose categories are the scenarios.
-
-Tasks: good = a rating of at least 4, helpful = a helpfulness of at least 3. Readers gave the helpfulness after the
-review: it is a label and never a feature. A user is the same in every category. No licence is stated with the files,
-which stay outside the repository.
-"""
+"""Epinions and Ciao (Tang et al., WSDM and KDD 2012): reviews of products, whose categories are the scenarios."""
 
 from __future__ import annotations
 

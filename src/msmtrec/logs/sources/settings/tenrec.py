@@ -1,9 +1,4 @@
-"""Tenrec (Yuan et al. 2022): the feeds of two apps as scenarios, click and like as tasks.
-
-Videos (QK-video, QB-video) and articles (QK-article, QB-article), whose files have other columns. Features are what
-every feed knows before the impression: user, item, category, gender and age. Watching and reading times are known after
-it, and of when the articles' counts and scores are nothing is said, so they are left out.
-"""
+"""Tenrec (Yuan et al. 2022): the feeds of two apps as scenarios, click and like as tasks."""
 
 from __future__ import annotations
 
@@ -47,11 +42,11 @@ class Tenrec(SourceSettings):
 
     source: Literal["tenrec"] = "tenrec"
     folder: Path | None = None
-    scenarios: tuple[Feed, ...] = Field(("QK-video", "QB-video"), min_length=1)
-    tasks: tuple[Label, ...] = Field(("click", "like"), min_length=1)
+    scenarios: tuple[Feed, ...] = Field(default=("QK-video", "QB-video"), min_length=1)
+    tasks: tuple[Label, ...] = Field(default=("click", "like"), min_length=1)
     article_clicks: bool = False
     repeats: Literal["keep", "first"] = "keep"
-    buckets: int = Field(1 << 20, ge=1)
+    buckets: int = Field(default=1 << 20, ge=1)
     allow_one_class: bool = False
 
     def path(self, scenario: str) -> Path:
