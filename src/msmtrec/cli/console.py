@@ -37,8 +37,8 @@ def config_path(config: str) -> Path:
     return built_in_config(config)
 
 
-def finished(run: Path) -> Path:
-    """The directory of a run, looked at before anything is loaded that only its models need.
+def check_run(run: Path) -> None:
+    """A directory holds a finished run, which is looked at before anything is loaded that only its models need.
 
     Raises:
         UserError: as `msmtrec.load`.
@@ -47,4 +47,3 @@ def finished(run: Path) -> Path:
 
     if not (run / RESULTS).exists():
         check_finished(run)
-    return run

@@ -14,7 +14,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
 from msmtrec.cli.adding import add_scenario
 from msmtrec.cli.calibrate import calibrate
-from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, finished, out
+from msmtrec.cli.console import ConfigArgument, SetOption, check_run, config_path, err, out
 from msmtrec.cli.continuing import go_on
 from msmtrec.cli.data import data_app
 from msmtrec.cli.export import export
@@ -120,7 +120,7 @@ def demo(
 
 @app.command()
 def show(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", callback=finished)],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with a test for every line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Every test figure, one a line: results.csv.")] = False,
 ) -> None:
@@ -128,21 +128,22 @@ def show(
 
     Example: `msmtrec show runs/demo-kuairand --markdown`
     """
+    check_run(run)
     from msmtrec.serving.finished import Run
 
-    opened = Run(run)
+    finished = Run(run)
     if markdown and as_csv:
         raise UserError("give --markdown or --csv, not both")
     if as_csv:
         from msmtrec.record.figures import figures
 
-        sys.stdout.write(figures(run, opened.results))
+        sys.stdout.write(figures(run, finished.results))
     elif markdown:
         from msmtrec.report.markdown import results_markdown
 
-        sys.stdout.write(results_markdown(opened.results))
+        sys.stdout.write(results_markdown(finished.results))
     else:
-        print_run(opened)
+        print_run(finished)
 
 
 @app.command()

@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msmtrec.base.errors import UserError
-from msmtrec.cli.console import err, finished
+from msmtrec.cli.console import check_run, err
 
 if TYPE_CHECKING:
     from msmtrec.logs.reading.csv_form import CsvForm
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.", callback=finished)]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 ContenderOption = Annotated[
     str | None,
     typer.Option("--contender", metavar="NAME", help="Column of the result table [default: best on validation]."),
@@ -70,6 +70,7 @@ def predict(
 
     Example: `msmtrec predict runs/mine --scenario NL --input rows.parquet --output scores.parquet --keep user_id`
     """
+    check_run(run)
     from msmtrec.serving.batch import Best, predict_file
     from msmtrec.serving.files import rows_in
     from msmtrec.serving.finished import Run
