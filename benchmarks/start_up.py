@@ -35,7 +35,10 @@ REFUSED = (
     "predict nowhere --scenario a --input rows.csv --output scores.csv",
     "serve nowhere",
 )
-"""A config with an error, a good one with a folder that is taken, and a run that is not there."""
+"""A config with an error, a good one with a folder that is taken, and a run that is not there.
+
+No config here computes features by expression: polars understands those, and is loaded for them.
+"""
 COMMANDS = {**dict.fromkeys(ANSWERED, 0), **dict.fromkeys(REFUSED, 2)}
 """Command -> its exit status."""
 
