@@ -1,4 +1,4 @@
-"""CPU seconds until a command that loads no network has answered.
+"""CPU seconds until a command that loads no network has answered, or has refused what it was given.
 
 python benchmarks/start_up.py [--quick]
 """
@@ -6,25 +6,48 @@ python benchmarks/start_up.py [--quick]
 from __future__ import annotations
 
 import resource
-import subprocess
-import sys
 from typing import Any
 
+from commands import BARE, run
 from harness import TIMES, Alternative, begin, by_turns, middle
 from results import Result, Results
 
-COMMANDS = ("--version", "--help", "train --help", "data --help", "list methods", "list models", "data list")
-BARE = "python alone"
+ANSWERED = (
+    "--version",
+    "--help",
+    "train --help",
+    "data --help",
+    "list methods",
+    "list models",
+    "list datasets",
+    "list settings",
+    "data list",
+    "data cache",
+)
+REFUSED = (
+    "train bad.yaml",
+    "train bad-source.yaml",
+    "train good.yaml --out full",
+    "data check bad.yaml",
+    "data describe bad-source.yaml",
+    "show nowhere",
+    "report nowhere",
+    "predict nowhere --scenario a --input rows.csv --output scores.csv",
+    "serve nowhere",
+)
+"""A config with an error, a good one with a folder that is taken, and a run that is not there.
+
+No config here computes features by expression: polars understands those, and is loaded for them.
+"""
+COMMANDS = {**dict.fromkeys(ANSWERED, 0), **dict.fromkeys(REFUSED, 2)}
+"""Command -> its exit status."""
 
 
 def measure(asked: dict[str, Any]) -> dict[str, Any]:
     """Of the command, and of it by module where a profile is made."""
-    command = [sys.executable, "-c", "pass"]
-    if asked["command"] != BARE:
-        command = [sys.executable, "-m", "msmtrec", *asked["command"].split()]
-    subprocess.run(command, check=True, capture_output=True)  # compiles what was never imported before
+    run(asked["command"], asked["code"])  # compiles what was never imported before
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, capture_output=True)
+    run(asked["command"], asked["code"])
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {"cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
 
@@ -32,7 +55,10 @@ def measure(asked: dict[str, Any]) -> dict[str, Any]:
 def main(quick: bool) -> None:
     about = "Of the whole process, Python's own start in it."
     results = Results("start_up", "Start-up of commands that load no network", about, quick)
-    known = {name: Alternative("start_up.py", {"command": name}) for name in (BARE, *COMMANDS)}
+    known = {
+        name: Alternative("start_up.py", {"command": name, "code": code})
+        for name, code in ({BARE: 0} | COMMANDS).items()
+    }
     results.know(known)
     turns = by_turns(known, 1 if quick else TIMES)
     slowest = max(COMMANDS, key=lambda name: middle(turns.cpu(name))[0])

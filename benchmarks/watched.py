@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import cProfile
 import pstats
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from commands import run
+
 Kind = Literal["torch", "python", "imports"]
 MOST = 12
 """Lines of a profile."""
+_IMPORT = "import time:"
 
 
 def watched(kind: Kind, measure: Callable[[dict[str, Any]], Mapping[str, Any]], asked: dict[str, Any]) -> Any:
     """`lines`: what, its share of the time in percent, how often; those with the largest share first."""
     if kind == "imports":
-        return {"lines": by_package(asked["command"])}
+        return {"lines": by_package(asked["command"], asked["code"])}
     return {"lines": by_operator(measure, asked) if kind == "torch" else by_function(measure, asked)}
 
 
@@ -48,14 +49,14 @@ def by_function(measure: Callable[[dict[str, Any]], Any], asked: dict[str, Any])
     ]
 
 
-def by_package(command: str) -> list[list[str]]:
+def by_package(command: str, code: int) -> list[list[str]]:
     """Packages by the time that importing their modules takes, each without what it imports in turn."""
-    run = [sys.executable, "-X", "importtime", "-m", "msmtrec", *command.split()]
-    done = subprocess.run(run, check=True, capture_output=True, text=True)
     spent: Counter[str] = Counter()
     modules: Counter[str] = Counter()
-    for text in done.stderr.splitlines():
-        own, _, name = (part.strip() for part in text.removeprefix("import time:").split("|"))
+    for text in run(command, code, "-X", "importtime").splitlines():
+        if not text.startswith(_IMPORT):  # what a command that refuses says besides
+            continue
+        own, _, name = (part.strip() for part in text.removeprefix(_IMPORT).split("|"))
         if own.isdigit():  # not the head
             package = name.partition(".")[0]
             spent[package] += int(own)

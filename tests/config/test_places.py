@@ -17,7 +17,7 @@ from msmtrec.config.parse import SOURCES, Config, load_config, parse_config
 from msmtrec.config.places import PATHS, check_there, placed, placed_data
 from msmtrec.experiment.continuing import newer_data
 from msmtrec.experiment.start import Start
-from msmtrec.logs.reading.files import expand
+from msmtrec.logs.reading.patterns import expand
 from msmtrec.logs.sources.tabular import Tabular
 from msmtrec.record.directory import CONFIG, open_run
 

@@ -12,9 +12,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 class Settings(BaseModel):
-    """Frozen settings; unknown keys, wrong types, NaN and infinity are errors (validation.py words them)."""
+    """Frozen settings; unknown keys, wrong types, NaN and infinity are errors (sentences.py words them).
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    What checks a class is built when the class is first used: a config uses a few of them, and all are imported.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def cautions(self) -> Iterator[str]:
         """Sentences on values that are valid but without effect, or mean less than they seem to."""

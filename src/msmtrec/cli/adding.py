@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from msmtrec.cli.console import err
+from msmtrec.cli.console import check_run, err
 from msmtrec.cli.running import BesideOption, free, print_run
 
 
@@ -35,6 +35,7 @@ def add_scenario(
 
     Example: `msmtrec add-scenario runs/mine --data belgium.csv --out runs/with-belgium`
     """
+    check_run(run)
     from msmtrec.config.parse import parse_data
     from msmtrec.experiment.adding import add_scenarios
     from msmtrec.experiment.continuing import newer_data

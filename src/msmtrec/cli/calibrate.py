@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from msmtrec.cli.console import out
+from msmtrec.cli.console import check_run, out
 from msmtrec.cli.predict import ContenderOption, RunArgument, SeedOption, say
 
 
@@ -24,6 +24,7 @@ def calibrate(
 
     Example: `msmtrec calibrate runs/mine --kind beta`
     """
+    check_run(run)
     from msmtrec.record.directory import CALIBRATION, REPORT, read_json
     from msmtrec.report.calibrated import calibration_table, note
     from msmtrec.report.page import write_report

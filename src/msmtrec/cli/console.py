@@ -29,7 +29,21 @@ def table_of(*columns: str) -> Table:
 
 def config_path(config: str) -> Path:
     """A YAML file, or a built-in config by name."""
+    path = Path(config)
+    if path.suffix in (".yaml", ".yml") or path.exists():
+        return path
     from msmtrec.cli.demo import built_in_config
 
-    path = Path(config)
-    return path if path.suffix in (".yaml", ".yml") or path.exists() else built_in_config(config)
+    return built_in_config(config)
+
+
+def check_run(run: Path) -> None:
+    """A directory holds a finished run, which is looked at before anything is loaded that only its models need.
+
+    Raises:
+        UserError: as `msmtrec.load`.
+    """
+    from msmtrec.record.directory import RESULTS, check_finished
+
+    if not (run / RESULTS).exists():
+        check_finished(run)

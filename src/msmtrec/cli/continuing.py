@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from msmtrec.cli.console import SetOption
+from msmtrec.cli.console import SetOption, check_run
 from msmtrec.cli.running import BesideOption, ResumeOption, free, print_run, run_observed
 from msmtrec.cli.watch import LogFormat, LogFormatOption, LogToOption, QuietOption, watching
 
@@ -34,12 +34,13 @@ def go_on(
 
     Example: `msmtrec continue runs/monday --data tuesday.csv --rounds 5 --out runs/tuesday`
     """
-    from msmtrec.base.yaml import apply_override
-    from msmtrec.config.parse import parse_config
-    from msmtrec.experiment.continuing import config_to_go_on
-    from msmtrec.experiment.start import Start
-
     with watching(quiet, log_format, log_to) as observer:
+        check_run(run)
+        from msmtrec.base.yaml import apply_override
+        from msmtrec.config.parse import parse_config
+        from msmtrec.experiment.continuing import config_to_go_on
+        from msmtrec.experiment.start import Start
+
         raw = config_to_go_on(Start.open(run), data, tuple(contenders or ()), rounds)
         for override in set_ or ():
             apply_override(raw, override)

@@ -138,14 +138,15 @@ def data_describe(config: ConfigArgument, set_: SetOption = None, html: HtmlOpti
     Example: `msmtrec data describe kuairand --html profile.html`
     """
     from msmtrec.config.parse import load_config_for_rows
-    from msmtrec.data.encoding.shares import split_notes
-    from msmtrec.profile.describe import describe, shared_unknown
 
     if html is not None:
         from msmtrec.profile.page.profile import writable
 
         writable(html)
     loaded = load_config_for_rows(config_path(config), tuple(set_ or ()))
+    from msmtrec.data.encoding.shares import split_notes  # not before there are rows to look for
+    from msmtrec.profile.describe import describe, shared_unknown
+
     logs = loaded.data.load()
     encoded, shared = _encode_both(logs)
     outside = shared_unknown(shared) if shared else {}
@@ -189,13 +190,14 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
 
     Example: `msmtrec data check own-data.yaml`
     """
-    from msmtrec.cli.checking import in_numbers, of_rows, of_training, say
     from msmtrec.config.parse import check_batches, load_config_for_rows
+
+    loaded = load_config_for_rows(config_path(config), tuple(set_ or ()))
+    from msmtrec.cli.checking import in_numbers, of_rows, of_training, say  # not before there are rows to look for
     from msmtrec.data.encoding.shares import split_notes
     from msmtrec.data.findings.finding import counted
     from msmtrec.profile.describe import leaks
 
-    loaded = load_config_for_rows(config_path(config), tuple(set_ or ()))
     logs = loaded.data.load()
     encoded, shared = _encode_both(logs)
     found = of_rows(loaded.data.cautions(), logs, encoded, shared, leaks(logs))

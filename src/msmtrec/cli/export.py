@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from msmtrec.base.errors import UserError
-from msmtrec.cli.console import out
+from msmtrec.cli.console import check_run, out
 from msmtrec.cli.predict import CalibrationOption, ContenderOption, RunArgument, SeedOption, say
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def export(
 
     Example: `msmtrec export runs/mine --output models`
     """
+    check_run(run)
     from msmtrec.serving.export import export as write
     from msmtrec.serving.finished import Run
 

@@ -14,7 +14,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
 from msmtrec.cli.adding import add_scenario
 from msmtrec.cli.calibrate import calibrate
-from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
+from msmtrec.cli.console import ConfigArgument, SetOption, check_run, config_path, err, out
 from msmtrec.cli.continuing import go_on
 from msmtrec.cli.data import data_app
 from msmtrec.cli.export import export
@@ -128,6 +128,7 @@ def show(
 
     Example: `msmtrec show runs/demo-kuairand --markdown`
     """
+    check_run(run)
     from msmtrec.serving.finished import Run
 
     finished = Run(run)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msmtrec.base.errors import UserError
-from msmtrec.cli.console import err
+from msmtrec.cli.console import check_run, err
 
 if TYPE_CHECKING:
     from msmtrec.logs.reading.csv_form import CsvForm
@@ -70,6 +70,7 @@ def predict(
 
     Example: `msmtrec predict runs/mine --scenario NL --input rows.parquet --output scores.parquet --keep user_id`
     """
+    check_run(run)
     from msmtrec.serving.batch import Best, predict_file
     from msmtrec.serving.files import rows_in
     from msmtrec.serving.finished import Run

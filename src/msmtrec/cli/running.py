@@ -18,7 +18,11 @@ OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Ru
 
 
 def run_observed(config: Any, folder: Path | None, resume: bool, observer: Any) -> Any:
-    from msmtrec.experiment.run import run
+    from msmtrec.record.directory import check_free
+
+    folder = folder or Path("runs") / config.name
+    check_free(folder, config.as_dict(), resume=resume)
+    from msmtrec.experiment.run import run  # torch with it: not before there is something to train
     from msmtrec.runtime.allocator import keep_freed_memory
 
     keep_freed_memory()

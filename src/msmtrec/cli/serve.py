@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from msmtrec.base.errors import UserError
-from msmtrec.cli.console import err, out
+from msmtrec.cli.console import check_run, err, out
 from msmtrec.cli.predict import CalibrationOption, ContenderOption, RunArgument, SeedOption
 
 _NEEDED = ("fastapi", "fastapi_offline", "uvicorn", "prometheus_client", "onnx", "onnxscript", "onnxruntime")
@@ -43,6 +43,7 @@ def serve(
     """
     if any(find_spec(name) is None for name in _NEEDED):
         raise UserError("serving needs more packages: pip install 'msmtrec[serve]'")
+    check_run(run)
     from msmtrec.serving.http import journal
     from msmtrec.serving.http.server import is_loopback
     from msmtrec.serving.http.server import prepare as make_graphs

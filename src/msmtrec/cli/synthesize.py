@@ -33,8 +33,7 @@ def data_synthesize(
     from msmtrec.base.yaml import apply_override, read_yaml
     from msmtrec.config.parse import parse_config
     from msmtrec.config.places import placed
-    from msmtrec.logs.sources.synthetic import Synthetic
-    from msmtrec.logs.synthetic.synthesize import CONFIG, TRUTH, data_settings, synthesize
+    from msmtrec.logs.sources.settings.synthetic import Synthetic
 
     path = config_path(config)
     raw = {"name": path.stem, **placed(read_yaml(path), path.parent.absolute())}
@@ -43,6 +42,8 @@ def data_synthesize(
     source = parse_config(raw).data
     if not isinstance(source, Synthetic):
         raise UserError(f"data.source is '{source.source}'; only synthetic logs are made: set data.source=synthetic")
+    from msmtrec.logs.synthetic.synthesize import CONFIG, TRUTH, data_settings, synthesize  # not before it is needed
+
     parse_config({**raw, "data": data_settings(source, form)})
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:

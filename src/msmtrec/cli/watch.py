@@ -73,11 +73,13 @@ def watching(quiet: bool, log_format: LogFormat, log_to: list[Sink] | None) -> I
 
 
 def _sinks(log_to: list[Sink] | None) -> dict[str, Observer]:
-    from msmtrec.sinks.mlflow import MLflow
+    if not log_to:
+        return {}
+    from msmtrec.sinks.mlflow import MLflow  # not before one is wanted
     from msmtrec.sinks.tensorboard import TensorBoard
 
     makers: dict[Sink, Callable[[], Observer]] = {Sink.tensorboard: TensorBoard, Sink.mlflow: MLflow}
-    return {str(name): makers[name]() for name in dict.fromkeys(log_to or ())}
+    return {str(name): makers[name]() for name in dict.fromkeys(log_to)}
 
 
 @contextmanager

@@ -16,8 +16,7 @@ from msmtrec.config.tune import Grid, candidates, clashes, joined, parse_grid, p
 from msmtrec.methods import METHODS, Entry, MethodSettings
 from msmtrec.models import MODELS
 from msmtrec.models.settings.base import ModelSettings
-from msmtrec.record.directory import AS_IT_WAS, FINE_TUNED
-from msmtrec.record.summary import POOLED, REFERENCE
+from msmtrec.record.columns import AS_IT_WAS, FINE_TUNED, POOLED, REFERENCE
 
 _KEYS = tuple(setting.name for setting in CONTENDER)
 

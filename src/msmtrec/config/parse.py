@@ -16,17 +16,17 @@ from msmtrec.config.contender import Contender, parse_contender
 from msmtrec.config.keys import JOBS, SEEDS, TOP
 from msmtrec.config.places import check_there, folder_of, placed, placed_data
 from msmtrec.config.tune import parse_grid, size
-from msmtrec.logs.sources.aliccp import AliCCP
-from msmtrec.logs.sources.aliexpress import AliExpress
-from msmtrec.logs.sources.epinions import Ciao, Epinions
-from msmtrec.logs.sources.kuairand import KuaiRand
-from msmtrec.logs.sources.movielens import MovieLens
-from msmtrec.logs.sources.movielens_100k import MovieLens100K
-from msmtrec.logs.sources.own_logs import OwnLogs
-from msmtrec.logs.sources.sql import Sql
-from msmtrec.logs.sources.synthetic import Synthetic
-from msmtrec.logs.sources.tabular import Tabular
-from msmtrec.logs.sources.tenrec import Tenrec
+from msmtrec.logs.sources.settings.aliccp import AliCCP
+from msmtrec.logs.sources.settings.aliexpress import AliExpress
+from msmtrec.logs.sources.settings.epinions import Ciao, Epinions
+from msmtrec.logs.sources.settings.kuairand import KuaiRand
+from msmtrec.logs.sources.settings.movielens import MovieLens
+from msmtrec.logs.sources.settings.movielens_100k import MovieLens100K
+from msmtrec.logs.sources.settings.own_logs import OwnLogs
+from msmtrec.logs.sources.settings.sql import Sql
+from msmtrec.logs.sources.settings.synthetic import Synthetic
+from msmtrec.logs.sources.settings.tabular import Tabular
+from msmtrec.logs.sources.settings.tenrec import Tenrec
 
 __all__ = [
     "SOURCES",

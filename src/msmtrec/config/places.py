@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from msmtrec.base.errors import UserError
-from msmtrec.logs.reading.files import expand
+from msmtrec.logs.reading.patterns import expand
 from msmtrec.logs.remote.urls import is_url
 
 PATHS = ("database", "files", "folder", "keep", "query_file")

@@ -10,11 +10,11 @@ from msmtrec.config.keys import CONTENDER, TOP
 from msmtrec.config.parse import SOURCES
 from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.logs.reading.csv_form import CsvForm
-from msmtrec.logs.sources.kuairand import Window
-from msmtrec.logs.sources.side_settings import Table
-from msmtrec.logs.sources.split_settings import Split
-from msmtrec.logs.sources.tabular_settings import Column, Label, Shared
-from msmtrec.logs.synthetic.rows import PowerLaw
+from msmtrec.logs.sources.settings.columns import Column, Label, Shared
+from msmtrec.logs.sources.settings.kuairand import Window
+from msmtrec.logs.sources.settings.split import Split
+from msmtrec.logs.sources.settings.tables import Table
+from msmtrec.logs.synthetic.power_law import PowerLaw
 from msmtrec.methods import METHODS
 from msmtrec.models import MODELS
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import cache_directory
 from msmtrec.data.leases import alone, taken
-from msmtrec.data.table import INDEX
 
+INDEX = "index.json"
+"""What says in the folder of an encoded data set which it is."""
 REMOTE, ABOUT = "remote", "about.json"
 """The folder of files that were fetched, and what says in each of theirs which it is."""
 _DAY = 86_400

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
+from msmtrec.data.cache import INDEX
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.snapshot import digest_of
 
@@ -189,7 +190,6 @@ def _open_again(schema: Schema, fingerprint: str, origin: str, folder: Path) -> 
     return found
 
 
-INDEX = "index.json"
 USED = "train-used.npy"
 
 

@@ -12,7 +12,7 @@ from msmtrec.base.yaml import read_yaml
 from msmtrec.config.places import check_there, folder_of, placed_data
 from msmtrec.experiment.choice import REFERENCE
 from msmtrec.experiment.start import Start
-from msmtrec.record.directory import contender_of
+from msmtrec.record.columns import contender_of
 
 
 def config_to_go_on(

@@ -23,7 +23,8 @@ from msmtrec.experiment.start import Start
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
-from msmtrec.record.directory import AS_IT_WAS, TEST, read_json, write_json
+from msmtrec.record.columns import AS_IT_WAS
+from msmtrec.record.directory import TEST, read_json, write_json
 from msmtrec.record.events import ignore
 from msmtrec.runtime.in_process import InProcess
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from msmtrec.record.directory import FINE_TUNED
+from msmtrec.record.columns import FINE_TUNED
 from msmtrec.record.events import Observer, Round, Score
 from msmtrec.record.rounds import lines
 

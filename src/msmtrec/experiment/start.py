@@ -26,11 +26,10 @@ from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.rounds import Standing
 from msmtrec.federation.server import ServerState
 from msmtrec.methods.base import Method
+from msmtrec.record.columns import AS_IT_WAS, FINE_TUNED
 from msmtrec.record.directory import (
-    AS_IT_WAS,
     CONFIG,
     DATA,
-    FINE_TUNED,
     contender_folder,
     encoder_folder,
     model_file,

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from safetensors import SafetensorError
@@ -27,7 +27,9 @@ from safetensors import SafetensorError
 from msmtrec.base.errors import UserError, close
 from msmtrec.base.member import Member
 from msmtrec.base.yaml import dump_yaml, read_yaml
-from msmtrec.evaluation.metrics import Measure
+
+if TYPE_CHECKING:
+    from msmtrec.evaluation.metrics import Measure
 
 CONFIG, CANDIDATES, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
     "config.yaml",
@@ -47,10 +49,6 @@ CALIBRATION = "calibration.json"
 TEST = "test.json"
 SCORES, VALIDATION_SCORES = "scores.npz", "validation-scores.npz"
 """Logits of test and of validation rows."""
-FINE_TUNED = "+ft"
-"""Ends the name of a column whose models were fine-tuned after the rounds."""
-AS_IT_WAS = "+0"
-"""Ends the name of a column whose models are those of the run that training went on from, untouched."""
 _SHOWN = 3
 """Differing settings that a sentence names."""
 
@@ -59,8 +57,26 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
     """Create the directory, or check that it belongs to this config.
 
     Raises:
-        UserError: unwritable, already holds a run (without resume) or none (with it), another config, or something
-            that is no run.
+        UserError: as `check_free`, or it is unwritable.
+    """
+    check_free(folder, config, resume=resume)
+    if (folder / CONFIG).exists():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / CONFIG, dump_yaml(json.loads(json.dumps(config))))
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the run directory {folder}: {error.strerror}; choose another --out"
+        ) from error
+
+
+def check_free(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
+    """A run of this config may go into the directory; nothing is written.
+
+    Raises:
+        UserError: it already holds a run (without resume) or none (with it), one of another config, or something that
+            is no run.
     """
     path = folder / CONFIG
     if folder.is_dir() and not path.exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
@@ -79,16 +95,8 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
                 f"{folder} holds a run of another config (differs in: {', '.join(different[:_SHOWN])}{more});"
                 " choose another --out"
             )
-        return
-    if resume:
+    elif resume:
         raise UserError(f"there is no run in {folder} to resume; {_meant(folder)}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, dump_yaml(json.loads(json.dumps(config))))
-    except OSError as error:
-        raise UserError(
-            f"cannot write to the run directory {folder}: {error.strerror}; choose another --out"
-        ) from error
 
 
 @contextmanager
@@ -208,11 +216,6 @@ def read_json(path: Path) -> Any:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """JSON lines; an absent file has none."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def contender_of(column: str) -> str:
-    """The contender whose training a column of the table comes from."""
-    return column.removesuffix(FINE_TUNED).removesuffix(AS_IT_WAS)
 
 
 def contender_folder(run: Path, contender: str, candidate: str = "") -> Path:

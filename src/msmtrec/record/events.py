@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from statistics import fmean
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from msmtrec.record.directory import contender_of
-from msmtrec.record.results import Results
+from msmtrec.record.columns import contender_of
+
+if TYPE_CHECKING:
+    from msmtrec.record.results import Results
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from msmtrec.aggregation.summaries import largest
 from msmtrec.base.errors import UserError
 from msmtrec.record import directory
 from msmtrec.record.calibration import read_calibration
+from msmtrec.record.columns import AS_IT_WAS, FINE_TUNED
 from msmtrec.record.results import Results
 from msmtrec.record.rounds import Federation, Round, read_rounds, seconds_of
 
@@ -135,9 +136,9 @@ class RunRecord:
         Each column chooses its own candidate: with another one the rounds are others. A column of models as they were
         has no rounds and stands with the contender that goes on from them.
         """
-        if (start := name.removesuffix(directory.AS_IT_WAS)) != name and start in self.contenders:
+        if (start := name.removesuffix(AS_IT_WAS)) != name and start in self.contenders:
             return start
-        base = self.contenders.get(name.removesuffix(directory.FINE_TUNED))
+        base = self.contenders.get(name.removesuffix(FINE_TUNED))
         if base is None or base.name == name or base.candidate != self.contenders[name].candidate:
             return None
         return base.name

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from msmtrec.evaluation.compare import Comparison, compare, holm
 from msmtrec.evaluation.contributions import Array
 from msmtrec.evaluation.quality import QUALITIES
+from msmtrec.record.columns import POOLED, REFERENCE
 from msmtrec.record.directory import TEST, VALIDATION
 from msmtrec.record.results import MEAN, Cell, Pair, Results
 from msmtrec.record.scores import Scores
-
-REFERENCE, POOLED = "reference", "pooled"
-"""Kinds of contender that the others are tested against (`Entry.kind`)."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.evaluation.support import FEWEST
-from msmtrec.record.directory import AS_IT_WAS, contender_of
+from msmtrec.record.columns import AS_IT_WAS, contender_of
 from msmtrec.record.results import SIGNIFICANT, Results
 
 

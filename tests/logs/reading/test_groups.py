@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from msmtrec.data.hashing import drawn, stable_hash
 from msmtrec.data.logs import FEW, SPLIT, SPLITS
-from msmtrec.logs.reading.groups import InTimeOrder, Rule, Shares, numbered
+from msmtrec.logs.reading.groups import InTimeOrder, Shares, cut, numbered
+from msmtrec.logs.reading.rule import Rule
 from msmtrec.logs.reading.split import by_fractions
 
 RANDOM = np.random.default_rng(0)
@@ -76,7 +77,7 @@ def test_bounds_by_hand() -> None:
     assert splits({"a": 10, "b": 10, "c": 20}, rule) == {"a": (8, 1, 1), "b": (8, 1, 1), "c": (16, 2, 2)}
     groups = pl.DataFrame({"user": ["b"], "__rows": [6]})
     (u,) = drawn(stable_hash(["rounding b"]))
-    assert rule.cut(groups).row(0)[2:4] == (int(4.8 + u), int(5.4 + u))
+    assert cut(rule, groups).row(0)[2:4] == (int(4.8 + u), int(5.4 + u))
 
 
 def test_a_groups_bounds_depend_on_nothing_else() -> None:

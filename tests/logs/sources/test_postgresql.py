@@ -18,7 +18,8 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.sentences import build
 from msmtrec.data.encode import encode
 from msmtrec.experiment.run import run
-from msmtrec.logs.reading.databases import _with_password, secrets_in, without_user
+from msmtrec.logs.reading.databases import _with_password
+from msmtrec.logs.reading.uris import secrets_in, without_user
 from msmtrec.logs.sources.sql import Sql
 
 QUERY = "SELECT * FROM logs ORDER BY n -- all of them"

@@ -11,9 +11,8 @@ import polars as pl
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Task
 from msmtrec.data.encoding.expressions import value_of
+from msmtrec.data.encoding.same import same
 
-_TRUTH: Mapping[bool, tuple[str, ...]] = {True: ("true", "yes", "on"), False: ("false", "no", "off")}
-"""What YAML reads as true and false, so that `yes` without quotes is the text yes."""
 _SHOWN = 3
 """Values that a sentence names."""
 
@@ -64,17 +63,6 @@ def counted(values: pl.Series) -> dict[Any, int]:
     return dict(zip(found["value"].to_list(), found["count"].to_list(), strict=True))
 
 
-def same(one: str | float | bool, value: Any) -> bool:
-    """Whether a value of a column is one that the YAML names; numbers are compared as numbers."""
-    if isinstance(one, bool):
-        return value is one if isinstance(value, bool) else str(value).lower() in _TRUTH[one]
-    if isinstance(value, bool):
-        return str(one).lower() == str(value).lower()
-    if isinstance(one, str) and isinstance(value, str):
-        return one == value
-    return _number(one) is not None and _number(one) == _number(value)
-
-
 def _meaning(task: Task, value: Any) -> bool | None:
     """Whether a value is a positive one; None where neither list has it."""
 
@@ -88,10 +76,3 @@ def _plain(values: pl.Series) -> pl.Series:
     if values.dtype.base_type() in (pl.Categorical, pl.Enum):
         return values.cast(pl.String)
     return values.fill_nan(None) if values.dtype.is_float() else values
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None

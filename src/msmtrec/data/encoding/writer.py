@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
+from msmtrec.data.cache import INDEX
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.snapshot import digest_of, remember
 from msmtrec.data.table import (
     ARRAYS,
-    INDEX,
     USED,
     Counts,
     EncodedData,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -121,19 +121,6 @@ def ask_postgresql(uri: str, query: str, *, origin: str, password: str | None, p
         except failures as error:
             raise UserError(_failed(origin, error, hidden)) from None
         yield Answer(reader, origin, failures, hidden)
-
-
-def secrets_in(uri: str) -> bool:
-    """Whether a URI holds a password: after the user, or as a parameter."""
-    rest = uri.partition("://")[2]
-    keys = {key.lower() for key, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=True)}
-    return ":" in rest.rpartition("@")[0] or not keys.isdisjoint({"password", "sslpassword", "oauth_client_secret"})
-
-
-def without_user(uri: str) -> str:
-    """Where a URI leads, for people."""
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def _with_password(uri: str, password: str | None) -> str:

@@ -241,35 +241,3 @@ def _kind(wanted: str, guess: pl.DataType, form: CsvForm) -> pl.DataType | type[
     if wanted in ("text", "list", "vector") or (form.decimal == "," and wanted == "number" and guess != pl.Boolean):
         return pl.String
     return pl.Float64 if wanted == "number" and (guess.is_numeric() or guess == pl.String) else guess
-
-
-def expand(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
-    """Files in order, patterns replaced by what they match, by name.
-
-    Raises:
-        UserError: a pattern matches nothing, or a file is there twice.
-    """
-    found: list[Path] = []
-    for path in files if isinstance(files, tuple) else (files,):
-        if path.exists() or not any(sign in str(path) for sign in "*?["):
-            found.append(path)
-            continue
-        root = Path(path.anchor)
-        matches = sorted(root.glob(str(path.relative_to(root))))
-        if not matches:
-            raise UserError(f"data.files: nothing matches {path} (seen from {Path.cwd()})")
-        found += matches
-    if twice := same_file(found):
-        raise UserError(f"data.files names {twice} twice; remove one, or narrow the pattern")
-    return tuple(found)
-
-
-def same_file(paths: Iterable[Path]) -> Path | None:
-    """The first that is one of those before it, by whatever way: as a link, or as other/../a.csv."""
-    before: set[Path] = set()
-    for path in paths:
-        real = path.resolve()
-        if real in before:
-            return path
-        before.add(real)
-    return None

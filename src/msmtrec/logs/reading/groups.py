@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from msmtrec.data.hashing import drawn
 from msmtrec.data.logs import FEW, SPLIT, SPLITS
 from msmtrec.logs.reading.drawn import hashes_of
+from msmtrec.logs.reading.rule import Rule
 from msmtrec.logs.reading.split import label
 
 _ONE, _ROWS, _GROUP = "__one", "__rows", "__group"
@@ -21,49 +21,22 @@ _OF_FEW = 3
 """Beside the numbers of the splits: a row that trains because its group has too few."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """How the n rows of a group are cut in three; with a column `within`, fractions come out right over all groups.
-
-    Rounding every group's bounds to the nearest row would give each group of six rows 5, 0 and 1 of them, whatever was
-    asked. With u between 0 and 1, drawn for every value of `within` by a stable hash, the bounds are ⌊n·f + u⌋. Their
-    mean over u is n·f: no split is favoured, and a group's bounds depend on nothing but its value and its size. (It
-    is systematic sampling with a random start; Madow & Madow 1944.)
-
-    Args:
-        fractions: train, validation, test; or
-        last: how many rows are for testing, and as many before them for validation.
-        within: the column whose values are groups; None: every group's bounds are rounded to the nearest row.
-        min_rows: groups with fewer rows train only; with `last` those that would keep no training row too.
-    """
-
-    fractions: tuple[float, float, float] | None = None
-    last: int = 0
-    _: KW_ONLY
-    within: str | None = None
-    min_rows: int = 0
-
-    @property
-    def least(self) -> int:
-        """Rows from which a group is divided."""
-        return max(self.min_rows, 2 * self.last + 1)
-
-    def cut(self, groups: pl.DataFrame) -> pl.DataFrame:
-        """Adds to groups and their numbers of rows how many train, how many are known before the test, and FEW."""
-        sizes = groups[_ROWS].to_numpy()
-        if self.fractions is None:
-            train, known = sizes - 2 * self.last, sizes - self.last
+def cut(rule: Rule, groups: pl.DataFrame) -> pl.DataFrame:
+    """Adds to groups and their numbers of rows how many train, how many are known before the test, and FEW."""
+    sizes = groups[_ROWS].to_numpy()
+    if rule.fractions is None:
+        train, known = sizes - 2 * rule.last, sizes - rule.last
+    else:
+        first, second, _ = rule.fractions
+        bounds = [sizes * share for share in (first, first + second)]
+        if rule.within is None:
+            train, known = (np.rint(bound).astype(np.int64) for bound in bounds)
         else:
-            first, second, _ = self.fractions
-            bounds = [sizes * share for share in (first, first + second)]
-            if self.within is None:
-                train, known = (np.rint(bound).astype(np.int64) for bound in bounds)
-            else:
-                draws = _draws(groups[self.within])
-                train, known = (np.floor(bound + draws).astype(np.int64) for bound in bounds)
-        few = sizes < self.least
-        found = {_TRAIN: np.where(few, sizes, train), _KNOWN: np.where(few, sizes, known), FEW: few}
-        return groups.with_columns(pl.Series(name, values) for name, values in found.items())
+            draws = _draws(groups[rule.within])
+            train, known = (np.floor(bound + draws).astype(np.int64) for bound in bounds)
+    few = sizes < rule.least
+    found = {_TRAIN: np.where(few, sizes, train), _KNOWN: np.where(few, sizes, known), FEW: few}
+    return groups.with_columns(pl.Series(name, values) for name, values in found.items())
 
 
 def _draws(values: pl.Series) -> NDArray[np.float64]:
@@ -107,7 +80,7 @@ class Shares:
         for rows in chunks:
             sizes.add(_keyed(rows, shares.keys))
         if sizes.found:
-            shares._groups = rule.cut(sizes.total())
+            shares._groups = cut(rule, sizes.total())
         return shares
 
     def labeller(self) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -155,7 +128,7 @@ class InTimeOrder:
         times, of = np.concatenate(self._times), np.concatenate(self._of)
         self._times, self._of = [], []
         order = np.lexsort((times, of))
-        groups = self.rule.cut(self._sizes.total()).sort(_GROUP)
+        groups = cut(self.rule, self._sizes.total()).sort(_GROUP)
         sizes = groups[_ROWS].to_numpy()
         starts = np.cumsum(sizes) - sizes
         places = np.zeros(len(order), np.uint8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,13 @@ from msmtrec.logs.releases.fetch import fetch, part_of
 from msmtrec.logs.releases.remotes import MANUALS, REMOTES, Manual, Remote
 from msmtrec.logs.remote.transfer import Progress, length, silent
 from msmtrec.logs.sources.movielens_files import ML_1M, ML_100K
+from msmtrec.logs.sources.settings.aliccp import AliCCP
+from msmtrec.logs.sources.settings.aliexpress import AliExpress, Country
+from msmtrec.logs.sources.settings.epinions import Ciao, Epinions
+from msmtrec.logs.sources.settings.kuairand import KuaiRand
+from msmtrec.logs.sources.settings.movielens import MovieLens
+from msmtrec.logs.sources.settings.movielens_100k import MovieLens100K
+from msmtrec.logs.sources.settings.tenrec import Feed, Tenrec
 
 RELEASES: dict[str, Remote | Manual] = {release.name: release for release in (*REMOTES, *MANUALS)}
 
@@ -69,17 +75,6 @@ def fetch_named(name: str, directory: Path | None = None, progress: Progress = s
     return fetch(release, directory or data_directory(), progress, timeout)
 
 
-def _reads(name: str, source: str, **settings: object) -> bool:
-    """Whether a source (`module.Class`) has all that it reads.
-
-    It is not asked where the release's folder is absent: with it polars is loaded, and a list should not wait for that.
-    """
-    if not (data_directory() / Path(RELEASES[name].folder).parts[0]).exists():
-        return False
-    module, _, kind = source.partition(".")
-    return bool(getattr(import_module(f"msmtrec.logs.sources.{module}"), kind).model_validate(settings).present())
-
-
 def _files(folder: str, *forms: tuple[str, ...]) -> dict[str, bool]:
     """Patterns of the form that is nearest to complete, and whether a file of that name is there."""
     place = data_directory() / folder
@@ -104,28 +99,29 @@ _CCP = (
     ),
 )
 _REVIEWS = ("rating_with_timestamp.mat",)
-_COUNTRIES = ("NL", "ES", "FR", "US", "RU")
+_COUNTRIES: tuple[Country, ...] = ("NL", "ES", "FR", "US", "RU")
+_FEEDS: tuple[Feed, ...] = ("QK-video", "QB-video")
 _PARTS: dict[str, Callable[[], dict[str, bool]]] = {
     "kuairand-pure": lambda: _kuairand("Pure"),
     "kuairand-1k": lambda: _kuairand("1K"),
     "kuairand-27k": lambda: _kuairand("27K"),
     "movielens-1m": lambda: _files("ml-1m", *ML_1M.values()),
     "movielens-100k": lambda: _files("ml-100k", *ML_100K.values()),
-    "aliexpress": lambda: {c: _reads("aliexpress", "aliexpress.AliExpress", countries=(c,)) for c in _COUNTRIES},
+    "aliexpress": lambda: {country: AliExpress(countries=(country,)).present() for country in _COUNTRIES},
     "ali-ccp": lambda: _files("Ali-CCP", *_CCP),
     "epinions": lambda: _files("Epinions", _REVIEWS),
     "ciao": lambda: _files("Ciao", _REVIEWS),
-    "tenrec": lambda: {feed: _reads("tenrec", "tenrec.Tenrec", scenarios=(feed,)) for feed in ("QK-video", "QB-video")},
+    "tenrec": lambda: {feed: Tenrec(scenarios=(feed,)).present() for feed in _FEEDS},
 }
 _PRESENT: dict[str, Callable[[], bool]] = {
-    "kuairand-pure": lambda: _reads("kuairand-pure", "kuairand.KuaiRand"),
-    "kuairand-1k": lambda: _reads("kuairand-1k", "kuairand.KuaiRand", release="1k"),
-    "kuairand-27k": lambda: _reads("kuairand-27k", "kuairand.KuaiRand", release="27k"),
-    "movielens-1m": lambda: _reads("movielens-1m", "movielens.MovieLens"),
-    "movielens-100k": lambda: _reads("movielens-100k", "movielens_100k.MovieLens100K"),
-    "aliexpress": lambda: _reads("aliexpress", "aliexpress.AliExpress"),
-    "ali-ccp": lambda: _reads("ali-ccp", "aliccp.AliCCP"),
-    "epinions": lambda: _reads("epinions", "epinions.Epinions"),
-    "ciao": lambda: _reads("ciao", "epinions.Ciao"),
-    "tenrec": lambda: _reads("tenrec", "tenrec.Tenrec"),
+    "kuairand-pure": lambda: KuaiRand().present(),
+    "kuairand-1k": lambda: KuaiRand(release="1k").present(),
+    "kuairand-27k": lambda: KuaiRand(release="27k").present(),
+    "movielens-1m": lambda: MovieLens().present(),
+    "movielens-100k": lambda: MovieLens100K().present(),
+    "aliexpress": lambda: AliExpress().present(),
+    "ali-ccp": lambda: AliCCP().present(),
+    "epinions": lambda: Epinions().present(),
+    "ciao": lambda: Ciao().present(),
+    "tenrec": lambda: Tenrec().present(),
 }

@@ -5,16 +5,13 @@ Every pass over logs, every digest and every check works on files of this machin
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any
-from urllib.parse import urlsplit
 
 from msmtrec.base.errors import UserError
 from msmtrec.data.leases import Lease
@@ -22,13 +19,12 @@ from msmtrec.data.logs import Chunk, Logs
 from msmtrec.logs.remote.buckets import Bucket
 from msmtrec.logs.remote.cabinet import Drawer, root
 from msmtrec.logs.remote.disk import writing
+from msmtrec.logs.remote.offline import OFFLINE, offline
 from msmtrec.logs.remote.store import Store
 from msmtrec.logs.remote.transfer import Unreachable
 from msmtrec.logs.remote.urls import BUCKETS, Names, each, is_pattern, is_url
-from msmtrec.logs.remote.web import Web, is_local
+from msmtrec.logs.remote.web import Web
 
-OFFLINE = "MSMTREC_OFFLINE"
-"""The variable of the environment that lets copies be used without a question to the server."""
 _AT_ONCE = 8
 """Files that are asked for at a time."""
 
@@ -155,38 +151,6 @@ class Copies:
 
         places = {scenario: self.named(place) for scenario, place in logs.places.items()}
         return replace(logs, stream=stream, origin=self.named(logs.origin), places=places)
-
-
-def offline() -> bool:
-    return os.environ.get(OFFLINE, "").lower() not in ("", "0", "no", "false", "off")
-
-
-def fetched(names: Names) -> bool:
-    """Whether a copy of every remote file among them is in the cache, whatever has become of the file."""
-    for name in each(names):
-        if isinstance(name, str) and is_pattern(name):
-            there = "matches" in (about := Drawer(name).about()) and fetched(about["matches"])
-        else:
-            there = not isinstance(name, str) or not is_url(name) or Drawer(name).copy() is not None
-        if not there:
-            return False
-    return True
-
-
-def remote_cautions(files: Any) -> Iterator[str]:
-    """Sentences on what should be known of remote files.
-
-    Args:
-        files: names, or scenario -> names.
-    """
-    groups = files.values() if isinstance(files, Mapping) else [files]
-    urls = [name for group in groups for name in each(group) if isinstance(name, str) and is_url(name)]
-    if urls and offline():
-        yield f"{OFFLINE} is set: remote files are read from the cache, whatever has become of them since"
-    for url in urls:
-        if url.startswith("http:") and not is_local(urlsplit(url).hostname or ""):
-            yield f"{url} is not encrypted: whoever is in between may read and change the rows; use https if it can be"
-            break
 
 
 def _refused(url: str, error: Unreachable, asked: str | None) -> str:

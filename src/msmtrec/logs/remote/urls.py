@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -143,3 +144,11 @@ def copied_as(url: str) -> PurePosixPath:
 def as_asked(url: str) -> str:
     """With the signs quoted that no request can hold."""
     return quote(url, safe=string.punctuation)
+
+
+def is_local(host: str) -> bool:
+    """Whether it is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

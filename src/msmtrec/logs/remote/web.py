@@ -7,7 +7,6 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 from http.client import HTTPResponse
-from ipaddress import ip_address
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 from msmtrec.base.errors import UserError
 from msmtrec.logs.remote.store import Changed, State
 from msmtrec.logs.remote.transfer import PAUSES, Broken, Request, Unreachable, ask, blocks, complete, length
-from msmtrec.logs.remote.urls import as_asked
+from msmtrec.logs.remote.urls import as_asked, is_local
 
 _NOT_MODIFIED = 304
 _TRIES = 3
@@ -124,11 +123,3 @@ def _login(url: str) -> dict[str, str]:
     if not user or password is None:
         return {}
     return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
-
-
-def is_local(host: str) -> bool:
-    """Whether it is this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,42 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
 from msmtrec.base.errors import UserError
-from msmtrec.logs.reading.archives import Place, find, opened
+from msmtrec.logs.reading.archives import Place, opened
 from msmtrec.logs.reading.csv_blocks import csv_blocks
 from msmtrec.logs.sources.aliccp_fields import ITEM, MULTI, USER, columns
+from msmtrec.logs.sources.aliccp_files import Original
 
 _KEY = "__common"
-_KINDS = ("sample_skeleton", "common_features")
-_NAMES = {f"{kind}_{part}.csv": f"sample_{part}" for part in ("train", "test") for kind in _KINDS}
-"""File -> the archive that it comes in."""
 
 
-class Original:
-    """The release's four files.
+class Impressions:
+    """The rows of the release's four files.
 
     Args:
-        folder: where they are, plain, in their archives, or with those in a zip.
         max_values: how many values a multi-valued field keeps.
     """
 
-    names = tuple(_NAMES)
-
-    def __init__(self, folder: Path, max_values: int) -> None:
-        self.max_values = max_values
-        places = {name: find(folder, name, bundle) for name, bundle in _NAMES.items()}
-        self.places = {name: place for name, place in places.items() if place is not None}
+    def __init__(self, files: Original, max_values: int) -> None:
+        self.places, self.max_values = files.places, max_values
         self._common: dict[str, pl.DataFrame] = {}
-
-    def missing(self) -> list[str]:
-        return [name for name in self.names if name not in self.places]
-
-    def paths(self) -> list[Path]:
-        return sorted({place.path for place in self.places.values()})
 
     def rows(self, part: str) -> Iterator[pl.DataFrame]:
         """Impressions in file order: every field, weights, click and purchase."""

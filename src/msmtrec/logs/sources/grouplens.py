@@ -1,8 +1,7 @@
-"""What the MovieLens releases have in common: forms, text files, labels and splits."""
+"""What the MovieLens releases have in common: text files, labels and splits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -12,11 +11,6 @@ from msmtrec.logs.reading.split import by_fractions
 
 Frames = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 """ratings, users, films"""
-
-
-def find_form(folder: Path, forms: Mapping[str, tuple[str, ...]]) -> str | None:
-    """The first form of which all files are there."""
-    return next((form for form, names in forms.items() if all((folder / name).exists() for name in names)), None)
 
 
 def read_plain(path: Path, separator: str, columns: tuple[str, ...]) -> pl.DataFrame:

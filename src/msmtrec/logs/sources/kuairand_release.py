@@ -16,6 +16,7 @@ from msmtrec.logs.reading.chunks import batches, collect, complete
 from msmtrec.logs.reading.csv_lines import check_lines
 from msmtrec.logs.reading.files import scan
 from msmtrec.logs.reading.texts import coded
+from msmtrec.logs.sources.kuairand_files import Files
 
 USER_CODES = {
     "is_live_streamer": 2,
@@ -51,28 +52,15 @@ _LOG = ("user_id", "video_id", "date", "hourmin", "time_ms", "duration_ms", "tab
 
 
 class Release:
-    """The files of one release.
+    """What is in the files of one release, none of which is missing."""
 
-    Args:
-        folder: where they are.
-        name: `pure`, `1k` or `27k`, as the file names have it.
-        random_log: whether log_random_* belongs to the log.
-    """
-
-    def __init__(self, folder: Path, name: str, *, random_log: bool) -> None:
-        self.folder = folder
-        self.user_file = folder / f"user_features_{name}.csv"
-        self.video_file = folder / f"video_features_basic_{name}.csv"
-        kinds = ("standard", "random") if random_log else ("standard",)
-        logs = {f"log_{kind}_*_{name}*.csv": sorted(folder.glob(f"log_{kind}_*_{name}*.csv")) for kind in kinds}
-        self.logs = [path for paths in logs.values() for path in paths]
-        self.missing = [path.name for path in (self.user_file, self.video_file) if not path.exists()]
-        self.missing += [pattern for pattern, paths in logs.items() if not paths]
+    def __init__(self, files: Files) -> None:
+        self.files = files
 
     def log(self) -> pl.LazyFrame:
         """Every impression in file order, integers throughout."""
         names = (*_LOG, *LABELS)
-        parts = [scan(path, dict.fromkeys(names, "number"), _NOT_A_NUMBER) for path in self.logs]
+        parts = [scan(path, dict.fromkeys(names, "number"), _NOT_A_NUMBER) for path in self.files.logs]
         return pl.concat([part.select(_integers(names)) for part in parts])
 
     def with_features(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -83,14 +71,14 @@ class Release:
     @cached_property
     def _users(self) -> pl.DataFrame:
         kinds = dict.fromkeys(("user_id", *USER_CODES), "number") | dict.fromkeys(USER_RANGES, "text")
-        users = scan(self.user_file, kinds, _NOT_A_NUMBER)
-        check_lines(self.user_file)
+        users = scan(self.files.user_file, kinds, _NOT_A_NUMBER)
+        check_lines(self.files.user_file)
         codes = _integers(USER_CODES).replace(_MISSING_CODE, None)
-        return collect(users.select(_integers(("user_id",)), codes, *USER_RANGES), self.user_file)
+        return collect(users.select(_integers(("user_id",)), codes, *USER_RANGES), self.files.user_file)
 
     @cached_property
     def _videos(self) -> Videos:
-        return Videos(self.video_file)
+        return Videos(self.files.video_file)
 
 
 def _integers(names: Iterable[str]) -> pl.Expr:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.logs.reading.files import columns_of
+from msmtrec.logs.sources import side_files
 from msmtrec.logs.sources.own_columns import Uses, kinds_in
-from msmtrec.logs.sources.side_settings import Table
+from msmtrec.logs.sources.settings.tables import Table
 
 Used = dict[str, tuple[str, ...]]
 """Table -> columns that rows get from it."""
@@ -53,7 +54,7 @@ def look(
     used = used_columns(tables, wanted, rows, uses)
     kinds = kinds_in(paths, read, uses.missing, numerics, form=uses.form)
     for name, columns in used.items():
-        files = [path for group in tables[name].places(name).values() for path in group]
+        files = [path for group in side_files.places(name, tables[name]).values() for path in group]
         kinds |= kinds_in(files, {c: read[c] for c in columns if c in read}, uses.missing, {}, form=tables[name].form)
     for column, key in read.items():
         if column not in kinds:
@@ -76,7 +77,10 @@ def used_columns(tables: Mapping[str, Table], wanted: Collection[str], rows: Col
     """
     found: dict[str, tuple[str, ...]] = {}
     for name, table in tables.items():
-        (first, *_), where = (path for group in table.places(name).values() for path in group), f"data.tables.{name}"
+        (first, *_), where = (
+            (path for group in side_files.places(name, table).values() for path in group),
+            f"data.tables.{name}",
+        )
         names = columns_of(first, table.form)
         for key, of in table.keys.items():
             for column, there, none in ((key, names, f"{first} has no"), (of, rows, "the rows have no")):

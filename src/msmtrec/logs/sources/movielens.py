@@ -8,26 +8,25 @@ Licence: no redistribution; the files stay outside the repository.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.feature import Feature, IdSpace
 from msmtrec.base.schema import Schema, Task
-from msmtrec.base.settings import Settings, data_directory
 from msmtrec.data.logs import Logs, in_memory
 from msmtrec.data.snapshot import snapshot
 from msmtrec.logs.sources.grouplens import (
     Frames,
-    find_form,
     integers,
     labelled,
     read_atomic,
     read_plain,
     shared_out,
 )
-from msmtrec.logs.sources.movielens_files import ML_1M
+from msmtrec.logs.sources.settings.movielens import MovieLens
+
+__all__ = ["MovieLens", "load"]
 
 AGE_DOMAINS = {"under 25": (1, 18), "25-34": (25,), "35 and over": (35, 45, 50, 56)}
 """M3oE and Scenario-Wise-Rec: ages 1, 18 / 25 / 35, 45, 50, 56."""
@@ -35,83 +34,57 @@ AGES = (1, 18, 25, 35, 45, 50, 56)
 _LISTED = ("user_id", "title", "rating", "timestamp", "gender", "age", "occupation", "year", "genres")
 
 
-class MovieLens(Settings):
-    """MovieLens-1M.
+def load(source: MovieLens) -> Logs:
+    """Join ratings, users and movies and split.
 
-    Args:
-        folder: folder with ratings.dat or ml-1m.inter; the default is ml-1m in the data directory.
-        scenarios: `age-domain` (3), `gender` (2) or `age` (7 codes).
-        split: `time-per-user` 80/10/10 (default) or `file-order` 80/10/10 (as M3oE).
-        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
+    Raises:
+        UserError: neither form is in the folder, or a file has other columns.
     """
-
-    source: Literal["movielens-1m"] = "movielens-1m"
-    folder: Path | None = None
-    scenarios: Literal["age-domain", "gender", "age"] = "age-domain"
-    split: Literal["time-per-user", "file-order"] = "time-per-user"
-    allow_one_class: bool = False
-
-    def _files(self) -> Path:
-        return self.folder or data_directory() / "ml-1m"
-
-    def present(self) -> bool:
-        """Whether one of the two forms is there."""
-        return self._form() is not None
-
-    def _form(self) -> str | None:
-        return find_form(self._files(), ML_1M)
-
-    def load(self) -> Logs:
-        """Join ratings, users and movies and split.
-
-        Raises:
-            UserError: neither form is in the folder, or a file has other columns.
-        """
-        form, folder = self._form(), self._files()
-        if form is None:
-            raise UserError(
-                f"no MovieLens-1M in {folder} (ratings.dat, users.dat, movies.dat);"
-                " set MSMTREC_DATA or run: msmtrec data fetch movielens-1m"
-            )
-        files = snapshot(sorted(p for p in folder.iterdir() if p.suffix in (".dat", ".inter", ".user", ".item")))
-        ratings, users, movies = (_read_original if form == "original" else _read_wheel)(folder)
-        catalogue = movies["title"].unique().sort()
-        genres = movies["genres"].explode().drop_nulls().unique().sort()
-        rows = ratings.join(users, on="user_id", how="left", maintain_order="left")
-        rows = rows.join(movies.unique("title", keep="first"), on="title", how="left", maintain_order="left").select(
-            _LISTED
+    form, folder = source.form(), source.place
+    if form is None:
+        raise UserError(
+            f"no MovieLens-1M in {folder} (ratings.dat, users.dat, movies.dat);"
+            " set MSMTREC_DATA or run: msmtrec data fetch movielens-1m"
         )
-        rows = shared_out(labelled(rows), self.split, "title")
-        conditions = {
-            "age-domain": {name: pl.col("age").is_in(ages) for name, ages in AGE_DOMAINS.items()},
-            "gender": {name: pl.col("gender") == name for name in ("F", "M")},
-            "age": {str(age): pl.col("age") == age for age in AGES},
-        }[self.scenarios]
-        schema = Schema(
-            name="MovieLens-1M",
-            features=(
-                Feature("user_id"),
-                Feature("title", shared=IdSpace.of_values(catalogue.to_list())),
-                Feature("genres", "multi", shared=IdSpace.of_values(genres.to_list()), max_values=6),
-                Feature("year", shared=IdSpace("hash", 256)),
-                Feature("gender", shared=IdSpace.of_values(("F", "M"))),
-                Feature("age", shared=IdSpace.of_values(AGES)),
-                Feature("occupation", shared=IdSpace("ids", 21)),
-            ),
-            tasks=(Task("click"), Task("like", within="click")),
-            scenarios=dict.fromkeys(conditions, ("click", "like")),
-            group="user_id",
-        )
-        return Logs(
-            schema,
-            in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),
-            fingerprint=f"{files.digest}:{self.scenarios}:{self.split}",
-            origin=str(folder),
-            notes=(f"{form} form; the rating itself and the time are not features",),
-            allow_one_class=self.allow_one_class,
-            files=files,
-            time="timestamp",
-        )
+    files = snapshot(sorted(p for p in folder.iterdir() if p.suffix in (".dat", ".inter", ".user", ".item")))
+    ratings, users, movies = (_read_original if form == "original" else _read_wheel)(folder)
+    catalogue = movies["title"].unique().sort()
+    genres = movies["genres"].explode().drop_nulls().unique().sort()
+    rows = ratings.join(users, on="user_id", how="left", maintain_order="left")
+    rows = rows.join(movies.unique("title", keep="first"), on="title", how="left", maintain_order="left").select(
+        _LISTED
+    )
+    rows = shared_out(labelled(rows), source.split, "title")
+    conditions = {
+        "age-domain": {name: pl.col("age").is_in(ages) for name, ages in AGE_DOMAINS.items()},
+        "gender": {name: pl.col("gender") == name for name in ("F", "M")},
+        "age": {str(age): pl.col("age") == age for age in AGES},
+    }[source.scenarios]
+    schema = Schema(
+        name="MovieLens-1M",
+        features=(
+            Feature("user_id"),
+            Feature("title", shared=IdSpace.of_values(catalogue.to_list())),
+            Feature("genres", "multi", shared=IdSpace.of_values(genres.to_list()), max_values=6),
+            Feature("year", shared=IdSpace("hash", 256)),
+            Feature("gender", shared=IdSpace.of_values(("F", "M"))),
+            Feature("age", shared=IdSpace.of_values(AGES)),
+            Feature("occupation", shared=IdSpace("ids", 21)),
+        ),
+        tasks=(Task("click"), Task("like", within="click")),
+        scenarios=dict.fromkeys(conditions, ("click", "like")),
+        group="user_id",
+    )
+    return Logs(
+        schema,
+        in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),
+        fingerprint=f"{files.digest}:{source.scenarios}:{source.split}",
+        origin=str(folder),
+        notes=(f"{form} form; the rating itself and the time are not features",),
+        allow_one_class=source.allow_one_class,
+        files=files,
+        time="timestamp",
+    )
 
 
 def _read_original(folder: Path) -> Frames:

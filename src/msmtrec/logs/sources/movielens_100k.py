@@ -7,19 +7,16 @@ the same rows. Licence: no redistribution; the files stay outside the repository
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.feature import Feature, IdSpace
 from msmtrec.base.schema import Schema, Task
-from msmtrec.base.settings import Settings, data_directory
 from msmtrec.data.logs import Logs, in_memory
 from msmtrec.data.snapshot import snapshot
 from msmtrec.logs.sources.grouplens import (
     Frames,
-    find_form,
     integers,
     labelled,
     read_atomic,
@@ -27,6 +24,9 @@ from msmtrec.logs.sources.grouplens import (
     shared_out,
 )
 from msmtrec.logs.sources.movielens_files import ML_100K
+from msmtrec.logs.sources.settings.movielens_100k import MovieLens100K
+
+__all__ = ["MovieLens100K", "load"]
 
 GENRES = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -40,79 +40,53 @@ OCCUPATIONS = (
 )
 
 
-class MovieLens100K(Settings):
-    """MovieLens-100K.
+def load(source: MovieLens100K) -> Logs:
+    """Join ratings, users and films and split.
 
-    Args:
-        folder: folder with u.data or ml-100k.inter; the default is ml-100k in the data directory.
-        scenarios: `age-domain` (under 25, 25-34, 35 and over) or `gender`.
-        split: `time-per-user` 80/10/10 (default) or `file-order` 80/10/10.
-        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
+    Raises:
+        UserError: neither form is in the folder, or a file has other columns.
     """
-
-    source: Literal["movielens-100k"] = "movielens-100k"
-    folder: Path | None = None
-    scenarios: Literal["age-domain", "gender"] = "age-domain"
-    split: Literal["time-per-user", "file-order"] = "time-per-user"
-    allow_one_class: bool = False
-
-    def _files(self) -> Path:
-        return self.folder or data_directory() / "ml-100k"
-
-    def present(self) -> bool:
-        """Whether one of the two forms is there."""
-        return self._form() is not None
-
-    def _form(self) -> str | None:
-        return find_form(self._files(), ML_100K)
-
-    def load(self) -> Logs:
-        """Join ratings, users and films and split.
-
-        Raises:
-            UserError: neither form is in the folder, or a file has other columns.
-        """
-        form, folder = self._form(), self._files()
-        if form is None:
-            raise UserError(
-                f"no MovieLens-100K in {folder} (u.data, u.user, u.item);"
-                " set MSMTREC_DATA or run: msmtrec data fetch movielens-100k"
-            )
-        files = snapshot(folder / name for name in ML_100K[form])
-        ratings, users, films = (_read_original if form == "original" else _read_wheel)(folder)
-        rows = ratings.join(users, on="user_id", how="left", maintain_order="left")
-        rows = rows.join(films, on="item_id", how="left", maintain_order="left")
-        rows = shared_out(labelled(rows), self.split, "item_id")
-        age = pl.col("age")
-        conditions = {
-            "age-domain": {"under 25": age < 25, "25-34": age.is_between(25, 34), "35 and over": age >= 35},
-            "gender": {name: pl.col("gender") == name for name in ("F", "M")},
-        }[self.scenarios]
-        schema = Schema(
-            name="MovieLens-100K",
-            features=(
-                Feature("user_id"),
-                Feature("item_id", shared=IdSpace("ids", 1683)),
-                Feature("genres", "multi", shared=IdSpace.of_values(GENRES), max_values=6),
-                Feature("year", shared=IdSpace("hash", 256)),
-                Feature("gender", shared=IdSpace.of_values(("F", "M"))),
-                Feature("age", shared=IdSpace("ids", 100)),
-                Feature("occupation", shared=IdSpace.of_values(OCCUPATIONS)),
-            ),
-            tasks=(Task("click"), Task("like", within="click")),
-            scenarios=dict.fromkeys(conditions, ("click", "like")),
-            group="user_id",
+    form, folder = source.form(), source.place
+    if form is None:
+        raise UserError(
+            f"no MovieLens-100K in {folder} (u.data, u.user, u.item);"
+            " set MSMTREC_DATA or run: msmtrec data fetch movielens-100k"
         )
-        return Logs(
-            schema,
-            in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),
-            fingerprint=f"{files.digest}:{self.scenarios}:{self.split}",
-            origin=str(folder),
-            notes=(f"{form} form; the rating and the time are not features",),
-            allow_one_class=self.allow_one_class,
-            files=files,
-            time="timestamp",
-        )
+    files = snapshot(folder / name for name in ML_100K[form])
+    ratings, users, films = (_read_original if form == "original" else _read_wheel)(folder)
+    rows = ratings.join(users, on="user_id", how="left", maintain_order="left")
+    rows = rows.join(films, on="item_id", how="left", maintain_order="left")
+    rows = shared_out(labelled(rows), source.split, "item_id")
+    age = pl.col("age")
+    conditions = {
+        "age-domain": {"under 25": age < 25, "25-34": age.is_between(25, 34), "35 and over": age >= 35},
+        "gender": {name: pl.col("gender") == name for name in ("F", "M")},
+    }[source.scenarios]
+    schema = Schema(
+        name="MovieLens-100K",
+        features=(
+            Feature("user_id"),
+            Feature("item_id", shared=IdSpace("ids", 1683)),
+            Feature("genres", "multi", shared=IdSpace.of_values(GENRES), max_values=6),
+            Feature("year", shared=IdSpace("hash", 256)),
+            Feature("gender", shared=IdSpace.of_values(("F", "M"))),
+            Feature("age", shared=IdSpace("ids", 100)),
+            Feature("occupation", shared=IdSpace.of_values(OCCUPATIONS)),
+        ),
+        tasks=(Task("click"), Task("like", within="click")),
+        scenarios=dict.fromkeys(conditions, ("click", "like")),
+        group="user_id",
+    )
+    return Logs(
+        schema,
+        in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),
+        fingerprint=f"{files.digest}:{source.scenarios}:{source.split}",
+        origin=str(folder),
+        notes=(f"{form} form; the rating and the time are not features",),
+        allow_one_class=source.allow_one_class,
+        files=files,
+        time="timestamp",
+    )
 
 
 _USER = ("user_id", "age", "gender", "occupation")

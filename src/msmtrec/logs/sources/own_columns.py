@@ -17,8 +17,8 @@ from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
 from msmtrec.logs.reading.csv_lines import is_parquet
 from msmtrec.logs.reading.files import scan, types_of
 from msmtrec.logs.sources.own_frames import Roles
-from msmtrec.logs.sources.split_settings import Split
-from msmtrec.logs.sources.tabular_settings import Column, Label
+from msmtrec.logs.sources.settings.columns import Column, Label, label_columns
+from msmtrec.logs.sources.settings.split import Split
 
 _SAMPLE = 10_000
 """Rows of a CSV that say whether a column of text has any value."""
@@ -79,7 +79,7 @@ class Uses:
     @property
     def label_columns(self) -> tuple[str, ...]:
         """Raw columns that labels are made of."""
-        return tuple(dict.fromkeys(c for name, label in self.labels.items() for c in label.raw(name)))
+        return label_columns(self.labels)
 
     def roles(self, kinds: Mapping[str, str]) -> Roles:
         """What columns are for.

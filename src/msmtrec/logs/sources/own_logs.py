@@ -6,13 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
 
 import polars as pl
-from pydantic import Field, model_validator
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.base.settings import Name, Settings
 from msmtrec.data.encoding.texts import as_text
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import remembered, snapshot
@@ -28,96 +25,41 @@ from msmtrec.logs.sources.looking import Look, look
 from msmtrec.logs.sources.own_columns import Uses
 from msmtrec.logs.sources.own_frames import Frames, single_values
 from msmtrec.logs.sources.own_schema import schema_of
-from msmtrec.logs.sources.side_settings import Table
+from msmtrec.logs.sources.settings.own_logs import OwnLogs
 from msmtrec.logs.sources.side_tables import joined, read_side, unmatched
-from msmtrec.logs.sources.split_settings import Split
 from msmtrec.logs.sources.tabular_parts import Part, by_column, divide, inner
-from msmtrec.logs.sources.tabular_settings import Column, Label, misused
-from msmtrec.logs.sources.tabular_weights import missampled, misweighed, weight_cautions
+
+__all__ = ["OwnLogs", "OwnReader"]
 
 _READING, _TIMES = "reading-3", "times-4"
 """How values and time columns are read; in the fingerprint, so that no cache has rows read in another way."""
 
 
-class OwnLogs(Settings):
-    """What own logs have in common, wherever their rows come from.
+class OwnReader:
+    """Reads own logs; whoever builds on it says where the rows are.
 
     Args:
-        scenario: the column that names the scenario.
-        scenarios: which of them to use, in table order; default: all, sorted.
-        tasks: task name -> label.
-        features: column -> feature.
-        group: column of the user or session.
-        weight: column that says how much a row counts: a number of 0 or more in every row.
-        missing: texts that stand for a missing value, besides an empty field, such as "NA".
-        tables: side tables, such as items: name -> files and key; their columns are the rows' own.
-        unique: columns such as [user_id, item_id]: of a scenario's rows with the same values only the first counts (8
-            bytes of memory a row); rows that lack one of them all count.
-        contradictions: what becomes of rows whose label is 1 where the task it lies within is 0: `refuse` the log, or
-            `drop` them.
-        split: how rows become training, validation and test rows.
-        name: what the logs are called in tables and reports.
-        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
+        source: what the YAML says.
     """
 
-    source: str
-    scenario: str | None = None
-    scenarios: tuple[Name, ...] | None = None
-    tasks: dict[str, Label | None] = Field(min_length=1)
-    features: dict[str, Column | None] = Field(min_length=1)
-    split: Split
-    group: str | None = None
-    weight: str | None = None
-    tables: dict[str, Table] = Field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-    unique: tuple[str, ...] = ()
-    contradictions: Literal["refuse", "drop"] = "refuse"
-    name: str = "own data"
-    allow_one_class: bool = False
-
-    @model_validator(mode="after")
-    def _nested(self) -> Self:
-        for name, task in self.tasks.items():
-            if task and task.within is not None and (task.within not in self.tasks or task.within == name):
-                what = "itself" if task.within == name else f"'{task.within}', which is no task"
-                raise ValueError(f"task '{name}' lies within {what}")
-        keys = [column for column in (self.scenario, self.group, *self.unique) if column]
-        if len(set(self.unique)) < len(self.unique):
-            raise ValueError(f"unique names a column twice: {list(self.unique)}; remove one")
-        for sentence in misused(self._columns(), self._labels(), keys, self.split):
-            raise ValueError(sentence)
-        labels = self._uses().label_columns
-        for sentence in (*misweighed(self.weight, self._columns(), labels, keys, self.split), *missampled(self.tasks)):
-            raise ValueError(sentence)
-        return self
-
-    def cautions(self) -> Iterator[str]:
-        yield from weight_cautions(self.tasks, self.weight)
-
-    def _columns(self) -> dict[str, Column]:
-        return {name: column or Column() for name, column in self.features.items()}
-
-    def _labels(self) -> dict[str, Label]:
-        return {name: task or Label() for name, task in self.tasks.items()}
+    def __init__(self, source: OwnLogs) -> None:
+        self.source = source
 
     def _uses(self) -> Uses:
         """What columns are for."""
-        joined = [column for table in self.tables.values() for column in table.keys.values()]
-        keys = [key for key in (self.group, self.scenario, self.split.within, *self.unique, *joined) if key]
+        source = self.source
+        joined = [column for table in source.tables.values() for column in table.keys.values()]
+        keys = [key for key in (source.group, source.scenario, source.split.within, *source.unique, *joined) if key]
         return Uses(
-            self._columns(),
-            self._labels(),
-            self.split,
+            source.columns,
+            source.labels,
+            source.split,
             keys=tuple(keys),
-            missing=self.missing,
-            everywhere=self.scenario is not None,
-            weight=self.weight,
+            missing=source.missing,
+            everywhere=source.scenario is not None,
+            weight=source.weight,
             form=self._form(),
         )
-
-    def scenario_names(self) -> tuple[str, ...]:
-        """As far as they are known before the rows are read."""
-        return self.scenarios or ()
 
     def _logs(self, parts: list[Part], frames: Frames, settings: str) -> Logs:
         """The rows of the parts; they are read when they are needed.
@@ -130,7 +72,7 @@ class OwnLogs(Settings):
             UserError: a scenario of a task is unknown, or has no task.
         """
         names = [name for part in parts for name in part.scenarios]
-        schema = schema_of(self._uses(), names, frames, name=self.name, group=self.group)
+        schema = schema_of(self._uses(), names, frames, name=self.source.name, group=self.source.group)
         files = snapshot((*(path for part in parts for path in part.paths), *frames.side_paths))
         paths = list(files.stamps)
         notes, warnings = unmatched(parts, frames.sides, self._settings())
@@ -145,8 +87,8 @@ class OwnLogs(Settings):
                     if path not in checked:
                         check_lines(path, form=form)
                         checked.add(path)
-                if self.split.divides and part not in divided:
-                    divided[part] = divide(part, self.split, frames.times, self.scenario)
+                if self.source.split.divides and part not in divided:
+                    divided[part] = divide(part, self.source.split, frames.times, self.source.scenario)
                 for scenario, chunk in self._chunks(part, frames.times, divided.get(part)):
                     units |= units_in(chunk)
                     yield scenario, chunk
@@ -163,17 +105,17 @@ class OwnLogs(Settings):
         return Logs(
             schema,
             stream,
-            fingerprint=files.digest + settings + _READING + (_TIMES if self.split.time else ""),
+            fingerprint=files.digest + settings + _READING + (_TIMES if self.source.split.time else ""),
             origin=_listed(paths),
             notes=notes,
             warnings=warnings,
-            allow_one_class=self.allow_one_class,
+            allow_one_class=self.source.allow_one_class,
             files=files,
-            time=TIME if self.split.time else None,
+            time=TIME if self.source.split.time else None,
             as_written=lambda: self._as_written([path for part in parts for path in part.paths]),
-            asked=self.split.asked(),
+            asked=self.source.split.asked(),
             parsed=not all(is_parquet(path) for part in parts for path in part.paths),
-            places={part.scenarios[0]: _listed(part.paths) for part in parts} if self.scenario is None else {},
+            places={part.scenarios[0]: _listed(part.paths) for part in parts} if self.source.scenario is None else {},
         )
 
     def _frames(self, paths: Iterable[Path]) -> Frames:
@@ -183,9 +125,9 @@ class OwnLogs(Settings):
             UserError: a file or column is missing, or holds values of different kinds in two files.
         """
         paths, uses, settings = tuple(paths), self._uses(), self._settings()
-        known = look(paths, uses, self.tables, {path: self._numerics(path) for path in paths})
+        known = look(paths, uses, self.source.tables, {path: self._numerics(path) for path in paths})
         sides = [
-            read_side(name, self.tables[name], columns, uses, known.kinds, settings)
+            read_side(name, self.source.tables[name], columns, uses, known.kinds, settings)
             for name, columns in known.used.items()
         ]
         roles = uses.roles(known.kinds).without(known.joined)
@@ -194,7 +136,7 @@ class OwnLogs(Settings):
 
     def _settings(self) -> str:
         """Everything besides the files that decides the rows."""
-        return self.model_dump_json(exclude={"files"})
+        return self.source.model_dump_json(exclude={"files"})
 
     def _numerics(self, path: Path) -> tuple[str, ...]:
         """Columns of a file that are text and hold numbers."""
@@ -202,20 +144,20 @@ class OwnLogs(Settings):
 
     def _part(self, paths: tuple[Path, ...], names: tuple[str, ...], frame: pl.LazyFrame, frames: Frames) -> Part:
         uses = self._uses()
-        unique = tuple(dict.fromkeys((*([self.scenario] if self.scenario else []), *self.unique)))
+        unique = tuple(dict.fromkeys((*([self.source.scenario] if self.source.scenario else []), *self.source.unique)))
         return Part(
             paths,
             names,
             frame,
-            unique=unique if self.unique else (),
+            unique=unique if self.source.unique else (),
             made=tuple(task.task(name, frames.kinds) for name, task in uses.labels.items() if task.made),
-            excluding=uses.nested if self.contradictions == "drop" else (),
+            excluding=uses.nested if self.source.contradictions == "drop" else (),
             form=uses.form,
         )
 
     def _together(self, paths: tuple[Path, ...]) -> tuple[Part, Frames]:
         """Files whose rows name their scenario."""
-        column, frames = str(self.scenario), self._frames(paths)
+        column, frames = str(self.source.scenario), self._frames(paths)
         frame = joined(frames.together(paths), frames.sides, column=column)
         frame = frame.with_columns(as_text(pl.col(column), frame.collect_schema()[column]))
         where = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files of data.files"
@@ -236,7 +178,7 @@ class OwnLogs(Settings):
         return self._part(paths, wanted, frame.filter(pl.col(column).is_in(list(wanted))), frames), frames
 
     def _wanted(self, found: list[str], absent: str) -> tuple[str, ...]:
-        wanted = self.scenarios or tuple(found)
+        wanted = self.source.scenarios or tuple(found)
         if len(set(wanted)) < len(wanted):
             raise UserError(f"data.scenarios names a scenario twice: {list(wanted)}; remove one")
         for name in wanted:
@@ -251,12 +193,12 @@ class OwnLogs(Settings):
     def _scan(self, path: Path, known: Look | None = None) -> pl.LazyFrame:
         """A file's wanted columns; a label that only some scenarios have may be missing in some of the files."""
         uses = self._uses()
-        known = known or look((path,), uses, self.tables, {path: self._numerics(path)})
+        known = known or look((path,), uses, self.source.tables, {path: self._numerics(path)})
         kinds = {name: kind for name, kind in uses.columns(known.kinds).items() if name not in known.joined}
         if somewhere := uses.dispensable():
             there = columns_of(path, uses.form)
             kinds = {name: kind for name, kind in kinds.items() if name not in somewhere or name in there}
-        return single_values(scan(path, kinds, self.missing, uses.form), uses.roles(known.kinds), path)
+        return single_values(scan(path, kinds, self.source.missing, uses.form), uses.roles(known.kinds), path)
 
     def _as_written(self, paths: Iterable[Path]) -> Iterator[pl.DataFrame]:
         """Rows of the files before words for nothing are taken out of them."""
@@ -268,7 +210,7 @@ class OwnLogs(Settings):
 
     def _chunks(self, part: Part, times: Times | None, divided: Drawn | Shares | pl.Series | None) -> Iterator[Chunk]:
         """Chunks with SPLIT and one scenario each; `divided` says how fractions fall, once for all passes."""
-        split, place = self.split, 0
+        split, place = self.source.split, 0
         label = divided.labeller() if isinstance(divided, Drawn | Shares) else None
         bounds = [
             times.bound(value) for value in (split.train_until, split.validation_until) if times and value is not None
@@ -287,10 +229,10 @@ class OwnLogs(Settings):
             else:
                 labelled = by_bounds(times.checked(rows), TIME, *bounds)
             place += rows.height
-            if self.scenario is None:
+            if self.source.scenario is None:
                 yield part.scenarios[0], labelled
                 continue
-            for (name,), own in labelled.partition_by(self.scenario, as_dict=True, maintain_order=True).items():
+            for (name,), own in labelled.partition_by(self.source.scenario, as_dict=True, maintain_order=True).items():
                 yield str(name), own
 
 

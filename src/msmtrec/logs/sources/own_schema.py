@@ -8,7 +8,7 @@ from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Schema
 from msmtrec.logs.sources.own_columns import Uses
 from msmtrec.logs.sources.own_frames import Frames
-from msmtrec.logs.sources.tabular_weights import without_sampler
+from msmtrec.logs.sources.settings.weights import without_sampler
 
 
 def schema_of(uses: Uses, scenarios: Sequence[str], frames: Frames, *, name: str, group: str | None) -> Schema:

@@ -13,10 +13,11 @@ from msmtrec.data.snapshot import remembered, snapshot
 from msmtrec.logs.reading.chunks import collect
 from msmtrec.logs.reading.csv_lines import check_lines
 from msmtrec.logs.reading.files import scan
+from msmtrec.logs.sources import side_files
 from msmtrec.logs.sources.own_columns import Uses
 from msmtrec.logs.sources.own_frames import Frames, Roles, single_values
+from msmtrec.logs.sources.settings.tables import Table
 from msmtrec.logs.sources.side import THERE, Side
-from msmtrec.logs.sources.side_settings import Table
 from msmtrec.logs.sources.tabular_parts import Part
 
 _KEY, _OF = "__key.", "__of"
@@ -45,7 +46,7 @@ def read_side(
         form=table.form,
     )
     read = {c: wanted[c] for c in columns} | dict.fromkeys(keys, "text")
-    places = table.places(name)
+    places = side_files.places(name, table)
     paths = tuple(path for group in places.values() for path in group)
     for path in paths:
         check_lines(path, form=table.form)

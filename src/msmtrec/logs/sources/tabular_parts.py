@@ -19,7 +19,7 @@ from msmtrec.logs.reading.drawn import Drawn
 from msmtrec.logs.reading.groups import InTimeOrder, Shares
 from msmtrec.logs.reading.repeats import Repeats
 from msmtrec.logs.reading.times import TIME, Times
-from msmtrec.logs.sources.split_settings import Split
+from msmtrec.logs.sources.settings.split import Split
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from msmtrec.base.feature import Feature
 from msmtrec.base.version import __version__
 from msmtrec.base.yaml import dump_yaml
 from msmtrec.data.snapshot import digest_of
-from msmtrec.logs.sources.synthetic import Synthetic
+from msmtrec.logs.sources.settings.synthetic import Synthetic
 from msmtrec.logs.synthetic.bayes import Truth
 from msmtrec.logs.synthetic.files import COUNTRIES, Written, write_original, write_processed, write_tables
 

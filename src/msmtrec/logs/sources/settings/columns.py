@@ -12,9 +12,8 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.feature import Feature, IdSpace
 from msmtrec.base.schema import Task
 from msmtrec.base.settings import Name, Settings
-from msmtrec.data.encoding.expressions import columns_in
-from msmtrec.data.encoding.labels import same
-from msmtrec.logs.sources.split_settings import Split
+from msmtrec.data.encoding.same import same
+from msmtrec.logs.sources.settings.split import Split
 
 Files = Path | tuple[Path, ...]
 """A file, a pattern, or a list of either."""
@@ -150,17 +149,24 @@ class Column(Settings):
         )
 
 
+def _columns_in(expression: str) -> tuple[str, ...]:
+    """The columns that an expression reads; errors as `expressions.columns_in`."""
+    from msmtrec.data.encoding.expressions import columns_in  # not before there is one: polars understands it
+
+    return columns_in(expression)
+
+
 def _parsed(expression: str) -> None:
     """Raises ValueError: it is no expression of one row."""
     try:
-        columns_in(expression)
+        _columns_in(expression)
     except UserError as error:
         raise ValueError(f"expression: {error}") from error
 
 
 def read_by(expression: str | None, kinds: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     """(column, kind) of what an expression reads; none before the kinds are known."""
-    return tuple((column, kinds[column]) for column in columns_in(expression)) if expression and kinds else ()
+    return tuple((column, kinds[column]) for column in _columns_in(expression)) if expression and kinds else ()
 
 
 def misused(
@@ -173,7 +179,7 @@ def misused(
     """
     deciding = [column for column in (split.column, split.time, split.within) if column]
     labels = {column for name, task in tasks.items() for column in (task.label(name), *task.raw(name))}
-    by_expression = {name: columns_in(column.expression) for name, column in features.items() if column.expression}
+    by_expression = {name: _columns_in(column.expression) for name, column in features.items() if column.expression}
     read = {column for columns in by_expression.values() for column in columns}
     for name in (*features, *labels, *keys, *deciding, *read):
         if name.startswith("__"):
@@ -252,7 +258,7 @@ class Label(Settings):
 
     def raw(self, name: str) -> tuple[str, ...]:
         """The logs' columns that the label is made of."""
-        return columns_in(self.expression) if self.expression else (self.column or name,)
+        return _columns_in(self.expression) if self.expression else (self.column or name,)
 
     def task(self, name: str, kinds: Mapping[str, str]) -> Task:
         """What the schema says of it; `kinds` as for `Column.feature`."""
@@ -267,3 +273,8 @@ class Label(Settings):
             negative=self.negative,
             reads=reads if self.made else (),
         )
+
+
+def label_columns(labels: Mapping[str, Label]) -> tuple[str, ...]:
+    """Raw columns that labels are made of."""
+    return tuple(dict.fromkeys(column for name, label in labels.items() for column in label.raw(name)))

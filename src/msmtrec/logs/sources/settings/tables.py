@@ -11,10 +11,9 @@ from pydantic import field_validator
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import Settings, by_name
 from msmtrec.logs.reading.csv_form import COMMAS, CsvForm
-from msmtrec.logs.reading.files import expand
-from msmtrec.logs.reading.transcribed import readable
+from msmtrec.logs.reading.patterns import expand
 from msmtrec.logs.remote.urls import each, is_url
-from msmtrec.logs.sources.tabular_settings import Files
+from msmtrec.logs.sources.settings.columns import Files
 
 
 class Table(Settings):
@@ -61,20 +60,15 @@ class Table(Settings):
             return self.key
         return {name: name for name in ((self.key,) if isinstance(self.key, str) else self.key)}
 
-    def places(self, name: str) -> dict[str, tuple[Path, ...]]:
+    def expanded(self, name: str) -> dict[str, tuple[Path, ...]]:
         """Scenario -> its files; "" is all scenarios.
+
+        Args:
+            name: the table's, for error messages.
 
         Raises:
             UserError: a file is absent or stands there twice, or a pattern matches nothing.
         """
-        copies = self.copies(name)
-        return {scenario: tuple(copies[path] for path in group) for scenario, group in self._expanded(name).items()}
-
-    def copies(self, name: str) -> dict[Path, Path]:
-        """File -> itself, or what is read in its stead; errors as `places`."""
-        return {path: readable(path, self.csv) for group in self._expanded(name).values() for path in group}
-
-    def _expanded(self, name: str) -> dict[str, tuple[Path, ...]]:
         try:
             groups = self.files if isinstance(self.files, dict) else {"": self.files}
             found = {scenario: expand(files) for scenario, files in groups.items()}
@@ -93,6 +87,6 @@ def _groups(raw: Any) -> list[Any]:
 def sides_present(tables: Mapping[str, Table]) -> bool:
     """Whether all files are there."""
     try:
-        return all(table.places(name) for name, table in tables.items())
+        return all(table.expanded(name) for name, table in tables.items())
     except UserError:
         return False

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from msmtrec.base.settings import Settings, count
 from msmtrec.data.asked import Asked
-from msmtrec.logs.reading.groups import Rule
+from msmtrec.logs.reading.rule import Rule
 
 Fractions = tuple[float, float, float]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from msmtrec.logs.sources.split_settings import Split
-from msmtrec.logs.sources.tabular_settings import Column, Label
+from msmtrec.logs.sources.settings.columns import Column, Label
+from msmtrec.logs.sources.settings.split import Split
 
 
 def misweighed(

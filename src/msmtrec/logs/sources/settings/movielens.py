@@ -1,0 +1,48 @@
+"""MovieLens-1M (Harper & Konstan, 2015): age domains, gender or the seven age codes as scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from msmtrec.base.settings import data_directory
+from msmtrec.logs.sources.movielens_files import ML_1M, find_form
+from msmtrec.logs.sources.settings.base import SourceSettings
+
+if TYPE_CHECKING:
+    from msmtrec.data.logs import Logs
+
+
+class MovieLens(SourceSettings):
+    """MovieLens-1M.
+
+    Args:
+        folder: folder with ratings.dat or ml-1m.inter; the default is ml-1m in the data directory.
+        scenarios: `age-domain` (3), `gender` (2) or `age` (7 codes).
+        split: `time-per-user` 80/10/10 (default) or `file-order` 80/10/10 (as M3oE).
+        allow_one_class: take a split in which a task's labels are all alike, instead of refusing the logs.
+    """
+
+    source: Literal["movielens-1m"] = "movielens-1m"
+    folder: Path | None = None
+    scenarios: Literal["age-domain", "gender", "age"] = "age-domain"
+    split: Literal["time-per-user", "file-order"] = "time-per-user"
+    allow_one_class: bool = False
+
+    @property
+    def place(self) -> Path:
+        """Where the files are."""
+        return self.folder or data_directory() / "ml-1m"
+
+    def present(self) -> bool:
+        """Whether one of the two forms is there."""
+        return self.form() is not None
+
+    def form(self) -> str | None:
+        """Which form is there."""
+        return find_form(self.place, ML_1M)
+
+    def load(self) -> Logs:
+        from msmtrec.logs.sources.movielens import load
+
+        return load(self)
