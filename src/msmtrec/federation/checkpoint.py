@@ -62,7 +62,7 @@ def save(folder: Path, checkpoint: Checkpoint[Any]) -> None:
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
         _sync(folder)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise UserError(
             f"cannot write the checkpoint {target}: {error}; free space, then continue with --resume"
         ) from error
