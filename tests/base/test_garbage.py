@@ -8,10 +8,17 @@ from msmtrec.base.garbage import no_search_for_cycles
 
 
 def test_it_goes_on_afterwards_also_after_an_error() -> None:
-    assert gc.isenabled()
-    with pytest.raises(ValueError, match="inside"), no_search_for_cycles():
-        assert not gc.isenabled()
+    found = []
+
+    @no_search_for_cycles()
+    def fails() -> None:
+        found.append(gc.isenabled())
         raise ValueError("inside")
+
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="inside"):
+        fails()
+    assert found == [False]
     assert gc.isenabled()
 
 

@@ -25,7 +25,7 @@ _CACHE_BYTES = 4 * 2**20
 _LEAST_COLUMNS = 4096
 _STRIP = 128
 _STRIP_BYTES = 2**19
-"""A block is filled by strips of scenarios that are this large: converted and subtracted while they are in the cache."""
+"""A block is filled strip by strip, some scenarios each: converted and subtracted while that is in the cache."""
 
 
 def blocks(values: Vectors, base: Vectors | None = None, multiple: int = 1) -> Iterator[tuple[slice, Tensor]]:

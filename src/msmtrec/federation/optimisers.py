@@ -22,7 +22,7 @@ class _Group:
     Args:
         places: which trained tensors.
         start, stop: which members.
-        moments: Adam's two of every tensor.
+        first, second: Adam's moments.
         counters: the steps that each tensor has taken.
     """
 
@@ -32,7 +32,8 @@ class _Group:
     stop: int
     _: KW_ONLY
     values: list[Tensor]
-    moments: list[list[Tensor]]
+    first: list[Tensor]
+    second: list[Tensor]
     counters: list[Tensor]
 
 
@@ -93,12 +94,12 @@ class Updates:
         step_rows(self.rule, self.packed, slot, touched, gradients, rates=rates, clocks=clocks)
 
     def _group(self, rate: float, places: list[int], clock: int, start: int, stop: int) -> _Group:
-        values, *moments = (
+        values, first, second = (
             self._parts(places, kind, start, stop) if not kind or isinstance(self.rule, Adam) else []
             for kind in ("", ".m", ".v")
         )
         counters = [torch.tensor(float(clock), device=self.packed.device) for _ in places]
-        return _Group(rate, places, start, stop, values=values, moments=moments, counters=counters)
+        return _Group(rate, places, start, stop, values=values, first=first, second=second, counters=counters)
 
     def _parts(self, places: list[int], kind: str, start: int, stop: int) -> list[Tensor]:
         own = [self.trained[place] for place in places]
@@ -108,7 +109,8 @@ class Updates:
         adam(
             group.values,
             grads,
-            *group.moments,
+            group.first,
+            group.second,
             [],
             group.counters,
             fused=True,

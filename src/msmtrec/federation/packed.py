@@ -73,7 +73,7 @@ class Packed:
         """Each member's own tensors, without the member axis, as views."""
         found: list[Parameters] = [{} for _ in self.memories]
         for name, tensor in tensors.items():
-            parts = tensor.split(np.diff(self.ends[name]).tolist()) if self.flat(name) else tensor.unbind()
+            parts = tensor.tensor_split(self.ends[name][1:-1]) if self.flat(name) else tensor.unbind()
             for own, part in zip(found, parts, strict=True):
                 own[name] = part
         return found
