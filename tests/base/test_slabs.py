@@ -1,5 +1,6 @@
 """Many tensors in few slabs: each comes back alone, and a file that is not theirs is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,10 @@ def test_the_file_is_one_that_safetensors_reads_and_one_of_its_own_is_read(tmp_p
     assert found.keys() == slabs.keys()
     assert all(found[kind].dtype is slab.dtype for kind, slab in slabs.items())
     assert all(torch.equal(bits(found[kind]), bits(slab)) for kind, slab in slabs.items())
+    written = (tmp_path / "file").read_bytes()
+    size = int.from_bytes(written[:8], "little")
+    head = json.loads(written[8 : 8 + size])
+    assert all((8 + size + head[kind]["data_offsets"][0]) % slab.itemsize == 0 for kind, slab in slabs.items())
     save_file(slabs, tmp_path / "theirs")  # in an order of its own
     back = read_slabs(tmp_path / "theirs", shapes)
     assert all(torch.equal(bits(one), bits(two)) for one, two in zip(back, tensors.values(), strict=True))

@@ -56,7 +56,7 @@ def write_slabs(path: Path, tensors: Mapping[str, Tensor]) -> Shapes:
         file.write(_head(slabs))
         for own in slabs.values():
             for value in own:
-                file.write(_bytes((value if value.is_cpu else value.cpu()).detach()))
+                file.write(_bytes(value if value.is_cpu else value.cpu()))
     return shapes
 
 
