@@ -10,11 +10,13 @@ from msmtrec.aggregation import chunks
 from properties import gram_matrix
 
 
-@pytest.fixture(params=["one block", "many blocks"])
+@pytest.fixture(params=["one block", "many blocks", "many strips"])
 def _widths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "many blocks":
         monkeypatch.setattr(chunks, "_CACHE_BYTES", 0)
         monkeypatch.setattr(chunks, "_LEAST_COLUMNS", 7)
+    if request.param == "many strips":
+        monkeypatch.setattr(chunks, "_STRIP_BYTES", 7 * 8 * 50)
 
 
 def tensors(K: int, shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> list[Tensor]:
@@ -37,6 +39,8 @@ def test_equal_to_the_stacked_sums(K: int, dtype: torch.dtype) -> None:
     assert torch.equal(found, found.T)
     assert torch.allclose(found, gram_matrix(delta), rtol=1e-12, atol=1e-11)
     assert torch.allclose(chunks.gram(values), gram_matrix(stacked(values)), rtol=1e-12, atol=1e-11)
+    several = chunks.gram_of([(values, base), (values, None)])
+    assert torch.equal(several, chunks.gram(values, base) + chunks.gram(values))
     assert torch.allclose(chunks.dots(values, direction, base), delta @ direction.double().flatten(), rtol=1e-11)
     tolerance = 1e-6 if dtype == torch.float32 else 1e-12
     for result, plain in (

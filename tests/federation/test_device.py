@@ -51,7 +51,7 @@ UP = {
     "batches.of": "numbers of a batch's rows and of their scenarios",
     "stack._dropout": "which activations stay",
     "packed.offsets": "where members' tables begin",
-    "optimisers.__init__": "steps taken",
+    "optimisers._group": "steps taken",
     "predict.batch": "validation rows",
     "held_out.__init__": "labels of held-out rows",
     "held_out.read": "numbers of tasks",

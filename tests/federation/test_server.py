@@ -138,12 +138,12 @@ def test_what_was_sent_and_not_answered_is_owed() -> None:
 def test_what_is_owed_piles_up_and_is_handed_out_once() -> None:
     m = method("fedavg-all")
     first = Reply({"model": {"tower": tower(7.0), "gate": COMMON["gate"]}, "control": {"tower": tower(1.0)}})
-    state = ServerState(start(m)).owing("a", first).owing("a", Reply({"model": {"tower": tower(8.0)}}))
+    state = ServerState(start(m)).owing({"a": first}).owing({"a": Reply({"model": {"tower": tower(8.0)}})})
     owed = state.owed["a"]
     assert owed.slots["control"]["tower"].tolist() == tower(1.0).tolist()
     assert owed.model["tower"].tolist() == tower(8.0).tolist()
     assert "gate" in owed.model
-    assert state.handed_out("a").owed == {}
+    assert state.handed_out({"a"}).owed == {}
 
 
 def test_a_new_scenario_starts_from_the_consensus_and_does_not_drag_it_back() -> None:

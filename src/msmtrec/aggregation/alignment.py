@@ -6,7 +6,7 @@ one for the sums are enough.
 
 For one unit (expert), W[name] and last[name] being lists over scenarios of that unit's tensors, views of what arrived:
 
-    G = sum(chunks.gram(W[name], last[name]) for name in names)
+    G = chunks.gram_of([(W[name], last[name]) for name in names])
     solved = coordinate(G, c, rescale, start=weights of the last round)
     for name in names:
         C = consensus(W[name], by_moments(W[name]), last[name], solved.coefficients)

@@ -3,7 +3,7 @@
 Every function takes the scenarios' tensors as they arrived: K tensors of one shape and dtype, read in place, never
 stacked as a whole. A block of columns is converted to float64, summed there, and the result has the inputs' shape and
 dtype. Besides inputs and result, a function holds one block of at most `BLOCK_BYTES` (`pairs` two, of together as much)
-and its copy in the inputs' dtype.
+and some scenarios' strip of it in the inputs' dtype.
 
 One unit's parameters are several tensors (`uploads[n].parameters[name][unit]`): Gram matrices and `dots` of all of
 them add up, everything else is done tensor by tensor.
@@ -24,6 +24,8 @@ _CACHE_BYTES = 4 * 2**20
 """Blocks this large stay in the cache between being filled and being summed."""
 _LEAST_COLUMNS = 4096
 _STRIP = 128
+_STRIP_BYTES = 2**19
+"""A block is filled strip by strip, some scenarios each: converted and subtracted while that is in the cache."""
 
 
 def blocks(values: Vectors, base: Vectors | None = None, multiple: int = 1) -> Iterator[tuple[slice, Tensor]]:
@@ -39,15 +41,13 @@ def blocks(values: Vectors, base: Vectors | None = None, multiple: int = 1) -> I
     K, size = len(flat), flat[0].numel()
     width = _width(K, size, multiple, BLOCK_BYTES)
     block = flat[0].new_empty(K * width, dtype=torch.float64)
-    staged = block if flat[0].dtype == torch.float64 and held is None else flat[0].new_empty(K * width)
     for start in range(0, size, width):
         columns = slice(start, min(start + width, size))
-        view, part = (_part(room, K, columns) for room in (block, staged))
-        _stack(flat, columns, part)
-        if staged is not block:
-            view.copy_(part)
-        if held is not None:
-            view.sub_(_stack(held, columns, part))
+        view = _part(block, K, columns)
+        for rows, part in _strips(flat, columns):
+            view[rows] = part
+            if held is not None:
+                view[rows].sub_(_stack(held[rows], columns, part))
         yield columns, view
 
 
@@ -58,12 +58,12 @@ def pairs(values: Vectors, base: Vectors, multiple: int = 1) -> Iterator[tuple[s
     K, size = len(flat), flat[0].numel()
     width = _width(K, size, multiple, BLOCK_BYTES // 2)
     own, moved = (flat[0].new_empty(K * width, dtype=torch.float64) for _ in range(2))
-    staged = flat[0].new_empty(K * width)
     for start in range(0, size, width):
         columns = slice(start, min(start + width, size))
-        view, update, part = (_part(room, K, columns) for room in (own, moved, staged))
-        view.copy_(_stack(flat, columns, part))
-        torch.sub(view, _stack(held, columns, part), out=update)
+        view, update = (_part(room, K, columns) for room in (own, moved))
+        for rows, part in _strips(flat, columns):
+            view[rows] = part
+            torch.sub(view[rows], _stack(held[rows], columns, part), out=update[rows])
         yield columns, view, update
 
 
@@ -89,6 +89,15 @@ def _part(room: Tensor, K: int, columns: slice) -> Tensor:
     return room[: K * width].view(K, width)
 
 
+def _strips(vectors: list[Tensor], columns: slice) -> Iterator[tuple[slice, Tensor]]:
+    """(scenarios, [some, width] their columns, in the vectors' own type) of all; overwritten by the next one."""
+    count = max(_STRIP_BYTES // (8 * (columns.stop - columns.start)), 1)
+    room = vectors[0].new_empty(min(count, len(vectors)) * (columns.stop - columns.start))
+    for first in range(0, len(vectors), count):
+        rows = slice(first, min(first + count, len(vectors)))
+        yield rows, _stack(vectors[rows], columns, _part(room, rows.stop - first, columns))
+
+
 def _stack(vectors: list[Tensor], columns: slice, out: Tensor) -> Tensor:
     if columns.start > 0 or columns.stop < len(vectors[0]):
         vectors = [v[columns] for v in vectors]
@@ -97,11 +106,25 @@ def _stack(vectors: list[Tensor], columns: slice, out: Tensor) -> Tensor:
 
 def gram(values: Vectors, base: Vectors | None = None) -> Tensor:
     """[K, K] float64 inner products of dW_n = values_n - base_n; exactly symmetric."""
+    return gram_of([(values, base)])
+
+
+def gram_of(parts: Sequence[tuple[Vectors, Vectors | None]]) -> Tensor:
+    """The sum of several tensors' Gram matrices, each of (values, base) as in `gram`."""
+    return _mirrored(torch.stack([_upper(values, base) for values, base in parts]).sum(0))
+
+
+def _upper(values: Vectors, base: Vectors | None) -> Tensor:
+    """A Gram matrix that is right on its diagonal and above."""
     K = len(values)
     upper = torch.zeros(K, K, dtype=torch.float64, device=values[0].device)
     for _, block in blocks(values, base):
-        for row in range(0, K, _STRIP):  # what lies left of the diagonal is mirrored
+        for row in range(0, K, _STRIP):
             upper[row : row + _STRIP, row:].addmm_(block[row : row + _STRIP], block[row:].T)
+    return upper
+
+
+def _mirrored(upper: Tensor) -> Tensor:
     return upper.triu() + upper.triu(1).T
 
 

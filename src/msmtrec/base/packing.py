@@ -72,7 +72,7 @@ class _Packer:
         raise TypeError(f"a {type(value).__name__} cannot be packed: {value!r}")
 
     def _tensor(self, value: Tensor) -> str:
-        key = (value.data_ptr(), tuple(value.shape), value.stride(), value.dtype) if value.numel() else (id(value),)
+        key = (value.data_ptr(), value.shape, value.stride(), value.dtype) if value.numel() else (id(value),)
         if key not in self._known:
             self._known[key] = str(len(self.tensors))
             self.tensors[self._known[key]] = value

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from msmtrec.base.roles import Role
 from msmtrec.federation.deck import Deck
@@ -51,14 +52,11 @@ class Batches:
 
     def of(self, chosen: Sequence[Tensor]) -> Drawn:
         """chosen [K]: numbers of each member's rows, within its scenario."""
-        deck, K, width = self.deck, len(chosen), max(len(rows) for rows in chosen)
-        index = torch.zeros(K, width, dtype=torch.int64)
-        valid = torch.zeros(K, width, dtype=torch.bool)
-        for k, (job, rows) in enumerate(zip(self.jobs, chosen, strict=False)):
-            start = deck.starts[job.member.scenario]
-            index[k] = start  # filled up with a row of its own: another scenario's ids need not fit its table
-            index[k, : len(rows)] = rows + start
-            valid[k, : len(rows)] = True
+        deck, K, sizes = self.deck, len(chosen), [len(rows) for rows in chosen]
+        starts = torch.tensor([deck.starts[job.member.scenario] for job in self.jobs[:K]])
+        # filled up with each member's first row: another scenario's ids need not fit its table
+        index = pad_sequence(list(chosen), batch_first=True) + starts.unsqueeze(1)  # [K, B]
+        valid = torch.arange(index.shape[1]) < torch.tensor(sizes).unsqueeze(1)
         scenario = deck.scenario_of(index)
         index, valid, scenario = (part.to(deck.device) for part in (index, valid, scenario))
         ids, numeric, labels = deck.gather(index)  # [K, B, C], [K, B, M], [K, B, T]
@@ -72,4 +70,4 @@ class Batches:
             folding=self.folding,
         )
         weights = None if deck.weights is None else deck.weights.gather(index, scenario)
-        return Drawn(batch, [len(rows) for rows in chosen], labels, weights)
+        return Drawn(batch, sizes, labels, weights)

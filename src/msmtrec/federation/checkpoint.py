@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from msmtrec.base.errors import UserError
+from msmtrec.base.garbage import no_search_for_cycles
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host, pack, unpack
 from msmtrec.base.slabs import read_slabs, write_slabs
@@ -54,7 +55,8 @@ def save(folder: Path, checkpoint: Checkpoint[Any]) -> None:
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        tensors, plain = pack(checkpoint)
+        with no_search_for_cycles():
+            tensors, plain = pack(checkpoint)
         shapes = write_slabs(temporary / TENSORS, tensors)
         (temporary / INDEX).write_text(json.dumps({"shapes": shapes, "plain": plain}, allow_nan=False))
         for file in temporary.iterdir():
@@ -62,7 +64,7 @@ def save(folder: Path, checkpoint: Checkpoint[Any]) -> None:
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
         _sync(folder)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise UserError(
             f"cannot write the checkpoint {target}: {error}; free space, then continue with --resume"
         ) from error
@@ -85,7 +87,8 @@ def load(folder: Path, state_type: type[S]) -> Checkpoint[S] | None:
         index = json.loads((path / INDEX).read_text())
         tensors = {str(n): tensor for n, tensor in enumerate(read_slabs(path / TENSORS, index["shapes"]))}
         kind: Any = Checkpoint[state_type]  # type: ignore[valid-type]
-        found: Checkpoint[S] = unpack(kind, tensors, index["plain"])
+        with no_search_for_cycles():
+            found: Checkpoint[S] = unpack(kind, tensors, index["plain"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"the checkpoint {path} is damaged ({type(error).__name__}: {error}); remove that folder, then --resume"

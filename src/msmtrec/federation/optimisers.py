@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor
@@ -12,6 +13,28 @@ from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.federation.packed import Packed
 from msmtrec.federation.touched import BETAS, EPS, Touched, step_rows
 from msmtrec.methods.phases import Adam, Rule
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Tensors of one rate, of neighbours that have taken equally many steps: views, made once.
+
+    Args:
+        places: which trained tensors.
+        start, stop: which members.
+        first, second: Adam's moments.
+        counters: the steps that each tensor has taken.
+    """
+
+    rate: float
+    places: list[int]
+    start: int
+    stop: int
+    _: KW_ONLY
+    values: list[Tensor]
+    first: list[Tensor]
+    second: list[Tensor]
+    counters: list[Tensor]
 
 
 class Updates:
@@ -35,14 +58,15 @@ class Updates:
         declared: Mapping[str, Declaration],
     ) -> None:
         self.rule, self.packed, self.trained = rule, packed, trained
-        self.spans = list(_spans(clocks))
         self.starts_as_one = [name in declared and declared[name].init == "ones" for _, name in trained]
         self.by_rate: dict[float, list[int]] = {}
         self.declared = declared
         for place, (slot, name) in enumerate(trained):
             self.by_rate.setdefault(self._rate(slot, name), []).append(place)
-        self.counters = [
-            [torch.tensor(float(clocks[start]), device=packed.device) for _ in trained] for start, _ in self.spans
+        self.groups = [
+            self._group(rate, places, clocks[start], start, stop)
+            for start, stop in _spans(clocks)
+            for rate, places in self.by_rate.items()
         ]
 
     def __call__(self, gradients: Sequence[Tensor]) -> None:
@@ -51,15 +75,13 @@ class Updates:
         ready = [gradient.contiguous() for gradient in gradients]
         if self.rule.decay:
             ready = [g - self.rule.decay if one else g for g, one in zip(ready, self.starts_as_one, strict=True)]
-        for (start, stop), counters in zip(self.spans, self.counters, strict=True):
-            for rate, places in self.by_rate.items():
-                values = [self._part(self.trained[p], "", start, stop) for p in places]
-                grads = [self.packed.part(self.trained[p][1], ready[p], start, stop) for p in places]
-                if isinstance(self.rule, Adam):
-                    self._adam(rate, places, values, grads, [counters[p] for p in places], start, stop)
-                else:
-                    for value, grad in zip(values, grads, strict=True):
-                        value.mul_(1 - rate * self.rule.decay).sub_(grad, alpha=rate)
+        for group in self.groups:
+            grads = [self.packed.part(self.trained[p][1], ready[p], group.start, group.stop) for p in group.places]
+            if isinstance(self.rule, Adam):
+                self._adam(group, grads)
+            else:
+                for value, grad in zip(group.values, grads, strict=True):
+                    value.mul_(1 - group.rate * self.rule.decay).sub_(grad, alpha=group.rate)
 
     def _rate(self, slot: str, name: str) -> float:
         role = str(self.declared[name].role) if name in self.declared else ""
@@ -71,32 +93,31 @@ class Updates:
         rates = {name: self._rate(slot, name) for name in gradients}
         step_rows(self.rule, self.packed, slot, touched, gradients, rates=rates, clocks=clocks)
 
-    def _part(self, which: tuple[str, str], kind: str, start: int, stop: int) -> Tensor:
-        slot, name = which
-        return self.packed.part(name, self.packed.slot(slot + kind)[name], start, stop)
+    def _group(self, rate: float, places: list[int], clock: int, start: int, stop: int) -> _Group:
+        values, first, second = (
+            self._parts(places, kind, start, stop) if not kind or isinstance(self.rule, Adam) else []
+            for kind in ("", ".m", ".v")
+        )
+        counters = [torch.tensor(float(clock), device=self.packed.device) for _ in places]
+        return _Group(rate, places, start, stop, values=values, first=first, second=second, counters=counters)
 
-    def _adam(
-        self,
-        rate: float,
-        places: list[int],
-        values: list[Tensor],
-        grads: list[Tensor],
-        counters: list[Tensor],
-        start: int,
-        stop: int,
-    ) -> None:
+    def _parts(self, places: list[int], kind: str, start: int, stop: int) -> list[Tensor]:
+        own = [self.trained[place] for place in places]
+        return [self.packed.part(name, self.packed.slot(slot + kind)[name], start, stop) for slot, name in own]
+
+    def _adam(self, group: _Group, grads: list[Tensor]) -> None:
         adam(
-            values,
+            group.values,
             grads,
-            [self._part(self.trained[p], ".m", start, stop) for p in places],
-            [self._part(self.trained[p], ".v", start, stop) for p in places],
+            group.first,
+            group.second,
             [],
-            counters,
+            group.counters,
             fused=True,
             amsgrad=False,
             beta1=BETAS[0],
             beta2=BETAS[1],
-            lr=rate,
+            lr=group.rate,
             weight_decay=self.rule.decay,
             eps=EPS,
             maximize=False,

@@ -69,12 +69,14 @@ class Packed:
         """The first `count` members' tensors."""
         return {name: self.part(name, tensor, 0, count) for name, tensor in self.slot(slot).items()}
 
-    def member(self, tensors: Parameters, k: int) -> Parameters:
-        """One member's own tensors, without the member axis."""
-        return {
-            name: self.part(name, tensor, k, k + 1)[slice(None) if self.flat(name) else 0]
-            for name, tensor in tensors.items()
-        }
+    def members(self, tensors: Parameters) -> list[Parameters]:
+        """Each member's own tensors, without the member axis, as views."""
+        found: list[Parameters] = [{} for _ in self.memories]
+        for name, tensor in tensors.items():
+            parts = tensor.tensor_split(self.ends[name][1:-1]) if self.flat(name) else tensor.unbind()
+            for own, part in zip(found, parts, strict=True):
+                own[name] = part
+        return found
 
     def offsets(self, role: Role, count: int) -> Tensor:
         """[count, 1, 1] first row of each member in the concatenated table of a role."""

@@ -228,15 +228,13 @@ def _exchange(
     if not orders:
         return {}
     reports = exchange(orders)
-    for member, order in orders.items():
-        if member in reports:
-            clock.add(reports[member].seconds)
-            if order.reply is not None:
-                state = standing.servers[member.seed]
-                standing.servers[member.seed] = state.handed_out(member.scenario)
-        elif order.refresh is not None:
-            state = standing.servers[member.seed]
-            standing.servers[member.seed] = state.owing(member.scenario, order.refresh)
+    for report in reports.values():
+        clock.add(report.seconds)
+    for seed in dict.fromkeys(member.seed for member in orders):
+        own = {member: order for member, order in orders.items() if member.seed == seed}
+        came = {m.scenario for m, order in own.items() if m in reports and order.reply is not None}
+        lost = {m.scenario: o.refresh for m, o in own.items() if m not in reports and o.refresh is not None}
+        standing.servers[seed] = standing.servers[seed].handed_out(came).owing(lost)
     return reports
 
 

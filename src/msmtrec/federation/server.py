@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -33,15 +33,18 @@ class ServerState(Generic[S]):
     held: Mapping[str, int] = field(default_factory=dict)
     owed: Mapping[str, Reply] = field(default_factory=dict)
 
-    def owing(self, scenario: str, reply: Reply) -> ServerState[S]:
-        """With a reply on top of what the scenario is owed already."""
-        before = self.owed.get(scenario, Reply({}))
-        slots = {slot: {**before.slots.get(slot, {}), **tensors} for slot, tensors in reply.slots.items()}
-        return replace(self, owed={**self.owed, scenario: Reply({**before.slots, **slots})})
+    def owing(self, replies: Mapping[str, Reply]) -> ServerState[S]:
+        """With replies on top of what their scenarios are owed already."""
+        owed = dict(self.owed)
+        for scenario, reply in replies.items():
+            before = owed.get(scenario, Reply({}))
+            slots = {slot: {**before.slots.get(slot, {}), **tensors} for slot, tensors in reply.slots.items()}
+            owed[scenario] = Reply({**before.slots, **slots})
+        return replace(self, owed=owed)
 
-    def handed_out(self, scenario: str) -> ServerState[S]:
-        """After an order to this scenario has carried what it was owed."""
-        return replace(self, owed={name: reply for name, reply in self.owed.items() if name != scenario})
+    def handed_out(self, scenarios: Collection[str]) -> ServerState[S]:
+        """After orders to these scenarios have carried what they were owed."""
+        return replace(self, owed={name: reply for name, reply in self.owed.items() if name not in scenarios})
 
 
 @dataclass(frozen=True)
@@ -159,10 +162,7 @@ def settle(
 ) -> tuple[ServerState[S], Mapping[str, Any]]:
     """Close the second exchange: the new state and its diagnostics."""
     outcome = method.settle(state.method, gathered, answers)
-    state = replace(state, method=outcome.state)
-    for name, reply in outcome.replies.items():
-        state = state.owing(name, reply)
-    return state, outcome.diagnostics
+    return replace(state, method=outcome.state).owing(outcome.replies), outcome.diagnostics
 
 
 def catch_up(

@@ -256,8 +256,9 @@ class _Stack:
         new |= {slot: {**new.get(slot, {}), **tensors} for slot, tensors in more.items()}
         shared = {name for name, role in self.roles.items() if role is Role.SHARED_EMBEDDING}
         apart = {slot for slot, tensors in new.items() if shared & tensors.keys() and "." not in slot}
+        own = {slot: self.now.members(tensors) for slot, tensors in new.items()}
         for k, job in enumerate(self.jobs):
-            memory = job.memory.put({slot: self.now.member(tensors, k) for slot, tensors in new.items()})
+            memory = job.memory.put({slot: parts[k] for slot, parts in own.items()})
             clocks = {**memory.clocks, phase.name: self.clocks[k] + self.steps[k]}
             counters = {**memory.counters, phase.name: self.counters[k] + self.steps[k] * phase.repeat}
             rows = torch.cat(self.plans[k]) if self.plans[k] else torch.empty(0, dtype=torch.int64)

@@ -72,7 +72,7 @@ def expert_consensus(
     for unit, (part, number) in enumerate(experts):
         values = {d.name: units(sent, d.name, number) for d in part}
         base = {d.name: units({name: held[name] for name in sent}, d.name, number) for d in part}
-        gram = torch.stack([chunks.gram(values[d.name], base[d.name]) for d in part]).sum(0)
+        gram = chunks.gram_of([(values[d.name], base[d.name]) for d in part])
         found = coordinate(gram, c or 0.0, rescale, start=_start(dual, list(sent), unit))
         solved.append(found)
         for name, tensors in values.items():
