@@ -20,21 +20,22 @@ from small_scenarios import MODEL, logs
 
 WANTED = 1.8
 CACHE = ROOT / "runs" / "bench-logs" / "cores"
+"""Encoded rows: a process of its own opens them by their file."""
+ROUNDS = {"methods": {"fedavg": None}, "wall": True, "cache": str(CACHE)}
 
 
 def large(quick: bool) -> dict[str, Any]:
     """Four scenarios at the benchmark's shape."""
     data = {"source": "synthetic", "shape": "aliexpress", "scenarios": 4, "rows": 20_000, "click_rate": 0.3}
     model = {**BENCHMARK_SHAPE, "embedding_dim": 16 if quick else 128, "template": False}
-    train = {**BENCHMARK_TRAIN, "local_steps": 1 if quick else 2}
-    return {"data": data, "model": model, "train": train, "methods": {"fedavg": None}, "wall": True}
+    train = {**BENCHMARK_TRAIN, "local_steps": 1 if quick else 2, "rounds": 4}
+    return {"data": data, "model": model, "train": train, **ROUNDS}
 
 
 def small(quick: bool) -> dict[str, Any]:
     """64 scenarios at the demo's shape."""
     train = {"local_epochs": 3 if quick else 5, "batch_size": 64, "rounds": 20}
-    asked = {"data": logs(64), "model": MODEL, "train": train, "methods": {"fedavg": None}, "wall": True}
-    return {**asked, "cache": str(CACHE)}  # a process of its own opens the rows by their file
+    return {"data": logs(64), "model": MODEL, "train": train, **ROUNDS}
 
 
 def together(chosen: Alternative) -> float:

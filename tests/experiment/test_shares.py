@@ -47,21 +47,22 @@ def test_where_much_is_to_do_every_core_gets_alike_members(synthetic: EncodedDat
     assert len(divided(synthetic, threads=9, rounds=20_000)) == 6
 
 
+def test_few_steps_of_a_large_network_are_much_too(synthetic: EncodedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(divided(synthetic)) == 1
+    monkeypatch.setattr(shares, "PRODUCTS", 1e6)
+    assert len(divided(synthetic)) == 2
+
+
 @pytest.mark.parametrize(
     ("why", "settings"),
     [
         ("one thread", {"threads": 1}),
         ("little to do", {"rounds": 10}),
-        ("steps long enough for threads", {"batch_size": 10**9, "rounds": 10**9}),
         ("asked to be one computation", {"stack": "all"}),
         ("no file that another process could open", {"folder": None}),
     ],
 )
-def test_where_processes_gain_nothing_there_is_one(
-    synthetic: EncodedData, monkeypatch: pytest.MonkeyPatch, why: str, settings: dict[str, Any]
-) -> None:
-    if why.startswith("steps"):
-        monkeypatch.setattr(shares, "LARGE", 1.0)
+def test_where_processes_gain_nothing_there_is_one(synthetic: EncodedData, why: str, settings: dict[str, Any]) -> None:
     assert len(divided(synthetic, **{"rounds": 20_000, **settings})) == 1, why
 
 
@@ -85,7 +86,7 @@ def test_a_divided_run_ends_as_one_in_one_process(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(module, "divided", watched)
     alone = run(CONFIG, out=tmp_path / "one")
-    monkeypatch.setattr(shares, "LONG", 0)
+    monkeypatch.setattr(shares, "PRODUCTS", 1.0)
     with pytest.raises(Stopped):
         run(CONFIG, out=tmp_path / "two", observer=stop_after_two, cache=True)
     two = run(CONFIG, out=tmp_path / "two", observer=ignore, cache=True, resume=True)

@@ -48,8 +48,8 @@ class TrainSettings(Settings):
         precision: of the network's matrix products while training: full, that of dtype, or bf16, bfloat16 with sums in
             float32. Parameters, optimiser, losses and everything measured stay in dtype.
         stack: which members train as one batched computation: auto, off, all.
-        threads: of a contender; null shares the cores out over those that train at the same time. Large networks
-            compute with as many threads, many small scenarios are divided over as many processes.
+        threads: of a contender; null shares the cores out over those that train at the same time. A long training
+            divides its scenarios over as many processes.
         device: where the training runs; auto is cuda where there is a CUDA device, and cpu elsewhere.
     """
 

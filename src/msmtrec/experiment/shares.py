@@ -7,22 +7,21 @@ import os
 from msmtrec.base.member import Member
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
-from msmtrec.federation.cores import LARGE
 from msmtrec.federation.scenario import STACK_MEMBERS, Site
 
-LONG = 5_000
-"""Steps of full stacks from which workers pay, though each loads the libraries once more: 20 seconds of training."""
+STEPS, PRODUCTS = 5_000, 1e11
+"""Steps of full stacks, or multiplications in first layers, from which workers pay, though each loads the libraries
+once more: some 20 seconds of training with a small network, or with a large one."""
 
 
 def shares_of(
     contender: Contender, data: EncodedData, site: Site, members: list[Member], threads: int
 ) -> list[list[Member]]:
-    """One share for each process that trains; a single one where a second core is of no use.
+    """One share for each process that trains; a single one, with all threads, where more of them do not pay.
 
-    Networks with long steps use the cores as threads (`federation.cores`). A worker opens the encoded rows by
-    their file, so that there has to be one. It follows from the config, the rows and the number of threads alone.
+    It follows from the config, the rows and the number of threads alone.
     """
-    if threads < 2 or not pays(contender, data, site, members):
+    if threads < 2 or len(members) < 2 or not pays(contender, data, site, members):
         return [members]
     ordered = sorted(members, key=lambda m: -site.steps[m.scenario] * site.batches[m.scenario])
     count = min(threads, len(members))
@@ -30,11 +29,10 @@ def shares_of(
 
 
 def pays(contender: Contender, data: EncodedData, site: Site, members: list[Member]) -> bool:
-    """Whether processes gain more than they cost."""
+    """Whether processes gain more than they cost. A worker opens the encoded rows by their file: they must have one."""
     if os.name != "posix" or site.deck.device.type != "cpu" or site.stack == "all" or data.folder is None:
         return False
-    largest = max(site.batches[member.scenario] for member in members)
-    if len(members) < 2 or site.model.first_products * largest * min(len(members), STACK_MEMBERS) >= LARGE:
-        return False
     steps = sum(site.steps[member.scenario] for member in members)
-    return contender.rounds * steps >= LONG * STACK_MEMBERS
+    rows = sum(site.steps[member.scenario] * site.batches[member.scenario] for member in members)
+    largest = max(steps / (STEPS * STACK_MEMBERS), rows * site.model.first_products / PRODUCTS)
+    return contender.rounds * largest >= 1

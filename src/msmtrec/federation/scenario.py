@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -19,13 +18,12 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Policy, Role
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
-from msmtrec.federation.cores import on_cores
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.held_out import Holding, answer_offers, held_out_rows
 from msmtrec.federation.memory import Best, Memory, Shipment, begin, load
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.packed import Job
-from msmtrec.federation.stack import Trained, run_phase
+from msmtrec.federation.stack import run_phase
 from msmtrec.federation.traffic import Stopwatch
 from msmtrec.methods.base import Answer, Method, Reply, TableRows, Upload
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
@@ -182,21 +180,11 @@ def _train(
             jobs = [
                 Job(m, found[m][0], memories[m], site.batches[m.scenario], steps=site.steps[m.scenario]) for m in group
             ]
-            run = partial(_run_phase, site, phase, local.number)
-            for part in on_cores(run, stacks(jobs, lambda job: job.batch, site.stack), partial(_products, site)):
-                for member, trained in part.items():
+            for stack in stacks(jobs, lambda job: job.batch, site.stack):
+                for member, trained in run_phase(site.model, phase, stack, site.deck, local.number).items():
                     rows = trained.rows if _trains_tables(phase) else nothing
                     found[member] = trained.memory, torch.cat([found[member][1], rows])
     return found
-
-
-def _run_phase(site: Site, phase: Phase, number: int, jobs: list[Job]) -> dict[Member, Trained]:
-    return run_phase(site.model, phase, jobs, site.deck, number)
-
-
-def _products(site: Site, jobs: list[Job]) -> float:
-    """Multiplications of a step, in first layers; a stack that was asked for is not divided."""
-    return 0 if site.stack == "all" else site.model.first_products * sum(job.batch for job in jobs)
 
 
 def _trains_tables(phase: Phase) -> bool:
