@@ -71,7 +71,8 @@ def encoded(rows: Made) -> EncodedData:
     tasks = (Task(TASKS[0], "click"), Task(TASKS[1], "conversion", within=TASKS[0]))
     schema = Schema(name="made", features=features, tasks=tasks, scenarios={"one": TASKS}, group="search_id")
     ids = (rows.codes + rows.starts).astype(np.int32)
-    every = Rows(ids, rows.numeric, rows.labels, np.arange(len(rows)), scenario=np.broadcast_to(np.int64(0), len(rows)))
+    nothing = {"scenario": np.broadcast_to(np.int64(0), len(rows)), "unit": np.zeros(len(rows), np.int32)}
+    every = Rows(ids, rows.numeric, rows.labels, np.arange(len(rows)), **nothing)
     held_out = every.take(slice(0, min(HELD_OUT, len(rows))))
     splits = {"train": every, "validation": held_out, "test": held_out}
     parts = {split: {"one": slice(0, len(part))} for split, part in splits.items()}

@@ -21,7 +21,7 @@ from results import Result, Results
 
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.writer import TableWriter
-from msmtrec.data.table import Rows, open_encoded
+from msmtrec.data.table import Rows, arrays_of, open_encoded
 
 ROWS, CHUNK = 10_000_000, 500_000
 PLACE = ROOT / "runs" / "bench-logs"
@@ -42,7 +42,7 @@ def write(folder: Path, rows: int) -> None:
     chunk = made(CHUNK)
     data = encoded(chunk)
     counts = {"one": {"one": {"train": rows - 2 * HELD_OUT, "validation": HELD_OUT, "test": HELD_OUT}}}
-    with TableWriter(folder, data.layout, counts) as writer:
+    with TableWriter(folder, data.layout, counts, arrays_of(data.schema)) as writer:
         for split, count in counts["one"]["one"].items():
             for start in range(0, count, CHUNK):
                 writer.add("one", "one", split, some(data.whole["train"], min(CHUNK, count - start)))

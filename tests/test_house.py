@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "msmtrec"
 FLOORS = (
     {"base"},
     {"data", "aggregation", "evaluation"},
-    {"methods", "models", "logs", "record"},
+    {"methods", "models", "logs", "record", "statistics"},
     {"federation", "config", "report", "sinks"},
     {"runtime", "profile", "serving"},
     {"experiment"},

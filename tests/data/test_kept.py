@@ -22,7 +22,7 @@ from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.kept import Kept
 from msmtrec.data.logs import Chunk, Logs
 from msmtrec.data.snapshot import snapshot
-from msmtrec.data.table import EncodedData
+from msmtrec.data.table import EncodedData, arrays_of
 
 ENUM = pl.Enum(["x", "y"])
 SERIES = {
@@ -149,9 +149,7 @@ def test_where_there_is_no_room_it_is_read_twice(tmp_path: Path, monkeypatch: py
 def test_there_is_room_for_as_much_as_the_tables_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, begun = passes(logs())
     found = encode_all(text, {"": Variant()}, cache=tmp_path)[""]
-    needed = sum(
-        getattr(own, name).nbytes for own in found.whole.values() for name in ("ids", "numeric", "labels", "group")
-    )
+    needed = sum(getattr(own, name).nbytes for own in found.whole.values() for name in arrays_of(found.schema))
     for free, times in ((needed, 1), (needed - 1, 2)):
         begun.clear()
         monkeypatch.setattr(module.shutil, "disk_usage", lambda _, free=free: Usage(free))

@@ -27,7 +27,7 @@ from msmtrec.data.kept import Kept
 from msmtrec.data.logs import SPLIT, Logs
 from msmtrec.data.table import EncodedData, arrays_of, open_encoded, row_bytes, scenarios_of
 
-ENCODING = 11
+ENCODING = 12
 """Version of the encoded form; part of the cache key."""
 
 
@@ -87,7 +87,8 @@ def _run(logs: Logs, views: list[_View], folder: Path | None) -> None:
         kept = None
         if folder is not None:
             beside = sum(build.row_bytes() for view in views for build in view.builds)
-            kept = opened.enter_context(Kept(folder, [*columns_read(logs.schema), SPLIT], beside))
+            columns = [*columns_read(logs.schema), SPLIT, *([logs.time] if logs.time else [])]
+            kept = opened.enter_context(Kept(folder, columns, beside))
         for scenario, rows in kept.keeping(logs.stream()) if kept else logs.stream():
             for view in views:
                 view.survey(scenario, rows)
@@ -175,7 +176,9 @@ class _Build:
         self.odd = {table: _odd(schema, known) for table, known in surveys.items()}
         self.few = {table: known.few for table, known in surveys.items()}
         self.tables = {
-            table: Counting(Encoder.fit(schema, layout, table, known, self.fingerprint, self.before.get(table)))
+            table: Counting(
+                Encoder.fit(schema, layout, table, known, self.fingerprint, self.before.get(table)), self.logs.time
+            )
             for table, known in surveys.items()
         }
         encoders = {table: own.encoder for table, own in self.tables.items()}
@@ -199,7 +202,10 @@ class _Build:
             table: (encoders[table].private_rows, own.encoding() | self._told(table))
             for table, own in self.tables.items()
         }
-        self.result = self.writer.finish(self.logs.schema, self.fingerprint, self.logs.origin, described, encoders)
+        logs = self.logs
+        self.result = self.writer.finish(
+            logs.schema, self.fingerprint, logs.origin, described, encoders, ordered=logs.time is not None
+        )
 
     def _told(self, table: str) -> dict[str, Any]:
         """Odd numbers and other findings; where both would say one thing of a column, one of them."""

@@ -97,6 +97,7 @@ class Rows:
             do; None where they are the table's own rows.
         first_shared: the column at which shared ids begin; only read where there is `used`.
         weight: [N] float32, how much each row counts; None where all count alike.
+        unit: [N] int32, unit of history (`encoding.units`); -1 of rows that are in no block; None where nobody asked.
     """
 
     ids: NDArray[np.int32]
@@ -108,6 +109,7 @@ class Rows:
     used: NDArray[np.int64] | None = None
     first_shared: int = 0
     weight: NDArray[np.float32] | None = None
+    unit: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -115,9 +117,10 @@ class Rows:
     def take(self, part: slice | NDArray[np.int64]) -> Rows:
         """A view of consecutive rows, or a copy of chosen ones."""
         ids, numeric, labels, group = self.ids[part], self.numeric[part], self.labels[part], self.group[part]
-        scenario = None if self.scenario is None else self.scenario[part]
-        weight = None if self.weight is None else self.weight[part]
-        return replace(self, ids=ids, numeric=numeric, labels=labels, group=group, scenario=scenario, weight=weight)
+        more = {
+            name: held[part] for name in ("scenario", "weight", "unit") if (held := getattr(self, name)) is not None
+        }
+        return replace(self, ids=ids, numeric=numeric, labels=labels, group=group, **more)
 
     @property
     def table_ids(self) -> NDArray[np.int32]:
@@ -159,6 +162,7 @@ class EncodedData:
             what training rows' shared ids count within.
         folder: the cache's, where there is one; it holds the encoders too.
         encoders: table -> what its rows were encoded with, where there is no folder; ask `encoder_of`.
+        ordered: whether units of history follow each other in time; else they are blocks.
     """
 
     schema: Schema
@@ -170,11 +174,13 @@ class EncodedData:
     origin: str
     folder: Path | None = None
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    ordered: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the cache's path to another process, not the rows."""
         if self.folder is None:
-            known: dict[str, Any] = {"origin": self.origin, "encoders": self.encoders, "fingerprint": self.fingerprint}
+            kept = ("origin", "encoders", "fingerprint", "ordered")
+            known: dict[str, Any] = {name: getattr(self, name) for name in kept}
             return partial(EncodedData, self.schema, self.layout, self.tables, self.whole, **known), ()
         return _open_again, (self.schema, self.fingerprint, self.origin, self.folder)
 
@@ -199,12 +205,12 @@ def encoder_folder(cache: Path, table: int) -> Path:
 
 
 ARRAYS: dict[str, type[np.generic]] = {"ids": np.int32, "numeric": np.float32, "labels": np.float32, "group": np.int64}
-"""Those that every split has."""
+"""Those that an encoder makes of any rows."""
 
 
 def arrays_of(schema: Schema) -> dict[str, type[np.generic]]:
     """Array -> its type, of the rows of a data set."""
-    return {**ARRAYS, "weight": np.float32} if schema.weight else ARRAYS
+    return {**ARRAYS, "unit": np.int32, **({"weight": np.float32} if schema.weight else {})}
 
 
 def widths(layout: Layout) -> dict[str, int]:
@@ -285,9 +291,10 @@ def open_encoded(
         described = {table: (entry["private_rows"], entry["encoding"]) for table, entry in index["tables"].items()}
         ends = np.cumsum(list(index["used"].values()))[:-1]
         used = dict(zip(index["used"], np.split(np.load(folder / USED, mmap_mode="c"), ends), strict=True))
-        tables = cut(whole, index["rows"], described, used, layout.private_columns)
+        tables, ordered = cut(whole, index["rows"], described, used, layout.private_columns), index["ordered"]
         with suppress(OSError):  # a cache that may only be read
             os.utime(folder / INDEX)  # last used now
     except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
-    return EncodedData(schema, layout, tables, whole, fingerprint=fingerprint, origin=origin, folder=folder)
+    known: dict[str, Any] = {"origin": origin, "folder": folder, "ordered": ordered}
+    return EncodedData(schema, layout, tables, whole, fingerprint=fingerprint, **known)

@@ -180,11 +180,11 @@ def test_two_processes_may_build_the_same_cache(tmp_path: Path, monkeypatch: pyt
     """The other one finishes while this one is still writing."""
     done = writer.TableWriter.finish
 
-    def late(self: writer.TableWriter, *arguments: object) -> EncodedData:
+    def late(self: writer.TableWriter, *arguments: object, **more: object) -> EncodedData:
         monkeypatch.setattr(writer.TableWriter, "finish", done)
         monkeypatch.setattr(writer.os, "getpid", lambda: 1)
         encode(logs(), share=False, cache=tmp_path)
-        return done(self, *arguments)  # type: ignore[arg-type]
+        return done(self, *arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(writer.TableWriter, "finish", late)
     data = encode(logs(), share=False, cache=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from msmtrec.base.schema import Schema
 from msmtrec.data.encoding.derived import raw_columns
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.texts import text_of
+from msmtrec.data.encoding.units import blocks, days
 from msmtrec.data.logs import SPLIT, SPLITS
 from msmtrec.data.table import Rows
 
@@ -24,10 +26,14 @@ def columns_read(schema: Schema) -> list[str]:
 
 
 class Counting:
-    """Encodes chunks and counts. The counts never leave the scenario."""
+    """Encodes chunks and counts. The counts never leave the scenario.
 
-    def __init__(self, encoder: Encoder) -> None:
-        self.encoder = encoder
+    Args:
+        time: the raw column with the rows' times, where they have any.
+    """
+
+    def __init__(self, encoder: Encoder, time: str | None = None) -> None:
+        self.encoder, self.time = encoder, time
         self.unknown: dict[str, dict[str, list[int]]] = {
             field.name: {split: [0, 0] for split in SPLITS} for field in encoder.layout.fields
         }
@@ -54,11 +60,14 @@ class Counting:
         there = set(rows.columns)
         own = rows.select(column for column in self._columns if column in there)
         found = self.encoder.encode(own, scenario, first=numbers, yielded=True)
+        found = replace(found, unit=blocks(found) if self.time is None else days(rows[self.time]))
         group = self.encoder.schema.group
         beside = rows.select([group] if group else [])
         for split, at in places.items():
             consecutive = int(at[-1]) - int(at[0]) + 1 == len(at)  # and then no row is copied
             part = found.take(slice(at[0], at[-1] + 1) if consecutive else at)
+            if self.time is None and split != "train":
+                part = replace(part, unit=np.full(len(part), -1, np.int32))  # it reads all blocks
             raw = beside[at] if group else beside
             self._count(part, split)
             if group is not None:

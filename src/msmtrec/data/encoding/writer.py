@@ -166,12 +166,15 @@ class TableWriter:
         origin: str,
         described: Mapping[str, tuple[int, dict[str, Any]]],
         encoders: Mapping[str, Encoder],
+        *,
+        ordered: bool = False,
     ) -> EncodedData:
         """The finished tables.
 
         Args:
             described: table -> (rows of its private embedding table, encoding).
             encoders: table -> what its rows were encoded with.
+            ordered: whether rows have times.
 
         Raises:
             UserError: the logs changed between the two passes, or the folder cannot be written.
@@ -184,12 +187,12 @@ class TableWriter:
         if self.folder is None or self.temporary is None:
             whole = {split: _rows(arrays) for split, arrays in self.arrays.items()}
             tables = cut(whole, self.rows, described, used, self.layout.private_columns)
-            return EncodedData(
-                schema, self.layout, tables, whole, fingerprint=fingerprint, origin=origin, encoders=encoders
-            )
+            known: dict[str, Any] = {"origin": origin, "encoders": encoders, "ordered": ordered}
+            return EncodedData(schema, self.layout, tables, whole, fingerprint=fingerprint, **known)
         with self._explained():
             index: dict[str, Any] = {"name": schema.name, "origin": origin, "layout": asdict(self.layout)}
             index |= {"rows": self.rows, "tables": {}, "used": {table: len(held) for table, held in used.items()}}
+            index["ordered"] = ordered
             np.save(self.temporary / USED, np.concatenate(list(used.values())))
             for number, (table, (private_rows, encoding)) in enumerate(described.items()):
                 encoders[table].save(encoder_folder(self.temporary, number))

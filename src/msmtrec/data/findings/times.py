@@ -20,7 +20,8 @@ YEARS = 100
 _YEAR = 365.25 * 86_400
 _NOTHING = 1e8
 """Numbers below it, beside those that are dates in seconds, are before 1973: zeros, or another unit."""
-_UNITS = {1.0: "seconds", 1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
+UNITS = {1.0: "seconds", 1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
+"""What one second is -> its name. No number is a date in two of them."""
 
 
 @dataclass
@@ -48,7 +49,7 @@ def numbers(times: pl.Series) -> NDArray[np.float64]:
 
 def unit_of(lowest: float, highest: float) -> float | None:
     """What one second is in numbers that are all dates, in one unit; None where they are something else."""
-    fitting = (unit for unit in _UNITS if EPOCHS[0] <= lowest / unit and highest / unit <= EPOCHS[1])
+    fitting = (unit for unit in UNITS if EPOCHS[0] <= lowest / unit and highest / unit <= EPOCHS[1])
     return next(fitting, None)
 
 
@@ -70,13 +71,13 @@ def _wrong(span: Span) -> str:
         ends = f"{_day(span.lowest)} to {_day(span.highest)}"
         return f"{ends}, {years:,.0f} years: correct the wrong one" if years > YEARS else ""
     low, high = (
-        next((u for u in _UNITS if EPOCHS[0] <= end / u <= EPOCHS[1]), None) for end in (span.lowest, span.highest)
+        next((u for u in UNITS if EPOCHS[0] <= end / u <= EPOCHS[1]), None) for end in (span.lowest, span.highest)
     )
     ends = f"{span.lowest:.16g} to {span.highest:.16g}"
     if high and low and high != low:
-        return f"{ends}, {_UNITS[low]} and {_UNITS[high]} since 1970: write one unit"
+        return f"{ends}, {UNITS[low]} and {UNITS[high]} since 1970: write one unit"
     if high and span.lowest < _NOTHING:
-        return f"{ends}, of which only the last is a date in {_UNITS[high]} since 1970: correct the first"
+        return f"{ends}, of which only the last is a date in {UNITS[high]} since 1970: correct the first"
     return ""
 
 

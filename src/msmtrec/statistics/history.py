@@ -1,0 +1,148 @@
+"""Counts and label sums of the values of one field, unit of history by unit of history.
+
+A row reads what training rows of strictly earlier units say of its value, so that no label of its own time is among
+them. Where rows have no order, units are blocks, and a row reads all blocks but its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+_CHUNK = 1 << 20
+"""Rows that are counted at a time."""
+
+
+@dataclass(frozen=True)
+class History:
+    """One field's values, sparse: only what occurs in training rows.
+
+    Args:
+        units: how many there are; numbered from 0.
+        keys: [E] int64, ascending: value · units + unit.
+        sums: [E, 1 + 2·T] float64, each row's weight counting: rows; rows that have the label, per task; the sum of
+            their labels less what was expected of them, per task.
+    """
+
+    units: int
+    keys: NDArray[np.int64]
+    sums: Floats
+
+    @cached_property
+    def _whole(self) -> Floats:
+        """[E + 1, 1 + 2·T] of all entries before each."""
+        return np.concatenate([np.zeros((1, self.sums.shape[1])), np.cumsum(self.sums, 0)])
+
+    def before(self, values: Ints, unit: Ints) -> Floats:
+        """[N, 1 + 2·T] of a value in units before one. values, unit: [N]; of what never occurred all is 0."""
+        first = values.astype(np.int64) * self.units
+        return self._between(first, first + np.clip(unit, 0, self.units))
+
+    def ever(self, values: Ints) -> Floats:
+        """[N, 1 + 2·T] of a value in all units."""
+        first = values.astype(np.int64) * self.units
+        return self._between(first, first + self.units)
+
+    def without(self, values: Ints, unit: Ints) -> Floats:
+        """[N, 1 + 2·T] of a value in all units but one; -1 leaves none out."""
+        own = values.astype(np.int64) * self.units + unit
+        out = self._between(own, own + 1)
+        out[np.asarray(unit) < 0] = 0
+        return self.ever(values) - out
+
+    def _between(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
+        start, stop = np.searchsorted(self.keys, first), np.searchsorted(self.keys, last)
+        return np.asarray(self._whole[stop] - self._whole[start])
+
+
+def summed(parts: Sequence[History]) -> History:
+    """Of several scenarios, or of several parts of one: the plain sum, entry by entry.
+
+    Raises:
+        ValueError: they count other units.
+    """
+    if len({part.units for part in parts}) != 1:
+        raise ValueError("histories of different units cannot be summed")
+    keys = np.concatenate([part.keys for part in parts])
+    found, place = np.unique(keys, return_inverse=True)
+    sums = np.zeros((len(found), parts[0].sums.shape[1]))
+    start = 0
+    for part in parts:  # in a part every key is there once
+        sums[place[start : start + len(part.keys)]] += part.sums
+        start += len(part.keys)
+    return History(parts[0].units, found, sums)
+
+
+def expected(labels: NDArray[np.float32], unit: Ints, weight: NDArray[np.float32] | None, units: int) -> Floats:
+    """[units, T] each task's rate among a scenario's rows of earlier units; where there are none, that of the first
+    unit that has some.
+
+    labels [N, T], NaN where there is none; weight [N] or None: all count alike. A task without labels has rate 0.
+    """
+    known = ~np.isnan(labels)
+    share = np.ones(len(labels)) if weight is None else weight.astype(np.float64)
+    T = labels.shape[1]
+    counts, ups = np.zeros((units, T)), np.zeros((units, T))
+    for t in range(T):
+        own = known[:, t]
+        counts[:, t] = np.bincount(unit[own], share[own], units)
+        ups[:, t] = np.bincount(unit[own], share[own] * labels[own, t], units)
+    before, seen = np.cumsum(ups, 0) - ups, np.cumsum(counts, 0) - counts
+    found = np.divide(before, seen, out=np.full((units, T), np.nan), where=seen > 0)
+    for t in range(T):
+        some = np.flatnonzero(counts[:, t] > 0)
+        first = float(ups[some[0], t] / counts[some[0], t]) if len(some) else 0.0
+        found[np.isnan(found[:, t]), t] = first
+    return np.asarray(found, np.float64)
+
+
+def counted(
+    values: NDArray[np.int32],
+    labels: NDArray[np.float32],
+    unit: Ints,
+    weight: NDArray[np.float32] | None,
+    rates: Floats,
+) -> History:
+    """The history of one field from a scenario's training rows.
+
+    Args:
+        values: [N, W] of the field, -1 where a row has fewer.
+        labels: [N, T], NaN where there is none.
+        unit: [N]
+        weight: [N], or None where all rows count alike.
+        rates: [units, T] what is expected of a row's label in each unit (`expected`).
+    """
+    parts = [
+        _part(values[rows], labels[rows], unit[rows], None if weight is None else weight[rows], rates)
+        for rows in _chunks(len(values))
+    ]
+    return summed(parts)
+
+
+def _part(
+    values: NDArray[np.int32],
+    labels: NDArray[np.float32],
+    unit: Ints,
+    weight: NDArray[np.float32] | None,
+    rates: Floats,
+) -> History:
+    units, T = rates.shape
+    row, place = np.nonzero(values >= 0)
+    keys = values[row, place].astype(np.int64) * units + unit[row]
+    found, entry = np.unique(keys, return_inverse=True)
+    share = (np.ones(len(values)) if weight is None else weight.astype(np.float64))[row]
+    known = ~np.isnan(labels[row])  # [n, T]
+    left = np.where(known, labels[row] - rates[unit[row]], 0.0)
+    columns = [share, *(share * known[:, t] for t in range(T)), *(share * left[:, t] for t in range(T))]
+    sums = np.stack([np.bincount(entry, column, len(found)) for column in columns], 1)
+    return History(units, found, np.asarray(sums, np.float64))
+
+
+def _chunks(rows: int) -> Iterator[slice]:
+    return (slice(start, min(start + _CHUNK, rows)) for start in range(0, max(rows, 1), _CHUNK))
