@@ -136,3 +136,9 @@ def test_what_is_expected_of_rows_without_any_before_them() -> None:
     np.testing.assert_allclose(found[:, 0], [0.5, 0.5, 0.5, 2 / 3, 2 / 3])
     np.testing.assert_allclose(found[:, 1], [1, 1, 1, 1, 1])
     assert not expected(labels[:0], np.empty(0, np.int64), None, 2).any()
+
+
+def test_what_is_expected_without_an_order_is_the_rate_of_the_others() -> None:
+    labels = np.array([[1], [0], [1], [1]], np.float32)
+    found = expected(labels, np.array([0, 0, 1, 2]), None, 3, ordered=False)
+    np.testing.assert_allclose(found[:, 0], [1, 2 / 3, 2 / 3])

@@ -98,6 +98,7 @@ class Rows:
         first_shared: the column at which shared ids begin; only read where there is `used`.
         weight: [N] float32, how much each row counts; None where all count alike.
         unit: [N] int32, unit of history (`encoding.units`); -1 of rows that are in no block; None where nobody asked.
+        offset: [N, T] float32, logits that the network's are added to; None: it has all to itself.
     """
 
     ids: NDArray[np.int32]
@@ -110,6 +111,7 @@ class Rows:
     first_shared: int = 0
     weight: NDArray[np.float32] | None = None
     unit: NDArray[np.int32] | None = None
+    offset: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -117,9 +119,8 @@ class Rows:
     def take(self, part: slice | NDArray[np.int64]) -> Rows:
         """A view of consecutive rows, or a copy of chosen ones."""
         ids, numeric, labels, group = self.ids[part], self.numeric[part], self.labels[part], self.group[part]
-        more = {
-            name: held[part] for name in ("scenario", "weight", "unit") if (held := getattr(self, name)) is not None
-        }
+        others = {name: getattr(self, name) for name in ("scenario", "weight", "unit", "offset")}
+        more = {name: held[part] for name, held in others.items() if held is not None}
         return replace(self, ids=ids, numeric=numeric, labels=labels, group=group, **more)
 
     @property

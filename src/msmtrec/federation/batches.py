@@ -68,6 +68,7 @@ class Batches:
             scenario,
             valid=valid,
             folding=self.folding,
+            offset=None if deck.offset is None else deck.offset[index],
         )
         weights = None if deck.weights is None else deck.weights.gather(index, scenario)
         return Drawn(batch, sizes, labels, weights)

@@ -31,6 +31,7 @@ class Deck:
         spans: scenario -> for each field the lowest id of its training rows and the highest; (0, 0) without rows.
         counted: scenario -> rows that count: of a weight above 0, where they have any.
         weights: of all rows, where they have any.
+        offset: [N, T] of all rows, where they have any.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Deck:
             groups = [np.concatenate(groups, 1)]
         self._groups = [torch.from_numpy(group).to(device) for group in groups]
         self.weights = RowWeights.of(data, dtype, device)
+        self.offset = None if whole.offset is None else torch.from_numpy(whole.offset).to(device, dtype)
         self._ends = np.cumsum([whole.ids.shape[1], whole.numeric.shape[1], whole.labels.shape[1]]).tolist()
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -218,7 +218,7 @@ class _HeldOut:
                 versions[n] = mixture(own, consensus.expand_as(own), betas).flatten(0, 1)
             forward = Pass(self.batch.repeated(N))
             body = model.body(versions, repeated(self.x, N), forward) if z is None else repeated(z, N)
-            logits = model.head(versions, body, forward)
+            logits = model.logits(versions, body, forward)
             logits = logits.view(N, -1, *logits.shape[1:])  # [N, K, R, T]
             wanted = self.labels.expand_as(logits)
             losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")

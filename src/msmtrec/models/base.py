@@ -36,6 +36,7 @@ class Batch:
         scenario: [K, B] int64, number of each row's scenario in `Layout.scenarios`; differs within a pooled member.
         valid: [K, B] bool, False where a member's batch is filled up with rows that count for nothing.
         folding: fields that are multiplied into the first layer, where the network can (`folding.Folding`).
+        offset: [K, B, T] logits that the network's are added to; None: it has all to itself.
     """
 
     private_ids: Tensor
@@ -45,6 +46,7 @@ class Batch:
     _: KW_ONLY
     valid: Tensor
     folding: Folding | None = None
+    offset: Tensor | None = None
 
     def repeated(self, times: int) -> Batch:
         """For several versions of the members' parameters."""
@@ -54,6 +56,7 @@ class Batch:
             repeated(self.numeric, times),
             repeated(self.scenario, times),
             valid=repeated(self.valid, times),
+            offset=None if self.offset is None else repeated(self.offset, times),
         )
 
 
@@ -120,7 +123,12 @@ class Model(ABC):
     def forward(self, parameters: Mapping[str, Tensor], forward: Pass) -> Tensor:
         """[K, B, T] logits."""
         x = self.reads(parameters, forward.batch)
-        return self.head(parameters, self.body(parameters, x, forward), forward)
+        return self.logits(parameters, self.body(parameters, x, forward), forward)
+
+    def logits(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
+        """[K, T, H, B] -> [K, B, T]: the head's, and what the rows have before it."""
+        found, offset = self.head(parameters, z, forward), forward.batch.offset
+        return found if offset is None else found + offset
 
     def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:
         """The same function for one scenario's rows, with everything computed that does not depend on them.

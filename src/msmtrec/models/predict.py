@@ -107,12 +107,17 @@ class Stacked:
         if self._own:
             each = zip(ids[:, :, split:], shared, self._own, strict=True)
             shared = torch.stack([own.replaced(raw, placed) for raw, placed, own in each])
+        offset, offsets = None, [own.offset for own in rows if own.offset is not None]
+        if offsets:
+            assert len(offsets) == len(rows), "some members' rows have logits to start from, others have none"
+            offset = torch.from_numpy(_side_by_side(offsets, width)).to(device, self.like.dtype)
         return Batch(
             self._shifted(ids[:, :, :split], Role.EMBEDDING).to(device),
             shared.to(device),
             numeric.to(device, self.like.dtype),
             scenario.to(device),
             valid=(torch.arange(width) < sizes.unsqueeze(1)).to(device),
+            offset=offset,
         )
 
     def _shifted(self, ids: Tensor, role: Role) -> Tensor:

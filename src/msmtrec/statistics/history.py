@@ -79,11 +79,13 @@ def summed(parts: Sequence[History]) -> History:
     return History(parts[0].units, found, sums)
 
 
-def expected(labels: NDArray[np.float32], unit: Ints, weight: NDArray[np.float32] | None, units: int) -> Floats:
-    """[units, T] each task's rate among a scenario's rows of earlier units; where there are none, that of the first
-    unit that has some.
+def expected(
+    labels: NDArray[np.float32], unit: Ints, weight: NDArray[np.float32] | None, units: int, *, ordered: bool = True
+) -> Floats:
+    """[units, T] each task's rate among a scenario's rows of earlier units, or of all others where these have no order;
+    where there are none, that of the first unit that has some. A task without labels has rate 0.
 
-    labels [N, T], NaN where there is none; weight [N] or None: all count alike. A task without labels has rate 0.
+    labels [N, T], NaN where there is none; unit [N]; weight [N] or None: all rows count alike.
     """
     known = ~np.isnan(labels)
     share = np.ones(len(labels)) if weight is None else weight.astype(np.float64)
@@ -93,8 +95,8 @@ def expected(labels: NDArray[np.float32], unit: Ints, weight: NDArray[np.float32
         own = known[:, t]
         counts[:, t] = np.bincount(unit[own], share[own], units)
         ups[:, t] = np.bincount(unit[own], share[own] * labels[own, t], units)
-    before, seen = np.cumsum(ups, 0) - ups, np.cumsum(counts, 0) - counts
-    found = np.divide(before, seen, out=np.full((units, T), np.nan), where=seen > 0)
+    others, seen = ((np.cumsum(each, 0) if ordered else each.sum(0)) - each for each in (ups, counts))
+    found = np.divide(others, seen, out=np.full((units, T), np.nan), where=seen > 0)
     for t in range(T):
         some = np.flatnonzero(counts[:, t] > 0)
         first = float(ups[some[0], t] / counts[some[0], t]) if len(some) else 0.0

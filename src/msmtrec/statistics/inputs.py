@@ -14,6 +14,8 @@ SHRINKAGE = 20.0
 """k: rows of nothing in particular that every value begins with."""
 LIMIT = 5.0
 """Standard deviations at which inputs are cut off."""
+LookUp = Callable[[NDArray[np.int32], NDArray[np.int64]], Floats]
+"""(values [n], numbers of their rows [n]) -> sums [n, 1 + 2·T]"""
 
 
 def width(tasks: int) -> int:
@@ -30,7 +32,7 @@ def read(sums: Floats, shrinkage: float = SHRINKAGE) -> Floats:
 
 def of_rows(
     values: NDArray[np.int32],
-    look_up: Callable[[NDArray[np.int32], NDArray[np.int64]], Floats],
+    look_up: LookUp,
     tasks: int,
     shrinkage: float = SHRINKAGE,
 ) -> Floats:
@@ -38,7 +40,7 @@ def of_rows(
 
     Args:
         values: [N, W], -1 where a row has fewer.
-        look_up: (values [n], numbers of their rows [n]) -> sums [n, 1 + 2·T].
+        look_up: histories of values, for the rows that they stand in.
     """
     row, place = np.nonzero(values >= 0)
     each = read(look_up(values[row, place], row), shrinkage)

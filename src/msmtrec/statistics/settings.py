@@ -1,0 +1,33 @@
+"""Which statistics of ids a contender has, and what becomes of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from msmtrec.base.settings import Settings
+from msmtrec.statistics.inputs import SHRINKAGE
+
+
+class StatisticsSettings(Settings):
+    """Counts and label sums of ids in earlier training rows (docs/method.md, id statistics).
+
+    Args:
+        tables: own, the scenario's own rows alone; summed, those and the sums over all scenarios, of fields in an id
+            space that they agreed on.
+        fields: whose values are counted; null takes every field of `least` values or more.
+        least: values from which a field is taken for an id.
+        shrinkage: rows of nothing in particular that every value begins with.
+        delay: units of history (days) after which a label is known.
+        wide: offset fits a linear head on them first and trains the network on what it leaves over; off has none.
+        inputs: whether the network reads them too.
+    """
+
+    tables: Literal["own", "summed"] = "summed"
+    fields: tuple[str, ...] | None = None
+    least: int = Field(100, ge=2)
+    shrinkage: float = Field(SHRINKAGE, gt=0)
+    delay: int = Field(0, ge=0)
+    wide: Literal["offset", "off"] = "offset"
+    inputs: bool = False
