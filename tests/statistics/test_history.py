@@ -10,6 +10,7 @@ from msmtrec.statistics.history import History, counted, expected, summed
 from msmtrec.statistics.inputs import LIMIT, Moments, of_rows, read
 
 UNITS, VALUES, TASKS = 5, 7, 2
+NOTHING = np.zeros((1, 3))
 
 
 def rows(seed: int, count: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -103,9 +104,9 @@ def test_a_label_that_only_rows_of_the_same_day_reveal_gives_chance() -> None:
     labels = np.where(random.random(20_000) < 0.9, good[items[:, 0], days], random.random(20_000) < 0.5)
     labels = labels.astype(np.float32)[:, None]
     found = counted(items, labels, days, None, expected(labels, days, None, 40))
-    inputs = of_rows(items, lambda value, row: found.before(value, days[row]), 1)
+    inputs = of_rows(items, lambda value, row: found.before(value, days[row]), read, NOTHING)
     assert auc(inputs[:, 1], labels[:, 0]) == pytest.approx(0.5, abs=0.02)
-    leaking = of_rows(items, lambda value, row: found.before(value, days[row] + 1), 1)
+    leaking = of_rows(items, lambda value, row: found.before(value, days[row] + 1), read, NOTHING)
     assert auc(leaking[:, 1], labels[:, 0]) > 0.55
 
 
@@ -114,7 +115,7 @@ def test_inputs_of_one_value_and_of_several() -> None:
     one = read(sums, 20)
     np.testing.assert_allclose(one, [[0, 0, 0, 1], [np.log(10), 2.5 / 25, 0, 0]])
     values = np.array([[0, 1], [1, -1], [-1, -1]], np.int32)
-    found = of_rows(values, lambda value, row: sums[value], 2)
+    found = of_rows(values, lambda value, row: sums[value], read, np.zeros((1, 5)))
     np.testing.assert_allclose(found, [one.mean(0), one[1], one[0]])
 
 
@@ -138,7 +139,7 @@ def test_what_is_expected_of_rows_without_any_before_them() -> None:
     assert not expected(labels[:0], np.empty(0, np.int64), None, 2).any()
 
 
-def test_what_is_expected_without_an_order_is_the_rate_of_the_others() -> None:
-    labels = np.array([[1], [0], [1], [1]], np.float32)
+def test_what_is_expected_without_an_order_is_the_rate_of_the_block() -> None:
+    labels = np.array([[1], [0], [1], [np.nan]], np.float32)
     found = expected(labels, np.array([0, 0, 1, 2]), None, 3, ordered=False)
-    np.testing.assert_allclose(found[:, 0], [1, 2 / 3, 2 / 3])
+    np.testing.assert_allclose(found[:2, 0], [0.5, 1])

@@ -40,7 +40,7 @@ class Fitted:
 
     def __call__(self, rows: Rows, numeric: int) -> Rows:
         """The rows with what they read. numeric: columns of `Rows.numeric` that networks read without it."""
-        found = self.moments.standardised(self.readout(rows))
+        found = self.readout(rows, self.moments).astype(np.float32)
         offset = None
         if self.wide is not None:
             x = np.concatenate([found, rows.numeric[:, :numeric]], 1)
@@ -106,11 +106,11 @@ def fit_all(data: EncodedData, settings: StatisticsSettings) -> dict[str, Fitted
 
 def _fit(table: ScenarioTable, readout: Readout, numeric: int, settings: StatisticsSettings) -> Fitted:
     rows = table.splits["train"]
-    read, chosen = readout(rows), new(rows, readout.units)
-    moments = Moments.of(read[chosen])
+    chosen = new(rows, readout.units)
+    moments = Moments.of(readout(rows)[chosen])
     if settings.wide == "off":
         return Fitted(readout, moments, None, settings.inputs)
-    x = np.concatenate([moments.standardised(read), rows.numeric[:, :numeric]], 1)[chosen]
+    x = np.concatenate([readout(rows, moments), rows.numeric[:, :numeric]], 1)[chosen]
     weight = None if rows.weight is None else rows.weight[chosen]
     heads = tuple(fit(x, labels, weight) for labels in rows.labels[chosen].T)
     return Fitted(readout, moments, heads, settings.inputs)

@@ -82,8 +82,9 @@ def summed(parts: Sequence[History]) -> History:
 def expected(
     labels: NDArray[np.float32], unit: Ints, weight: NDArray[np.float32] | None, units: int, *, ordered: bool = True
 ) -> Floats:
-    """[units, T] each task's rate among a scenario's rows of earlier units, or of all others where these have no order;
-    where there are none, that of the first unit that has some. A task without labels has rate 0.
+    """[units, T] each task's rate among a scenario's rows of earlier units; where there are none, that of the first
+    unit that has some. Of units without an order their own: whoever reads them is in another one, and no label of his
+    own is then in what he reads. A task without labels has rate 0.
 
     labels [N, T], NaN where there is none; unit [N]; weight [N] or None: all rows count alike.
     """
@@ -95,7 +96,7 @@ def expected(
         own = known[:, t]
         counts[:, t] = np.bincount(unit[own], share[own], units)
         ups[:, t] = np.bincount(unit[own], share[own] * labels[own, t], units)
-    others, seen = ((np.cumsum(each, 0) if ordered else each.sum(0)) - each for each in (ups, counts))
+    others, seen = ((np.cumsum(each, 0) - each if ordered else each) for each in (ups, counts))
     found = np.divide(others, seen, out=np.full((units, T), np.nan), where=seen > 0)
     for t in range(T):
         some = np.flatnonzero(counts[:, t] > 0)

@@ -30,24 +30,23 @@ def read(sums: Floats, shrinkage: float = SHRINKAGE) -> Floats:
     return np.concatenate([np.log1p(rows), left / (known + shrinkage), rows == 0], -1)
 
 
-def of_rows(
-    values: NDArray[np.int32],
-    look_up: LookUp,
-    tasks: int,
-    shrinkage: float = SHRINKAGE,
-) -> Floats:
-    """[N, 2 + T] of a field's values: of several in a row the mean; of none, no history.
+def of_rows(values: NDArray[np.int32], look_up: LookUp, finish: Callable[[Floats], Floats], empty: Floats) -> Floats:
+    """[N, 2 + T] of a field's values: of several in a row the mean.
 
     Args:
         values: [N, W], -1 where a row has fewer.
         look_up: histories of values, for the rows that they stand in.
+        finish: what becomes of a history: sums [n, 1 + 2·T] -> [n, 2 + T].
+        empty: [1, 1 + 2·T] the history of a row without values.
     """
     row, place = np.nonzero(values >= 0)
-    each = read(look_up(values[row, place], row), shrinkage)
+    each = finish(look_up(values[row, place], row))
+    if values.shape[1] == 1 and len(row) == len(values):
+        return each
     counts = np.bincount(row, minlength=len(values))
     whole = np.stack([np.bincount(row, column, len(values)) for column in each.T], 1)
     found = whole / np.maximum(counts, 1)[:, None]
-    found[counts == 0] = read(np.zeros(1 + 2 * tasks), shrinkage)
+    found[counts == 0] = finish(empty)
     return found
 
 
@@ -82,6 +81,6 @@ class Moments:
         variance = np.maximum(self.squares / max(self.rows, 1.0) - np.square(self.mean), 0.0)
         return np.sqrt(np.where(variance > 1e-12 * (1 + np.square(self.mean)), variance, 1.0))
 
-    def standardised(self, inputs: Floats) -> NDArray[np.float32]:
-        """[N, S] in standard deviations from the mean, cut off at LIMIT."""
-        return np.clip((inputs - self.mean) / self.deviation, -LIMIT, LIMIT).astype(np.float32)
+    def standardised(self, inputs: Floats, part: slice = slice(None)) -> Floats:
+        """[N, S] in standard deviations from the mean, cut off at LIMIT; `part`: which of all inputs they are."""
+        return np.clip((inputs - self.mean[part]) / self.deviation[part], -LIMIT, LIMIT)

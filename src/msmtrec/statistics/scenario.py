@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msmtrec.data.table import Field, Rows
 from msmtrec.statistics.history import Floats, History, counted, expected
-from msmtrec.statistics.inputs import SHRINKAGE, LookUp, of_rows, width
+from msmtrec.statistics.inputs import SHRINKAGE, LookUp, Moments, of_rows, read, width
 from msmtrec.statistics.units import Units
 
 
@@ -54,14 +55,29 @@ class Readout:
         """S, inputs of a row."""
         return sum(len(self.tables[field.name]) for field in self.fields) * width(self.tasks)
 
-    def __call__(self, rows: Rows) -> Floats:
-        """[N, S] as they are, field by field and table by table. Rows without a unit come after all training rows."""
-        ids, found = rows.table_ids, []
+    def __call__(self, rows: Rows, moments: Moments | None = None) -> Floats:
+        """[N, S] field by field and table by table, of several values of a field the mean.
+
+        Rows without a unit come after all training rows. With moments every value is standardised first.
+        """
+        ids, found, start = rows.table_ids, [np.empty((len(rows), 0))], 0
         for field in self.fields:
             values = ids[:, field.start : field.start + field.width]
             for history in self.tables[field.name]:
-                found.append(of_rows(values, self._look_up(history, rows.unit), self.tasks, self.shrinkage))
-        return np.concatenate(found, 1) if found else np.empty((len(rows), 0))
+                part = slice(start, start + width(self.tasks))
+                finish = partial(self.inputs, moments=moments, part=part)
+                found.append(of_rows(values, self._look_up(history, rows.unit), finish, self._nothing))
+                start = part.stop
+        return np.concatenate(found, 1)
+
+    def inputs(self, sums: Floats, moments: Moments | None, part: slice) -> Floats:
+        """[n, 2 + T] of histories; `part` of all inputs of a row."""
+        found = read(sums, self.shrinkage)
+        return found if moments is None else moments.standardised(found, part)
+
+    @property
+    def _nothing(self) -> Floats:
+        return np.zeros((1, 1 + 2 * self.tasks))
 
     def _look_up(self, history: History, unit: NDArray[np.int32] | None) -> LookUp:
         if unit is None:

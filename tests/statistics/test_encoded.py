@@ -1,0 +1,147 @@
+"""Statistics of whole data sets: what every row reads, and that nothing of it is from its own time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from msmtrec.base.errors import UserError
+from msmtrec.data.encode import encode
+from msmtrec.data.logs import SPLIT, SPLITS, Logs, in_memory
+from msmtrec.data.table import EncodedData
+from msmtrec.logs.sources.synthetic import Synthetic
+from msmtrec.statistics.encoded import fields_of, fit_all, with_statistics
+from msmtrec.statistics.settings import StatisticsSettings
+
+FIELDS = ("user", "item")
+
+
+def logs(timed: bool = True) -> Logs:
+    """Three scenarios over ten days, the last two of which are validation's and test's."""
+    plain = Synthetic(scenarios=3, rows=(900, 400, 600), users=60, items=40).load()
+    frames = {}
+    for name in plain.schema.scenarios:
+        rows = plain.frame(name)
+        day = np.sort(np.arange(rows.height) % 10)
+        split = np.where(day < 8, "train", np.where(day == 8, "validation", "test"))
+        frames[name] = rows.with_columns(pl.Series("day", day), pl.Series(SPLIT, split))
+    return replace(plain, stream=in_memory(frames), time="day" if timed else None, fingerprint=str(timed))
+
+
+@pytest.fixture(scope="module")
+def data() -> EncodedData:
+    return encode(logs(), share=True)
+
+
+def settings(**more: Any) -> StatisticsSettings:
+    return StatisticsSettings(**{"fields": FIELDS, **more})
+
+
+def test_what_a_row_reads_in_plain_loops(data: EncodedData) -> None:
+    """Click residuals of the user, own and summed, of one scenario's rows."""
+    fitted, scenarios = fit_all(data, settings()), data.scenarios
+    field = next(f for f in data.layout.fields if f.name == "user")
+    assert field.shared
+    train = {name: data.tables[name].splits["train"] for name in scenarios}
+
+    def by_hand(user: int, day: int, names: tuple[str, ...]) -> tuple[int, float]:
+        rows, left = 0, 0.0
+        for name in names:
+            users, labels, days = train[name].table_ids[:, field.start], train[name].labels[:, 0], train[name].unit
+            for n in np.flatnonzero((users == user) & (days < day)):
+                earlier = labels[days < days[n]] if days[n] > days.min() else labels[days == days[n]]
+                rows, left = rows + 1, left + labels[n] - earlier.mean()
+        return rows, left
+
+    name = scenarios[1]
+    for split in SPLITS:
+        rows = data.tables[name].splits[split]
+        read = fitted[name].readout(rows)
+        assert read.shape == (len(rows), 2 * 2 * 4)
+        for n in range(0, len(rows), 37):
+            for start, names in ((0, (name,)), (4, scenarios)):
+                count, left = by_hand(rows.table_ids[n, field.start], rows.unit[n], names)
+                assert read[n, start] == pytest.approx(np.log1p(count))
+                assert read[n, start + 1] == pytest.approx(left / (count + 20), abs=1e-5)
+                assert read[n, start + 3] == (count == 0)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_rows_own_label_changes_nothing_of_what_it_reads(timed: bool) -> None:
+    """Nor do labels of validation and test rows change anything at all."""
+    before = encode(logs(timed), share=True)
+    name = before.scenarios[0]
+    rows = before.tables[name].splits["train"]
+    unit = rows.unit[len(rows) // 2]
+    flipped = np.where((rows.unit == unit)[:, None], 1 - rows.labels, rows.labels)
+    table = before.tables[name]
+    others = {split: replace(part, labels=1 - part.labels) for split, part in table.splits.items()}
+    splits = {**others, "train": replace(rows, labels=flipped)}
+    after = replace(before, tables={**before.tables, name: replace(table, splits=splits)})
+    one, two = (fit_all(each, settings())[name].readout(rows) for each in (before, after))
+    same = rows.unit <= unit if timed else rows.unit == unit
+    np.testing.assert_allclose(one[same], two[same], atol=1e-12)
+    assert np.abs(one - two)[~same].max() > 0.01
+
+
+def test_labels_that_are_known_late_are_read_late(data: EncodedData) -> None:
+    name = data.scenarios[0]
+    rows = data.tables[name].splits["train"]
+    late = fit_all(data, settings(delay=3))[name].readout(rows)
+    early = fit_all(data, settings())[name].readout(replace(rows, unit=rows.unit - 3))
+    np.testing.assert_allclose(late, early)
+
+
+def test_without_sharing_there_are_own_tables_alone(data: EncodedData) -> None:
+    own, summed = (fit_all(data, settings(tables=kind)) for kind in ("own", "summed"))
+    name = data.scenarios[0]
+    rows = data.tables[name].splits["test"]
+    np.testing.assert_allclose(own[name].readout(rows)[:, :4], summed[name].readout(rows)[:, :4])
+    private = fit_all(encode(logs(), share=False), settings())
+    assert private[name].readout.width == own[name].readout.width == 8
+
+
+def test_rows_without_a_unit_read_everything(data: EncodedData) -> None:
+    name = data.scenarios[0]
+    fitted, rows = fit_all(data, settings())[name], data.tables[name].splits["test"]
+    np.testing.assert_allclose(fitted.readout(replace(rows, unit=None)), fitted.readout(rows))
+
+
+@pytest.mark.parametrize("inputs", [False, True])
+def test_rows_get_a_logit_and_inputs(data: EncodedData, inputs: bool) -> None:
+    fitted = fit_all(data, settings(inputs=inputs))
+    found = with_statistics(data, fitted)
+    more = 16 if inputs else 0
+    assert found.layout.numeric == data.layout.numeric + more
+    start = 0
+    for name, table in found.tables.items():
+        for split, rows in table.splits.items():
+            before = data.tables[name].splits[split]
+            assert rows.offset is not None
+            assert rows.offset.shape == rows.labels.shape
+            assert rows.numeric.shape[1] == before.numeric.shape[1] + more
+            np.testing.assert_array_equal(rows.ids, before.ids)
+            if split == "train":
+                stop = start + len(rows)
+                np.testing.assert_array_equal(found.whole["train"].offset[start:stop], rows.offset)
+                np.testing.assert_array_equal(found.whole["train"].numeric[start:stop], rows.numeric)
+                start = stop
+                new = fitted[name].readout(before, fitted[name].moments)[before.unit > before.unit.min()]
+                assert np.abs(new.mean(0)).max() < 0.1
+                rate = 1 / (1 + np.exp(-rows.offset[before.unit > 0].astype(float)))
+                np.testing.assert_allclose(rate.mean(0), before.labels[before.unit > 0].mean(0), atol=1e-3)
+    assert (with_statistics(data, fit_all(data, settings(wide="off"))).whole["train"].offset) is None
+
+
+def test_fields_by_name_and_by_size(data: EncodedData) -> None:
+    assert [field.name for field in fields_of(data, StatisticsSettings(least=35))] == ["user", "item"]
+    with pytest.raises(
+        UserError, match=r"statistics\.fields: there is no field 'use' with ids; there are: segment, user, item"
+    ):
+        fields_of(data, StatisticsSettings(fields=("use",)))
+    with pytest.raises(UserError, match="no field has 100000 values or more"):
+        fields_of(data, StatisticsSettings(least=100_000))
