@@ -10,16 +10,15 @@ parameters is not.
 
 from __future__ import annotations
 
-import itertools
 import resource
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from clock import Clock
 from harness import Missing, begin
 from made import encoded, made
 
@@ -30,7 +29,6 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.contender import run_contender
 from msmtrec.federation import rounds, traffic
 from msmtrec.record.directory import read_lines
-from msmtrec.record.events import ContenderStarted, Event, Progress
 from msmtrec.runtime.allocator import keep_freed_memory
 
 BENCHMARK_SHAPE = {"name": "mmoe", "experts": 8, "expert_layers": [512, 256], "tower_layers": [128, 64]}
@@ -70,24 +68,6 @@ def rows_of(asked: Mapping[str, Any], config: Config) -> EncodedData:
     assert train.local_steps is not None
     assert isinstance(train.batch_size, int)
     return encoded(made(train.local_steps * train.batch_size, asked.get("vocabulary", "small")))
-
-
-@dataclass
-class Clock:
-    """Seconds at the start of a contender and after each of its rounds, whatever the library writes down; the CPU's,
-    or the wall's.
-    """
-
-    wall: bool = False
-    at: list[float] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, ContenderStarted | Progress):
-            self.at.append(time.perf_counter() if self.wall else time.process_time())
-
-    @property
-    def rounds(self) -> list[float]:
-        return [after - before for before, after in itertools.pairwise(self.at)]
 
 
 def trained(config: Config, data: EncodedData, wall: bool = False) -> tuple[list[dict[str, float]], list[float]]:
