@@ -22,6 +22,8 @@ class Role(StrEnum):
     TOWER = "tower"
     NORM_AFFINE = "norm.affine"
     NORM_STATISTICS = "norm.statistics"  # running means and variances: buffers
+    ID_STATISTIC = "id-statistic"  # what training rows say of an id's values, as a network reads it
+    WIDE = "wide"  # a linear head on these and on numerics, multiplied out value by value
 
 
 class Policy(StrEnum):
@@ -45,5 +47,7 @@ BODY_AND_HEAD = (*EXPERTS, Role.ATTENTION, Role.GATE, Role.TOWER, Role.NORM_AFFI
 """Everything but the embeddings."""
 BUFFERS = (Role.NORM_STATISTICS,)
 """Set by the network while it trains: no gradient, no optimiser step, no counters; they travel like parameters."""
+FITTED = (Role.ID_STATISTIC, Role.WIDE)
+"""Known before the network trains; only served networks hold them."""
 TABLES = (Role.EMBEDDING, Role.SHARED_EMBEDDING)
 """Looked up by id: members' tables are concatenated, not stacked."""
