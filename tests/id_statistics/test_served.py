@@ -54,7 +54,7 @@ def test_values_that_only_another_scenario_has_seen() -> None:
     """They have a history all the same, of the sums."""
     plain = logs()
     frames = {name: plain.frame(name) for name in plain.schema.scenarios}
-    name, other = list(frames)[1], list(frames)[0]
+    other, name, *_ = frames
     frames[name] = frames[name].filter(pl.col("user").cast(pl.Int64) % 2 == 0)
     data = encode(replace(plain, stream=in_memory(frames)), share=True)
     settings = StatisticsSettings(fields=("user",))
