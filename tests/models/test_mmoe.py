@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from models.small import LAYOUT, PRIVATE_ROWS, rows, scrambled
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import FITTED, Role
 from msmtrec.data.table import EncodedData
 from msmtrec.models.base import Pass
 from msmtrec.models.predict import Stacked, Weights, predict, predict_each
@@ -26,7 +26,7 @@ def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int
 def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
     settings = MMoESettings(template=True, embedding_dim=3, experts=3, expert_layers=(6, 5))
     model, params = scrambled(settings)
-    assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS}
+    assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS, *FITTED}
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}
     data = rows(64)
     with torch.enable_grad():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field
-
-from msmtrec.base.settings import Settings
 from msmtrec.statistics.inputs import SHRINKAGE
 
 
-class StatisticsSettings(Settings):
+@dataclass(frozen=True, kw_only=True)
+class StatisticsSettings:
     """Counts and label sums of ids in earlier training rows (docs/method.md, id statistics).
 
     Args:
@@ -26,8 +25,8 @@ class StatisticsSettings(Settings):
 
     tables: Literal["own", "summed"] = "summed"
     fields: tuple[str, ...] | None = None
-    least: int = Field(100, ge=2)
-    shrinkage: float = Field(SHRINKAGE, gt=0)
-    delay: int = Field(0, ge=0)
+    least: int = 100
+    shrinkage: float = SHRINKAGE
+    delay: int = 0
     wide: Literal["offset", "off"] = "offset"
     inputs: bool = False
