@@ -1,4 +1,4 @@
-"""What a network or a linear head reads of a row's values: s(x) of docs/method.md, standardised."""
+"""What a network or a linear head reads of a row's values, standardised."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from msmtrec.statistics.inputs import SHRINKAGE
 
 @dataclass(frozen=True, kw_only=True)
 class StatisticsSettings:
-    """Counts and label sums of ids in earlier training rows (docs/method.md, id statistics).
+    """Counts and label sums of ids in earlier training rows.
 
     Args:
         tables: own, the scenario's own rows alone; summed, those and the sums over all scenarios, of fields in an id
