@@ -57,7 +57,13 @@ def measured(
         lacking: scripts that have not been run.
     """
     every = [result for results, _ in found for result in results.results]
-    parts = ["## The machine", machine_table(found), "## Targets", f"{count(every)}.", targets(every)]
+    parts = [
+        "## The machine",
+        machine_table(found),
+        "## Targets",
+        f"{count(every)}.",
+        targets(results for results, _ in found),
+    ]
     if lacking:
         parts.insert(-1, f"**Not measured yet**, and so not counted: {', '.join(f'`{name}`' for name in lacking)}.")
     for results, about in found:
@@ -86,11 +92,16 @@ def machine_table(found: list[tuple[Results, dict[str, Any]]]) -> str:
     return table([["", ""], *rows])
 
 
-def targets(every: Iterable[Result]) -> str:
-    rows = [["", "target", "wanted", "measured", "least … most"]]
-    for result in every:
-        if result.verdict:
-            rows.append([f"**{result.verdict}**", result.name, _wanted(result), _measured(result), _spread(result)])
+def targets(every: Iterable[Results]) -> str:
+    """Of all scripts; the first of each bears its title."""
+    rows = [["of", "target", "", "wanted", "measured", "least … most"]]
+    for results in every:
+        title = results.title
+        for result in results.results:
+            if result.verdict:
+                verdict = f"**{result.verdict}**"
+                rows.append([title, result.name, verdict, _wanted(result), _measured(result), _spread(result)])
+                title = ""
     return table(rows)
 
 

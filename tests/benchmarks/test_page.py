@@ -36,7 +36,7 @@ def test_the_page_has_machine_targets_figures_and_profiles(folder: Path) -> None
     assert text.endswith(f"{page.END}\n\nAfter.\n")
     assert "old" not in text
     assert "2 targets: 1 met, 1 missed." in text
-    assert "| **met** | fast | ≥ 2.00x | 3.00x | 2.50 … 3.50 |" in text
+    assert "| Training | fast | **met** | ≥ 2.00x | 3.00x | 2.50 … 3.50 |\n|  | slow | **missed** |" in text
     assert "| slow | ≥ 2.00x | 1.00x | 0.5 … 1.50 | a \\| b |" in text
     assert "| ours | 1,000 |" in text
     assert (
