@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from msmtrec.evaluation.metrics import auc
-from msmtrec.statistics.history import History, counted, expected, summed
-from msmtrec.statistics.inputs import LIMIT, Moments, of_rows, read
+from msmtrec.statistics.history import History, Labelled, counted, expected, summed
+from msmtrec.statistics.inputs import LIMIT, Found, Moments, read
 
 UNITS, VALUES, TASKS = 5, 7, 2
-NOTHING = np.zeros((1, 3))
 
 
 def rows(seed: int, count: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -49,7 +48,8 @@ def by_hand(seed: int, value: int, reads: list[int]) -> np.ndarray:
 
 def history(seed: int) -> History:
     values, labels, unit, weight = rows(seed)
-    return counted(values, labels, unit, weight, expected(labels, unit, weight, UNITS))
+    labelled = Labelled(labels, unit, weight)
+    return counted(values, labelled, expected(labelled, UNITS))
 
 
 @pytest.mark.parametrize("value", range(VALUES))
@@ -103,10 +103,12 @@ def test_a_label_that_only_rows_of_the_same_day_reveal_gives_chance() -> None:
     good = random.random((50, 40)) < 0.5
     labels = np.where(random.random(20_000) < 0.9, good[items[:, 0], days], random.random(20_000) < 0.5)
     labels = labels.astype(np.float32)[:, None]
-    found = counted(items, labels, days, None, expected(labels, days, None, 40))
-    inputs = of_rows(items, lambda value, row: found.before(value, days[row]), read, NOTHING)
+    labelled = Labelled(labels, days)
+    found = counted(items, labelled, expected(labelled, 40))
+    alone = np.arange(len(items))
+    inputs = Found(found.before(items[:, 0], days), alone, len(items)).read(read)
     assert auc(inputs[:, 1], labels[:, 0]) == pytest.approx(0.5, abs=0.02)
-    leaking = of_rows(items, lambda value, row: found.before(value, days[row] + 1), read, NOTHING)
+    leaking = Found(found.before(items[:, 0], days + 1), alone, len(items)).read(read)
     assert auc(leaking[:, 1], labels[:, 0]) > 0.55
 
 
@@ -114,8 +116,7 @@ def test_inputs_of_one_value_and_of_several() -> None:
     sums = np.array([[0, 0, 0, 0, 0], [9, 5, 0, 2.5, 0]], float)
     one = read(sums, 20)
     np.testing.assert_allclose(one, [[0, 0, 0, 1], [np.log(10), 2.5 / 25, 0, 0]])
-    values = np.array([[0, 1], [1, -1], [-1, -1]], np.int32)
-    found = of_rows(values, lambda value, row: sums[value], read, np.zeros((1, 5)))
+    found = Found(sums[[0, 1, 1]], np.array([0, 0, 1]), 3).read(read)  # two values, one, none
     np.testing.assert_allclose(found, [one.mean(0), one[1], one[0]])
 
 
@@ -133,13 +134,13 @@ def test_moments_add_up_and_standardise() -> None:
 
 def test_what_is_expected_of_rows_without_any_before_them() -> None:
     labels = np.array([[1, np.nan], [0, np.nan], [1, 1], [np.nan, np.nan]], np.float32)
-    found = expected(labels, np.array([1, 1, 2, 3]), None, 5)
+    found = expected(Labelled(labels, np.array([1, 1, 2, 3])), 5)
     np.testing.assert_allclose(found[:, 0], [0.5, 0.5, 0.5, 2 / 3, 2 / 3])
     np.testing.assert_allclose(found[:, 1], [1, 1, 1, 1, 1])
-    assert not expected(labels[:0], np.empty(0, np.int64), None, 2).any()
+    assert not expected(Labelled(labels[:0], np.empty(0, np.int64)), 2).any()
 
 
 def test_what_is_expected_without_an_order_is_the_rate_of_the_block() -> None:
     labels = np.array([[1], [0], [1], [np.nan]], np.float32)
-    found = expected(labels, np.array([0, 0, 1, 2]), None, 3, ordered=False)
+    found = expected(Labelled(labels, np.array([0, 0, 1, 2])), 3, ordered=False)
     np.testing.assert_allclose(found[:2, 0], [0.5, 1])

@@ -13,7 +13,7 @@ from id_statistics.test_encoded import logs
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import in_memory
 from msmtrec.data.table import EncodedData
-from msmtrec.models.predict import predict
+from msmtrec.models.predict import Stacked, Weights, predict
 from msmtrec.models.settings.mmoe import MMoESettings
 from msmtrec.statistics.encoded import fit_all, with_statistics
 from msmtrec.statistics.served import beside, tables
@@ -32,6 +32,8 @@ def same(data: EncodedData, settings: StatisticsSettings) -> None:
         served = beside(data.layout, inner, own, counted)
         assert {d.name: d.shape for d in served.declare() if d.name in found} == {n: v.shape for n, v in found.items()}
         assert served.roles().keys() == {*parameters, *found}
+        with pytest.raises(NotImplementedError, match="asked whole"):
+            served.inputs(parameters, Stacked(inner, [Weights(parameters)]).batch([data.tables[name].splits["test"]]))
         for split, rows in data.tables[name].splits.items():
             raw = replace(rows, ids=rows.table_ids, used=None, unit=None)
             wanted = predict(inner, parameters, own(raw, numeric))

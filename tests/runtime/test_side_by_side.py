@@ -124,7 +124,7 @@ def test_a_fault_of_a_worker_is_raised_with_its_traceback(clients: SideBySide) -
     (worker,) = clients.workers
     worker.say("orders", {Member(7, "nobody"): TRAIN})
     with pytest.raises(RuntimeError, match=r"(?s)has 3 of the scenarios failed.*KeyError.*nobody"):
-        worker.hear()
+        worker.hear("orders")
 
 
 def test_a_killed_worker_is_told_of_in_one_sentence(data: EncodedData) -> None:

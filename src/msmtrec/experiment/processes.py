@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 import traceback
@@ -23,6 +22,7 @@ from msmtrec.experiment.contender import run_contender
 from msmtrec.record import directory
 from msmtrec.record.events import Event, Observer
 from msmtrec.runtime.allocator import keep_freed_memory
+from msmtrec.runtime.parent import end_with_parent
 
 _GUARD = (
     "with jobs above 1 every process reads your script again: put the call of msmtrec.run under"
@@ -155,7 +155,7 @@ def _start(process: SpawnProcess) -> None:
 
 
 def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
-    _end_with_parent()
+    end_with_parent()
     keep_freed_memory()
     sender.send(("begun", None))
 
@@ -174,16 +174,3 @@ def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     except Exception:  # noqa: BLE001 - handed to the parent, which raises it
         message = ("error", traceback.format_exc())
     sender.send(message)
-
-
-def _end_with_parent() -> None:
-    """A killed parent must not leave a contender writing behind the back of a resumed run."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -88,7 +88,7 @@ def run(
         data = _encode_all(config, logs, start, cache_directory() if cache else None)
         describe(folder, data, logs.notes)
         keep_encoders(folder, data)
-        threads, device = _threads(folder, config), _device(folder)
+        threads, device = _environment(folder, config)
         directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads, device))
         directory.write_json(folder / directory.CANDIDATES, _candidates(config))
         tasks = [
@@ -214,16 +214,11 @@ def _on_device(contender: Contender, automatic: str) -> Contender:
     return replace(contender, train=contender.train.model_copy(update={"device": automatic}))
 
 
-def _device(folder: Path) -> str:
-    """What `auto` is; a resumed run keeps it."""
-    kept: dict[str, Any] = {}
-    if (folder / directory.ENVIRONMENT).exists():
-        kept = directory.read_json(folder / directory.ENVIRONMENT)
-    return str(kept.get("device") or automatic())
-
-
-def _threads(folder: Path, config: Config) -> int:
-    """Of a contender that does not set its own: its share of the cores. A resumed run keeps its number."""
-    if (folder / directory.ENVIRONMENT).exists():
-        return int(directory.read_json(folder / directory.ENVIRONMENT)["threads"])
-    return max(1, torch.get_num_threads() // min(config.jobs, sum(map(len, config.contenders))))
+def _environment(folder: Path, config: Config) -> tuple[int, str]:
+    """Threads of a contender that does not set its own: its share of the cores, and the device
+    that `auto` is. A resumed run keeps both.
+    """
+    path = folder / directory.ENVIRONMENT
+    kept: dict[str, Any] = directory.read_json(path) if path.exists() else {}
+    share = max(1, torch.get_num_threads() // min(config.jobs, sum(map(len, config.contenders))))
+    return int(kept.get("threads", share)), str(kept.get("device") or automatic())

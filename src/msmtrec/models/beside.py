@@ -19,6 +19,7 @@ from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.folding import Folded
 
 TABLE, NUMERIC, BIAS, INPUTS = "wide.table", "wide.numeric", "wide.bias", "statistics.table"
+_WHOLE = "a served network is asked whole: its parts would leave out what the rows look up"
 
 
 @dataclass(frozen=True)
@@ -71,20 +72,21 @@ class Beside(Model):
         return tuple(found)
 
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        return self.inner.inputs(parameters, self.read(parameters, batch))
+        raise NotImplementedError(_WHOLE)
 
     def body(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
-        return self.inner.body(parameters, x, forward)
+        raise NotImplementedError(_WHOLE)
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
-        return self.inner.head(parameters, z, forward)
+        raise NotImplementedError(_WHOLE)
 
     def forward(self, parameters: Mapping[str, Tensor], forward: Pass) -> Tensor:
         return self.inner.forward(parameters, replace(forward, batch=self.read(parameters, forward.batch)))
 
     def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:
-        inner, found = self.inner.folded(self._inner(parameters), scenario)
-        own = {name: value for name, value in parameters.items() if name not in self._inner(parameters)}
+        whole = self._inner(parameters)
+        inner, found = self.inner.folded(whole, scenario)
+        own = {name: value for name, value in parameters.items() if name not in whole}
         return self._around(inner), {**found, **own}
 
     def prepared(self, parameters: Mapping[str, Tensor]) -> tuple[Model, Mapping[str, Tensor]]:

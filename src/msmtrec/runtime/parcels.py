@@ -1,20 +1,29 @@
-"""Values with tensors in them on their way to another process of this machine, and back.
+"""Orders, reports and memories on their way to another process of this machine, and back.
 
-Pickled, but for the tensors, which lie end to end beside it: that is a copy and a write, however many they are. What is
-one tensor here is one tensor there. Both ends are our own; nothing from elsewhere is ever opened like this.
+They are plain data and tensors (`base.packing`). The tensors lie end to end beside the rest: that is a copy and a
+write, however many they are. What is one tensor here is one tensor there.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
 from math import prod
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from msmtrec.base.garbage import no_search_for_cycles
+from msmtrec.base.member import Member
+from msmtrec.base.packing import pack, unpack
+from msmtrec.federation.memory import Memory
+from msmtrec.federation.messages import Order, Report
+
+Kind = TypeVar("Kind")
+ASKED: dict[str, Any] = {"begin": dict[Member, Memory], "orders": dict[Member, Order], "memories": dict[Member, Memory]}
+"""What a worker may be asked -> the type of what goes with it."""
+ANSWERED: dict[str, Any] = {**ASKED, "orders": dict[Member, Report]}
+"""The same -> the type of what comes back."""
 _ALIGNED = 16
 
 
@@ -24,68 +33,40 @@ def send(connection: Connection, value: Any) -> None:
     Raises:
         OSError: the other end is gone.
     """
-    content = io.BytesIO()
-    pickler = _Pickler(content, protocol=pickle.HIGHEST_PROTOCOL)
-    pickler.dump(value)
-    kinds = [(one.dtype, tuple(one.shape)) for one in pickler.tensors]
-    connection.send_bytes(pickle.dumps((kinds, content.getvalue())))
+    with no_search_for_cycles():
+        tensors, plain = pack(value)
+    kinds = {name: (one.dtype, tuple(one.shape)) for name, one in tensors.items()}
+    connection.send((kinds, plain))
     starts, size = _places(kinds)
-    if not size:
-        return
     whole = torch.empty(size, dtype=torch.uint8)
     with torch.no_grad():
-        for tensor, start in zip(pickler.tensors, starts, strict=True):
-            _part(whole, start, tensor.dtype, tensor.shape).copy_(tensor)
+        for name, tensor in tensors.items():
+            _part(whole, starts[name], *kinds[name]).copy_(tensor)
     connection.send_bytes(whole.numpy())  # type: ignore[arg-type]  # any buffer is taken
 
 
-def receive(connection: Connection) -> Any:
-    """Each tensor has its own memory, so that none keeps the others alive.
+def receive(connection: Connection, kind: type[Kind]) -> Kind:
+    """What was sent, of this type. Each tensor has its own memory, so that none keeps the others alive.
 
     Raises:
         EOFError, OSError: the other end is gone.
     """
-    kinds, content = pickle.loads(connection.recv_bytes())
+    kinds, plain = connection.recv()
     starts, size = _places(kinds)
     whole = torch.empty(size, dtype=torch.uint8)
-    if size:
-        connection.recv_bytes_into(whole.numpy())
-    tensors = [_part(whole, start, *kind).clone() for start, kind in zip(starts, kinds, strict=True)]
-    return _Unpickler(io.BytesIO(content), tensors).load()
+    connection.recv_bytes_into(whole.numpy())
+    with no_search_for_cycles():
+        return unpack(kind, {name: _part(whole, starts[name], *kinds[name]).clone() for name in kinds}, plain)
 
 
-def _places(kinds: list[tuple[torch.dtype, tuple[int, ...]]]) -> tuple[list[int], int]:
+def _places(kinds: dict[str, tuple[torch.dtype, tuple[int, ...]]]) -> tuple[dict[str, int], int]:
     """Where each tensor begins, in bytes, and how many there are."""
-    starts, end = [], 0
-    for dtype, shape in kinds:
-        starts.append(end)
+    starts, end = {}, 0
+    for name, (dtype, shape) in kinds.items():
+        starts[name] = end
         end += -(-prod(shape) * dtype.itemsize // _ALIGNED) * _ALIGNED
     return starts, end
 
 
 def _part(whole: Tensor, start: int, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     return whole[start : start + prod(shape) * dtype.itemsize].view(dtype).view(shape)
-
-
-class _Pickler(pickle.Pickler):
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.tensors: list[Tensor] = []
-        self._numbers: dict[int, int] = {}
-
-    def persistent_id(self, value: Any) -> int | None:
-        if not isinstance(value, Tensor):
-            return None
-        if id(value) not in self._numbers:
-            self._numbers[id(value)] = len(self.tensors)
-            self.tensors.append(value)  # kept, so that its id stays its own
-        return self._numbers[id(value)]
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, content: io.BytesIO, tensors: list[Tensor]) -> None:
-        super().__init__(content)
-        self._tensors = tensors
-
-    def persistent_load(self, number: int) -> Tensor:
-        return self._tensors[number]

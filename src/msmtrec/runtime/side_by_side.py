@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Protocol
 
 from msmtrec.base.errors import UserError
@@ -56,9 +57,9 @@ def divided(own: InProcess, shares: Sequence[Sequence[Member]], make: Callable[[
     with ExitStack() as ends:
         workers = [Worker(ends.enter_context(_process()), frozenset(share)) for share in shares[1:]]
         for worker in workers:  # begun all at once: each has libraries to load
-            worker.say("begin", (make, {member: own.memories.pop(member) for member in worker.members}))
+            worker.say("begin", {member: own.memories.pop(member) for member in worker.members}, make)
         for worker in workers:
-            worker.hear()
+            worker.hear("begin")
         yield SideBySide(own, workers)
 
 
@@ -69,14 +70,15 @@ class Worker:
     talk: _Talk
     members: frozenset[Member]
 
-    def say(self, kind: str, content: Any) -> None:
-        """Raises UserError where it is gone."""
+    def say(self, asked: str, content: Mapping[Member, Any], make: Callable[[], Site] | None = None) -> None:
+        """asked: one of `parcels.ASKED`. Raises UserError where it is gone."""
         try:
-            parcels.send(self.talk.connection, (kind, content))
+            self.talk.connection.send((asked, make))
+            parcels.send(self.talk.connection, dict(content))
         except OSError:
             raise UserError(self._gone()) from None
 
-    def hear(self) -> Any:
+    def hear(self, asked: str) -> Any:
         """Its answer.
 
         Raises:
@@ -84,15 +86,16 @@ class Worker:
             RuntimeError: it failed.
         """
         try:
-            kind, content, told = parcels.receive(self.talk.connection)
+            kind, text, told = self.talk.connection.recv()
+            content = parcels.receive(self.talk.connection, parcels.ANSWERED[asked])
         except (EOFError, OSError):
             raise UserError(self._gone()) from None
-        for text in told:
-            warnings.warn(text, stacklevel=2)
+        for sentence in told:
+            warnings.warn(sentence, stacklevel=2)
         if kind == "user error":
-            raise UserError(content)
+            raise UserError(text)
         if kind == "error":
-            raise RuntimeError(f"the process that has {len(self.members)} of the scenarios failed:\n{content}")
+            raise RuntimeError(f"the process that has {len(self.members)} of the scenarios failed:\n{text}")
         return content
 
     def _gone(self) -> str:
@@ -122,10 +125,10 @@ class SideBySide:
     def memories(self) -> Mapping[Member, Memory]:
         """Fetched from all of them."""
         for worker in self.workers:
-            worker.say("memories", None)
+            worker.say("memories", {})
         found = dict(self.own.memories)
         for worker in self.workers:
-            found |= worker.hear()
+            found |= worker.hear("memories")
         return found
 
     def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
@@ -134,7 +137,7 @@ class SideBySide:
             worker.say("orders", {member: order for member, order in orders.items() if member in worker.members})
         with threads_set(1):
             shares = [self.own({member: order for member, order in orders.items() if member in self.own.memories})]
-        shares += [worker.hear() for worker in asked]
+        shares += [worker.hear("orders") for worker in asked]
         return _joined(orders, shares)
 
 
@@ -171,14 +174,14 @@ def _process() -> Iterator[_Talk]:
     """
     here, there = socket.socketpair()
     with there:
-        command = [sys.executable, "-m", "msmtrec.runtime.worker", str(there.fileno())]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+        command = [sys.executable, "-P", "-m", "msmtrec.runtime.worker", str(there.fileno())]
+        places = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)  # what goes there is imported as here
+        environment = {**os.environ, "PYTHONPATH": places}
         process = subprocess.Popen(  # of a session of its own: Ctrl-C is for this process, which ends it
             command, pass_fds=[there.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True
         )
     try:
         with Connection(here.detach()) as connection:
-            connection.send(sys.path)
             yield _Talk(process, connection)
     finally:
         process.terminate()

@@ -6,68 +6,51 @@ writes nothing.
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
-import time
 import traceback
 import warnings
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+import torch
+
 from msmtrec.base.errors import UserError
+from msmtrec.base.member import Member
+from msmtrec.runtime import parcels
 from msmtrec.runtime.allocator import keep_freed_memory
+from msmtrec.runtime.in_process import InProcess
+from msmtrec.runtime.parent import end_with_parent
 
 
 def main(file: int) -> None:
     """Talk over an open file of this process."""
-    _end_with_parent()
+    end_with_parent()
     keep_freed_memory()
-    with Connection(file) as connection:
-        (sys.path,) = (connection.recv(),)  # where what is sent next can be imported from
-        try:
-            _serve(connection)
-        except (EOFError, OSError):
-            return  # nobody is there any more
+    with Connection(file) as connection, suppress(EOFError, OSError):  # nobody is there any more
+        _serve(connection)
 
 
 def _serve(connection: Connection) -> None:
-    import torch
-
-    from msmtrec.runtime import parcels
-    from msmtrec.runtime.in_process import InProcess
-
     torch.set_num_threads(1)
     clients: InProcess | None = None
     while True:
-        kind, content = parcels.receive(connection)
-        answer: tuple[str, Any]
+        asked, make = connection.recv()
+        content = parcels.receive(connection, parcels.ASKED[asked])
+        kind, text, answer = "done", "", dict[Member, Any]()
         with warnings.catch_warnings(record=True) as told:
             try:
-                if kind == "begin":
-                    make, memories = content
-                    clients = InProcess(make(), memories)
-                    answer = "begun", None
+                if asked == "begin":
+                    clients = InProcess(make(), content)
                 else:
                     assert clients is not None
-                    answer = "done", clients(content) if kind == "orders" else clients.memories
+                    answer = dict(clients(content) if asked == "orders" else clients.memories)
             except UserError as error:
-                answer = "user error", str(error)
+                kind, text = "user error", str(error)
             except Exception:  # noqa: BLE001 - handed to the other end, which raises it
-                answer = "error", traceback.format_exc()
-        parcels.send(connection, (*answer, [str(one.message) for one in told]))
-
-
-def _end_with_parent() -> None:
-    """Nobody waits for what a killed parent has asked for."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+                kind, text = "error", traceback.format_exc()
+        connection.send((kind, text, [str(one.message) for one in told]))
+        parcels.send(connection, answer)
 
 
 if __name__ == "__main__":

@@ -107,10 +107,11 @@ def fit_all(data: EncodedData, settings: StatisticsSettings) -> dict[str, Fitted
 def _fit(table: ScenarioTable, readout: Readout, numeric: int, settings: StatisticsSettings) -> Fitted:
     rows = table.splits["train"]
     chosen = new(rows, readout.units)
-    moments = Moments.of(readout(rows)[chosen])
+    found = readout.look_up(rows)
+    moments = Moments.of(readout.read(found, None)[chosen])
     if settings.wide == "off":
         return Fitted(readout, moments, None, settings.inputs)
-    x = np.concatenate([readout(rows, moments), rows.numeric[:, :numeric]], 1)[chosen]
+    x = np.concatenate([readout.read(found, moments), rows.numeric[:, :numeric]], 1)[chosen]
     weight = None if rows.weight is None else rows.weight[chosen]
     heads = tuple(fit(x, labels, weight) for labels in rows.labels[chosen].T)
     return Fitted(readout, moments, heads, settings.inputs)

@@ -6,7 +6,7 @@ them. Where rows have no order, units are blocks, and a row reads all blocks but
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -79,23 +79,44 @@ def summed(parts: Sequence[History]) -> History:
     return History(parts[0].units, found, sums)
 
 
-def expected(
-    labels: NDArray[np.float32], unit: Ints, weight: NDArray[np.float32] | None, units: int, *, ordered: bool = True
-) -> Floats:
+@dataclass(frozen=True)
+class Labelled:
+    """A scenario's training rows, as far as they are counted.
+
+    Args:
+        labels: [N, T], NaN where there is none.
+        unit: [N] from 0.
+        weight: [N], or None where all rows count alike.
+    """
+
+    labels: NDArray[np.float32]
+    unit: Ints
+    weight: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: slice) -> Labelled:
+        return Labelled(self.labels[rows], self.unit[rows], None if self.weight is None else self.weight[rows])
+
+    @property
+    def share(self) -> Floats:
+        """[N] how much each row counts."""
+        return np.ones(len(self)) if self.weight is None else self.weight.astype(np.float64)
+
+
+def expected(rows: Labelled, units: int, *, ordered: bool = True) -> Floats:
     """[units, T] each task's rate among a scenario's rows of earlier units; where there are none, that of the first
     unit that has some. Of units without an order their own: whoever reads them is in another one, and no label of his
     own is then in what he reads. A task without labels has rate 0.
-
-    labels [N, T], NaN where there is none; unit [N]; weight [N] or None: all rows count alike.
     """
-    known = ~np.isnan(labels)
-    share = np.ones(len(labels)) if weight is None else weight.astype(np.float64)
-    T = labels.shape[1]
+    known, share = ~np.isnan(rows.labels), rows.share
+    T = rows.labels.shape[1]
     counts, ups = np.zeros((units, T)), np.zeros((units, T))
     for t in range(T):
         own = known[:, t]
-        counts[:, t] = np.bincount(unit[own], share[own], units)
-        ups[:, t] = np.bincount(unit[own], share[own] * labels[own, t], units)
+        counts[:, t] = np.bincount(rows.unit[own], share[own], units)
+        ups[:, t] = np.bincount(rows.unit[own], share[own] * rows.labels[own, t], units)
     others, seen = ((np.cumsum(each, 0) - each if ordered else each) for each in (ups, counts))
     found = np.divide(others, seen, out=np.full((units, T), np.nan), where=seen > 0)
     for t in range(T):
@@ -105,47 +126,26 @@ def expected(
     return np.asarray(found, np.float64)
 
 
-def counted(
-    values: NDArray[np.int32],
-    labels: NDArray[np.float32],
-    unit: Ints,
-    weight: NDArray[np.float32] | None,
-    rates: Floats,
-) -> History:
+def counted(values: NDArray[np.int32], rows: Labelled, rates: Floats) -> History:
     """The history of one field from a scenario's training rows.
 
     Args:
         values: [N, W] of the field, -1 where a row has fewer.
-        labels: [N, T], NaN where there is none.
-        unit: [N]
-        weight: [N], or None where all rows count alike.
         rates: [units, T] what is expected of a row's label in each unit (`expected`).
     """
-    parts = [
-        _part(values[rows], labels[rows], unit[rows], None if weight is None else weight[rows], rates)
-        for rows in _chunks(len(values))
-    ]
-    return summed(parts)
+    starts = range(0, max(len(rows), 1), _CHUNK)
+    parts = (slice(start, start + _CHUNK) for start in starts)
+    return summed([_part(values[part], rows.take(part), rates) for part in parts])
 
 
-def _part(
-    values: NDArray[np.int32],
-    labels: NDArray[np.float32],
-    unit: Ints,
-    weight: NDArray[np.float32] | None,
-    rates: Floats,
-) -> History:
+def _part(values: NDArray[np.int32], rows: Labelled, rates: Floats) -> History:
     units, T = rates.shape
     row, place = np.nonzero(values >= 0)
-    keys = values[row, place].astype(np.int64) * units + unit[row]
+    keys = values[row, place].astype(np.int64) * units + rows.unit[row]
     found, entry = np.unique(keys, return_inverse=True)
-    share = (np.ones(len(values)) if weight is None else weight.astype(np.float64))[row]
-    known = ~np.isnan(labels[row])  # [n, T]
-    left = np.where(known, labels[row] - rates[unit[row]], 0.0)
+    share, labels = rows.share[row], rows.labels[row]
+    known = ~np.isnan(labels)  # [n, T]
+    left = np.where(known, labels - rates[rows.unit[row]], 0.0)
     columns = [share, *(share * known[:, t] for t in range(T)), *(share * left[:, t] for t in range(T))]
     sums = np.stack([np.bincount(entry, column, len(found)) for column in columns], 1)
     return History(units, found, np.asarray(sums, np.float64))
-
-
-def _chunks(rows: int) -> Iterator[slice]:
-    return (slice(start, min(start + _CHUNK, rows)) for start in range(0, max(rows, 1), _CHUNK))

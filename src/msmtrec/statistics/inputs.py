@@ -14,8 +14,6 @@ SHRINKAGE = 20.0
 """k: rows of nothing in particular that every value begins with."""
 LIMIT = 5.0
 """Standard deviations at which inputs are cut off."""
-LookUp = Callable[[NDArray[np.int32], NDArray[np.int64]], Floats]
-"""(values [n], numbers of their rows [n]) -> sums [n, 1 + 2·T]"""
 
 
 def width(tasks: int) -> int:
@@ -30,24 +28,32 @@ def read(sums: Floats, shrinkage: float = SHRINKAGE) -> Floats:
     return np.concatenate([np.log1p(rows), left / (known + shrinkage), rows == 0], -1)
 
 
-def of_rows(values: NDArray[np.int32], look_up: LookUp, finish: Callable[[Floats], Floats], empty: Floats) -> Floats:
-    """[N, 2 + T] of a field's values: of several in a row the mean.
+@dataclass(frozen=True)
+class Found:
+    """Histories of the values that rows have of one field.
 
     Args:
-        values: [N, W], -1 where a row has fewer.
-        look_up: histories of values, for the rows that they stand in.
-        finish: what becomes of a history: sums [n, 1 + 2·T] -> [n, 2 + T].
-        empty: [1, 1 + 2·T] the history of a row without values.
+        sums: [n, 1 + 2·T] of each value.
+        row: [n] the row that it stands in, ascending; rows: how many there are.
     """
-    row, place = np.nonzero(values >= 0)
-    each = finish(look_up(values[row, place], row))
-    if values.shape[1] == 1 and len(row) == len(values):
-        return each
-    counts = np.bincount(row, minlength=len(values))
-    whole = np.stack([np.bincount(row, column, len(values)) for column in each.T], 1)
-    found = whole / np.maximum(counts, 1)[:, None]
-    found[counts == 0] = finish(empty)
-    return found
+
+    sums: Floats
+    row: NDArray[np.int64]
+    rows: int
+
+    def read(self, finish: Callable[[Floats], Floats]) -> Floats:
+        """[rows, 2 + T] of several values the mean; of none, no history.
+
+        finish: what becomes of a history, [n, 1 + 2·T] -> [n, 2 + T].
+        """
+        each = finish(self.sums)
+        if len(self.row) == self.rows and (np.diff(self.row) == 1).all():
+            return each
+        counts = np.bincount(self.row, minlength=self.rows)
+        whole = np.stack([np.bincount(self.row, column, self.rows) for column in each.T], 1)
+        found = whole / np.maximum(counts, 1)[:, None]
+        found[counts == 0] = finish(np.zeros((1, self.sums.shape[1])))
+        return found
 
 
 @dataclass(frozen=True)

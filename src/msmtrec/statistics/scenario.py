@@ -10,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msmtrec.data.table import Field, Rows
-from msmtrec.statistics.history import Floats, History, counted, expected
-from msmtrec.statistics.inputs import SHRINKAGE, LookUp, Moments, of_rows, read, width
+from msmtrec.statistics.history import Floats, History, Labelled, counted, expected
+from msmtrec.statistics.inputs import SHRINKAGE, Found, Moments, read, width
 from msmtrec.statistics.units import Units
 
 
 def histories(rows: Rows, fields: Sequence[Field], units: Units) -> dict[str, History]:
     """Field -> its history in a scenario's training rows, by row of the embedding table."""
     assert rows.unit is not None
-    places, ids = units.places(rows.unit), rows.table_ids
-    rates = expected(rows.labels, places, rows.weight, len(units), ordered=units.ordered)
-    return {
-        field.name: counted(ids[:, field.start : field.start + field.width], rows.labels, places, rows.weight, rates)
-        for field in fields
-    }
+    ids, labelled = rows.table_ids, Labelled(rows.labels, units.places(rows.unit), rows.weight)
+    rates = expected(labelled, len(units), ordered=units.ordered)
+    columns = {field.name: ids[:, field.start : field.start + field.width] for field in fields}
+    return {name: counted(values, labelled, rates) for name, values in columns.items()}
 
 
 def new(rows: Rows, units: Units) -> NDArray[np.bool_]:
@@ -56,33 +54,38 @@ class Readout:
         return sum(len(self.tables[field.name]) for field in self.fields) * width(self.tasks)
 
     def __call__(self, rows: Rows, moments: Moments | None = None) -> Floats:
-        """[N, S] field by field and table by table, of several values of a field the mean.
+        """[N, S] of rows; arguments as `read`."""
+        return self.read(self.look_up(rows), moments)
 
-        Rows without a unit come after all training rows. With moments every value is standardised first.
-        """
-        ids, found, start = rows.table_ids, [np.empty((len(rows), 0))], 0
+    def look_up(self, rows: Rows) -> list[Found]:
+        """Field by field and table by table. Rows without a unit come after all training rows."""
+        ids, found = rows.table_ids, []
         for field in self.fields:
             values = ids[:, field.start : field.start + field.width]
-            for history in self.tables[field.name]:
-                part = slice(start, start + width(self.tasks))
-                finish = partial(self.inputs, moments=moments, part=part)
-                found.append(of_rows(values, self._look_up(history, rows.unit), finish, self._nothing))
-                start = part.stop
-        return np.concatenate(found, 1)
+            row, place = np.nonzero(values >= 0)
+            own, unit = values[row, place], None if rows.unit is None else rows.unit[row]
+            found += [Found(self._sums(history, own, unit), row, len(rows)) for history in self.tables[field.name]]
+        return found
+
+    def read(self, found: Sequence[Found], moments: Moments | None) -> Floats:
+        """[N, S] of what was looked up, of several values of a field the mean. With moments every value is standardised
+        first.
+        """
+        each = width(self.tasks)
+        parts = [
+            one.read(partial(self.inputs, moments=moments, part=slice(n * each, (n + 1) * each)))
+            for n, one in enumerate(found)
+        ]
+        return np.concatenate(parts, 1)
 
     def inputs(self, sums: Floats, moments: Moments | None, part: slice) -> Floats:
         """[n, 2 + T] of histories; `part` of all inputs of a row."""
         found = read(sums, self.shrinkage)
         return found if moments is None else moments.standardised(found, part)
 
-    @property
-    def _nothing(self) -> Floats:
-        return np.zeros((1, 1 + 2 * self.tasks))
-
-    def _look_up(self, history: History, unit: NDArray[np.int32] | None) -> LookUp:
+    def _sums(self, history: History, values: NDArray[np.int32], unit: NDArray[np.int32] | None) -> Floats:
         if unit is None:
-            return lambda values, row: history.ever(values)
+            return history.ever(values)
         if not self.units.ordered:
-            return lambda values, row: history.without(values, unit[row])
-        readable = self.units.readable(unit)
-        return lambda values, row: history.before(values, readable[row])
+            return history.without(values, unit)
+        return history.before(values, self.units.readable(unit))
