@@ -15,7 +15,7 @@ import resource, torch
 from msmtrec.runtime.allocator import keep_freed_memory
 print(keep_freed_memory())
 def step():
-    made = [torch.ones(1 << 22) for _ in range(6)]
+    made = [torch.ones(10 << 20) for _ in range(4)]
     return [value * 2 for value in made]
 for _ in range(3):
     step()
@@ -27,7 +27,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(**environment: str) -> tuple[str, int]:
-    """What the process says of itself, and the pages that ten steps with twelve blocks of 16 MB took anew."""
+    """What the process says of itself, and the pages that ten steps with eight blocks of 40 MB took anew."""
     done = subprocess.run(
         [sys.executable, "-c", FAULTS],
         capture_output=True,
