@@ -21,6 +21,7 @@ TITLES = {
     "train.{}": "Training",
     "model.{}": "Networks",
     "fine_tune.{}": "Fine-tuning",
+    "statistics.{}": "Statistics of ids",
     "options.{}": "Options of methods",
     "data.{}": "Logs",
 }

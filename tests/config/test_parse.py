@@ -108,7 +108,7 @@ def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
         ({"jobs": 0}, r"jobs must be a count"),
         (
             {"tune": {"rate": [1]}},
-            r"tune.rate: a grid has keys of train, model, options and fine_tune; try train.learning_rate",
+            r"tune.rate: a grid has keys of train, model, options, fine_tune and statistics; try train.learning_rate",
         ),
         ({"tune": {"train.learning_rate": 0.1}}, r"must be a list of values"),
         ({"tune": {"train.learning_rate": [0.1, 0.1]}}, r"tune.train.learning_rate lists 0.1 twice"),

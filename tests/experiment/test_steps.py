@@ -58,6 +58,15 @@ def test_with_local_steps_a_pooled_batch_is_all_batches() -> None:
     assert sizes(TOGETHER, **settings) == {POOLED: TrainingSize(1330, 50 + 280 + 64, 7)}
 
 
+def test_steps_shared_out_by_rows() -> None:
+    """As many on the mean: 21 over 1330 rows are one for each 63.3 of them."""
+    settings = {"local_steps": 7, "steps_by": "rows", "batch_size": {FIRST: 50, SECOND: 9999, THIRD: 64}}
+    apart = {name: (size.batch, size.steps) for name, size in sizes(APART, **settings).items()}
+    assert apart == {FIRST: (50, 10), SECOND: (280, 4), THIRD: (64, 7)}
+    visited = 10 * 50 + 4 * 280 + 7 * 64
+    assert sizes(TOGETHER, **settings) == {POOLED: TrainingSize(1330, ceil(visited / 10), 10)}
+
+
 def test_a_scenario_called_pooled_is_one_like_another() -> None:
     def stream():  # type: ignore[no-untyped-def]
         yield from ((POOLED, rows) for name, rows in LOGS.stream() if name == FIRST)

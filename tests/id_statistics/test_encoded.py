@@ -14,7 +14,8 @@ from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLIT, SPLITS, Logs, in_memory
 from msmtrec.data.table import EncodedData
 from msmtrec.logs.sources.synthetic import Synthetic
-from msmtrec.statistics.encoded import fields_of, fit_all, with_statistics
+from msmtrec.statistics.encoded import Statistics, with_statistics
+from msmtrec.statistics.fitting import fields_of, fit_all
 from msmtrec.statistics.settings import StatisticsSettings
 
 FIELDS = ("user", "item")
@@ -97,7 +98,7 @@ def test_labels_that_are_known_late_are_read_late(data: EncodedData) -> None:
 
 
 def test_without_sharing_there_are_own_tables_alone(data: EncodedData) -> None:
-    own, summed = (fit_all(data, settings(tables=kind)) for kind in ("own", "summed"))
+    own, summed = (fit_all(data, settings(summed=kind)) for kind in (False, True))
     name = data.scenarios[0]
     rows = data.tables[name].splits["test"]
     np.testing.assert_allclose(own[name].readout(rows)[:, :4], summed[name].readout(rows)[:, :4])
@@ -114,7 +115,7 @@ def test_rows_without_a_unit_read_everything(data: EncodedData) -> None:
 @pytest.mark.parametrize("inputs", [False, True])
 def test_rows_get_a_logit_and_inputs(data: EncodedData, inputs: bool) -> None:
     fitted = fit_all(data, settings(inputs=inputs))
-    found = with_statistics(data, fitted)
+    found = with_statistics(data, Statistics(data.layout, fitted))
     more = 16 if inputs else 0
     assert found.layout.numeric == data.layout.numeric + more
     start = 0
@@ -134,14 +135,16 @@ def test_rows_get_a_logit_and_inputs(data: EncodedData, inputs: bool) -> None:
                 assert np.abs(new.mean(0)).max() < 0.1
                 rate = 1 / (1 + np.exp(-rows.offset[before.unit > 0].astype(float)))
                 np.testing.assert_allclose(rate.mean(0), before.labels[before.unit > 0].mean(0), atol=1e-3)
-    assert (with_statistics(data, fit_all(data, settings(wide="off"))).whole["train"].offset) is None
+    if inputs:
+        without = Statistics(data.layout, fit_all(data, settings(inputs=True, wide="off")))
+        assert with_statistics(data, without).whole["train"].offset is None
 
 
 def test_fields_by_name_and_by_size(data: EncodedData) -> None:
     assert [field.name for field in fields_of(data, StatisticsSettings(least=35))] == ["user", "item"]
     with pytest.raises(
-        UserError, match=r"statistics\.fields: there is no field 'use' with ids; there are: segment, user, item"
+        UserError, match=r"statistics\.fields: there is no field 'use' with ids; did you mean 'user'\?"
     ):
         fields_of(data, StatisticsSettings(fields=("use",)))
-    with pytest.raises(UserError, match="no field has 100000 values or more"):
+    with pytest.raises(UserError, match="no field has 100000 values or more among a scenario's training rows"):
         fields_of(data, StatisticsSettings(least=100_000))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from msmtrec.evaluation.metrics import auc
-from msmtrec.statistics.history import History, Labelled, counted, expected, summed
+from msmtrec.statistics.history import History, Labelled, Seen, counted, summed
 from msmtrec.statistics.inputs import LIMIT, Found, Moments, read
 
 UNITS, VALUES, TASKS = 5, 7, 2
@@ -49,7 +49,7 @@ def by_hand(seed: int, value: int, reads: list[int]) -> np.ndarray:
 def history(seed: int) -> History:
     values, labels, unit, weight = rows(seed)
     labelled = Labelled(labels, unit, weight)
-    return counted(values, labelled, expected(labelled, UNITS))
+    return counted(values, labelled, Seen.of(labelled, UNITS).expected())
 
 
 @pytest.mark.parametrize("value", range(VALUES))
@@ -104,7 +104,7 @@ def test_a_label_that_only_rows_of_the_same_day_reveal_gives_chance() -> None:
     labels = np.where(random.random(20_000) < 0.9, good[items[:, 0], days], random.random(20_000) < 0.5)
     labels = labels.astype(np.float32)[:, None]
     labelled = Labelled(labels, days)
-    found = counted(items, labelled, expected(labelled, 40))
+    found = counted(items, labelled, Seen.of(labelled, 40).expected())
     alone = np.arange(len(items))
     inputs = Found(found.before(items[:, 0], days), alone, len(items)).read(read)
     assert auc(inputs[:, 1], labels[:, 0]) == pytest.approx(0.5, abs=0.02)
@@ -134,13 +134,13 @@ def test_moments_add_up_and_standardise() -> None:
 
 def test_what_is_expected_of_rows_without_any_before_them() -> None:
     labels = np.array([[1, np.nan], [0, np.nan], [1, 1], [np.nan, np.nan]], np.float32)
-    found = expected(Labelled(labels, np.array([1, 1, 2, 3])), 5)
+    found = Seen.of(Labelled(labels, np.array([1, 1, 2, 3])), 5).expected()
     np.testing.assert_allclose(found[:, 0], [0.5, 0.5, 0.5, 2 / 3, 2 / 3])
     np.testing.assert_allclose(found[:, 1], [1, 1, 1, 1, 1])
-    assert not expected(Labelled(labels[:0], np.empty(0, np.int64)), 2).any()
+    assert not Seen.of(Labelled(labels[:0], np.empty(0, np.int64)), 2).expected().any()
 
 
 def test_what_is_expected_without_an_order_is_the_rate_of_the_block() -> None:
     labels = np.array([[1], [0], [1], [np.nan]], np.float32)
-    found = expected(Labelled(labels, np.array([0, 0, 1, 2])), 3, ordered=False)
+    found = Seen.of(Labelled(labels, np.array([0, 0, 1, 2])), 3).expected(ordered=False)
     np.testing.assert_allclose(found[:2, 0], [0.5, 1])

@@ -13,10 +13,11 @@ from id_statistics.test_encoded import logs
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import in_memory
 from msmtrec.data.table import EncodedData
+from msmtrec.models.beside import beside
 from msmtrec.models.predict import Stacked, Weights, predict
 from msmtrec.models.settings.mmoe import MMoESettings
-from msmtrec.statistics.encoded import fit_all, with_statistics
-from msmtrec.statistics.served import beside, tables
+from msmtrec.statistics.encoded import Statistics, with_statistics
+from msmtrec.statistics.fitting import fit_all
 from msmtrec.statistics.settings import StatisticsSettings
 
 SMALL = MMoESettings(template=True, embedding_dim=2, experts=2, expert_layers=(3,), tower_layers=(), norm="batch")
@@ -24,12 +25,13 @@ SMALL = MMoESettings(template=True, embedding_dim=2, experts=2, expert_layers=(3
 
 def same(data: EncodedData, settings: StatisticsSettings) -> None:
     fitted, numeric = fit_all(data, settings), data.layout.numeric
-    trained = with_statistics(data, fitted)
+    trained = with_statistics(data, Statistics(data.layout, fitted))
     inner = SMALL.build(trained.layout)
     for name, own in fitted.items():
         parameters = inner.initialise(0, name, data.tables[name].private_rows, torch.float32)
-        counted, found = tables(own, numeric)
-        served = beside(data.layout, inner, own, counted)
+        served, found = own.served(data.layout, inner)
+        again = beside(data.layout, SMALL.build, served.described())
+        assert again.declare() == served.declare()
         assert {d.name: d.shape for d in served.declare() if d.name in found} == {n: v.shape for n, v in found.items()}
         assert served.roles().keys() == {*parameters, *found}
         with pytest.raises(NotImplementedError, match="asked whole"):

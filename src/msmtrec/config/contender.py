@@ -17,6 +17,7 @@ from msmtrec.methods import METHODS, Entry, MethodSettings
 from msmtrec.models import MODELS
 from msmtrec.models.settings.base import ModelSettings
 from msmtrec.record.columns import AS_IT_WAS, FINE_TUNED, POOLED, REFERENCE
+from msmtrec.statistics.settings import StatisticsSettings
 
 _KEYS = tuple(setting.name for setting in CONTENDER)
 
@@ -29,6 +30,7 @@ class Contender:
         name: the column.
         candidate: what tells it from the column's other candidates ("" where nothing is tuned).
         fine_tune: not None gives a second column, fine-tuned from the best rounds of the same training.
+        statistics: what its rows read of their ids in earlier training rows; None nothing.
         grid: what the candidates of this contender differ in.
         start: the finished run whose contender of this name it goes on from; its column there is a column here too.
     """
@@ -41,12 +43,19 @@ class Contender:
     model: ModelSettings
     train: TrainSettings
     fine_tune: FineTune | None
+    statistics: StatisticsSettings | None = None
     grid: Grid
     start: Path | None = None
 
     @property
     def entry(self) -> Entry:
         return METHODS[self.method]
+
+    @property
+    def shares_ids(self) -> bool:
+        """Whether its rows have the ids of fields that scenarios agreed on, and not their own."""
+        summed = self.statistics.summed if self.statistics else False
+        return self.settings.shares_embeddings or (bool(self.entry.alone) if summed is None else bool(summed))
 
     @property
     def title(self) -> str:
@@ -76,7 +85,8 @@ class Contender:
     @property
     def rounds(self) -> int:
         """At most, those of fine-tuning among them."""
-        return self.train.rounds + (self.fine_tune.rounds if self.fine_tune else 0)
+        trained = 0 if self.entry.alone else self.train.rounds
+        return trained + (self.fine_tune.rounds if self.fine_tune else 0)
 
     def as_dict(self) -> dict[str, Any]:
         """In the form a config file has, with nothing left to defaults but what the grid sets."""
@@ -92,6 +102,7 @@ class Contender:
             "model": self.model.model_dump(mode="json"),
             "train": self.train.model_dump(mode="json"),
             "fine_tune": self.fine_tune.model_dump(mode="json") if self.fine_tune else False,
+            "statistics": self.statistics.model_dump(mode="json") if self.statistics else False,
         }
 
 
@@ -118,21 +129,29 @@ def parse_contender(
         raise UserError(f"{place}: a pooled model cannot go on from a run, which keeps it as one model per scenario")
     if preset is not None:
         preset = one_of(preset, entry.presets, f"{place}.preset")
-    fine_tune = _fine_tune_group(whole.get("fine_tune"), raw.get("fine_tune"), entry, place)
-    grid = _contender_grid(common, raw, entry, preset, fine_tune is not None, place)
+    switched = {
+        "fine_tune": _fine_tune_group(whole.get("fine_tune"), raw.get("fine_tune"), entry, place),
+        "statistics": _statistics_group(whole.get("statistics"), raw.get("statistics"), method, place),
+    }
+    grid = _contender_grid(common, raw, entry, preset, switched, place)
     if size(grid) > limit:
         raise UserError(
             f"{place}: {size(grid)} candidates, but a contender may have {limit}; list fewer values, or set"
             f" tune_candidates: {size(grid)}, so that every contender may have as many"
         )
-    resolved = {**raw, "fine_tune": fine_tune}
+    resolved = {**raw, **switched}
     return tuple(
         _candidate(name, label, method, preset, own, whole, grid) for label, own in candidates(grid, resolved, place)
     )
 
 
 def _contender_grid(
-    common: Grid, raw: Mapping[str, Any], entry: Entry, preset: str | None, fine_tunes: bool, place: str
+    common: Grid,
+    raw: Mapping[str, Any],
+    entry: Entry,
+    preset: str | None,
+    switched: Mapping[str, Mapping[str, Any] | None],
+    place: str,
 ) -> Grid:
     """The common grid and the contender's own.
 
@@ -153,8 +172,8 @@ def _contender_grid(
                     f"{where}: not every contender has the option: {place} has none of that name; move it to"
                     " methods.NAME.tune of those that have it"
                 )
-            if head == "fine_tune" and not fine_tunes:
-                raise UserError(f"{where}: {place} is not fine-tuned; set its fine_tune: true, or remove this key")
+            if head in switched and switched[head] is None:
+                raise UserError(f"{where}: {place} {_WITHOUT[head]}; set its {head}: true, or remove this key")
     for key, setting in clashes(grid, raw, place):
         where = f"{place}.tune.{key}" if key in own else f"tune.{key}"
         more = "" if key in own else f", or give the contender values of its own: {place}.tune.{key}"
@@ -197,6 +216,7 @@ def _candidate(
         model=_parse_model(whole.get("model"), raw.get("model"), place).for_method(template=entry.template),
         train=build(TrainSettings, {**train, **own}, "train"),
         fine_tune=None if raw["fine_tune"] is None else build(FineTune, raw["fine_tune"], f"{place}.fine_tune"),
+        statistics=_statistics(raw["statistics"], place),
         grid=grid,
         start=None if whole.get("start") is None else Path(whole["start"]),
     )
@@ -216,16 +236,45 @@ def _parse_model(common: Any, own: Any, place: str) -> ModelSettings:
     return build(MODELS[name], {**shared, **mine, "name": name}, f"{place}.model" if mine else "model")
 
 
+_WITHOUT = {"fine_tune": "is not fine-tuned", "statistics": "has no statistics"}
+
+
+def _statistics(raw: Mapping[str, Any] | None, place: str) -> StatisticsSettings | None:
+    return None if raw is None else build(StatisticsSettings, raw, f"{place}.statistics")
+
+
+def _statistics_group(common: Any, own: Any, method: str, place: str) -> dict[str, Any] | None:
+    """As `_switched`; `linear` is made of them, and `bias` has its own."""
+    if method == "bias":
+        common = None
+    found = _switched("statistics", common, own, place)
+    if method == "bias" and found is not None:
+        raise UserError(f"{place}: bias has means of its own, under options; remove statistics")
+    if method == "linear" and own is False:
+        raise UserError(f"{place}: linear is the linear head of statistics; remove statistics: false")
+    if method == "linear" and found is None:
+        return {}
+    return found
+
+
 def _fine_tune_group(common: Any, own: Any, entry: Entry, place: str) -> dict[str, Any] | None:
-    """Settings of the fine-tuning, None where it is off: the contender's word counts before the common one.
+    """As `_switched`; a pooled model has none of the common one, nor has what trains no network."""
+    found = _switched("fine_tune", None if (entry.pooled or entry.alone) and own is None else common, own, place)
+    if entry.alone and found is not None:
+        raise UserError(f"{place}: there is no network to fine-tune; remove fine_tune")
+    if entry.pooled and found is not None:
+        raise UserError(f"{place}: a pooled model has no scenario to fine-tune to; remove fine_tune")
+    return found
+
+
+def _switched(key: str, common: Any, own: Any, place: str) -> dict[str, Any] | None:
+    """Settings of what may be off, None where it is: the contender's word counts before the common one.
 
     true and an empty group are the defaults.
     """
-    for raw, where in ((common, "fine_tune"), (own, f"{place}.fine_tune")):
+    for raw, where in ((common, key), (own, f"{place}.{key}")):
         if not isinstance(raw, bool | Mapping | None):
             raise UserError(f"{where} must be true, false or a group of settings, not {shown(raw)}")
-    if own is False or (own is None and (common is None or common is False or entry.pooled)):
+    if own is False or (own is None and (common is None or common is False)):
         return None
-    if entry.pooled:
-        raise UserError(f"{place}: a pooled model has no scenario to fine-tune to; remove fine_tune")
     return {**(common if isinstance(common, Mapping) else {}), **(own if isinstance(own, Mapping) else {})}

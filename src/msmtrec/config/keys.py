@@ -11,13 +11,18 @@ TOP = (
     Setting("model", "{}", "The network of every contender; its own `model` goes first."),
     Setting("train", "required", "Rounds and local training of every contender; its own `train` goes first."),
     Setting("fine_tune", "false", "Fine-tune every contender but pooled ones: true, or a group of settings."),
+    Setting(
+        "statistics",
+        "false",
+        "What every contender's rows read of their ids in earlier training rows: true, or a group of settings.",
+    ),
     Setting("methods", "required", "The contenders: a list of methods, or a mapping name -> settings."),
     Setting(
         "tune",
         "{}",
         "The grid: key -> values to try, such as train.learning_rate: [0.001, 0.003], or a group -> groups that set the"
-        " same keys, such as train: [{local_steps: 30}, {local_epochs: 1}]. Keys of train and model; of options and"
-        " fine_tune where every contender has them. All combinations are trained; validation chooses one.",
+        " same keys, such as train: [{local_steps: 30}, {local_epochs: 1}]. Keys of train and model; of options,"
+        " fine_tune and statistics where every contender has them. All combinations are trained; validation chooses one.",
     ),
     Setting(
         "tune_candidates",
@@ -41,11 +46,12 @@ CONTENDER = (
         "true, false or a group of settings. One training gives two columns: NAME, each scenario's best round, and"
         " NAME+ft, fine-tuned from there.",
     ),
+    Setting("statistics", "as above", "true, false or a group of settings, for this contender alone."),
     Setting(
         "tune",
         "{}",
         "A grid of its own, joined with the common one; its keys replace common ones of the same name. Keys of train,"
-        " model, options and fine_tune.",
+        " model, options, fine_tune and statistics.",
     ),
 )
 """The keys of a contender."""

@@ -17,6 +17,7 @@ from msmtrec.logs.sources.settings.tables import Table
 from msmtrec.logs.synthetic.power_law import PowerLaw
 from msmtrec.methods import METHODS
 from msmtrec.models import MODELS
+from msmtrec.statistics.settings import StatisticsSettings
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def groups() -> tuple[Group, ...]:
         _group("train.{}", TrainSettings),
         *(_group("model.{}", kind, name) for name, kind in MODELS.items()),
         _group("fine_tune.{}", FineTune),
+        _group("statistics.{}", StatisticsSettings),
         *(_group("options.{}", kind, methods[kind]) for kind in reversed(methods)),
         Group("data.{}", (Setting("source", "required", f"Which logs: {', '.join(SOURCES)}."),)),
         *(_group("data.{}", kind, name) for name, kind in SOURCES.items()),

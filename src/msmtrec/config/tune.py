@@ -14,7 +14,7 @@ from msmtrec.base.sentences import optional_group, shown
 from msmtrec.base.yaml import set_value
 
 Grid = dict[str, list[Any]]
-GROUPS = ("train", "model", "options", "fine_tune")
+GROUPS = ("train", "model", "options", "fine_tune", "statistics")
 _LENGTHS = ("train.local_steps", "train.local_epochs")
 """Two names of one setting: how long a round is."""
 _LONGEST = 100
@@ -36,7 +36,7 @@ def parse_grid(raw: Any, place: str) -> Grid:
             hint = (
                 f"did you mean '{found}{dot}{rest}'?" if (found := close(head, GROUPS)) else "try train.learning_rate"
             )
-            raise UserError(f"{place}.{key}: a grid has keys of train, model, options and fine_tune; {hint}")
+            raise UserError(f"{place}.{key}: a grid has keys of train, model, options, fine_tune and statistics; {hint}")
         try:
             grid[str(key)] = json.loads(json.dumps(values))  # tuples are lists: a candidate's name is made of them
         except (TypeError, ValueError) as error:

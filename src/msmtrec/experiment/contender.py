@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,9 @@ def run_contender(
 
 def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer) -> None:
     train, site = contender.train, site_of(contender, data)
+    if contender.entry.alone:
+        _without_network(contender, site, seeds, folder, tell)
+        return
     method = site.method
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
     first = first_parameters(site.model, data, seeds, train)
@@ -104,6 +108,18 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
             _fine_tune(contender, clients, members, folder, standing.round, tell)
 
 
+def _without_network(
+    contender: Contender, site: Site, seeds: tuple[int, ...], folder: Path, tell: Observer
+) -> None:
+    """Everything was said when the rows were read; seeds differ in nothing."""
+    shutil.rmtree(folder, ignore_errors=True)
+    first = first_parameters(site.model, site.data, seeds, contender.train)
+    ship = Shipment(site.deck.device)
+    clients = InProcess(site, {member: site.begin(member, own, ship) for member, own in first.items()})
+    tell(_started(contender, seeds, 0))
+    _measured_once(contender, contender.name, clients, dict.fromkeys(first, Order(1, measure=0)), folder, tell)
+
+
 def _plan(contender: Contender, site: Site, seeds: tuple[int, ...], shapes: Parameters) -> Plan:
     """shapes: parameters of any member."""
     train, method = contender.train, site.method
@@ -118,6 +134,18 @@ def _plan(contender: Contender, site: Site, seeds: tuple[int, ...], shapes: Para
         expected={slot: {n: shapes[n] for n in method.network(slot)} for slot in method.leaving_slots()},
         tables={name: shapes[name] for name in site.shared},
     )
+
+
+def _measured_once(
+    contender: Contender, column: str, clients: Clients, orders: Mapping[Member, Order], folder: Path, tell: Observer
+) -> None:
+    """A column without rounds: models as the orders make them, measured on the validation rows."""
+    told = RoundsTold(tell, column, contender.candidate)
+    journal = ContenderJournal(folder, clients, contender.train, {}, told=told)
+    reports = clients(orders)
+    journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
+    journal.finish()
+    save_models(contender, column, clients, list(orders), folder)
 
 
 def _keep_as_it_was(
@@ -140,12 +168,7 @@ def _keep_as_it_was(
         new = not start.knows(contender, member.scenario)
         reply = standing.servers[member.seed].owed.get(member.scenario) if new else None
         orders[member] = Order(1, reply=reply, measure=0)
-    reports = clients(orders)
-    told = RoundsTold(ignore, column, contender.candidate)
-    journal = ContenderJournal(place, clients, contender.train, {}, told=told)
-    journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
-    journal.finish()
-    save_models(contender, column, clients, members, place)
+    _measured_once(contender, column, clients, orders, place, ignore)
 
 
 def _fine_tune(

@@ -16,7 +16,7 @@ def variant(contender: Contender) -> str:
     """How a contender sees the data: pooled, with shared id spaces, or all private."""
     if contender.entry.pooled:
         return "pooled"
-    return "shared" if contender.settings.shares_embeddings else "private"
+    return "shared" if contender.shares_ids else "private"
 
 
 def keep_encoders(run: Path, data: Mapping[str, EncodedData]) -> None:

@@ -62,7 +62,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
         fine_tune(clients, training, FineTuning(rounds or contender.train.rounds, patience), 0, journal)
     journal.finish()
     save_models(contender, column, clients, members, folder, unmeasured=True)
-    keep_scores(data, folder)
+    keep_scores(contender, data, folder)
     _add_lines_without_rows(data, folder)
 
 

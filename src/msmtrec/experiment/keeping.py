@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host
+from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import FITTED
 from msmtrec.config.contender import Contender
 from msmtrec.data.encoding.encoder import encoder_of
 from msmtrec.data.table import EncodedData
@@ -18,7 +21,10 @@ from msmtrec.evaluation.metrics import counting, measure, task_weights
 from msmtrec.evaluation.quality import quality
 from msmtrec.evaluation.sampled import Sampled, row_weights
 from msmtrec.experiment.encoders import variant
+from msmtrec.experiment.known import known_rows
 from msmtrec.federation.scenario import Site
+from msmtrec.models.base import Model
+from msmtrec.models.beside import Beside
 from msmtrec.record.directory import SCORES, TEST, VALIDATION, VALIDATION_SCORES, model_file, read_json, write_json
 from msmtrec.record.models import ModelCard, load_model, save_model
 from msmtrec.runtime.side_by_side import Clients
@@ -52,8 +58,9 @@ def save_models(
                     f"scenario '{scenario}', seed {member.seed}, has no validation AUC in any round:"
                     " its training diverged, or its part of the validation rows has one class; lower the learning rate"
                 )
-            card = _card(contender, column, clients.site, member, scenario, best.round)
-            save_model(model_file(folder, scenario, member.seed), on_host(best.parameters), card)
+            model, known = _served(clients.site, scenario)
+            card = _card(contender, column, clients.site, member, scenario, best.round, model)
+            save_model(model_file(folder, scenario, member.seed), on_host(best.parameters) | known, card)
             chosen.append(
                 {
                     "seed": member.seed,
@@ -67,7 +74,21 @@ def save_models(
     write_json(folder / VALIDATION, chosen)
 
 
-def _card(contender: Contender, column: str, site: Site, member: Member, scenario: str, round_number: int) -> ModelCard:
+def _served(site: Site, scenario: str) -> tuple[Model, Parameters]:
+    """The network that a scenario's rows are scored with as they come, and what it looks up of their ids."""
+    return (site.model, {}) if site.statistics is None else site.statistics.served(scenario, site.model)
+
+
+def _card(
+    contender: Contender,
+    column: str,
+    site: Site,
+    member: Member,
+    scenario: str,
+    round_number: int,
+    model: Model,
+) -> ModelCard:
+    alone = contender.entry.alone
     return ModelCard(
         contender=column,
         candidate=contender.candidate,
@@ -75,13 +96,20 @@ def _card(contender: Contender, column: str, site: Site, member: Member, scenari
         scenario=scenario,
         seed=member.seed,
         round=round_number,
-        network=contender.model.model_dump(mode="json"),
+        network={"name": alone} if alone else contender.model.model_dump(mode="json"),
         variant=variant(contender),
         table=member.scenario,
         fingerprint=site.data.fingerprint,
         tasks=site.data.layout.tasks,
-        roles={name: str(role) for name, role in site.model.roles().items()},
+        roles={name: str(role) for name, role in model.roles().items()},
+        statistics=model.described() if isinstance(model, Beside) else {},
     )
+
+
+def _as_trained(parameters: Parameters, card: ModelCard) -> tuple[Parameters, ModelCard]:
+    """A kept model for rows that have been given what they read: by the unit that each of them is of, not all."""
+    roles = {name: role for name, role in card.roles.items() if role not in FITTED}
+    return {name: parameters[name] for name in roles}, replace(card, roles=roles, statistics={})
 
 
 def _sampled(data: EncodedData, table: str) -> Sampled | None:
@@ -91,7 +119,7 @@ def _sampled(data: EncodedData, table: str) -> Sampled | None:
     return Sampled.of(encoder_of(data, table).schema)
 
 
-def keep_scores(data: EncodedData, folder: Path) -> None:
+def keep_scores(contender: Contender, data: EncodedData, folder: Path) -> None:
     """Scores of the chosen models, and their test figures; the only place that touches test rows, once.
 
     Validation scores are kept too: on them probabilities can be calibrated without the logs. Of sampled logs the scores
@@ -99,6 +127,7 @@ def keep_scores(data: EncodedData, folder: Path) -> None:
     """
     if (folder / TEST).exists():
         return
+    data, _ = known_rows(contender, data)
     tasks, records = data.schema.task_names, list[dict[str, Any]]()
     held: dict[str, Any] = {"tasks": np.array(data.layout.tasks)}
     scores: dict[str, Any] = {THREADS: computed_with()}
@@ -107,7 +136,7 @@ def keep_scores(data: EncodedData, folder: Path) -> None:
     for chosen in read_json(folder / VALIDATION):
         scenario, seed = chosen["scenario"], chosen["seed"]
         table = owners[scenario]
-        parameters, card = load_model(model_file(folder, scenario, seed))
+        parameters, card = _as_trained(*load_model(model_file(folder, scenario, seed)))
         validation, test = (table.splits[split].take(table.parts[split][scenario]) for split in ("validation", "test"))
         whole = sampled[table.scenario]
         logits, held_out = (logits_of(card, parameters, data.layout, rows) for rows in (test, validation))

@@ -125,7 +125,7 @@ def run(
         with directory.writing(folder):
             for column in chosen.values():
                 with threads_set(column.task.contender.train.threads or threads):
-                    keep_scores(column.task.data, column.folder)
+                    keep_scores(column.task.contender, column.task.data, column.folder)
             results = summarise(
                 config.name,
                 {name: _finished(column) for name, column in chosen.items()},

@@ -12,6 +12,7 @@ from msmtrec.config.contender import Contender
 from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.devices import automatic, lacking
+from msmtrec.experiment.known import known_rows, network
 from msmtrec.experiment.steps import training_size
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.scenario import Site
@@ -19,8 +20,9 @@ from msmtrec.models.base import Model
 
 
 def site_of(contender: Contender, data: EncodedData) -> Site:
-    """Errors as those of `training_size`; UserError too where this machine lacks the device."""
-    model, train = contender.model.build(data.layout), contender.train
+    """Errors as those of `training_size` and `known_rows`; UserError too where this machine lacks the device."""
+    data, statistics = known_rows(contender, data)
+    model, train = network(contender, data), contender.train
     sizes = training_size(train, data)
     return Site(
         data=data,
@@ -35,6 +37,7 @@ def site_of(contender: Contender, data: EncodedData) -> Site:
         fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,
         stack=train.stack,
         held_out_limit=train.held_out_limit,
+        statistics=statistics,
     )
 
 

@@ -34,8 +34,8 @@ def training_size(train: TrainSettings, data: EncodedData) -> dict[str, Training
     """Table -> what it trains in a round; errors as `batch_sizes`.
 
     Pooled rows are trained as long as those of the scenario that takes most steps, on as many rows as all scenarios
-    together: with `local_steps` a batch is all scenarios' batches, with `local_epochs` it is what makes the rows of
-    those steps `local_epochs` times the pooled rows (rounded up to whole rows).
+    together: with `local_steps` a batch is all scenarios' batches; where steps are shared out by rows, and with
+    `local_epochs`, it is as many rows of each of these steps as all scenarios' steps have (rounded up to whole rows).
     """
     batches, rows = batch_sizes(train, data), _rows(data)
     steps = local_steps(train, data, batches)
@@ -52,15 +52,19 @@ def batch_sizes(train: TrainSettings, data: EncodedData) -> dict[str, int]:
     each = _part_batches(train, parts)
     if not _is_pooled(data):
         return each
-    if train.local_steps is not None:
+    if train.local_steps is not None and train.steps_by == "scenario":
         return {POOLED: sum(each.values())}
-    epochs, steps = _epochs(train), local_steps(train, data, each)[POOLED]
-    return {POOLED: min(ceil(epochs * rows[POOLED] / steps), rows[POOLED])}
+    steps = local_steps(train, data, each)[POOLED]
+    visited = _epochs(train) * rows[POOLED]
+    if train.local_steps is not None:
+        apart = _part_steps(train, parts, each)
+        visited = sum(apart[name] * each[name] for name in parts)
+    return {POOLED: min(ceil(visited / steps), rows[POOLED])}
 
 
 def local_steps(train: TrainSettings, data: EncodedData, batches: Mapping[str, int]) -> dict[str, int]:
     """Optimiser steps a round, per table, for batches of these sizes."""
-    if train.local_steps is not None:
+    if train.local_steps is not None and train.steps_by == "scenario":
         return dict.fromkeys(data.scenarios, train.local_steps)
     if not _is_pooled(data):
         return _part_steps(train, _rows(data), batches)
@@ -100,5 +104,8 @@ def _part_batches(train: TrainSettings, rows: Mapping[str, int]) -> dict[str, in
 
 
 def _part_steps(train: TrainSettings, rows: Mapping[str, int], batches: Mapping[str, int]) -> dict[str, int]:
-    """Scenario -> steps of its epochs when it trains alone."""
+    """Scenario -> its steps when it trains alone: those of its epochs, or its share of everybody's."""
+    if train.local_steps is not None:
+        share = train.local_steps * len(rows) / max(sum(rows.values()), 1)
+        return {name: max(1, round(share * held)) for name, held in rows.items()}
     return {name: max(1, round(_epochs(train) * ceil(held / batches[name]))) for name, held in rows.items()}

@@ -29,6 +29,7 @@ from msmtrec.methods.base import Answer, Method, Reply, TableRows, Upload
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
 from msmtrec.models.base import Model
 from msmtrec.models.predict import BLOCK, predict_each
+from msmtrec.statistics.encoded import Statistics
 
 STACK_RATIO = 2.0
 """Members share a stack when their batches differ by less than this factor: little is computed for nothing."""
@@ -48,6 +49,7 @@ class Site:
         stack: which members train as one computation: `auto` by similar batch sizes, 16 at most; `off` one by one;
             `all` in one.
         held_out_limit: rows on which mixtures are measured; None takes all validation rows.
+        statistics: what the rows have been given of their ids, for the models that are kept; None where nothing.
     """
 
     data: EncodedData
@@ -63,6 +65,7 @@ class Site:
     fine_tune_rate: float | None = None
     stack: Literal["auto", "off", "all"] = "auto"
     held_out_limit: int | None = None
+    statistics: Statistics | None = None
 
     @property
     def shared(self) -> frozenset[str]:

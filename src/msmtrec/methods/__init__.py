@@ -12,6 +12,7 @@ from msmtrec.methods.settings.ditto import DittoSettings
 from msmtrec.methods.settings.fedala import FedALASettings
 from msmtrec.methods.settings.fedavg import FedAvgSettings
 from msmtrec.methods.settings.fedrep import FedRepSettings
+from msmtrec.methods.settings.linear import BiasSettings, LinearSettings
 from msmtrec.methods.settings.pf_msmtrec import PAPER, PFSettings
 from msmtrec.methods.settings.scaffold import ScaffoldSettings
 
@@ -27,6 +28,7 @@ class Entry:
         pooled: trains one model on all scenarios' rows (no privacy; a reference only).
         reference: what a method of interest must be better than; the best of them on validation is tested against.
         template: whether experts use the parameter template unless the contender says otherwise.
+        alone: what it is called in model files (`models.alone`), where it has no network: nothing is trained in rounds.
         about: one line for `msmtrec list methods`.
     """
 
@@ -38,6 +40,7 @@ class Entry:
     pooled: bool = False
     reference: bool = False
     template: bool = False
+    alone: str = ""
 
 
 METHODS: dict[str, Entry] = {
@@ -53,6 +56,8 @@ METHODS: dict[str, Entry] = {
         FedAvgSettings, "fedavg and shared-field embeddings", {"average": "everything"}, reference=True
     ),
     "pooled": Entry(FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True),
+    "bias": Entry(BiasSettings, "rates and shrunk means of ids; no network", reference=True, alone="means-alone"),
+    "linear": Entry(LinearSettings, "the linear head of statistics; no network", reference=True, alone="head-alone"),
     "scaffold": Entry(ScaffoldSettings, "control variates, plain SGD (Karimireddy et al. 2020)", reference=True),
     "ditto": Entry(DittoSettings, "FedAvg beside a personal model held near it (Li et al. 2021)", reference=True),
     "fedrep": Entry(FedRepSettings, "gates and towers local, trained first (Collins et al. 2021)", reference=True),

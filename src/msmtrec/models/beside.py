@@ -6,8 +6,9 @@ which are the linear head's share of the value, and, where the network reads sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,6 +37,12 @@ class Counted:
     values: int
 
 
+def widened(layout: Layout, inputs: int) -> Layout:
+    """Of rows that have so many inputs behind the numerics that networks read."""
+    moved = (f if f.shares is None else replace(f, shares=f.shares + inputs) for f in layout.fields)
+    return replace(layout, numeric=layout.numeric + inputs, fields=tuple(moved)) if inputs else layout
+
+
 class Beside(Model):
     """One scenario's network, served; never trained.
 
@@ -57,6 +64,11 @@ class Beside(Model):
         self.starts = [0]
         for one in self.counted:
             self.starts.append(self.starts[-1] + 1 + one.values)
+
+    def described(self) -> dict[str, Any]:
+        """Plain data, from which `beside` makes it again."""
+        counted = [[one.field, one.lowest, one.values] for one in self.counted]
+        return {"counted": counted, "wide": self.wide, "width": list(self.width)}
 
     def declare(self) -> tuple[Declaration, ...]:
         rows, T = self.starts[-1], len(self.layout.tasks)
@@ -124,6 +136,13 @@ class Beside(Model):
         ids = ids[0, :, start : start + field.width].long()
         known = (ids >= one.lowest) & (ids < one.lowest + one.values)
         return torch.where(known, ids - one.lowest + 1, 0) + self.starts[number], ids >= 0
+
+
+def beside(layout: Layout, build: Callable[[Layout], Model], described: Mapping[str, Any]) -> Beside:
+    """The network that was `described`. build: makes the inner one for rows of a layout."""
+    counted = [Counted(*one) for one in described["counted"]]
+    inner = build(widened(layout, sum(described["width"])))
+    return Beside(layout, inner, counted, wide=described["wide"], width=described["width"])
 
 
 def _mean(table: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:

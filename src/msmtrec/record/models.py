@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class ModelCard:
         fingerprint: of the encoded data it was trained on; its encoder bears the same.
         tasks: [T] what the logits mean, in order.
         roles: tensor -> its role.
+        statistics: what it looks up of ids by itself (`Beside.described`); empty where that is nothing.
         version: of msmtrec.
     """
 
@@ -48,6 +49,7 @@ class ModelCard:
     fingerprint: str
     tasks: tuple[str, ...]
     roles: Mapping[str, str]
+    statistics: Mapping[str, Any] = field(default_factory=dict)
     version: str = __version__
 
 
@@ -76,8 +78,8 @@ def load_model(path: Path) -> tuple[Parameters, ModelCard]:
         raise UserError(f"{path} is missing or damaged; bring it back, or train again") from error
     if raw is None:
         raise UserError(f"{path} does not say what it holds; it was not written by msmtrec, or by an early version")
-    found = json.loads(raw)
-    if found.keys() != {field.name for field in fields(ModelCard)} or found["roles"].keys() != parameters.keys():
+    found = {"statistics": {}, **json.loads(raw)}  # early versions had none
+    if found.keys() != {known.name for known in fields(ModelCard)} or found["roles"].keys() != parameters.keys():
         version = found.get("version")
         raise UserError(f"{path} was written by msmtrec {version}, which this version cannot read; use that one")
     return parameters, ModelCard(**{**found, "tasks": tuple(found["tasks"])})

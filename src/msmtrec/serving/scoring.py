@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.table import Layout, Rows
 from msmtrec.models import MODELS
+from msmtrec.models.alone import HEAD, MEANS, Alone
 from msmtrec.models.base import Model
+from msmtrec.models.beside import beside
 from msmtrec.models.predict import predict
 from msmtrec.record.directory import encoder_folder
 from msmtrec.record.models import ModelCard
@@ -29,9 +32,14 @@ def network_of(card: ModelCard, layout: Layout) -> Model:
         UserError: it is unknown to this version.
     """
     network = str(card.network.get("name"))
-    if network not in MODELS:
+    if network not in (*MODELS, HEAD, MEANS):
         raise UserError(f"the model of '{card.scenario}' is a '{network}', which msmtrec does not know; update it")
-    return MODELS[network].model_validate(dict(card.network)).build(layout)
+    build = (
+        MODELS[network].model_validate(dict(card.network)).build
+        if network in MODELS
+        else partial(Alone, name=network)
+    )
+    return beside(layout, build, card.statistics) if card.statistics else build(layout)
 
 
 def logits_of(card: ModelCard, parameters: Parameters, layout: Layout, rows: Rows) -> NDArray[np.float64]:

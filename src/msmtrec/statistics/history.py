@@ -61,6 +61,14 @@ class History:
         return np.asarray(self._whole[stop] - self._whole[start])
 
 
+    def moved(self, places: Ints, units: int) -> History:
+        """As numbered among other units. places: [self.units] of each unit among them, ascending; -1 leaves it out."""
+        value, unit = np.divmod(self.keys, self.units)
+        place = np.asarray(places, np.int64)[unit]
+        there = place >= 0
+        return History(units, value[there] * units + place[there], self.sums[there])
+
+
 def summed(parts: Sequence[History]) -> History:
     """Of several scenarios, or of several parts of one: the plain sum, entry by entry.
 
@@ -105,25 +113,41 @@ class Labelled:
         return np.ones(len(self)) if self.weight is None else self.weight.astype(np.float64)
 
 
-def expected(rows: Labelled, units: int, *, ordered: bool = True) -> Floats:
-    """[units, T] each task's rate among a scenario's rows of earlier units; where there are none, that of the first
-    unit that has some. Of units without an order their own: whoever reads them is in another one, and no label of his
-    own is then in what he reads. A task without labels has rate 0.
+@dataclass(frozen=True)
+class Seen:
+    """How many of a scenario's rows have each label, and in how many it is 1, unit by unit.
+
+    Args:
+        known, ups: [units, T] float64, each row's weight counting.
     """
-    known, share = ~np.isnan(rows.labels), rows.share
-    T = rows.labels.shape[1]
-    counts, ups = np.zeros((units, T)), np.zeros((units, T))
-    for t in range(T):
-        own = known[:, t]
-        counts[:, t] = np.bincount(rows.unit[own], share[own], units)
-        ups[:, t] = np.bincount(rows.unit[own], share[own] * rows.labels[own, t], units)
-    others, seen = ((np.cumsum(each, 0) - each if ordered else each) for each in (ups, counts))
-    found = np.divide(others, seen, out=np.full((units, T), np.nan), where=seen > 0)
-    for t in range(T):
-        some = np.flatnonzero(counts[:, t] > 0)
-        first = float(ups[some[0], t] / counts[some[0], t]) if len(some) else 0.0
-        found[np.isnan(found[:, t]), t] = first
-    return np.asarray(found, np.float64)
+
+    known: Floats
+    ups: Floats
+
+    @classmethod
+    def of(cls, rows: Labelled, units: int) -> Seen:
+        there, share = ~np.isnan(rows.labels), rows.share
+        known, ups = [], []
+        for own, label in zip(there.T, rows.labels.T, strict=True):
+            known.append(np.bincount(rows.unit[own], share[own], units))
+            ups.append(np.bincount(rows.unit[own], share[own] * label[own], units))
+        return cls(np.stack(known, 1), np.stack(ups, 1))
+
+    def __add__(self, other: Seen) -> Seen:
+        return Seen(self.known + other.known, self.ups + other.ups)
+
+    def expected(self, *, ordered: bool = True) -> Floats:
+        """[units, T] each task's rate among rows of earlier units; where there are none, that of the first unit that has
+        some. Of units without an order their own: whoever reads them is in another one, and no label of his own is then
+        in what he reads. A task without labels has rate 0.
+        """
+        ups, known = ((np.cumsum(each, 0) - each if ordered else each) for each in (self.ups, self.known))
+        found = np.divide(ups, known, out=np.full(known.shape, np.nan), where=known > 0)
+        for t, own in enumerate(self.known.T):
+            some = np.flatnonzero(own > 0)
+            first = self.ups[some[0], t] / own[some[0]] if len(some) else 0.0
+            found[np.isnan(found[:, t]), t] = first
+        return np.asarray(found, np.float64)
 
 
 def counted(values: NDArray[np.int32], rows: Labelled, rates: Floats) -> History:
@@ -131,7 +155,7 @@ def counted(values: NDArray[np.int32], rows: Labelled, rates: Floats) -> History
 
     Args:
         values: [N, W] of the field, -1 where a row has fewer.
-        rates: [units, T] what is expected of a row's label in each unit (`expected`).
+        rates: [units, T] what is expected of a row's label in each unit (`Seen.expected`).
     """
     starts = range(0, max(len(rows), 1), _CHUNK)
     parts = (slice(start, start + _CHUNK) for start in starts)

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msmtrec.statistics.history import Floats
+from msmtrec.statistics.settings import SHRINKAGE
 
-SHRINKAGE = 20.0
-"""k: rows of nothing in particular that every value begins with."""
 LIMIT = 5.0
 """Standard deviations at which inputs are cut off."""
 
@@ -61,30 +60,35 @@ class Moments:
     """Of inputs over training rows that have a unit before them: plain sums, which scenarios can add up.
 
     Args:
-        rows: how many.
-        sums, squares: [S].
+        rows, sums, squares: [S] float64; rows are as many for all inputs of one scenario.
     """
 
-    rows: float
+    rows: Floats
     sums: Floats
     squares: Floats
 
     @classmethod
     def of(cls, inputs: Floats) -> Moments:
         """inputs [N, S]"""
-        return cls(float(len(inputs)), inputs.sum(0), np.square(inputs).sum(0))
+        return cls(np.full(inputs.shape[1], float(len(inputs))), inputs.sum(0), np.square(inputs).sum(0))
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.rows + other.rows, self.sums + other.sums, self.squares + other.squares)
 
+    def where(self, taken: NDArray[np.bool_], other: Moments) -> Moments:
+        """With those of some inputs from another. taken: [S]."""
+        mine = (self.rows, self.sums, self.squares)
+        others = (other.rows, other.sums, other.squares)
+        return Moments(*(np.where(taken, two, one) for one, two in zip(mine, others, strict=True)))
+
     @property
     def mean(self) -> Floats:
-        return self.sums / max(self.rows, 1.0)
+        return self.sums / np.maximum(self.rows, 1.0)
 
     @property
     def deviation(self) -> Floats:
         """1 where an input does not vary."""
-        variance = np.maximum(self.squares / max(self.rows, 1.0) - np.square(self.mean), 0.0)
+        variance = np.maximum(self.squares / np.maximum(self.rows, 1.0) - np.square(self.mean), 0.0)
         return np.sqrt(np.where(variance > 1e-12 * (1 + np.square(self.mean)), variance, 1.0))
 
     def standardised(self, inputs: Floats, part: slice = slice(None)) -> Floats:

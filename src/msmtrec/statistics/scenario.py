@@ -1,8 +1,8 @@
-"""A scenario's statistics: what it counts, what of that may leave, and what its rows read."""
+"""What one scenario's rows read of their ids, and which rows teach the linear head."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
@@ -10,24 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msmtrec.data.table import Field, Rows
-from msmtrec.statistics.history import Floats, History, Labelled, counted, expected
-from msmtrec.statistics.inputs import SHRINKAGE, Found, Moments, read, width
+from msmtrec.statistics.history import Floats, History
+from msmtrec.statistics.inputs import Found, Moments, read, width
+from msmtrec.statistics.settings import SHRINKAGE
 from msmtrec.statistics.units import Units
 
+CHUNK = 1 << 18
+"""Rows that are looked up at a time."""
 
-def histories(rows: Rows, fields: Sequence[Field], units: Units) -> dict[str, History]:
-    """Field -> its history in a scenario's training rows, by row of the embedding table."""
+
+def later(rows: Rows, units: Units, *, before: bool = False) -> NDArray[np.bool_]:
+    """[N] of a scenario's training rows: those that have a unit of the scenario's own before them.
+
+    before: whether it counted rows of earlier units, in a run that this one goes on from.
+    """
     assert rows.unit is not None
-    ids, labelled = rows.table_ids, Labelled(rows.labels, units.places(rows.unit), rows.weight)
-    rates = expected(labelled, len(units), ordered=units.ordered)
-    columns = {field.name: ids[:, field.start : field.start + field.width] for field in fields}
-    return {name: counted(values, labelled, rates) for name, values in columns.items()}
-
-
-def new(rows: Rows, units: Units) -> NDArray[np.bool_]:
-    """[N] of a scenario's training rows: those that have a unit of the scenario's own before them."""
-    assert rows.unit is not None
-    if not units.ordered or not len(rows):
+    if before or not units.ordered or not len(rows):
         return np.ones(len(rows), bool)
     return np.asarray(rows.unit > rows.unit.min())
 
@@ -39,6 +37,7 @@ class Readout:
     Args:
         fields: in order; tables: for each the histories that are read, in order: own, summed over scenarios.
         tasks: T.
+        shrinkage, threshold: as in the settings.
     """
 
     fields: Sequence[Field]
@@ -47,39 +46,46 @@ class Readout:
     tasks: int
     _: KW_ONLY
     shrinkage: float = SHRINKAGE
+    threshold: int = 0
 
     @property
     def width(self) -> int:
         """S, inputs of a row."""
         return sum(len(self.tables[field.name]) for field in self.fields) * width(self.tasks)
 
-    def __call__(self, rows: Rows, moments: Moments | None = None) -> Floats:
-        """[N, S] of rows; arguments as `read`."""
-        return self.read(self.look_up(rows), moments)
+    @property
+    def summed(self) -> NDArray[np.bool_]:
+        """[S] whether an input is read from a table that is summed over scenarios."""
+        each = [number > 0 for field in self.fields for number in range(len(self.tables[field.name]))]
+        return np.repeat(np.array(each, bool), width(self.tasks))
 
-    def look_up(self, rows: Rows) -> list[Found]:
-        """Field by field and table by table. Rows without a unit come after all training rows."""
-        ids, found = rows.table_ids, []
+    def __call__(self, rows: Rows, moments: Moments | None = None) -> Floats:
+        """[N, S] of rows; with moments every value is standardised before the mean over several."""
+        parts = [found for _, found in self.chunks(rows, moments)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.width))
+
+    def chunks(self, rows: Rows, moments: Moments | None = None) -> Iterator[tuple[slice, Floats]]:
+        """(which rows, what they read [n, S]), part by part. Rows without a unit come after all training rows."""
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, min(start + CHUNK, len(rows)))
+            yield part, self._read(rows.take(part), moments)
+
+    def _read(self, rows: Rows, moments: Moments | None) -> Floats:
+        ids, each, found, start = rows.table_ids, width(self.tasks), list[Floats](), 0
         for field in self.fields:
             values = ids[:, field.start : field.start + field.width]
             row, place = np.nonzero(values >= 0)
             own, unit = values[row, place], None if rows.unit is None else rows.unit[row]
-            found += [Found(self._sums(history, own, unit), row, len(rows)) for history in self.tables[field.name]]
-        return found
-
-    def read(self, found: Sequence[Found], moments: Moments | None) -> Floats:
-        """[N, S] of what was looked up, of several values of a field the mean. With moments every value is standardised
-        first.
-        """
-        each = width(self.tasks)
-        parts = [
-            one.read(partial(self.inputs, moments=moments, part=slice(n * each, (n + 1) * each)))
-            for n, one in enumerate(found)
-        ]
-        return np.concatenate(parts, 1)
+            for history in self.tables[field.name]:
+                finish = partial(self.inputs, moments=moments, part=slice(start, start + each))
+                found.append(Found(self._sums(history, own, unit), row, len(rows)).read(finish))
+                start += each
+        return np.concatenate(found, 1)
 
     def inputs(self, sums: Floats, moments: Moments | None, part: slice) -> Floats:
         """[n, 2 + T] of histories; `part` of all inputs of a row."""
+        if self.threshold:
+            sums = np.where(sums[:, :1] < self.threshold, 0.0, sums)
         found = read(sums, self.shrinkage)
         return found if moments is None else moments.standardised(found, part)
 

@@ -2,57 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Model
 from msmtrec.models.beside import BIAS, INPUTS, NUMERIC, TABLE, Beside, Counted
-from msmtrec.statistics.encoded import Fitted
-from msmtrec.statistics.inputs import width
+from msmtrec.statistics.history import Floats, History
+from msmtrec.statistics.inputs import Moments
+from msmtrec.statistics.scenario import Readout
+from msmtrec.statistics.wide import Wide
 
 
-def tables(fitted: Fitted, numeric: int) -> tuple[list[Counted], dict[str, Tensor]]:
-    """Where the fields' values stand, and the tensors of `Beside`; float32."""
-    readout, moments = fitted.readout, fitted.moments
-    tasks, start = readout.tasks, 0
-    counted, logits, inputs = [], [], []
+def served(
+    layout: Layout,
+    inner: Model,
+    readout: Readout,
+    moments: Moments,
+    wide: tuple[Wide, ...] | None,
+    *,
+    inputs: bool,
+) -> tuple[Beside, dict[str, Tensor]]:
+    """The network that looks statistics up by id, and the tensors for that; float32.
+
+    Args:
+        layout: of the rows as they are encoded.
+        inner: the network; inputs: whether it reads statistics.
+    """
+    start, counted, logits, read = 0, list[Counted](), list[Floats](), list[Floats]()
     for field in readout.fields:
         histories = readout.tables[field.name]
-        known = np.unique(np.concatenate([history.keys // history.units for history in histories]))
-        lowest = int(known[0]) if len(known) else 0
-        counted.append(Counted(field.name, lowest, int(known[-1]) - lowest + 1 if len(known) else 0))
-        values = np.arange(lowest - 1, lowest + counted[-1].values)  # before the first: a value without history
-        read, stop = [], start
-        for history in histories:
-            part = slice(stop, stop + width(tasks))
-            sums = history.ever(np.maximum(values, 0))
-            sums[0] = 0
-            read.append(readout.inputs(sums, moments, part))
-            stop = part.stop
-        own = np.concatenate(read, 1)  # [1 + values, S of the field]
-        inputs.append(own)
-        if fitted.wide is not None:
-            logits.append(own @ np.stack([head.a[start:stop] for head in fitted.wide], 1))
-        start = stop
+        lowest, values = values_of(histories)
+        counted.append(Counted(field.name, lowest, len(values) - 1))
+        own = _read(readout, moments, histories, values, start)
+        read.append(own)
+        if wide is not None:
+            logits.append(own @ np.stack([head.a[start : start + own.shape[1]] for head in wide], 1))
+        start += own.shape[1]
     found: dict[str, Tensor] = {}
-    if fitted.wide is not None:
-        found[TABLE] = _float(np.concatenate(logits))
-        found[NUMERIC] = _float(np.stack([head.a[start : start + numeric] for head in fitted.wide], 1))
-        found[BIAS] = _float(np.array([head.b for head in fitted.wide]))
-    if fitted.inputs:
-        widest = max(own.shape[1] for own in inputs)
-        found[INPUTS] = _float(np.concatenate([np.pad(own, ((0, 0), (0, widest - own.shape[1]))) for own in inputs]))
-    return counted, found
+    if wide is not None:
+        found[TABLE] = floats(np.concatenate(logits))
+        found[NUMERIC] = floats(np.stack([head.a[start : start + layout.numeric] for head in wide], 1))
+        found[BIAS] = floats(np.array([head.b for head in wide]))
+    widths = [own.shape[1] for own in read] if inputs else []
+    if inputs:
+        found[INPUTS] = floats(np.concatenate([np.pad(own, ((0, 0), (0, max(widths) - own.shape[1]))) for own in read]))
+    return Beside(layout, inner, counted, wide=wide is not None, width=widths), found
 
 
-def beside(layout: Layout, inner: Model, fitted: Fitted, counted: list[Counted]) -> Beside:
-    """The network that holds them. layout: of the rows as they are encoded."""
-    each = width(fitted.readout.tasks)
-    widths = [each * len(fitted.readout.tables[one.field]) for one in counted] if fitted.inputs else []
-    return Beside(layout, inner, counted, wide=fitted.wide is not None, width=widths)
+def values_of(histories: Sequence[History]) -> tuple[int, NDArray[np.int64]]:
+    """(lowest value with a history, [1 + n] one without any, then all from there to the highest)."""
+    known = np.unique(np.concatenate([history.keys // history.units for history in histories]))
+    if not len(known):
+        return 0, np.array([-1])
+    return int(known[0]), np.arange(known[0] - 1, known[-1] + 1)
 
 
-def _float(values: np.ndarray) -> Tensor:
+def _read(
+    readout: Readout, moments: Moments, histories: Sequence[History], values: NDArray[np.int64], start: int
+) -> Floats:
+    """[1 + n, S of the field] what a row of each value reads; the first is without history."""
+    found, width = [], 2 + readout.tasks
+    for number, history in enumerate(histories):
+        sums = history.ever(np.maximum(values, 0))
+        sums[0] = 0
+        first = start + number * width
+        found.append(readout.inputs(sums, moments, slice(first, first + width)))
+    return np.concatenate(found, 1)
+
+
+def floats(values: Floats) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, np.float32))

@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from msmtrec.statistics.inputs import SHRINKAGE
+from pydantic import Field, model_validator
+
+from msmtrec.base.settings import Settings
+
+SHRINKAGE, RIDGE = 20.0, 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class StatisticsSettings:
+class StatisticsSettings(Settings):
     """Counts and label sums of ids in earlier training rows.
 
     Args:
-        tables: own, the scenario's own rows alone; summed, those and the sums over all scenarios, of fields in an id
-            space that they agreed on.
-        fields: whose values are counted; null takes every field of `least` values or more.
+        fields: whose values are counted; null takes every field with `least` values or more among a scenario's training
+            rows.
         least: values from which a field is taken for an id.
-        shrinkage: rows of nothing in particular that every value begins with.
-        delay: units of history (days) after which a label is known.
-        wide: offset fits a linear head on them first and trains the network on what it leaves over; off has none.
-        inputs: whether the network reads them too.
+        summed: fields whose sums over all scenarios are read beside the scenario's own: a list, true (all that
+            scenarios agreed on) or false; null is true where the contender shares embeddings or pools rows, else false.
+        shrinkage: k, rows of nothing in particular that every value begins with.
+        threshold: rows below which a value counts as one without history.
+        delay: units of history (days) after which a row's label is known.
+        wide: `offset` fits a linear head on statistics and numeric features first, and the network learns what it leaves
+            over; `off` has none.
+        ridge: what the head's squared weights cost, against the sum of the rows' losses.
+        inputs: whether the network reads the statistics too.
     """
 
-    tables: Literal["own", "summed"] = "summed"
-    fields: tuple[str, ...] | None = None
-    least: int = 100
-    shrinkage: float = SHRINKAGE
-    delay: int = 0
+    fields: tuple[str, ...] | None = Field(None, min_length=1)
+    least: int = Field(100, ge=2)
+    summed: bool | tuple[str, ...] | None = None
+    shrinkage: float = Field(SHRINKAGE, gt=0)
+    threshold: int = Field(0, ge=0)
+    delay: int = Field(0, ge=0)
     wide: Literal["offset", "off"] = "offset"
+    ridge: float = Field(RIDGE, gt=0)
     inputs: bool = False
+
+    @model_validator(mode="after")
+    def _for_something(self) -> StatisticsSettings:
+        if self.wide == "off" and not self.inputs:
+            raise ValueError("wide: off and inputs: false leave nothing that would read statistics; set one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _none_twice(self) -> StatisticsSettings:
+        for key, names in (("fields", self.fields), ("summed", self.summed)):
+            for name in names if isinstance(names, tuple) else ():
+                if names.count(name) > 1:
+                    raise ValueError(f"{key} lists '{name}' twice; remove one")
+        return self

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-RIDGE = 10.0
-"""Σ loss + RIDGE · ‖a‖²; the intercept is free."""
+from msmtrec.statistics.settings import RIDGE
+
 STEPS = 100
 _ENOUGH = 1e-12
 _CHUNK = 1 << 16

@@ -1,0 +1,55 @@
+"""What a contender knows of its rows before any network trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msmtrec.base.errors import UserError
+from msmtrec.config.contender import Contender
+from msmtrec.data.table import EncodedData
+from msmtrec.methods.settings.linear import BiasSettings
+from msmtrec.models.alone import Alone
+from msmtrec.models.base import Model
+from msmtrec.statistics.encoded import Statistics, with_statistics
+from msmtrec.statistics.fitting import agreed, fields_of, fit_all
+from msmtrec.statistics.ledger import Ledger
+from msmtrec.statistics.means import Means, fit_means, in_order
+from msmtrec.statistics.settings import StatisticsSettings
+
+
+def known_rows(
+    contender: Contender, data: EncodedData, before: Mapping[str, Ledger] | None = None
+) -> tuple[EncodedData, Statistics | None]:
+    """The rows with what they read of their ids, and what that is; as they are, and None, where a contender has none.
+
+    Args:
+        before: scenario -> what it counted in a run that this one goes on from.
+
+    Raises:
+        UserError: a field that is named is none, or there is none to count.
+    """
+    place = f"methods.{contender.name}"
+    try:
+        if isinstance(contender.settings, BiasSettings):
+            found = Statistics(data.layout, _means(contender.settings, data))
+        elif contender.statistics is not None:
+            found = Statistics(data.layout, fit_all(data, contender.statistics, before))
+        else:
+            return data, None
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
+    return with_statistics(data, found), found
+
+
+def network(contender: Contender, data: EncodedData) -> Model:
+    """The network that trains on these rows, or what stands in its place."""
+    alone = contender.entry.alone
+    return Alone(data.layout, alone) if alone else contender.model.build(data.layout)
+
+
+def _means(settings: BiasSettings, data: EncodedData) -> dict[str, Means]:
+    asked = StatisticsSettings(fields=settings.fields, least=settings.least, summed=settings.summed)
+    fields = fields_of(data, asked)
+    if settings.fields is None:
+        fields = in_order(fields, data.schema.group)
+    return fit_means(data, fields, agreed(data, fields, asked), settings.shrinkage)

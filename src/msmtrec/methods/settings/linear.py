@@ -1,0 +1,44 @@
+"""Options of the contenders without a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from msmtrec.methods.settings.base import MethodSettings
+
+if TYPE_CHECKING:
+    from msmtrec.base.parameters import Declaration
+    from msmtrec.methods.fedavg import FedAvg
+
+
+class LinearSettings(MethodSettings):
+    """The linear head of `statistics`, alone; it has no options of its own."""
+
+    def build(self, declarations: tuple[Declaration, ...]) -> FedAvg:
+        from msmtrec.methods.fedavg import FedAvg
+        from msmtrec.methods.settings.fedavg import FedAvgSettings
+
+        return FedAvg(declarations, FedAvgSettings(average="nothing"))
+
+
+class BiasSettings(LinearSettings):
+    """A scenario's rate, and shrunk means of what each field's values leave over, one field after the other.
+
+    Args:
+        fields: in order; null takes every field with `least` values or more among a scenario's training rows, those in
+            id spaces that scenarios agreed on first, and that of the users last.
+        least: values from which a field is taken for an id.
+        summed: fields whose means are over all scenarios' rows: a list, true (all that scenarios agreed on) or false.
+        shrinkage: k, rows of nothing in particular that every value begins with.
+    """
+
+    fields: tuple[str, ...] | None = Field(None, min_length=1)
+    least: int = Field(100, ge=2)
+    summed: bool | tuple[str, ...] = True
+    shrinkage: float = Field(20.0, gt=0)
+
+    @property
+    def shares_embeddings(self) -> bool:
+        return self.summed is not False

@@ -1,0 +1,232 @@
+"""From training rows to what later rows read: every scenario counts, agreed fields are summed, each fits its head.
+
+What passes from one scenario to another is histories of agreed fields, and moments of inputs that are read from sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from msmtrec.base.errors import UserError, nearest
+from msmtrec.data.table import EncodedData, Field, Layout, Rows
+from msmtrec.models.base import Model
+from msmtrec.models.beside import Beside
+from msmtrec.statistics.history import History, summed
+from msmtrec.statistics.inputs import Moments
+from msmtrec.statistics.ledger import Ledger
+from msmtrec.statistics.scenario import Readout, later
+from msmtrec.statistics.served import served
+from msmtrec.statistics.settings import StatisticsSettings
+from msmtrec.statistics.units import Units
+from msmtrec.statistics.wide import Wide, fit
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One scenario's statistics after training rows have been read: all that later rows need (`encoded.Known`).
+
+    Args:
+        moments: of the inputs.
+        wide: a linear head for each task; None without.
+        inputs: whether the network reads them too.
+    """
+
+    readout: Readout
+    moments: Moments
+    wide: tuple[Wide, ...] | None
+    inputs: bool
+
+    @property
+    def more(self) -> int:
+        return self.readout.width if self.inputs else 0
+
+    def served(self, layout: Layout, inner: Model) -> tuple[Beside, dict[str, Tensor]]:
+        return served(layout, inner, self.readout, self.moments, self.wide, inputs=self.inputs)
+
+    def __call__(self, rows: Rows, numeric: int) -> Rows:
+        more = self.more
+        floats = np.empty((len(rows), rows.numeric.shape[1] + more), np.float32)
+        floats[:, :numeric], floats[:, numeric + more :] = rows.numeric[:, :numeric], rows.numeric[:, numeric:]
+        offset = None if self.wide is None else np.empty((len(rows), len(self.wide)), np.float32)
+        for part, found in self.readout.chunks(rows, self.moments):
+            x = np.concatenate([found.astype(np.float32), rows.numeric[part, :numeric]], 1)
+            for t, head in enumerate(self.wide or ()):
+                assert offset is not None
+                offset[part, t] = head(x)
+            floats[part, numeric : numeric + more] = x[:, :more]
+        return replace(rows, offset=offset, numeric=floats if more else rows.numeric)
+
+
+def rows_of(data: EncodedData, split: str) -> dict[str, Rows]:
+    """Scenario -> its rows, those inside a pooled table too."""
+    tables = data.tables.values()
+    return {name: table.splits[split].take(part) for table in tables for name, part in table.parts[split].items()}
+
+
+def fields_of(data: EncodedData, settings: StatisticsSettings) -> tuple[Field, ...]:
+    """Those that are counted.
+
+    Raises:
+        UserError: a field that is named is none, or none is large enough.
+    """
+    known = {field.name: field for field in data.layout.fields}
+    if settings.fields is not None:
+        for name in settings.fields:
+            if name not in known:
+                raise UserError(
+                    f"statistics.fields: there is no field '{name}' with ids; {nearest(name, known) if known else ''}"
+                )
+        return tuple(known[name] for name in settings.fields)
+    parts = rows_of(data, "train").values()
+    most = {field: max((_different(rows, field) for rows in parts), default=0) for field in data.layout.fields}
+    found = tuple(field for field, values in most.items() if values >= settings.least)
+    if not found:
+        raise UserError(
+            f"statistics: no field has {settings.least} values or more among a scenario's training rows; name some in"
+            " statistics.fields, lower statistics.least, or set statistics: false"
+        )
+    return found
+
+
+def _different(rows: Rows, field: Field) -> int:
+    values = rows.ids[:, field.start : field.start + field.width]
+    return len(np.unique(values[values >= 0]))
+
+
+def agreed(data: EncodedData, fields: Iterable[Field], settings: StatisticsSettings) -> frozenset[str]:
+    """Names of the fields whose sums over scenarios are read.
+
+    Raises:
+        UserError: one that is named is not counted, or scenarios did not agree on its ids; or there is none.
+    """
+    pooled = any(len(table.parts["train"]) > 1 for table in data.tables.values())
+    wanted, known = settings.summed, {field.name: field.shared or pooled for field in fields}
+    if isinstance(wanted, tuple):
+        for name in wanted:
+            if name not in known:
+                raise UserError(f"statistics.summed: '{name}' is no field that is counted; {nearest(name, known)}")
+            if not known[name]:
+                raise UserError(f"statistics.summed: scenarios did not agree on the ids of '{name}'; {_NOT_AGREED}")
+        return frozenset(wanted)
+    found = frozenset(name for name, same in known.items() if same and wanted is not False)
+    if wanted and not found:
+        raise UserError(f"statistics.summed: no field that is counted has ids that scenarios agreed on; {_NOT_AGREED}")
+    return found
+
+
+_NOT_AGREED = (
+    "they are summed where the field is declared 'shared' and the contender shares embeddings; else set"
+    " statistics.summed: false"
+)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What all scenarios have counted.
+
+    Args:
+        fields: in order.
+        own: scenario -> its ledger, numbered as `units`.
+        common: field -> its histories' sum over scenarios, of those that are read.
+    """
+
+    fields: tuple[Field, ...]
+    units: Units
+    own: Mapping[str, Ledger]
+    common: Mapping[str, History]
+
+    def tables(self, scenario: str) -> dict[str, Sequence[History]]:
+        """Field -> what a scenario's rows read, in order."""
+        own = self.own[scenario].fields
+        return {f.name: [own[f.name], *self._summed(f.name)] for f in self.fields}
+
+    def _summed(self, name: str) -> list[History]:
+        return [self.common[name]] if name in self.common else []
+
+
+def count_all(
+    data: EncodedData, settings: StatisticsSettings, before: Mapping[str, Ledger] | None = None
+) -> Counts:
+    """Every scenario's counts, and their sums; arguments and errors as `fit_all`."""
+    fields, rows, before = fields_of(data, settings), rows_of(data, "train"), before or {}
+    summing = agreed(data, fields, settings)
+    units = Units.of([*_numbers(rows, before)], ordered=data.ordered, delay=settings.delay)
+    known = {name: ledger.at(units) for name, ledger in before.items()}
+    own = {name: Ledger.of(part, fields, units, known.get(name)) for name, part in rows.items()}
+    everyone = [*own.values(), *(ledger for name, ledger in known.items() if name not in own)]
+    common = {name: summed([ledger.fields[name] for ledger in everyone]) for name in sorted(summing)}
+    return Counts(fields, units, own, common if len(everyone) > 1 else {})
+
+
+def _numbers(rows: Mapping[str, Rows], before: Mapping[str, Ledger]) -> Iterator[NDArray[Any]]:
+    yield from (part.unit for part in rows.values() if part.unit is not None)
+    yield from (ledger.numbers for ledger in before.values())
+
+
+def fit_all(
+    data: EncodedData, settings: StatisticsSettings, before: Mapping[str, Ledger] | None = None
+) -> dict[str, Fitted]:
+    """Scenario -> its statistics.
+
+    Args:
+        before: scenario -> what it counted in a run that training goes on from; of scenarios that are not in `data` the
+            sums have a part too.
+
+    Raises:
+        UserError: a field is not there, or is not what is said of it.
+    """
+    counts, rows = count_all(data, settings, before), rows_of(data, "train")
+    earlier = {name for name, ledger in (before or {}).items() if ledger.seen.known.any()}
+    more = {"shrinkage": settings.shrinkage, "threshold": settings.threshold}
+    T = len(data.layout.tasks)
+    readouts = {name: Readout(counts.fields, counts.tables(name), counts.units, T, **more) for name in rows}
+    taught = {name: later(part, counts.units, before=name in earlier) for name, part in rows.items()}
+    moments = _moments(readouts, rows, taught)
+    found = {}
+    for name, readout in readouts.items():
+        heads = _heads(readout, rows[name], moments[name], taught[name], data.layout.numeric, settings)
+        found[name] = Fitted(readout, moments[name], heads, settings.inputs)
+    return found
+
+
+def _moments(
+    readouts: Mapping[str, Readout], rows: Mapping[str, Rows], taught: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, Moments]:
+    """Of what is read from a scenario's own tables its own; of what is read from sums those of all scenarios."""
+    own = {}
+    for name, readout in readouts.items():
+        found = Moments.of(np.zeros((0, readout.width)))
+        for part, read in readout.chunks(rows[name]):
+            found += Moments.of(read[taught[name][part]])
+        own[name] = found
+    whole = Moments.of(np.zeros((0, next(iter(readouts.values())).width)))
+    for found in own.values():
+        whole += found
+    return {name: found.where(readouts[name].summed, whole) for name, found in own.items()}
+
+
+def _heads(
+    readout: Readout,
+    rows: Rows,
+    moments: Moments,
+    taught: NDArray[np.bool_],
+    numeric: int,
+    settings: StatisticsSettings,
+) -> tuple[Wide, ...] | None:
+    if settings.wide == "off":
+        return None
+    x = np.empty((int(taught.sum()), readout.width + numeric), np.float32)
+    start = 0
+    for part, found in readout.chunks(rows, moments):
+        chosen = taught[part]
+        stop = start + int(chosen.sum())
+        x[start:stop, : readout.width], x[start:stop, readout.width :] = found[chosen], rows.numeric[part, :numeric][chosen]
+        start = stop
+    weight = None if rows.weight is None else rows.weight[taught]
+    return tuple(fit(x, labels, weight, settings.ridge) for labels in rows.labels[taught].T)
