@@ -63,6 +63,8 @@ def _title(group: Group) -> str:
 
 
 def _table(group: Group) -> str:
+    if not group.settings:
+        return "It has none.\n"
     rows = [
         f"| `{group.place.format(setting.name)}` | {_code(setting.default)} | {cell(setting.meaning)} |"
         for setting in group.settings

@@ -60,7 +60,10 @@ def save_models(
                 )
             model, known = _served(clients.site, scenario)
             card = _card(contender, column, clients.site, member, scenario, best.round, model)
-            save_model(model_file(folder, scenario, member.seed), on_host(best.parameters) | known, card)
+            trained = on_host(best.parameters)
+            kind = next(iter(trained.values())).dtype
+            known = {name: value.to(kind) for name, value in known.items()}
+            save_model(model_file(folder, scenario, member.seed), trained | known, card)
             chosen.append(
                 {
                     "seed": member.seed,

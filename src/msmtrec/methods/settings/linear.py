@@ -17,13 +17,10 @@ class LinearSettings(MethodSettings):
     """The linear head of `statistics`, alone; it has no options of its own."""
 
     def build(self, declarations: tuple[Declaration, ...]) -> FedAvg:
-        from msmtrec.methods.fedavg import FedAvg
-        from msmtrec.methods.settings.fedavg import FedAvgSettings
-
-        return FedAvg(declarations, FedAvgSettings(average="nothing"))
+        return _nothing_travels(declarations)
 
 
-class BiasSettings(LinearSettings):
+class BiasSettings(MethodSettings):
     """A scenario's rate, and shrunk means of what each field's values leave over, one field after the other.
 
     Args:
@@ -42,3 +39,14 @@ class BiasSettings(LinearSettings):
     @property
     def shares_embeddings(self) -> bool:
         return self.summed is not False
+
+    def build(self, declarations: tuple[Declaration, ...]) -> FedAvg:
+        return _nothing_travels(declarations)
+
+
+def _nothing_travels(declarations: tuple[Declaration, ...]) -> FedAvg:
+    """There are no rounds in which anything could."""
+    from msmtrec.methods.fedavg import FedAvg
+    from msmtrec.methods.settings.fedavg import FedAvgSettings
+
+    return FedAvg(declarations, FedAvgSettings(average="nothing"))

@@ -1,0 +1,100 @@
+"""Contenders that know something of their ids, from a config to raw rows scored elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import polars as pl
+import pytest
+from scipy.special import expit
+
+import msmtrec
+from id_statistics.runs import SCENARIOS, KnownRun
+from msmtrec.record.directory import contender_folder, model_file, read_json
+from msmtrec.record.models import load_model
+from msmtrec.serving.onnx.export import to_onnx
+from msmtrec.serving.onnx.inputs import feeds
+
+COLUMNS = (
+    "bias",
+    "linear",
+    "local",
+    "local-summed",
+    "emb-only",
+    "emb-only+ft",
+    "inside",
+    "inside-only",
+    "pooled",
+    "pooled-inside",
+)
+
+
+@pytest.mark.parametrize("contender", COLUMNS)
+def test_raw_rows_get_the_scores_of_the_test_rows(known_run: KnownRun, contender: str) -> None:
+    run = msmtrec.load(known_run.folder)
+    with np.load(contender_folder(run.folder, contender, "") / "scores.npz") as kept:
+        for scenario in SCENARIOS:
+            for seed in (0, 1):
+                found = run.predictor(scenario, contender=contender, seed=seed).probabilities(known_run.rows(scenario))
+                np.testing.assert_allclose(found, expit(kept[f"{scenario}/{seed}"]), atol=2e-6)
+
+
+@pytest.mark.parametrize("contender", ["bias", "linear", "emb-only", "inside", "pooled-inside"])
+def test_the_graph_scores_as_the_predictor(known_run: KnownRun, contender: str) -> None:
+    predictor = msmtrec.load(known_run.folder).predictor("FR", contender=contender)
+    rows = known_run.rows("FR").with_columns(
+        item=pl.when(pl.col("price") < 0.3).then(pl.lit("never seen")).otherwise("item")
+    )
+    model, inputs = to_onnx(predictor)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    found = session.run(None, feeds(inputs, predictor.encoder.check(rows.select(predictor.encoder.columns), "FR")))
+    wanted = predictor.probabilities(rows)
+    for task, column in enumerate(wanted.T):
+        np.testing.assert_allclose(np.asarray(found[task]).reshape(-1), column, atol=1e-5)
+
+
+def test_what_is_known_is_more_than_chance_and_seeds_differ_in_nothing_where_nothing_trains(
+    known_run: KnownRun,
+) -> None:
+    results = msmtrec.load(known_run.folder).results
+    for contender in ("bias", "linear"):
+        cells = results.cells[contender]
+        assert all(cell.sd == 0 for cell in cells)
+        assert np.mean([cell.mean for cell in cells]) > 0.6
+
+
+def test_model_files_say_what_is_looked_up(known_run: KnownRun) -> None:
+    def card(contender: str):  # type: ignore[no-untyped-def]
+        return load_model(model_file(contender_folder(known_run.folder, contender, ""), "NL", 0))
+
+    parameters, found = card("emb-only")
+    assert [name for name, *_ in found.statistics["counted"]] == ["user", "item", "seen"]
+    assert found.roles["wide.table"] == "wide"
+    assert parameters["wide.table"].shape[1] == 2
+    assert card("linear")[1].network == {"name": "head-alone"}
+    assert card("inside-only")[1].statistics["wide"] is False
+
+
+def test_nothing_is_trained_where_there_is_no_network(known_run: KnownRun) -> None:
+    for contender in ("bias", "linear"):
+        folder = contender_folder(known_run.folder, contender, "")
+        chosen = read_json(folder / "validation.json")
+        assert {(one["round"], one["steps"]) for one in chosen} == {(0, 0)}
+        assert (folder / "rounds.jsonl").read_text() == ""
+
+
+def test_an_early_models_card_is_read(known_run: KnownRun, tmp_path: Path) -> None:
+    """It says nothing of statistics."""
+    import json
+
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(model_file(contender_folder(known_run.folder, "local", ""), "NL", 0), framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        card = json.loads(file.metadata()["msmtrec"])
+    del card["statistics"]
+    save_file(tensors, tmp_path / "early.safetensors", metadata={"msmtrec": json.dumps(card)})
+    assert load_model(tmp_path / "early.safetensors")[1].statistics == {}
