@@ -142,9 +142,7 @@ def test_rows_get_a_logit_and_inputs(data: EncodedData, inputs: bool) -> None:
 
 def test_fields_by_name_and_by_size(data: EncodedData) -> None:
     assert [field.name for field in fields_of(data, StatisticsSettings(least=35))] == ["user", "item"]
-    with pytest.raises(
-        UserError, match=r"statistics\.fields: there is no field 'use' with ids; did you mean 'user'\?"
-    ):
+    with pytest.raises(UserError, match=r"statistics\.fields: there is no field 'use' with ids; did you mean 'user'\?"):
         fields_of(data, StatisticsSettings(fields=("use",)))
     with pytest.raises(UserError, match="no field has 100000 values or more among a scenario's training rows"):
         fields_of(data, StatisticsSettings(least=100_000))

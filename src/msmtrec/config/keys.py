@@ -22,7 +22,8 @@ TOP = (
         "{}",
         "The grid: key -> values to try, such as train.learning_rate: [0.001, 0.003], or a group -> groups that set the"
         " same keys, such as train: [{local_steps: 30}, {local_epochs: 1}]. Keys of train and model; of options,"
-        " fine_tune and statistics where every contender has them. All combinations are trained; validation chooses one.",
+        " fine_tune and statistics where every contender has them. All combinations are trained; validation chooses"
+        " one.",
     ),
     Setting(
         "tune_candidates",

@@ -35,8 +35,8 @@ class TrainSettings(Settings):
         patience: stop when no scenario has had a better validation AUC for so many rounds; null runs all rounds.
         local_steps: optimiser steps of every scenario in a round; give this or local_epochs.
         local_epochs: passes over the scenario's own training rows in a round.
-        steps_by: what local_steps are shared out by: `scenario` gives every scenario as many; `rows` gives as many on the
-            mean, in proportion to each scenario's training rows.
+        steps_by: what local_steps are shared out by: `scenario` gives every scenario as many; `rows` gives as many on
+            the mean, in proportion to each scenario's training rows.
         batch_size: rows a step: one number, or a mapping scenario -> number with all scenarios.
         learning_rate, weight_decay: of Adam.
         lazy_embeddings: in a step change only those rows of embedding tables that its batch uses, and their moments, as
@@ -107,7 +107,9 @@ class TrainSettings(Settings):
         if (self.local_steps is None) == (self.local_epochs is None):
             raise ValueError("give either local_steps or local_epochs")
         if self.local_steps is None and self.steps_by == "rows":
-            raise ValueError("steps_by: rows shares out local_steps; local_epochs are in proportion to rows by themselves")
+            raise ValueError(
+                "steps_by: rows shares out local_steps; local_epochs are in proportion to rows by themselves"
+            )
         return self
 
     @model_validator(mode="after")

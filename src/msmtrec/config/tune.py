@@ -36,7 +36,8 @@ def parse_grid(raw: Any, place: str) -> Grid:
             hint = (
                 f"did you mean '{found}{dot}{rest}'?" if (found := close(head, GROUPS)) else "try train.learning_rate"
             )
-            raise UserError(f"{place}.{key}: a grid has keys of train, model, options, fine_tune and statistics; {hint}")
+            groups = f"{', '.join(GROUPS[:-1])} and {GROUPS[-1]}"
+            raise UserError(f"{place}.{key}: a grid has keys of {groups}; {hint}")
         try:
             grid[str(key)] = json.loads(json.dumps(values))  # tuples are lists: a candidate's name is made of them
         except (TypeError, ValueError) as error:

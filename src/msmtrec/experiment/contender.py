@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -19,6 +18,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.keeping import save_models
+from msmtrec.experiment.known import rows_as_it_was
 from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.shares import shares_of
 from msmtrec.experiment.sites import first_parameters, site_of
@@ -30,6 +30,7 @@ from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
 from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
+from msmtrec.methods.base import Reply
 from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json, writing
 from msmtrec.record.events import ContenderStarted, Observer, Progress, ignore
 from msmtrec.runtime.in_process import InProcess
@@ -67,7 +68,7 @@ def run_contender(
 def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer) -> None:
     train, site = contender.train, site_of(contender, data)
     if contender.entry.alone:
-        _without_network(contender, site, seeds, folder, tell)
+        _without_network(contender, site, data, seeds, folder, tell)
         return
     method = site.method
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
@@ -93,7 +94,8 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     del first, memories  # in a large federation they are most of what is in memory
     with divided(own, shares, partial(site_of, contender, data)) as clients:
         if start is not None and saved is None:
-            _keep_as_it_was(contender, start, clients, members, standing, folder)
+            replies = {member: standing.servers[member.seed].owed.get(member.scenario) for member in members}
+            _keep_as_it_was(contender, start, data, clients, replies, folder)
         told = RoundsTold(tell, contender.name, contender.candidate)
         journal = ContenderJournal(folder, clients, train, saved.journal if saved else {}, told=told)
         tell(_started(contender, seeds, standing.round))
@@ -109,13 +111,15 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
 
 
 def _without_network(
-    contender: Contender, site: Site, seeds: tuple[int, ...], folder: Path, tell: Observer
+    contender: Contender, site: Site, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer
 ) -> None:
     """Everything was said when the rows were read; seeds differ in nothing."""
     shutil.rmtree(folder, ignore_errors=True)
     first = first_parameters(site.model, site.data, seeds, contender.train)
     ship = Shipment(site.deck.device)
     clients = InProcess(site, {member: site.begin(member, own, ship) for member, own in first.items()})
+    if contender.start:
+        _keep_as_it_was(contender, Start.open(contender.start), data, clients, dict.fromkeys(first), folder)
     tell(_started(contender, seeds, 0))
     _measured_once(contender, contender.name, clients, dict.fromkeys(first, Order(1, measure=0)), folder, tell)
 
@@ -151,24 +155,31 @@ def _measured_once(
 def _keep_as_it_was(
     contender: Contender,
     start: Start,
+    data: EncodedData,
     clients: Clients,
-    members: list[Member],
-    standing: Standing[Any],
+    replies: Mapping[Member, Reply | None],
     folder: Path,
 ) -> None:
     """The column of what is there before any training: the models that were served, a newcomer's first download.
 
-    They are measured on the new validation rows, and stay every scenario's best until a round is better.
+    They are measured on the new validation rows, with what they knew of their ids, and stay every scenario's best until
+    a round is better.
+
+    replies: first downloads.
     """
     column = contender.as_it_was
     place = column_folders(contender, folder)[column]
     shutil.rmtree(place, ignore_errors=True)
-    orders = {}
-    for member in members:
-        new = not start.knows(contender, member.scenario)
-        reply = standing.servers[member.seed].owed.get(member.scenario) if new else None
-        orders[member] = Order(1, reply=reply, measure=0)
-    _measured_once(contender, column, clients, orders, place, ignore)
+    new = {member: not start.knows(contender, member.scenario) for member in replies}
+    orders = {member: Order(1, reply=reply if new[member] else None, measure=0) for member, reply in replies.items()}
+    site = clients.site
+    if site.statistics is not None:
+        rows, known = rows_as_it_was(contender, data, start)
+        before = InProcess(replace(site, data=rows, statistics=known), dict(clients.memories))
+        _measured_once(contender, column, before, orders, place, ignore)
+        clients(orders)
+    else:
+        _measured_once(contender, column, clients, orders, place, ignore)
 
 
 def _fine_tune(

@@ -41,7 +41,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
             f"{column}: {contender.model.name} has weights for each scenario it was trained with, and none for a new"
             " one; leave it out: --contender NAME"
         )
-    site = site_of(contender, data)
+    site = site_of(contender, data, start)
     method = site.method
     seeds = start.run.seeds(column)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
@@ -62,7 +62,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
         fine_tune(clients, training, FineTuning(rounds or contender.train.rounds, patience), 0, journal)
     journal.finish()
     save_models(contender, column, clients, members, folder, unmeasured=True)
-    keep_scores(contender, data, folder)
+    keep_scores(contender, column, data, folder, start)
     _add_lines_without_rows(data, folder)
 
 

@@ -21,7 +21,8 @@ from msmtrec.evaluation.metrics import counting, measure, task_weights
 from msmtrec.evaluation.quality import quality
 from msmtrec.evaluation.sampled import Sampled, row_weights
 from msmtrec.experiment.encoders import variant
-from msmtrec.experiment.known import known_rows
+from msmtrec.experiment.known import known_rows, rows_as_it_was
+from msmtrec.experiment.start import Start
 from msmtrec.federation.scenario import Site
 from msmtrec.models.base import Model
 from msmtrec.models.beside import Beside
@@ -122,7 +123,7 @@ def _sampled(data: EncodedData, table: str) -> Sampled | None:
     return Sampled.of(encoder_of(data, table).schema)
 
 
-def keep_scores(contender: Contender, data: EncodedData, folder: Path) -> None:
+def keep_scores(contender: Contender, column: str, data: EncodedData, folder: Path, start: Start | None = None) -> None:
     """Scores of the chosen models, and their test figures; the only place that touches test rows, once.
 
     Validation scores are kept too: on them probabilities can be calibrated without the logs. Of sampled logs the scores
@@ -130,7 +131,11 @@ def keep_scores(contender: Contender, data: EncodedData, folder: Path) -> None:
     """
     if (folder / TEST).exists():
         return
-    data, _ = known_rows(contender, data)
+    start = start or (Start.open(contender.start) if contender.start else None)
+    if start is not None and column == contender.as_it_was:
+        data, _ = rows_as_it_was(contender, data, start)
+    else:
+        data, _ = known_rows(contender, data, start)
     tasks, records = data.schema.task_names, list[dict[str, Any]]()
     held: dict[str, Any] = {"tasks": np.array(data.layout.tasks)}
     scores: dict[str, Any] = {THREADS: computed_with()}

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from msmtrec.base.errors import UserError
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
+from msmtrec.experiment.start import Start
 from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.models.alone import Alone
 from msmtrec.models.base import Model
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.fitting import agreed, fields_of, fit_all
-from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.means import Means, fit_means, in_order
 from msmtrec.statistics.settings import StatisticsSettings
 
 
 def known_rows(
-    contender: Contender, data: EncodedData, before: Mapping[str, Ledger] | None = None
+    contender: Contender, data: EncodedData, start: Start | None = None
 ) -> tuple[EncodedData, Statistics | None]:
     """The rows with what they read of their ids, and what that is; as they are, and None, where a contender has none.
 
     Args:
-        before: scenario -> what it counted in a run that this one goes on from.
+        start: the run that this one goes on from: what was counted there counts.
 
     Raises:
         UserError: a field that is named is none, or there is none to count.
@@ -33,11 +31,21 @@ def known_rows(
         if isinstance(contender.settings, BiasSettings):
             found = Statistics(data.layout, _means(contender.settings, data))
         elif contender.statistics is not None:
+            before = start.ledgers(contender, data) if start else None
             found = Statistics(data.layout, fit_all(data, contender.statistics, before))
         else:
             return data, None
     except UserError as error:
         raise UserError(f"{place}: {error}") from error
+    return with_statistics(data, found), found
+
+
+def rows_as_it_was(contender: Contender, data: EncodedData, start: Start) -> tuple[EncodedData, Statistics | None]:
+    """As `known_rows`, with what the models of `start` look up of their ids."""
+    _, known = known_rows(contender, data, start)
+    if known is None:
+        return data, None
+    found = start.looked_up(contender, data, known.known)
     return with_statistics(data, found), found
 
 
@@ -48,7 +56,7 @@ def network(contender: Contender, data: EncodedData) -> Model:
 
 
 def _means(settings: BiasSettings, data: EncodedData) -> dict[str, Means]:
-    asked = StatisticsSettings(fields=settings.fields, least=settings.least, summed=settings.summed)
+    asked = StatisticsSettings.model_validate(settings.model_dump())
     fields = fields_of(data, asked)
     if settings.fields is None:
         fields = in_order(fields, data.schema.group)

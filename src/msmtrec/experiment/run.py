@@ -26,6 +26,7 @@ from msmtrec.experiment.devices import automatic
 from msmtrec.experiment.encoders import keep_encoders
 from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.keeping import keep_scores
+from msmtrec.experiment.ledgers import keep_ledgers
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
 from msmtrec.experiment.start import Start
 from msmtrec.logs.reading.words import unmet
@@ -101,6 +102,7 @@ def run(
             for candidates in config.contenders
             for contender in candidates
         ]
+        keep_ledgers(folder, data, [task.contender for task in tasks], start)
         notes = (*cautions(config, {task.contender.title: task.data for task in tasks}), *without_group(data))
         if start is not None:
             for task in tasks:
@@ -123,9 +125,9 @@ def run(
         observer(Phase(phase="comparing"))
         chosen = choose(tasks)
         with directory.writing(folder):
-            for column in chosen.values():
+            for name, column in chosen.items():
                 with threads_set(column.task.contender.train.threads or threads):
-                    keep_scores(column.task.contender, column.task.data, column.folder)
+                    keep_scores(column.task.contender, name, column.task.data, column.folder)
             results = summarise(
                 config.name,
                 {name: _finished(column) for name, column in chosen.items()},

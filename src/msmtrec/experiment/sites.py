@@ -13,15 +13,20 @@ from msmtrec.config.train import TrainSettings
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.devices import automatic, lacking
 from msmtrec.experiment.known import known_rows, network
+from msmtrec.experiment.start import Start
 from msmtrec.experiment.steps import training_size
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.scenario import Site
 from msmtrec.models.base import Model
 
 
-def site_of(contender: Contender, data: EncodedData) -> Site:
-    """Errors as those of `training_size` and `known_rows`; UserError too where this machine lacks the device."""
-    data, statistics = known_rows(contender, data)
+def site_of(contender: Contender, data: EncodedData, start: Start | None = None) -> Site:
+    """Errors as those of `training_size` and `known_rows`; UserError too where this machine lacks the device.
+
+    start: a run that newcomers of `data` join; the contender's own unless said.
+    """
+    start = start or (Start.open(contender.start) if contender.start else None)
+    data, statistics = known_rows(contender, data, start)
     model, train = network(contender, data), contender.train
     sizes = training_size(train, data)
     return Site(

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import FITTED, Role
 from msmtrec.base.yaml import read_yaml
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config, parse_config
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
-from msmtrec.data.encoding.growing import private_sources
+from msmtrec.data.encoding.growing import private_places, private_sources
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.federation import checkpoint as checkpoints
@@ -32,6 +33,7 @@ from msmtrec.record.directory import (
     DATA,
     contender_folder,
     encoder_folder,
+    ledger_file,
     model_file,
     read_json,
     server_file,
@@ -40,6 +42,10 @@ from msmtrec.record.models import load_model
 from msmtrec.record.summary import Finished
 from msmtrec.serving.finished import Run
 from msmtrec.serving.scoring import kept_encoder
+from msmtrec.statistics.encoded import Known, Statistics
+from msmtrec.statistics.ledger import Ledger, units_of
+from msmtrec.statistics.ledger_files import load_ledger
+from msmtrec.statistics.looked_up import LookedUp
 
 S = TypeVar("S")
 
@@ -112,6 +118,7 @@ class Start:
             ("options", before.settings, contender.settings),
             ("model", before.model, contender.model),
             ("train.dtype", before.train.dtype, contender.train.dtype),
+            ("statistics", before.statistics, contender.statistics),
         ):
             if old != new:
                 raise UserError(
@@ -169,8 +176,51 @@ class Start:
                 before = kept_encoder(self.run.folder, card)
                 sources[scenario] = torch.from_numpy(private_sources(before, encoder_of(data, scenario)))
             own = sources[scenario]
-            found[member] = {n: v[own] if card.roles[n] == Role.EMBEDDING else v for n, v in served.items()}
+            trained = {n: v for n, v in served.items() if card.roles[n] not in FITTED}
+            found[member] = {n: v[own] if card.roles[n] == Role.EMBEDDING else v for n, v in trained.items()}
         return found
+
+    def ledgers(self, contender: Contender, data: EncodedData) -> dict[str, Ledger]:
+        """Scenario -> what it had counted of its ids, as what came before its rows of today; {} without statistics.
+
+        Of scenarios without rows today too: sums have a part of theirs.
+        """
+        if contender.statistics is None:
+            return {}
+        column, _ = self.served(contender.name)
+        found = {}
+        for scenario in self.counted(variant(contender)):
+            _, card = load_model(model_file(self._folder(column), scenario, self.run.seeds(column)[0]))
+            ledger = self.ledger(variant(contender), scenario, data)
+            names = [name for name, *_ in card.statistics["counted"]]
+            found[scenario] = replace(ledger, fields={name: ledger.fields[name] for name in names})
+        return found
+
+    def counted(self, kind: str) -> tuple[str, ...]:
+        """Scenarios of a variant that have counted their ids."""
+        return tuple(name for name in self._described[kind] if ledger_file(self.run.folder, kind, name).exists())
+
+    def ledger(self, kind: str, scenario: str, data: EncodedData) -> Ledger:
+        """Of one scenario, all fields; its private ids are rows of today's table."""
+        found = load_ledger(ledger_file(self.run.folder, kind, scenario))
+        unit = np.empty(0, np.int32)
+        if scenario in data.tables:
+            before = Encoder.load(encoder_folder(self.run.folder, kind, scenario))
+            found = found.by(private_places(before, encoder_of(data, scenario)))
+            unit = units_of(data.tables[scenario].splits["train"])
+        return found.before(unit, ordered=data.ordered)
+
+    def looked_up(self, contender: Contender, data: EncodedData, known: Mapping[str, Known]) -> Statistics:
+        """What the served models look up of ids, for today's rows; of new scenarios what is `known` of them."""
+        column, _ = self.served(contender.name)
+        found = dict(known)
+        for scenario in data.scenarios:
+            if self.knows(contender, scenario):
+                path = model_file(self._folder(column), scenario, self.run.seeds(column)[0])  # of all seeds
+                served, card = load_model(path)
+                sources = private_sources(kept_encoder(self.run.folder, card), encoder_of(data, scenario))
+                found[scenario] = LookedUp.of(card.statistics, served, data.layout, sources)
+        return Statistics(data.layout, found)
 
     def standing(
         self, contender: Contender, method: Method[S], seeds: Iterable[int], rows: Mapping[str, int]

@@ -3,6 +3,7 @@
 config.yaml · candidates.json · environment.json · data.json · results.json · results.csv · report.html ·
 calibration.json after `calibrate`
 encoders/<variant>/<scenario>/ encoder.json · vocabularies.parquet · scalers.safetensors
+ledgers/<variant>/<scenario>.safetensors, where contenders have statistics of ids: what newer rows are added to
 contenders/<column>[/<candidate>]/ metrics.jsonl · rounds.jsonl · validation.json ·
 models/<scenario>-seed<n>.safetensors · checkpoint/ while training; and for the chosen candidate only:
 test.json · scores.npz · validation-scores.npz; failed.json in place of validation.json where training diverged
@@ -40,7 +41,7 @@ CONFIG, CANDIDATES, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
     "results.csv",
     "report.html",
 )
-ENCODERS = "encoders"
+ENCODERS, LEDGERS = "encoders", "ledgers"
 TENSORBOARD, MLFLOW = "tensorboard", "mlflow.json"
 """The event files; the ids of the run's MLflow runs."""
 VALIDATION, FAILED = "validation.json", "failed.json"
@@ -236,6 +237,11 @@ def server_file(folder: Path, seed: int) -> Path:
 def encoder_folder(run: Path, variant: str, table: str) -> Path:
     """Where the encoder of a scenario, or of the pooled table, is."""
     return run / ENCODERS / variant / file_name(table)
+
+
+def ledger_file(run: Path, variant: str, scenario: str) -> Path:
+    """Where what a scenario has counted of its ids is."""
+    return run / LEDGERS / variant / f"{file_name(scenario)}.safetensors"
 
 
 def file_name(scenario: str) -> str:

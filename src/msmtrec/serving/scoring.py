@@ -35,9 +35,7 @@ def network_of(card: ModelCard, layout: Layout) -> Model:
     if network not in (*MODELS, HEAD, MEANS):
         raise UserError(f"the model of '{card.scenario}' is a '{network}', which msmtrec does not know; update it")
     build = (
-        MODELS[network].model_validate(dict(card.network)).build
-        if network in MODELS
-        else partial(Alone, name=network)
+        MODELS[network].model_validate(dict(card.network)).build if network in MODELS else partial(Alone, name=network)
     )
     return beside(layout, build, card.statistics) if card.statistics else build(layout)
 

@@ -150,11 +150,13 @@ class Counts:
         return [self.common[name]] if name in self.common else []
 
 
-def count_all(
-    data: EncodedData, settings: StatisticsSettings, before: Mapping[str, Ledger] | None = None
-) -> Counts:
+def count_all(data: EncodedData, settings: StatisticsSettings, before: Mapping[str, Ledger] | None = None) -> Counts:
     """Every scenario's counts, and their sums; arguments and errors as `fit_all`."""
-    fields, rows, before = fields_of(data, settings), rows_of(data, "train"), before or {}
+    rows, before = rows_of(data, "train"), before or {}
+    if before:
+        names = next(iter(before.values())).fields
+        settings = settings.model_copy(update={"fields": tuple(names)})
+    fields = fields_of(data, settings)
     summing = agreed(data, fields, settings)
     units = Units.of([*_numbers(rows, before)], ordered=data.ordered, delay=settings.delay)
     known = {name: ledger.at(units) for name, ledger in before.items()}
@@ -176,16 +178,25 @@ def fit_all(
 
     Args:
         before: scenario -> what it counted in a run that training goes on from; of scenarios that are not in `data` the
-            sums have a part too.
+            sums have a part too. Its fields are the ones that are counted.
 
     Raises:
         UserError: a field is not there, or is not what is said of it.
     """
     counts, rows = count_all(data, settings, before), rows_of(data, "train")
     earlier = {name for name, ledger in (before or {}).items() if ledger.seen.known.any()}
-    more = {"shrinkage": settings.shrinkage, "threshold": settings.threshold}
     T = len(data.layout.tasks)
-    readouts = {name: Readout(counts.fields, counts.tables(name), counts.units, T, **more) for name in rows}
+    readouts = {
+        name: Readout(
+            counts.fields,
+            counts.tables(name),
+            counts.units,
+            T,
+            shrinkage=settings.shrinkage,
+            threshold=settings.threshold,
+        )
+        for name in rows
+    }
     taught = {name: later(part, counts.units, before=name in earlier) for name, part in rows.items()}
     moments = _moments(readouts, rows, taught)
     found = {}
@@ -226,7 +237,10 @@ def _heads(
     for part, found in readout.chunks(rows, moments):
         chosen = taught[part]
         stop = start + int(chosen.sum())
-        x[start:stop, : readout.width], x[start:stop, readout.width :] = found[chosen], rows.numeric[part, :numeric][chosen]
+        x[start:stop, : readout.width], x[start:stop, readout.width :] = (
+            found[chosen],
+            rows.numeric[part, :numeric][chosen],
+        )
         start = stop
     weight = None if rows.weight is None else rows.weight[taught]
     return tuple(fit(x, labels, weight, settings.ridge) for labels in rows.labels[taught].T)

@@ -60,13 +60,25 @@ class History:
         start, stop = np.searchsorted(self.keys, first), np.searchsorted(self.keys, last)
         return np.asarray(self._whole[stop] - self._whole[start])
 
-
     def moved(self, places: Ints, units: int) -> History:
-        """As numbered among other units. places: [self.units] of each unit among them, ascending; -1 leaves it out."""
+        """As numbered among other units. places: [self.units] of each unit among them; -1 leaves it out."""
         value, unit = np.divmod(self.keys, self.units)
         place = np.asarray(places, np.int64)[unit]
-        there = place >= 0
-        return History(units, value[there] * units + place[there], self.sums[there])
+        return self._keyed(np.where(place >= 0, value * units + place, -1), units)
+
+    def renamed(self, values: Ints) -> History:
+        """Of other numbers for values. values: [highest value + 1] of each; -1 leaves it out."""
+        value, unit = np.divmod(self.keys, self.units)
+        new = np.asarray(values, np.int64)[value]
+        return self._keyed(np.where(new >= 0, new * self.units + unit, -1), self.units)
+
+    def _keyed(self, keys: NDArray[np.int64], units: int) -> History:
+        """Under new keys, which may be in any order; those that are equal are summed, -1 is left out."""
+        there = keys >= 0
+        found, entry = np.unique(keys[there], return_inverse=True)
+        sums = np.zeros((len(found), self.sums.shape[1]))
+        np.add.at(sums, entry, self.sums[there])
+        return History(units, found, sums)
 
 
 def summed(parts: Sequence[History]) -> History:
@@ -137,9 +149,9 @@ class Seen:
         return Seen(self.known + other.known, self.ups + other.ups)
 
     def expected(self, *, ordered: bool = True) -> Floats:
-        """[units, T] each task's rate among rows of earlier units; where there are none, that of the first unit that has
-        some. Of units without an order their own: whoever reads them is in another one, and no label of his own is then
-        in what he reads. A task without labels has rate 0.
+        """[units, T] each task's rate among rows of earlier units; where there are none, that of the first unit that
+        has some. Of units without an order their own: whoever reads them is in another one, and no label of his own is
+        then in what he reads. A task without labels has rate 0.
         """
         ups, known = ((np.cumsum(each, 0) - each if ordered else each) for each in (self.ups, self.known))
         found = np.divide(ups, known, out=np.full(known.shape, np.nan), where=known > 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,15 @@ from numpy.typing import NDArray
 from msmtrec.data.table import Field, Rows
 from msmtrec.statistics.history import History, Labelled, Seen, counted, summed
 from msmtrec.statistics.units import Units
+
+EARLIER = 1 << 20
+"""Number of the unit that rows of an earlier run are in, where units have no order; blocks have lower ones."""
+
+
+def units_of(rows: Rows) -> NDArray[np.int32]:
+    """[N] unit of each row, which an encoder gave it."""
+    assert rows.unit is not None
+    return rows.unit
 
 
 @dataclass(frozen=True)
@@ -46,14 +56,33 @@ class Ledger:
             found = {name: summed([before.fields[name], own]) for name, own in found.items()}
         return cls(units.numbers, seen, found)
 
+    def before(self, unit: NDArray[Any], *, ordered: bool) -> Ledger:
+        """As what came before newer rows of these units.
+
+        Of days that the newer rows have too these alone count: logs of a moving window would count twice. Units without
+        an order become one, which all newer rows read.
+        """
+        if not ordered:
+            units = Units(np.array([EARLIER]), ordered)
+            return self._moved(np.zeros(len(self.numbers), np.int64), units)
+        kept = self.numbers[~np.isin(self.numbers, unit)]
+        return self.at(Units(kept, ordered))
+
+    def by(self, rows: Mapping[str, NDArray[np.int64]]) -> Ledger:
+        """For other embedding tables. rows: field -> [old row] the new one of its value, -1 where it has none."""
+        known = {name: history.renamed(rows[name]) for name, history in self.fields.items() if name in rows}
+        return replace(self, fields={**self.fields, **known})
+
     def at(self, units: Units) -> Ledger:
         """Numbered as `units`; units that are not among them are left out."""
-        places = np.searchsorted(units.numbers, self.numbers)
         known = np.isin(self.numbers, units.numbers)
-        places = np.where(known, places, -1)
-        shape = (len(units), self.seen.known.shape[1])
+        return self._moved(np.where(known, np.searchsorted(units.numbers, self.numbers), -1), units)
+
+    def _moved(self, places: NDArray[np.int64], units: Units) -> Ledger:
+        """places: [U] of each unit among the new ones, -1 of one that is left out."""
+        shape, there = (len(units), self.seen.known.shape[1]), places >= 0
         seen = Seen(np.zeros(shape), np.zeros(shape))
         for one, other in ((self.seen.known, seen.known), (self.seen.ups, seen.ups)):
-            other[places[known]] = one[known]
+            np.add.at(other, places[there], one[there])
         fields = {name: history.moved(places, len(units)) for name, history in self.fields.items()}
         return replace(self, numbers=units.numbers, seen=seen, fields=fields)

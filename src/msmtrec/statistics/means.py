@@ -33,7 +33,10 @@ class Means:
     fields: tuple[Field, ...]
     tables: tuple[History, ...]
     shrinkage: float
-    more: int = 0
+
+    @property
+    def more(self) -> int:
+        return 0
 
     def __call__(self, rows: Rows, numeric: int) -> Rows:
         found = self.rates + sum(

@@ -93,5 +93,5 @@ class Readout:
         if unit is None:
             return history.ever(values)
         if not self.units.ordered:
-            return history.without(values, unit)
+            return history.without(values, self.units.blocks(unit))
         return history.before(values, self.units.readable(unit))

@@ -23,8 +23,8 @@ class StatisticsSettings(Settings):
         shrinkage: k, rows of nothing in particular that every value begins with.
         threshold: rows below which a value counts as one without history.
         delay: units of history (days) after which a row's label is known.
-        wide: `offset` fits a linear head on statistics and numeric features first, and the network learns what it leaves
-            over; `off` has none.
+        wide: `offset` fits a linear head on statistics and numeric features first, and the network learns what it
+            leaves over; `off` has none.
         ridge: what the head's squared weights cost, against the sum of the rows' losses.
         inputs: whether the network reads the statistics too.
     """
@@ -48,7 +48,8 @@ class StatisticsSettings(Settings):
     @model_validator(mode="after")
     def _none_twice(self) -> StatisticsSettings:
         for key, names in (("fields", self.fields), ("summed", self.summed)):
-            for name in names if isinstance(names, tuple) else ():
-                if names.count(name) > 1:
+            listed = names if isinstance(names, tuple) else ()
+            for name in listed:
+                if listed.count(name) > 1:
                     raise ValueError(f"{key} lists '{name}' twice; remove one")
         return self

@@ -27,7 +27,7 @@ class Units:
 
     @classmethod
     def of(cls, parts: Iterable[Ints], *, ordered: bool, delay: int = 0) -> Units:
-        """parts: the units of each scenario's training rows."""
+        """parts: the units of each scenario's training rows, and those of rows that were counted earlier."""
         found = [np.unique(part) for part in parts]
         numbers = np.unique(np.concatenate(found)) if found else np.empty(0)
         return cls(numbers.astype(np.int64), ordered, delay if ordered else 0)
@@ -38,6 +38,10 @@ class Units:
     def places(self, unit: Ints) -> NDArray[np.int64]:
         """[N] of training rows: place of each row's unit among them."""
         return np.searchsorted(self.numbers, unit)
+
+    def blocks(self, unit: Ints) -> NDArray[np.int64]:
+        """[N] of any rows, where units have no order: place of each row's unit among them; -1 of a row in none."""
+        return np.where(np.isin(unit, self.numbers), self.places(unit), -1)
 
     def readable(self, unit: Ints) -> NDArray[np.int64]:
         """[N] of any rows, where units are ordered: how many units each of them reads, the first ones."""

@@ -48,6 +48,20 @@ def check_same(before: Schema, now: Schema, scenario: str) -> None:
         raise UserError(f"{where} tasks: {one} in the run, {other} in the new logs; declare the same in the same order")
 
 
+def private_places(before: Encoder, now: Encoder) -> dict[str, NDArray[np.int64]]:
+    """Private field -> [rows of the table before] the row now of each value's, -1 of rows that are not the field's."""
+    sources, found = private_sources(before, now), {}
+    for field in now.layout.fields:
+        if field.shared or field.name not in now.sizes:
+            continue
+        start, size = now.offsets[field.name], FIRST_ID + now.sizes[field.name]
+        places = np.full(before.private_rows, -1)
+        own = np.arange(start, start + size)[::-1]  # the field's first rows last: its unknown one is not a new value's
+        places[sources[own]] = own
+        found[field.name] = places
+    return found
+
+
 def private_sources(before: Encoder, now: Encoder) -> NDArray[np.int64]:
     """[R] for each row of the private table now, the row of the one before that it begins as.
 

@@ -49,4 +49,4 @@ def _nothing_travels(declarations: tuple[Declaration, ...]) -> FedAvg:
     from msmtrec.methods.fedavg import FedAvg
     from msmtrec.methods.settings.fedavg import FedAvgSettings
 
-    return FedAvg(declarations, FedAvgSettings(average="nothing"))
+    return FedAvg(declarations, FedAvgSettings.model_validate({"average": "nothing"}))

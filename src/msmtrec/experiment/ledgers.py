@@ -1,0 +1,64 @@
+"""What scenarios have counted of their ids, kept with the run: a later one adds newer rows to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from msmtrec.config.contender import Contender
+from msmtrec.data.table import EncodedData
+from msmtrec.experiment.encoders import variant
+from msmtrec.experiment.start import Start
+from msmtrec.record.directory import ledger_file, writing
+from msmtrec.statistics.fitting import fields_of, rows_of
+from msmtrec.statistics.ledger import Ledger, units_of
+from msmtrec.statistics.ledger_files import save_ledger
+from msmtrec.statistics.units import Units
+
+
+def keep_ledgers(
+    run: Path, data: Mapping[str, EncodedData], contenders: Iterable[Contender], start: Start | None = None
+) -> None:
+    """Write what is not there yet: of each variant all fields that any of its contenders counts.
+
+    Pooled rows have none: what they are is in one place, and nothing goes on from them.
+
+    Raises:
+        UserError: as `fields_of`, or the directory cannot be written.
+    """
+    fields: dict[str, dict[str, None]] = {}
+    for contender in contenders:
+        if contender.statistics is not None and not contender.entry.pooled:
+            own = data[variant(contender)]
+            names = fields.setdefault(variant(contender), {})
+            if start is None:
+                names |= dict.fromkeys(field.name for field in fields_of(own, contender.statistics))
+    with writing(run):
+        for kind, names in fields.items():
+            _keep(run, kind, data[kind], tuple(names), start)
+
+
+def _keep(run: Path, kind: str, data: EncodedData, names: tuple[str, ...], start: Start | None) -> None:
+    before = {} if start is None else {name: start.ledger(kind, name, data) for name in start.counted(kind)}
+    if before:
+        names = tuple(next(iter(before.values())).fields)
+    fields = [field for field in data.layout.fields if field.name in names]
+    for scenario, rows in rows_of(data, "train").items():
+        known = before.pop(scenario, None)
+        numbers: list[NDArray[Any]] = [units_of(rows), *([known.numbers] if known else [])]
+        units = Units.of(numbers, ordered=data.ordered)
+        _save(run, kind, scenario, Ledger.of(rows, fields, units, known.at(units) if known else None))
+    for scenario, ledger in before.items():  # without rows this time
+        _save(run, kind, scenario, ledger)
+
+
+def _save(run: Path, kind: str, scenario: str, ledger: Ledger) -> None:
+    path = ledger_file(run, kind, scenario)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        save_ledger(temporary, ledger)
+        temporary.rename(path)
