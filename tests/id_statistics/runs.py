@@ -29,13 +29,13 @@ DAYS = 12
 def log(path: Path, seed: int = 0, first: int = 1, users: int = 40) -> None:
     """Clicks that hang on the user and the item: 12 days, of which the last two are validation's and test's."""
     random = np.random.default_rng(seed)
-    count = 1500
+    count = 2500
     taste, good = np.random.default_rng(7).normal(size=(2, 200))
     user, item = random.integers(0, users, count), random.integers(0, 30, count)
     day = np.sort(random.integers(0, DAYS, count))
     country = random.choice(SCENARIOS, count, p=[0.7, 0.3])
     click = random.random(count) < 1 / (1 + np.exp(1 - taste[user] - good[item]))
-    buy = click & (random.random(count) < 0.4)
+    buy = click & (random.random(count) < 0.5)
     pl.DataFrame(
         {
             "country": country,

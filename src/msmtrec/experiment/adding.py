@@ -27,6 +27,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.described import described
 from msmtrec.experiment.encoders import keep_encoders, variant
 from msmtrec.experiment.joining import join, untrained
+from msmtrec.experiment.ledgers import keep_ledgers
 from msmtrec.experiment.start import Start
 from msmtrec.record import directory
 from msmtrec.record.figures import figures
@@ -85,6 +86,7 @@ def add_scenarios(
     variants = {kind: Variant(share=kind == "shared") for kind in kinds}
     data = encode_all(logs, variants, cache=cache_directory())
     some = next(iter(data.values()))
+    _check_statistics(kept, some)
     notes = [sentence for _, sentence in untrained(some)]
     for sentence in notes:
         caution(sentence)
@@ -101,6 +103,7 @@ def add_scenarios(
             join(start, column, contender, data[variant(contender)], rounds, places[column])
         _copy(start, columns, kinds, new)
         keep_encoders(new, data)
+        keep_ledgers(new, data, kept.values(), start)
         for column, place in places.items():
             _append(directory.contender_folder(new, column, start.run.results.chosen.get(column, "")), place)
         _describe(new, start, data)
@@ -127,11 +130,30 @@ def _appearing(folder: Path) -> Iterator[Path]:
 
 def _columns(start: Start, wanted: Sequence[str]) -> list[str]:
     """Columns of the new table, in the order of the old one."""
-    known = [name for name in start.run.contenders if not start.settings(name).entry.pooled]
+    known = [name for name in start.run.contenders if _may_be_joined(start.settings(name))]
     for name in wanted:
         if name not in known:
             raise UserError(f"{start.run.folder} has no contender '{name}' that can be joined; {nearest(name, known)}")
     return [name for name in known if not wanted or name in wanted]
+
+
+def _may_be_joined(contender: Contender) -> bool:
+    """A pooled model has all rows in one place; of `bias` nothing is kept that a newcomer could begin with."""
+    return not (contender.entry.pooled or (contender.entry.alone and contender.statistics is None))
+
+
+def _check_statistics(kept: Mapping[str, Contender], data: EncodedData) -> None:
+    """A linear head is fitted before anything else: to whose rows, where there are none?"""
+    for column, contender in kept.items():
+        for name, table in data.tables.items():
+            labels = table.splits["train"].labels
+            lacking = [task for task, own in zip(data.layout.tasks, labels.T, strict=True) if np.isnan(own).all()]
+            wanted = [task for task, has in zip(data.layout.tasks, data.schema.has_task(name), strict=True) if has]
+            if contender.statistics is not None and (missing := sorted({*lacking} & {*wanted})):
+                raise UserError(
+                    f"scenario '{name}' has no labelled training row of {', '.join(missing)}, and {column} fits a linear"
+                    " head on them; leave it out: --contender NAME"
+                )
 
 
 def _without_rows(start: Start, kept: Mapping[str, Contender], names: Sequence[str]) -> Logs:
@@ -163,7 +185,8 @@ def _copy(start: Start, columns: Sequence[str], kinds: Iterable[str], folder: Pa
     directory.write_json(folder / directory.CANDIDATES, {name: candidates[name] for name in columns})
     trainings = (start.settings(name).name for name in columns)  # they have the servers
     parts = [f"contenders/{name}" for name in dict.fromkeys((*columns, *trainings))]
-    for part in (*(f"{directory.ENCODERS}/{kind}" for kind in kinds), *parts):
+    ledgers = (f"{directory.LEDGERS}/{kind}" for kind in kinds if (run / directory.LEDGERS / kind).exists())
+    for part in (*(f"{directory.ENCODERS}/{kind}" for kind in kinds), *ledgers, *parts):
         shutil.copytree(run / part, folder / part)
 
 

@@ -48,8 +48,10 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     first = first_parameters(site.model, data, seeds, contender.train)
     ship = Shipment(site.deck.device)
     clients = InProcess(site, {member: site.begin(member, first[member], ship) for member in members})
-    servers = {seed: start.server(column, method, seed) for seed in seeds}
-    orders = {m: Order(1, reply=method.welcome(servers[m.seed], m.scenario)[1], measure=0) for m in members}
+    orders = dict.fromkeys(members, Order(1, measure=0))
+    if not contender.entry.alone:
+        servers = {seed: start.server(column, method, seed) for seed in seeds}
+        orders = {m: Order(1, reply=method.welcome(servers[m.seed], m.scenario)[1], measure=0) for m in members}
     folder.mkdir(parents=True)
     told = RoundsTold(ignore, column, contender.candidate)
     journal = ContenderJournal(folder, clients, contender.train, {}, told=told)
@@ -57,7 +59,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
     why = dict(untrained(data))
     training = [member for member in members if member.scenario not in why]
-    if training and not column.endswith(AS_IT_WAS):
+    if training and not (contender.entry.alone or column.endswith(AS_IT_WAS)):
         patience = (contender.fine_tune or FineTune.model_validate({})).patience
         fine_tune(clients, training, FineTuning(rounds or contender.train.rounds, patience), 0, journal)
     journal.finish()
