@@ -136,7 +136,7 @@ def test_as_a_file(data: EncodedData, tmp_path: Path) -> None:
     save_ledger(path, found)
     same(load_ledger(path), found)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UserError, match="some.safetensors is missing or damaged"):
+    with pytest.raises(UserError, match=r"some\.safetensors is missing or damaged"):
         load_ledger(path)
     with pytest.raises(UserError, match="missing or damaged"):
         load_ledger(tmp_path / "none")

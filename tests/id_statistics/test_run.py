@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import polars as pl
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 from scipy.special import expit
 
 import msmtrec
 from id_statistics.runs import SCENARIOS, KnownRun
-from msmtrec.record.directory import contender_folder, model_file, read_json
+from msmtrec.record.directory import contender_folder, ledger_file, model_file, read_json
 from msmtrec.record.models import load_model
 from msmtrec.serving.onnx.export import to_onnx
 from msmtrec.serving.onnx.inputs import feeds
+from msmtrec.statistics.ledger_files import load_ledger
 
 COLUMNS = (
     "bias",
@@ -85,13 +89,26 @@ def test_nothing_is_trained_where_there_is_no_network(known_run: KnownRun) -> No
         assert (folder / "rounds.jsonl").read_text() == ""
 
 
+def test_what_leaves_is_written_down(known_run: KnownRun) -> None:
+    """An entry of a history is its key and 5 numbers; of two tasks two histories of 4 inputs each have moments."""
+
+    def sent(contender: str, line: int = 0) -> tuple[int, int]:
+        found = (contender_folder(known_run.folder, contender, "") / "rounds.jsonl").read_text().splitlines()
+        record = json.loads(found[line])
+        return record["bytes_up"].get("id-statistic", 0), record["bytes_down"].get("id-statistic", 0)
+
+    assert sent("local") == sent("pooled") == sent("emb-only", 1) == (0, 0)
+    entries = [load_ledger(ledger_file(known_run.folder, "shared", name)).fields for name in SCENARIOS]
+    own = [sum(len(history.keys) for history in fields.values()) for fields in entries]
+    keys = [{(name, key) for name, history in fields.items() for key in history.keys.tolist()} for fields in entries]
+    assert entries[0]["user"].units == entries[1]["user"].units
+    moments = 3 * 3 * 2 * 4 * 8  # of each: rows, sums, squares; three fields, two tables
+    assert sent("emb-only")[0] == 2 * (48 * sum(own) + 2 * moments)  # two seeds
+    assert sent("emb-only")[1] == 2 * (2 * 48 * len(keys[0] | keys[1]) + 2 * moments)
+
+
 def test_an_early_models_card_is_read(known_run: KnownRun, tmp_path: Path) -> None:
     """It says nothing of statistics."""
-    import json
-
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
     with safe_open(model_file(contender_folder(known_run.folder, "local", ""), "NL", 0), framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         card = json.loads(file.metadata()["msmtrec"])

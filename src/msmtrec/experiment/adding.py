@@ -151,8 +151,8 @@ def _check_statistics(kept: Mapping[str, Contender], data: EncodedData) -> None:
             wanted = [task for task, has in zip(data.layout.tasks, data.schema.has_task(name), strict=True) if has]
             if contender.statistics is not None and (missing := sorted({*lacking} & {*wanted})):
                 raise UserError(
-                    f"scenario '{name}' has no labelled training row of {', '.join(missing)}, and {column} fits a linear"
-                    " head on them; leave it out: --contender NAME"
+                    f"scenario '{name}' has no labelled training row of {', '.join(missing)}, and {column} fits a"
+                    " linear head on them; leave it out: --contender NAME"
                 )
 
 

@@ -13,6 +13,7 @@ import torch
 from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.columns import column_folders
@@ -137,7 +138,14 @@ def _plan(contender: Contender, site: Site, seeds: tuple[int, ...], shapes: Para
         patience=train.patience,
         expected={slot: {n: shapes[n] for n in method.network(slot)} for slot in method.leaving_slots()},
         tables={name: shapes[name] for name in site.shared},
+        already=_already(contender, site, len(seeds)),
     )
+
+
+def _already(contender: Contender, site: Site, federations: int) -> dict[str, tuple[int, int]]:
+    """Statistics go to the server and back before the first round; pooled rows are in one place."""
+    up, down = (0, 0) if site.statistics is None or contender.entry.pooled else site.statistics.sent
+    return {str(Role.ID_STATISTIC): (federations * up, federations * down)} if up else {}
 
 
 def _measured_once(

@@ -46,6 +46,7 @@ class Plan:
         patience: a federation ends when no scenario has had its best round within so many; None runs all rounds.
         expected: slot -> parameters of the shapes that uploads must have, tables apart.
         tables: shared tables, for their shapes.
+        already: role -> bytes that went up, and down, before the first round.
     """
 
     seeds: tuple[int, ...]
@@ -58,6 +59,7 @@ class Plan:
     patience: int | None = None
     expected: Mapping[str, Parameters] = field(default_factory=dict)
     tables: Parameters = field(default_factory=dict)
+    already: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def federate(
         missed = _catch_up(method, standing, members, number)
         traffic.replies(missed.values())
         if number == 1:
+            traffic.add(plan.already)
             traffic.replies(reply for seed in going for reply in standing.servers[seed].owed.values())
         orders = _orders(plan, method, standing, going, members, number, missed)
         reports = _exchange(exchange, orders, standing, clock)

@@ -23,6 +23,12 @@ class Traffic:
         self.up: dict[str, int] = {}
         self.down: dict[str, int] = {}
 
+    def add(self, sent: Mapping[str, tuple[int, int]]) -> None:
+        """role -> bytes up and down that were no messages of a round."""
+        for role, (up, down) in sent.items():
+            self.up[role] = self.up.get(role, 0) + up
+            self.down[role] = self.down.get(role, 0) + down
+
     def owed(self, before: ServerState[Any], after: ServerState[Any]) -> None:
         """Replies that a step of the server has added."""
         self.replies(reply for name, reply in after.owed.items() if before.owed.get(name) is not reply)

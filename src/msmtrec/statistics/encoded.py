@@ -24,6 +24,11 @@ class Known(Protocol):
         """Inputs that a network reads beside the numerics."""
         ...
 
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Bytes that left the scenario for it, and that came."""
+        ...
+
     def __call__(self, rows: Rows, numeric: int) -> Rows:
         """The rows with what they read. numeric: columns of `Rows.numeric` that networks read without it."""
         ...
@@ -44,6 +49,12 @@ class Statistics:
 
     layout: Layout
     known: Mapping[str, Known]
+
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Bytes up and down of all scenarios."""
+        up, down = zip(*(known.sent for known in self.known.values()), strict=True)
+        return sum(up), sum(down)
 
     def served(self, scenario: str, inner: Model) -> tuple[Beside, dict[str, Tensor]]:
         """As `Known.served`."""

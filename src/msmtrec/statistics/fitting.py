@@ -46,6 +46,15 @@ class Fitted:
     def more(self) -> int:
         return self.readout.width if self.inputs else 0
 
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Bytes up and down: its histories of the fields that are summed, and the sums; moments."""
+        summed = [found for found in self.readout.tables.values() if len(found) > 1]
+        if not summed:
+            return 0, 0
+        up, down = (sum(found[place].bytes for found in summed) for place in (0, 1))
+        return up + self.moments.bytes, down + self.moments.bytes
+
     def served(self, layout: Layout, inner: Model) -> tuple[Beside, dict[str, Tensor]]:
         return served(layout, inner, self.readout, self.moments, self.wide, inputs=self.inputs)
 

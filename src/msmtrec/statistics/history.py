@@ -34,6 +34,11 @@ class History:
     keys: NDArray[np.int64]
     sums: Floats
 
+    @property
+    def bytes(self) -> int:
+        """Of a message that carries it."""
+        return self.keys.nbytes + self.sums.nbytes
+
     @cached_property
     def _whole(self) -> Floats:
         """[E + 1, 1 + 2·T] of all entries before each."""

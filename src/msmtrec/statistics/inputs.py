@@ -82,6 +82,11 @@ class Moments:
         return Moments(*(np.where(taken, two, one) for one, two in zip(mine, others, strict=True)))
 
     @property
+    def bytes(self) -> int:
+        """Of a message that carries them."""
+        return self.rows.nbytes + self.sums.nbytes + self.squares.nbytes
+
+    @property
     def mean(self) -> Floats:
         return self.sums / np.maximum(self.rows, 1.0)
 

@@ -38,6 +38,11 @@ class Means:
     def more(self) -> int:
         return 0
 
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Nothing travels in rounds, which is where bytes are written down."""
+        return 0, 0
+
     def __call__(self, rows: Rows, numeric: int) -> Rows:
         found = self.rates + sum(
             (_mean(rows.table_ids, *each, self.shrinkage) for each in zip(self.fields, self.tables, strict=True)),
