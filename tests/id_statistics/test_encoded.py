@@ -11,12 +11,14 @@ import pytest
 
 from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
+from msmtrec.data.encoding.units import blocks
 from msmtrec.data.logs import SPLIT, SPLITS, Logs, in_memory
 from msmtrec.data.table import EncodedData
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.statistics.encoded import Statistics, with_statistics
-from msmtrec.statistics.fitting import fields_of, fit_all
+from msmtrec.statistics.fitting import days_count, fields_of, fit_all, rows_of
 from msmtrec.statistics.settings import StatisticsSettings
+from msmtrec.statistics.units import follow
 
 FIELDS = ("user", "item")
 
@@ -43,7 +45,7 @@ def settings(**more: Any) -> StatisticsSettings:
 
 
 def test_what_a_row_reads_in_plain_loops(data: EncodedData) -> None:
-    """Click residuals of the user, own and summed, of one scenario's rows."""
+    """Click residuals of the user, own and summed, of one scenario's rows; all but training rows read everything."""
     fitted, scenarios = fit_all(data, settings()), data.scenarios
     field = next(f for f in data.layout.fields if f.name == "user")
     assert field.shared
@@ -54,14 +56,13 @@ def test_what_a_row_reads_in_plain_loops(data: EncodedData) -> None:
         for name in names:
             users, labels, days = train[name].table_ids[:, field.start], train[name].labels[:, 0], train[name].unit
             for n in np.flatnonzero((users == user) & (days < day)):
-                earlier = labels[days < days[n]] if days[n] > days.min() else labels[days == days[n]]
-                rows, left = rows + 1, left + labels[n] - earlier.mean()
+                rows, left = rows + 1, left + labels[n] - labels.mean()
         return rows, left
 
     name = scenarios[1]
     for split in SPLITS:
         rows = data.tables[name].splits[split]
-        read = fitted[name].readout(rows)
+        read = fitted[name].readout(rows if split == "train" else replace(rows, unit=None))
         assert read.shape == (len(rows), 2 * 2 * 4)
         for n in range(0, len(rows), 37):
             for start, names in ((0, (name,)), (4, scenarios)):
@@ -73,15 +74,18 @@ def test_what_a_row_reads_in_plain_loops(data: EncodedData) -> None:
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_a_rows_own_label_changes_nothing_of_what_it_reads(timed: bool) -> None:
-    """Nor do labels of validation and test rows change anything at all."""
+    """Nor do labels of its unit, as far as the scenario's rate stays; nor any of validation and test rows at all."""
     before = encode(logs(timed), share=True)
     name = before.scenarios[0]
     rows = before.tables[name].splits["train"]
     unit = rows.unit[len(rows) // 2]
-    flipped = np.where((rows.unit == unit)[:, None], 1 - rows.labels, rows.labels)
+    own = np.flatnonzero(rows.unit == unit)
+    shuffled = rows.labels.copy()
+    shuffled[own] = rows.labels[np.random.default_rng(0).permutation(own)]
+    assert (shuffled != rows.labels).any()
     table = before.tables[name]
     others = {split: replace(part, labels=1 - part.labels) for split, part in table.splits.items()}
-    splits = {**others, "train": replace(rows, labels=flipped)}
+    splits = {**others, "train": replace(rows, labels=shuffled)}
     after = replace(before, tables={**before.tables, name: replace(table, splits=splits)})
     one, two = (fit_all(each, settings())[name].readout(rows) for each in (before, after))
     same = rows.unit <= unit if timed else rows.unit == unit
@@ -106,10 +110,24 @@ def test_without_sharing_there_are_own_tables_alone(data: EncodedData) -> None:
     assert private[name].readout.width == own[name].readout.width == 8
 
 
-def test_rows_without_a_unit_read_everything(data: EncodedData) -> None:
+def test_days_or_blocks(data: EncodedData) -> None:
+    """Blocks where later rows are not of later days, or where most training rows are of the first."""
+    assert days_count(data, settings())
+    assert not days_count(data, settings(history="blocks"))
+    assert not days_count(encode(logs(timed=False), share=True), settings())
+    with pytest.raises(UserError, match=r"statistics\.history: days, but these logs have no times"):
+        days_count(encode(logs(timed=False), share=True), settings(history="days"))
+    train, later = rows_of(data, "train"), rows_of(data, "validation")
+    assert follow(train, later)
+    assert not follow(train, {name: replace(rows, unit=rows.unit - 5) for name, rows in later.items()})
+    assert not follow({name: replace(rows, unit=rows.unit // 5) for name, rows in train.items()}, later)
+    read = fit_all(data, settings(history="blocks"))
     name = data.scenarios[0]
-    fitted, rows = fit_all(data, settings())[name], data.tables[name].splits["test"]
-    np.testing.assert_allclose(fitted.readout(replace(rows, unit=None)), fitted.readout(rows))
+    rows = train[name]
+    field = next(f for f in data.layout.fields if f.name == "user")
+    users, own = rows.table_ids[:, field.start], blocks(replace(rows, ids=rows.table_ids, used=None))
+    wanted = [((users == user) & (own != block)).sum() for user, block in zip(users, own, strict=True)]
+    np.testing.assert_allclose(np.expm1(read[name].readout(rows)[:, 0]), wanted)
 
 
 @pytest.mark.parametrize("inputs", [False, True])

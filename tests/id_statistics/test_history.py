@@ -36,20 +36,15 @@ def by_hand(seed: int, value: int, reads: list[int]) -> np.ndarray:
             for t in range(TASKS):
                 if np.isnan(label[t]):
                     continue
-                earlier = [n for n in range(len(unit)) if unit[n] < day and not np.isnan(labels[n, t])]
-                if not earlier:
-                    first = min(unit[n] for n in range(len(unit)) if not np.isnan(labels[n, t]))
-                    earlier = [n for n in range(len(unit)) if unit[n] == first and not np.isnan(labels[n, t])]
-                rate = (weight[earlier] * labels[earlier, t]).sum() / weight[earlier].sum()
                 found[1 + t] += share
-                found[1 + TASKS + t] += share * (label[t] - rate)
+                found[1 + TASKS + t] += share * label[t]
     return found
 
 
 def history(seed: int) -> History:
     values, labels, unit, weight = rows(seed)
     labelled = Labelled(labels, unit, weight)
-    return counted(values, labelled, Seen.of(labelled, UNITS).expected())
+    return counted(values, labelled, UNITS)
 
 
 @pytest.mark.parametrize("value", range(VALUES))
@@ -104,7 +99,7 @@ def test_a_label_that_only_rows_of_the_same_day_reveal_gives_chance() -> None:
     labels = np.where(random.random(20_000) < 0.9, good[items[:, 0], days], random.random(20_000) < 0.5)
     labels = labels.astype(np.float32)[:, None]
     labelled = Labelled(labels, days)
-    found = counted(items, labelled, Seen.of(labelled, 40).expected())
+    found = counted(items, labelled, 40)
     alone = np.arange(len(items))
     inputs = Found(found.before(items[:, 0], days), alone, len(items)).read(read)
     assert auc(inputs[:, 1], labels[:, 0]) == pytest.approx(0.5, abs=0.02)
@@ -132,15 +127,28 @@ def test_moments_add_up_and_standardise() -> None:
     assert found[-1].tolist() == [LIMIT, -LIMIT, 0]
 
 
-def test_what_is_expected_of_rows_without_any_before_them() -> None:
+def test_rates_are_of_labels_that_are_known_and_sums_above_them() -> None:
     labels = np.array([[1, np.nan], [0, np.nan], [1, 1], [np.nan, np.nan]], np.float32)
-    found = Seen.of(Labelled(labels, np.array([1, 1, 2, 3])), 5).expected()
-    np.testing.assert_allclose(found[:, 0], [0.5, 0.5, 0.5, 2 / 3, 2 / 3])
-    np.testing.assert_allclose(found[:, 1], [1, 1, 1, 1, 1])
-    assert not Seen.of(Labelled(labels[:0], np.empty(0, np.int64)), 2).expected().any()
+    rows = Labelled(labels, np.array([1, 1, 2, 3]), np.array([1, 1, 2, 5], np.float32))
+    seen = Seen.of(rows, 5)
+    assert seen.known.tolist() == [[0, 0], [2, 0], [2, 2], [0, 0], [0, 0]]
+    assert seen.ups.tolist() == [[0, 0], [1, 0], [2, 2], [0, 0], [0, 0]]
+    np.testing.assert_allclose(seen.rates, [3 / 4, 1])
+    assert Seen.of(rows.take(slice(0, 0)), 2).rates.tolist() == [0, 0]
+    values = np.array([[0], [1], [1], [1]], np.int32)
+    found = counted(values, rows, 5).above(seen.rates).ever(np.array([0, 1], np.int32))
+    np.testing.assert_allclose(found, [[1, 1, 0, 1 / 4, 0], [8, 3, 2, 2 - 9 / 4, 0]])
 
 
-def test_what_is_expected_without_an_order_is_the_rate_of_the_block() -> None:
-    labels = np.array([[1], [0], [1], [np.nan]], np.float32)
-    found = Seen.of(Labelled(labels, np.array([0, 0, 1, 2])), 3).expected(ordered=False)
-    np.testing.assert_allclose(found[:2, 0], [0.5, 1])
+def test_other_numbers_for_values_and_units() -> None:
+    found = history(5)
+    swapped = found.renamed(np.array([1, 0, 2, -1, 4, 5, 6]))
+    units = np.full(VALUES, 3)
+    values = np.array([1, 0, 2, 3, 4, 5, 6], np.int32)
+    wanted = found.before(values, units)
+    wanted[3] = 0
+    np.testing.assert_allclose(swapped.before(np.arange(VALUES, dtype=np.int32), units), wanted)
+    one = found.moved(np.array([0, 0, -1, 0, 0]), 1)
+    values = np.arange(VALUES, dtype=np.int32)
+    np.testing.assert_allclose(one.ever(values), found.without(values, np.full(VALUES, 2)), atol=1e-12)
+    assert (np.diff(one.keys) > 0).all()

@@ -32,9 +32,10 @@ def fields(data: EncodedData) -> list[Field]:
 
 
 def ledger(data: EncodedData, rows: Rows, before: Ledger | None = None) -> Ledger:
-    numbers = [rows.unit] if before is None else [rows.unit, before.numbers]
-    units = Units.of(numbers, ordered=data.ordered)
-    return Ledger.of(rows, fields(data), units, None if before is None else before.at(units))
+    numbers = [] if before is None else [before.numbers]
+    units = Units.of([rows], ordered=data.ordered, before=numbers)
+    found = Ledger.of(rows, fields(data), units)
+    return found if before is None else before.at(units.numbers) + found
 
 
 def same(one: Ledger, other: Ledger) -> None:
@@ -54,7 +55,7 @@ def days(rows: Rows, first: int, last: int) -> Rows:
 def test_rows_of_two_runs_are_those_of_one(data: EncodedData) -> None:
     rows = rows_of(data, "train")[data.scenarios[0]]
     early, late = days(rows, 0, 3), days(rows, 4, 7)
-    before = ledger(data, early).before(late.unit, ordered=True)
+    before = ledger(data, early).without(late.unit)
     same(ledger(data, late, before), ledger(data, rows))
 
 
@@ -62,7 +63,7 @@ def test_days_that_both_have_count_once(data: EncodedData) -> None:
     """As logs of a moving window have them: days 0 to 5, then 3 to 7."""
     rows = rows_of(data, "train")[data.scenarios[0]]
     early, late = days(rows, 0, 5), days(rows, 3, 7)
-    before = ledger(data, early).before(late.unit, ordered=True)
+    before = ledger(data, early).without(late.unit)
     assert before.numbers.tolist() == [0, 1, 2]
     same(ledger(data, late, before), ledger(data, rows))
 
@@ -71,7 +72,7 @@ def test_without_an_order_all_of_an_earlier_run_is_read() -> None:
     data = encode(logs(timed=False), share=True)
     name = data.scenarios[0]
     rows = rows_of(data, "train")[name]
-    before = {n: ledger(data, part).before(part.unit, ordered=False) for n, part in rows_of(data, "train").items()}
+    before = {n: ledger(data, part).as_one() for n, part in rows_of(data, "train").items()}
     assert before[name].numbers.tolist() == [EARLIER]
     alone, after = fit_all(data, settings())[name], fit_all(data, settings(), before)[name]
     users = rows.table_ids[:, fields(data)[0].start]

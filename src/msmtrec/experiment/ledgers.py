@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
@@ -14,7 +11,7 @@ from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.start import Start
 from msmtrec.record.directory import ledger_file, writing
 from msmtrec.statistics.fitting import fields_of, rows_of
-from msmtrec.statistics.ledger import Ledger, units_of
+from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.ledger_files import save_ledger
 from msmtrec.statistics.units import Units
 
@@ -48,9 +45,9 @@ def _keep(run: Path, kind: str, data: EncodedData, names: tuple[str, ...], start
     fields = [field for field in data.layout.fields if field.name in names]
     for scenario, rows in rows_of(data, "train").items():
         known = before.pop(scenario, None)
-        numbers: list[NDArray[Any]] = [units_of(rows), *([known.numbers] if known else [])]
-        units = Units.of(numbers, ordered=data.ordered)
-        _save(run, kind, scenario, Ledger.of(rows, fields, units, known.at(units) if known else None))
+        units = Units.of([rows], ordered=data.ordered, before=[known.numbers] if known else [])
+        found = Ledger.of(rows, fields, units)
+        _save(run, kind, scenario, found if known is None else known.at(units.numbers) + found)
     for scenario, ledger in before.items():  # without rows this time
         _save(run, kind, scenario, ledger)
 

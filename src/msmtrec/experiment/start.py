@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,9 +42,10 @@ from msmtrec.record.summary import Finished
 from msmtrec.serving.finished import Run
 from msmtrec.serving.scoring import kept_encoder
 from msmtrec.statistics.encoded import Known, Statistics
-from msmtrec.statistics.ledger import Ledger, units_of
+from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.ledger_files import load_ledger
 from msmtrec.statistics.looked_up import LookedUp
+from msmtrec.statistics.units import unit_of
 
 S = TypeVar("S")
 
@@ -203,12 +203,13 @@ class Start:
     def ledger(self, kind: str, scenario: str, data: EncodedData) -> Ledger:
         """Of one scenario, all fields; its private ids are rows of today's table."""
         found = load_ledger(ledger_file(self.run.folder, kind, scenario))
-        unit = np.empty(0, np.int32)
-        if scenario in data.tables:
-            before = Encoder.load(encoder_folder(self.run.folder, kind, scenario))
-            found = found.by(private_places(before, encoder_of(data, scenario)))
-            unit = units_of(data.tables[scenario].splits["train"])
-        return found.before(unit, ordered=data.ordered)
+        if scenario not in data.tables:
+            return found
+        before = Encoder.load(encoder_folder(self.run.folder, kind, scenario))
+        found = found.by(private_places(before, encoder_of(data, scenario)))
+        if not data.ordered:
+            return found.as_one()
+        return found.without(unit_of(data.tables[scenario].splits["train"], ordered=True))
 
     def looked_up(self, contender: Contender, data: EncodedData, known: Mapping[str, Known]) -> Statistics:
         """What the served models look up of ids, for today's rows; of new scenarios what is `known` of them."""

@@ -75,8 +75,10 @@ def with_statistics(data: EncodedData, statistics: Statistics) -> EncodedData:
 
 
 def _read(table: ScenarioTable, split: str, known: Mapping[str, Known], numeric: int) -> Rows:
-    """One table's rows: each scenario's read its own statistics."""
+    """One table's rows: each scenario's read its own statistics; all but training rows read all there is."""
     rows = table.splits[split]
+    if split != "train":
+        rows = replace(rows, unit=None)
     parts = sorted(table.parts[split].items(), key=lambda entry: entry[1].start)
     return _joined(rows, [known[name](rows.take(part), numeric) for name, part in parts])
 

@@ -5,9 +5,8 @@ What passes from one scenario to another is histories of agreed fields, and mome
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.scenario import Readout, later
 from msmtrec.statistics.served import served
 from msmtrec.statistics.settings import StatisticsSettings
-from msmtrec.statistics.units import Units
+from msmtrec.statistics.units import Units, follow
 from msmtrec.statistics.wide import Wide, fit
 
 
@@ -141,18 +140,18 @@ class Counts:
 
     Args:
         fields: in order.
-        own: scenario -> its ledger, numbered as `units`.
+        own: scenario -> field -> its history, numbered as `units`; sums of labels are above the scenario's rates.
         common: field -> its histories' sum over scenarios, of those that are read.
     """
 
     fields: tuple[Field, ...]
     units: Units
-    own: Mapping[str, Ledger]
+    own: Mapping[str, Mapping[str, History]]
     common: Mapping[str, History]
 
     def tables(self, scenario: str) -> dict[str, Sequence[History]]:
         """Field -> what a scenario's rows read, in order."""
-        own = self.own[scenario].fields
+        own = self.own[scenario]
         return {f.name: [own[f.name], *self._summed(f.name)] for f in self.fields}
 
     def _summed(self, name: str) -> list[History]:
@@ -166,18 +165,34 @@ def count_all(data: EncodedData, settings: StatisticsSettings, before: Mapping[s
         names = next(iter(before.values())).fields
         settings = settings.model_copy(update={"fields": tuple(names)})
     fields = fields_of(data, settings)
-    summing = agreed(data, fields, settings)
-    units = Units.of([*_numbers(rows, before)], ordered=data.ordered, delay=settings.delay)
-    known = {name: ledger.at(units) for name, ledger in before.items()}
-    own = {name: Ledger.of(part, fields, units, known.get(name)) for name, part in rows.items()}
-    everyone = [*own.values(), *(ledger for name, ledger in known.items() if name not in own)]
-    common = {name: summed([ledger.fields[name] for ledger in everyone]) for name in sorted(summing)}
-    return Counts(fields, units, own, common if len(everyone) > 1 else {})
+    summing, ordered = agreed(data, fields, settings), days_count(data, settings)
+    if not ordered:
+        before = {name: ledger.as_one() for name, ledger in before.items()}
+    numbers = [ledger.numbers for ledger in before.values()]
+    units = Units.of(rows.values(), ordered=ordered, delay=settings.delay, before=numbers)
+    whole = {name: ledger.at(units.numbers) for name, ledger in before.items()}
+    for name, part in rows.items():
+        new = Ledger.of(part, fields, units)
+        whole[name] = whole[name] + new if name in whole else new
+    own = {
+        name: {field: history.above(ledger.seen.rates) for field, history in ledger.fields.items()}
+        for name, ledger in whole.items()
+    }
+    common = {name: summed([histories[name] for histories in own.values()]) for name in sorted(summing)}
+    return Counts(fields, units, {name: own[name] for name in rows}, common if len(own) > 1 else {})
 
 
-def _numbers(rows: Mapping[str, Rows], before: Mapping[str, Ledger]) -> Iterator[NDArray[Any]]:
-    yield from (part.unit for part in rows.values() if part.unit is not None)
-    yield from (ledger.numbers for ledger in before.values())
+def days_count(data: EncodedData, settings: StatisticsSettings) -> bool:
+    """Whether history is of days, not of blocks.
+
+    Raises:
+        UserError: days are asked for, and the log has no times.
+    """
+    if settings.history == "days" and not data.ordered:
+        raise UserError("statistics.history: days, but these logs have no times; take blocks, or auto")
+    if settings.history != "auto" or not data.ordered:
+        return settings.history == "days"
+    return follow(rows_of(data, "train"), rows_of(data, "validation"))
 
 
 def fit_all(

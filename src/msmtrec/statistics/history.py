@@ -1,7 +1,7 @@
 """Counts and label sums of the values of one field, unit of history by unit of history.
 
-A row reads what training rows of strictly earlier units say of its value, so that no label of its own time is among
-them. Where rows have no order, units are blocks, and a row reads all blocks but its own.
+A training row reads what rows of strictly earlier units say of its value, so that no label of its own time is among
+them; where units are blocks without an order, all blocks but its own. Later rows read everything.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class History:
         units: how many there are; numbered from 0.
         keys: [E] int64, ascending: value · units + unit.
         sums: [E, 1 + 2·T] float64, each row's weight counting: rows; rows that have the label, per task; the sum of
-            their labels less what was expected of them, per task.
+            their labels, per task, or of what these have above a rate.
     """
 
     units: int
@@ -64,6 +64,12 @@ class History:
     def _between(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
         start, stop = np.searchsorted(self.keys, first), np.searchsorted(self.keys, last)
         return np.asarray(self._whole[stop] - self._whole[start])
+
+    def above(self, rates: Floats) -> History:
+        """With the labels' sums above those of a rate per task. rates: [T]"""
+        T = len(rates)
+        left = self.sums[:, 1 + T :] - rates * self.sums[:, 1 : 1 + T]
+        return History(self.units, self.keys, np.concatenate([self.sums[:, : 1 + T], left], 1))
 
     def moved(self, places: Ints, units: int) -> History:
         """As numbered among other units. places: [self.units] of each unit among them; -1 leaves it out."""
@@ -153,40 +159,27 @@ class Seen:
     def __add__(self, other: Seen) -> Seen:
         return Seen(self.known + other.known, self.ups + other.ups)
 
-    def expected(self, *, ordered: bool = True) -> Floats:
-        """[units, T] each task's rate among rows of earlier units; where there are none, that of the first unit that
-        has some. Of units without an order their own: whoever reads them is in another one, and no label of his own is
-        then in what he reads. A task without labels has rate 0.
-        """
-        ups, known = ((np.cumsum(each, 0) - each if ordered else each) for each in (self.ups, self.known))
-        found = np.divide(ups, known, out=np.full(known.shape, np.nan), where=known > 0)
-        for t, own in enumerate(self.known.T):
-            some = np.flatnonzero(own > 0)
-            first = self.ups[some[0], t] / own[some[0]] if len(some) else 0.0
-            found[np.isnan(found[:, t]), t] = first
-        return np.asarray(found, np.float64)
+    @property
+    def rates(self) -> Floats:
+        """[T] of all units; 0 of a task without labels."""
+        known = self.known.sum(0)
+        return np.asarray(self.ups.sum(0) / np.where(known > 0, known, 1.0), np.float64)
 
 
-def counted(values: NDArray[np.int32], rows: Labelled, rates: Floats) -> History:
-    """The history of one field from a scenario's training rows.
-
-    Args:
-        values: [N, W] of the field, -1 where a row has fewer.
-        rates: [units, T] what is expected of a row's label in each unit (`Seen.expected`).
-    """
+def counted(values: NDArray[np.int32], rows: Labelled, units: int) -> History:
+    """The history of one field in a scenario's training rows. values: [N, W], -1 where a row has fewer."""
     starts = range(0, max(len(rows), 1), _CHUNK)
     parts = (slice(start, start + _CHUNK) for start in starts)
-    return summed([_part(values[part], rows.take(part), rates) for part in parts])
+    return summed([_part(values[part], rows.take(part), units) for part in parts])
 
 
-def _part(values: NDArray[np.int32], rows: Labelled, rates: Floats) -> History:
-    units, T = rates.shape
+def _part(values: NDArray[np.int32], rows: Labelled, units: int) -> History:
     row, place = np.nonzero(values >= 0)
     keys = values[row, place].astype(np.int64) * units + rows.unit[row]
     found, entry = np.unique(keys, return_inverse=True)
     share, labels = rows.share[row], rows.labels[row]
     known = ~np.isnan(labels)  # [n, T]
-    left = np.where(known, labels - rates[rows.unit[row]], 0.0)
-    columns = [share, *(share * known[:, t] for t in range(T)), *(share * left[:, t] for t in range(T))]
+    ups = np.where(known, labels, 0.0)
+    columns = [share, *(share * own for own in known.T), *(share * own for own in ups.T)]
     sums = np.stack([np.bincount(entry, column, len(found)) for column in columns], 1)
     return History(units, found, np.asarray(sums, np.float64))

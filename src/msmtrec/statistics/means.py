@@ -14,7 +14,7 @@ from msmtrec.data.table import EncodedData, Field, Layout, Rows
 from msmtrec.models.base import Model
 from msmtrec.models.beside import BIAS, NUMERIC, TABLE, Beside, Counted
 from msmtrec.statistics.fitting import rows_of
-from msmtrec.statistics.history import Floats, History, Labelled, counted, summed
+from msmtrec.statistics.history import Floats, History, Labelled, Seen, counted, summed
 from msmtrec.statistics.inputs import Found
 from msmtrec.statistics.served import floats, values_of
 
@@ -64,9 +64,9 @@ class Means:
 
 def fit_means(data: EncodedData, fields: Sequence[Field], agreed: Iterable[str], shrinkage: float) -> dict[str, Means]:
     """Scenario -> its means: of agreed fields over all scenarios' rows, of the others over its own."""
-    rows, common, T = rows_of(data, "train"), set(agreed), len(data.layout.tasks)
+    rows, common = rows_of(data, "train"), set(agreed)
     ids = {name: part.table_ids for name, part in rows.items()}
-    rates = {name: _rates(part) for name, part in rows.items()}
+    rates = {name: _once(part).rates for name, part in rows.items()}
     left = {name: part.labels - rates[name].astype(np.float32) for name, part in rows.items()}
     tables: dict[str, list[History]] = {name: [] for name in rows}
     for field in fields:
@@ -74,7 +74,7 @@ def fit_means(data: EncodedData, fields: Sequence[Field], agreed: Iterable[str],
             name: counted(
                 ids[name][:, field.start : field.start + field.width],
                 Labelled(left[name], np.zeros(len(part), np.int64), part.weight),
-                np.zeros((1, T)),
+                1,
             )
             for name, part in rows.items()
         }
@@ -91,12 +91,8 @@ def in_order(fields: Iterable[Field], group: str | None) -> tuple[Field, ...]:
     return tuple(sorted(fields, key=lambda field: (field.name == group, not field.shared)))
 
 
-def _rates(rows: Rows) -> Floats:
-    """[T]; 0 of a task without labels."""
-    known = ~np.isnan(rows.labels)
-    share = known * (np.ones((len(rows), 1)) if rows.weight is None else rows.weight[:, None].astype(np.float64))
-    total = share.sum(0)
-    return np.asarray((share * np.where(known, rows.labels, 0.0)).sum(0) / np.where(total > 0, total, 1.0), np.float64)
+def _once(rows: Rows) -> Seen:
+    return Seen.of(Labelled(rows.labels, np.zeros(len(rows), np.int64), rows.weight), 1)
 
 
 def _shrunk(sums: Floats, shrinkage: float) -> Floats:

@@ -24,10 +24,10 @@ def later(rows: Rows, units: Units, *, before: bool = False) -> NDArray[np.bool_
 
     before: whether it counted rows of earlier units, in a run that this one goes on from.
     """
-    assert rows.unit is not None
     if before or not units.ordered or not len(rows):
         return np.ones(len(rows), bool)
-    return np.asarray(rows.unit > rows.unit.min())
+    places = units.places(rows)
+    return np.asarray(places > places.min())
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,21 @@ class Readout:
         return np.concatenate(parts) if parts else np.zeros((0, self.width))
 
     def chunks(self, rows: Rows, moments: Moments | None = None) -> Iterator[tuple[slice, Floats]]:
-        """(which rows, what they read [n, S]), part by part. Rows without a unit come after all training rows."""
+        """(which rows, what they read [n, S]), part by part. Rows without a unit are no training rows and read all."""
         for start in range(0, len(rows), CHUNK):
             part = slice(start, min(start + CHUNK, len(rows)))
             yield part, self._read(rows.take(part), moments)
 
     def _read(self, rows: Rows, moments: Moments | None) -> Floats:
         ids, each, found, start = rows.table_ids, width(self.tasks), list[Floats](), 0
+        unit = None if rows.unit is None else self._unit(rows)
         for field in self.fields:
             values = ids[:, field.start : field.start + field.width]
             row, place = np.nonzero(values >= 0)
-            own, unit = values[row, place], None if rows.unit is None else rows.unit[row]
+            own = None if unit is None else unit[row]
             for history in self.tables[field.name]:
                 finish = partial(self.inputs, moments=moments, part=slice(start, start + each))
-                found.append(Found(self._sums(history, own, unit), row, len(rows)).read(finish))
+                found.append(Found(self._sums(history, values[row, place], own), row, len(rows)).read(finish))
                 start += each
         return np.concatenate(found, 1)
 
@@ -89,9 +90,11 @@ class Readout:
         found = read(sums, self.shrinkage)
         return found if moments is None else moments.standardised(found, part)
 
-    def _sums(self, history: History, values: NDArray[np.int32], unit: NDArray[np.int32] | None) -> Floats:
+    def _unit(self, rows: Rows) -> NDArray[np.int64]:
+        """[N] of training rows: before which unit they read, or all but which."""
+        return self.units.readable(rows) if self.units.ordered else self.units.places(rows)
+
+    def _sums(self, history: History, values: NDArray[np.int32], unit: NDArray[np.int64] | None) -> Floats:
         if unit is None:
             return history.ever(values)
-        if not self.units.ordered:
-            return history.without(values, self.units.blocks(unit))
-        return history.before(values, self.units.readable(unit))
+        return history.before(values, unit) if self.units.ordered else history.without(values, unit)

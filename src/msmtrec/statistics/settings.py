@@ -22,7 +22,10 @@ class StatisticsSettings(Settings):
             scenarios agreed on) or false; null is true where the contender shares embeddings or pools rows, else false.
         shrinkage: k, rows of nothing in particular that every value begins with.
         threshold: rows below which a value counts as one without history.
-        delay: units of history (days) after which a row's label is known.
+        history: what a training row reads: `days`, rows of earlier days; `blocks`, all but those of its own block, one
+            of 20 by what rows hold; `auto` takes days where the log has times, later rows are of later days, and most
+            training rows have days before them.
+        delay: days after which a row's label is known, where history is of days.
         wide: `offset` fits a linear head on statistics and numeric features first, and the network learns what it
             leaves over; `off` has none.
         ridge: what the head's squared weights cost, against the sum of the rows' losses.
@@ -34,6 +37,7 @@ class StatisticsSettings(Settings):
     summed: bool | tuple[str, ...] | None = None
     shrinkage: float = Field(SHRINKAGE, gt=0)
     threshold: int = Field(0, ge=0)
+    history: Literal["auto", "days", "blocks"] = "auto"
     delay: int = Field(0, ge=0)
     wide: Literal["offset", "off"] = "offset"
     ridge: float = Field(RIDGE, gt=0)
