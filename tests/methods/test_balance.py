@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from aggregation.balance.steps import rule_of
 from methods.suite import Case, Federation
+from msmtrec.aggregation.balance.base import Rule, Seen, State
 from msmtrec.base.member import Member
 from msmtrec.federation.balance import STATE
 from msmtrec.federation.messages import Order, Report
@@ -62,15 +64,27 @@ def test_one_by_one_is_as_all_together(name: str) -> None:
         assert torch.allclose(value, two[scenario], atol=1e-2 if name == "ditto" else 1e-9), scenario
 
 
+class OneTask(Rule):
+    """Of each member the first task alone, towers and all."""
+
+    weighs_losses, reads_gradients = True, False
+
+    def weights(self, seen: Seen, state: State) -> tuple[Tensor, State]:
+        return torch.tensor([1.0, 0.0], dtype=torch.float64).expand_as(seen.losses), state
+
+
 def test_fedalas_mixing_weights_learn_by_the_plain_sum() -> None:
-    found = balanced(Case("fedala"), "mgda", rounds=1).run()
+    found = balanced(Case("fedala"), None, rounds=1).run()
     member, memory = next(iter(found.runtime.memories.items()))
     (phase,) = found.method.adapt(LocalRound(2, 0.01))
+    apart = {name: value + 0.3 for name, value in memory.slots["global"].items()}
+    memory = memory.put({"global": apart})  # else there is nothing to mix
     job = Job(member, memory, memory, 32, steps=1)
     one, two = (
         run_phase(found.site.model, phase, [job], found.site.deck, balance=rule)[member].memory.slots
-        for rule in (None, found.site.balance)
+        for rule in (None, OneTask())
     )
+    assert not all(torch.equal(value, memory.slots["mixing"][name]) for name, value in one["mixing"].items())
     assert all(torch.equal(value, two["mixing"][name]) for name, value in one["mixing"].items())
 
 
