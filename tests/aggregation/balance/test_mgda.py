@@ -43,6 +43,13 @@ def test_two_tasks_by_hand(gradients: list[list[float]], wanted: list[float]) ->
     assert update(MGDA(), [gradients])[0].tolist() == pytest.approx([2 * number for number in wanted], abs=1e-12)
 
 
+def test_lessens_every_loss_and_is_never_longer_than_the_plain_sum() -> None:
+    gradients = drawn(50, 4, 6, seed=3, conflict=0.5)
+    found = update(MGDA(), gradients)
+    assert ((gradients @ found.unsqueeze(2)) > -1e-9).all()
+    assert (found.norm(dim=1) <= gradients.sum(1).norm(dim=1) + 1e-9).all()
+
+
 def test_a_gradient_of_zero_does_not_stop_the_others() -> None:
     """The step says which tasks count; were a zero among them, zero would be the shortest combination."""
     found = weights(MGDA(), seen([[[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]]], counts=[[True, True, False]]))

@@ -2,7 +2,7 @@
 
 It lessens every loss at once, or is zero where no direction does. It is no longer than the shortest gradient, which
 makes small ones heavy. The update is n times it, for n tasks that count: equal to the plain sum where all gradients are
-alike, else shorter than n times the shortest.
+alike, and never longer.
 """
 
 from __future__ import annotations

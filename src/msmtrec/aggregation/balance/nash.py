@@ -3,7 +3,7 @@
 d = Σ α_t g_t with Gram·α = 1/α, entry by entry. With α_t = β_t / |g_t| and C the cosines this reads C β = 1/β: no task
 counts for more because its loss is larger. β is the minimum of ½ βᵀ C β - Σ log β, a strictly convex function, found by
 Newton's method. The update is as long as all gradients together, Σ |g_t|: that is the plain sum's length where they are
-alike, and more than it elsewhere (the solution of the equations has length sqrt(n), whatever the gradients').
+alike, and mostly more elsewhere (the solution of the equations has length sqrt(n), whatever the gradients').
 
 Where gradients cancel out, β grows without bound, and what remains of them with it. C + `RIDGE` instead of C holds |β|
 below sqrt(n / `RIDGE`): what is smaller than rounding errors in float32 is not blown up.
@@ -27,7 +27,7 @@ class NashMTL(Rule):
         counts, number = seen.counts, seen.counts.sum(1, keepdim=True)  # [K, T], [K, 1]
         lengths = seen.products.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
         safe = torch.where(counts, lengths, 1)
-        cosines = seen.products / safe.unsqueeze(1) / safe.unsqueeze(2)
+        cosines = (seen.products / safe.unsqueeze(1) / safe.unsqueeze(2)).clamp(-1, 1)  # rounded, they may be beyond
         missing = torch.diag_embed((~counts).double())  # a task that does not count bargains with nobody
         beta = bargained(cosines + missing, RIDGE)
         together = torch.where(counts, lengths, 0).sum(1, keepdim=True)
