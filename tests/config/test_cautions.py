@@ -79,6 +79,20 @@ def test_a_task_that_a_scenario_lacks_is_said_where_towers_travel(synthetic: Enc
     )
 
 
+def test_balancing_one_task_is_said(synthetic: EncodedData) -> None:
+    schema, layout = synthetic.schema, synthetic.layout
+    names = schema.task_names[:1]
+    one = replace(
+        synthetic,
+        schema=replace(schema, tasks=schema.tasks[:1], scenarios=dict.fromkeys(schema.scenarios, names)),
+        layout=replace(layout, tasks=layout.tasks[:1]),
+    )
+    train = {"local_steps": 1, "balance": "mgda"}
+    said = "row: train.balance mgda has no effect: there is one task"
+    assert said in found(one, {"method": "fedavg"}, train=train)
+    assert found(synthetic, {"method": "fedavg"}, train=train) == ()
+
+
 def test_sound_settings_are_silent(synthetic: EncodedData) -> None:
     methods = {"local": None, "fedavg": None, "paper": {**PF, "preset": "paper"}, "recommended": PF}
     assert found(synthetic, methods=methods) == ()

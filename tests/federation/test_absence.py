@@ -118,8 +118,8 @@ class Poisoned(InProcess):
     def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
         poisoned = {m for m, o in orders.items() if m.scenario == "scenario-1" and o.train and o.round == 2}
 
-        def explode(*arguments: Any) -> dict[Member, Trained]:
-            found = run_phase(*arguments)
+        def explode(*arguments: Any, **more: Any) -> dict[Member, Trained]:
+            found = run_phase(*arguments, **more)
             for job in arguments[2]:
                 if job.member in poisoned:
                     Poisoned.before[job.member] = job.memory

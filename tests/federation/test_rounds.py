@@ -200,8 +200,8 @@ def test_only_rows_that_the_batches_used_leave(
         def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
             plans: dict[Member, torch.Tensor] = {}
 
-            def remember(*arguments: Any) -> dict[Member, Trained]:
-                found = run_phase(*arguments)
+            def remember(*arguments: Any, **more: Any) -> dict[Member, Trained]:
+                found = run_phase(*arguments, **more)
                 plans.update({member: trained.rows for member, trained in found.items()})
                 return found
 

@@ -1,1 +1,4 @@
-"""The server's algebra, on stacked vectors [K, P] and Gram matrices [K, K]. No models, no scenarios, no I/O."""
+"""The server's algebra, on stacked vectors [K, P] and Gram matrices [K, K]. No models, no scenarios, no I/O.
+
+`balance` does the same between the tasks of each scenario.
+"""

@@ -78,6 +78,8 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
             f"what {contender.model.name} has for each scenario apart ({len(owned)} tensors{moments}) travels: every"
             " scenario receives all others', though it uses its own only"
         )
+    if contender.train.balance.rule != "none" and len(data.schema.task_names) == 1:
+        yield f"train.balance {contender.train.balance.rule} has no effect: there is one task"
     if roles and len(data.scenarios) == 1:
         yield "with one scenario there is nobody to learn from; this is local training"
     sizes = contender.train.batch_size

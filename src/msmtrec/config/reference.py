@@ -8,7 +8,7 @@ from msmtrec.base.explain import Setting, explain
 from msmtrec.base.settings import Settings
 from msmtrec.config.keys import CONTENDER, TOP
 from msmtrec.config.parse import SOURCES
-from msmtrec.config.train import FineTune, TrainSettings
+from msmtrec.config.train import Balance, FineTune, TrainSettings
 from msmtrec.logs.reading.csv_form import CsvForm
 from msmtrec.logs.sources.settings.columns import Column, Label, Shared
 from msmtrec.logs.sources.settings.kuairand import Window
@@ -50,6 +50,7 @@ def groups() -> tuple[Group, ...]:
         Group("{}", TOP),
         Group("methods.NAME.{}", CONTENDER),
         _group("train.{}", TrainSettings),
+        _group("train.balance.{}", Balance),
         *(_group("model.{}", kind, name) for name, kind in MODELS.items()),
         _group("fine_tune.{}", FineTune),
         _group("statistics.{}", StatisticsSettings),

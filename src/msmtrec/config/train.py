@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
+from msmtrec.base.errors import nearest
+from msmtrec.base.sentences import shown
 from msmtrec.base.settings import Settings, by_name, count
+
+if TYPE_CHECKING:
+    from msmtrec.aggregation.balance.base import Rule
 
 _SECONDS = re.compile(r"([\d.]+) ?s")
 
@@ -27,6 +32,62 @@ class FineTune(Settings):
     learning_rate: float | None = Field(None, gt=0)
 
 
+_OWN = {"uncertainty": ("rate",), "gradnorm": ("alpha", "rate"), "cagrad": ("c",)}
+"""Rule -> the options that it has."""
+
+
+class Balance(Settings):
+    """How tasks are balanced in local training; a rule's name alone stands for the rule with its defaults.
+
+    Args:
+        rule: `none` (the sum of the tasks' losses), `uncertainty` or `gradnorm` (learned weights of the losses),
+            `pcgrad`, `cagrad`, `mgda` or `nash-mtl` (another sum of the tasks' gradients in what they share).
+        c: of cagrad, how far the update may go from the mean gradient, in units of its length; 0 is none.
+        alpha: of gradnorm, how much tasks that learn slowly gain; 0 wants all gradients of one length.
+        rate: of uncertainty and gradnorm, learning rate of the weights.
+    """
+
+    rule: Literal["none", "uncertainty", "gradnorm", "pcgrad", "cagrad", "mgda", "nash-mtl"] = "none"
+    c: float = Field(0.4, ge=0)
+    alpha: float = Field(1.5, ge=0)
+    rate: float = Field(0.025, gt=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, raw: Any) -> Any:
+        found = {"rule": raw} if isinstance(raw, str) else raw
+        if not isinstance(found, Mapping | Balance):
+            raise ValueError(f"must be a rule's name, or a group such as {{rule: cagrad, c: 0.4}}, not {shown(raw)}")
+        if isinstance(found, Mapping):
+            rule, names = found.get("rule", "none"), get_args(cls.model_fields["rule"].annotation)
+            if rule not in names:
+                raise ValueError(f"unknown rule {shown(rule)}; {nearest(str(rule), names)}")
+        return found
+
+    @model_validator(mode="after")
+    def _own_options(self) -> Balance:
+        own = _OWN.get(self.rule, ())
+        for name in ("c", "alpha", "rate"):
+            if name in self.model_fields_set and name not in own:
+                having = " and ".join(rule for rule, options in _OWN.items() if name in options)
+                raise ValueError(f"{name} is an option of {having}, not of {self.rule}; remove it, or name the rule")
+        return self
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, Any]:
+        """The name alone where the rule has no options."""
+        own = _OWN.get(self.rule, ())
+        return {"rule": self.rule, **{name: getattr(self, name) for name in own}} if own else self.rule
+
+    def build(self) -> Rule | None:
+        """The rule; None for the plain sum."""
+        if self.rule == "none":
+            return None
+        from msmtrec.aggregation.balance import build
+
+        return build(self.rule, **{name: getattr(self, name) for name in _OWN.get(self.rule, ())})
+
+
 class TrainSettings(Settings):
     """Local training and rounds.
 
@@ -41,6 +102,8 @@ class TrainSettings(Settings):
         learning_rate, weight_decay: of Adam.
         lazy_embeddings: in a step change only those rows of embedding tables that its batch uses, and their moments, as
             SparseAdam does; quicker where tables have 100,000 rows or more, and another optimiser.
+        balance: how tasks are balanced in a step: `none`, the sum of their losses, or another rule's name, or a group
+            with its options.
         participation: probability that a scenario takes part in a round.
         max_staleness: rounds after which an update is too old to count.
         evaluate_before: also measure before aggregation.
@@ -64,6 +127,7 @@ class TrainSettings(Settings):
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     lazy_embeddings: bool = False
+    balance: Balance = Balance.model_validate({})
     participation: float = Field(1.0, gt=0, le=1)
     max_staleness: int = Field(10, ge=0)
     evaluate_before: bool = True
@@ -119,6 +183,8 @@ class TrainSettings(Settings):
         return self
 
     def cautions(self) -> Iterator[str]:
+        if self.balance.rule == "cagrad" and self.balance.c == 0:
+            yield "train.balance.c 0: cagrad is then the plain sum of the losses"
         if self.patience is not None and self.patience >= self.rounds:
             yield f"train.patience {self.patience} is never reached in {self.rounds} rounds"
         if self.participation < 1 and self.max_staleness == 0:

@@ -39,6 +39,7 @@ def site_of(contender: Contender, data: EncodedData, start: Start | None = None)
         rate=train.learning_rate,
         decay=train.weight_decay,
         lazy=train.lazy_embeddings,
+        balance=train.balance.build(),
         fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,
         stack=train.stack,
         held_out_limit=train.held_out_limit,

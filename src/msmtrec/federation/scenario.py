@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msmtrec.aggregation.balance.base import Rule
 from msmtrec.base.finite import all_finite
 from msmtrec.base.member import Member
 from msmtrec.base.packing import own_storage
@@ -46,6 +47,7 @@ class Site:
     Args:
         batches, steps: scenario -> batch rows, and optimiser steps a round.
         rate, decay, lazy: of the contender's optimiser; `fine_tune_rate` of its fine-tuning.
+        balance: how tasks are balanced in local training; None sums their losses.
         stack: which members train as one computation: `auto` by similar batch sizes, 16 at most; `off` one by one;
             `all` in one.
         held_out_limit: rows on which mixtures are measured; None takes all validation rows.
@@ -62,6 +64,7 @@ class Site:
     rate: float
     decay: float = 0.0
     lazy: bool = False
+    balance: Rule | None = None
     fine_tune_rate: float | None = None
     stack: Literal["auto", "off", "all"] = "auto"
     held_out_limit: int | None = None
@@ -184,7 +187,8 @@ def _train(
                 Job(m, found[m][0], memories[m], site.batches[m.scenario], steps=site.steps[m.scenario]) for m in group
             ]
             for stack in stacks(jobs, lambda job: job.batch, site.stack):
-                for member, trained in run_phase(site.model, phase, stack, site.deck, local.number).items():
+                ran = run_phase(site.model, phase, stack, site.deck, local.number, balance=site.balance)
+                for member, trained in ran.items():
                     rows = trained.rows if _trains_tables(phase) else nothing
                     found[member] = trained.memory, torch.cat([found[member][1], rows])
     return found

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from msmtrec.aggregation.balance.base import Rule
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import TABLES, Role
 from msmtrec.base.streams import numpy_stream
+from msmtrec.federation.balance import STATE, Balancing, Leaf
 from msmtrec.federation.batches import Batches, Drawn
 from msmtrec.federation.deck import Deck, batch_rows, sample
 from msmtrec.federation.folds import stack_folding
@@ -40,15 +42,21 @@ class Trained:
     loss: float
 
 
-def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_number: int = 1) -> dict[Member, Trained]:
-    """Run every job to the end of the phase."""
-    buffers = frozenset(d.name for d in model.declare() if not d.trained)
-    jobs = [replace(job, memory=_prepared(phase, job.memory, buffers)) for job in jobs]
+def run_phase(
+    model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_number: int = 1, *, balance: Rule | None = None
+) -> dict[Member, Trained]:
+    """Run every job to the end of the phase; `balance` weighs the tasks where the phase lets it."""
+    buffers, tasks = frozenset(d.name for d in model.declare() if not d.trained), len(model.layout.tasks)
+    if not phase.balanced or phase.gradient is not None or tasks < 2:
+        balance = None
+    state = balance.begin(tasks) if balance is not None else {}
+    jobs = [replace(job, memory=_prepared(phase, job.memory, buffers, state)) for job in jobs]
     found = {job.member: Trained(job.memory, torch.empty(0, dtype=torch.int64), float("nan")) for job in jobs}
     losses: dict[Member, list[float]] = {job.member: [] for job in jobs}
     going = jobs
     while going:
-        for member, trained in _Stack(model, phase, going, deck, round_number=round_number).run().items():
+        stack = _Stack(model, phase, going, deck, round_number=round_number, balance=balance)
+        for member, trained in stack.run().items():
             rows = torch.cat([found[member].rows, trained.rows])
             found[member] = replace(trained, rows=rows)
             losses[member].append(trained.loss)
@@ -61,8 +69,8 @@ def run_phase(model: Model, phase: Phase, jobs: list[Job], deck: Deck, round_num
     return found
 
 
-def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str]) -> Memory:
-    """With the slot that the phase starts from, and moments where it needs them."""
+def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str], state: Parameters) -> Memory:
+    """With the slot that the phase starts from, and moments and a balancing rule's state where it needs them."""
     slots, apart, counters = dict(memory.slots), memory.apart, dict(memory.counters)
     if phase.start is not None:
         counters[phase.name] = 0
@@ -73,6 +81,8 @@ def _prepared(phase: Phase, memory: Memory, buffers: frozenset[str]) -> Memory:
             for kind in ("m", "v"):
                 if phase.start is not None or f"{slot}.{kind}" not in slots:
                     slots[f"{slot}.{kind}"] = zeros_like({n: v for n, v in slots[slot].items() if n not in buffers})
+    if state and phase.steps != 0 and (phase.start is not None or f"{phase.slot}.{STATE}" not in slots):
+        slots[f"{phase.slot}.{STATE}"] = state
     return replace(memory, slots=slots, apart=apart, counters=counters)
 
 
@@ -83,6 +93,7 @@ class _Active:
     Args:
         leaves: slot -> tensors that take gradients; trained: (slot, name) of each.
         lazy: tables of which only the rows that a batch uses are trained; no leaves.
+        balancing: of the tasks, None for the plain sum.
     """
 
     work: StackWork
@@ -92,13 +103,24 @@ class _Active:
     _: KW_ONLY
     updates: Updates
     lazy: list[str]
+    balancing: Balancing | None
 
 
 class _Stack:
     """One repetition of a phase."""
 
-    def __init__(self, model: Model, phase: Phase, jobs: list[Job], deck: Deck, *, round_number: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        phase: Phase,
+        jobs: list[Job],
+        deck: Deck,
+        *,
+        round_number: int,
+        balance: Rule | None,
+    ) -> None:
         self.model, self.phase, self.deck, self.round = model, phase, deck, round_number
+        self.balance = balance
         self.declared = {d.name: d for d in model.declare()}
         self.roles = {name: d.role for name, d in self.declared.items()}
         steps = {job.member: self._steps(job) for job in jobs}
@@ -180,7 +202,12 @@ class _Stack:
         counters = [counter + step * phase.repeat for counter in self.counters[:count]]
         batches = Batches(self.deck, self.jobs, self.now, folding=self.folding and self.folding.of(count))
         updates = Updates(phase.rule, self.now, trained, counters, declared=self.declared)
-        return _Active(work, batches, leaves, trained, updates=updates, lazy=lazy)
+        balancing = None
+        if self.balance is not None:
+            members, state = [job.member for job in self.jobs[:count]], work.slots.get(f"{phase.slot}.{STATE}", {})
+            kinds = [Leaf.of(name, self.now, count, self.declared) for _, name in trained]
+            balancing = Balancing(self.balance, members, phase.name, kinds, state=state)
+        return _Active(work, batches, leaves, trained, updates=updates, lazy=lazy, balancing=balancing)
 
     def _lazy_tables(self) -> list[str]:
         """Tables of which a step trains only the rows that its batch uses."""
@@ -205,10 +232,13 @@ class _Stack:
         if phase.extra is not None:
             extra = extra + phase.extra(leaves, now.work)
         flat += rows.values()
-        if phase.gradient is None:
-            raw = torch.autograd.grad(by_task.sum() + extra.sum(), flat)
-        else:
+        if phase.gradient is not None:
             raw = tuple(phase.gradient(by_task + extra.unsqueeze(1) / by_task.shape[1], flat))
+        elif now.balancing is not None:
+            read = [Leaf.of_rows(name, self.now, touched) for name in rows] if touched is not None else []
+            raw = now.balancing(by_task, extra, flat, read, [clock + step for clock in self.clocks[: len(by_task)]])
+        else:
+            raw = torch.autograd.grad(by_task.sum() + extra.sum(), flat)
         with torch.no_grad():
             now.updates(raw[: len(now.trained)])
             if touched is not None:
@@ -251,7 +281,7 @@ class _Stack:
     def _results(self, more: Mapping[str, Parameters], losses: list[float]) -> dict[Member, Trained]:
         phase, found = self.phase, {}
         trained = (phase.slot, *phase.also)
-        touched = {*trained, *(f"{slot}.{kind}" for slot in trained for kind in ("m", "v"))}
+        touched = {*trained, *(f"{slot}.{kind}" for slot in trained for kind in ("m", "v", STATE))}
         new = {slot: held for slot, held in self.now.slots.items() if phase.after_batch is not None or slot in touched}
         new |= {slot: {**new.get(slot, {}), **tensors} for slot, tensors in more.items()}
         shared = {name for name, role in self.roles.items() if role is Role.SHARED_EMBEDDING}

@@ -48,6 +48,7 @@ class FedALA(Averaging):
                 rule=SGD(self.settings.rate),
                 passes=1,
                 share=self.settings.share,
+                balanced=False,  # what is learned is how much of two networks to take, not a network
                 until=None if MIXING in round.done else self._steady,
                 compose=self._mixture,
                 project=_clip,

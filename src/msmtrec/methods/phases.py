@@ -102,6 +102,7 @@ class Phase:
         repeat: optimiser steps on each batch.
         rule: the optimiser.
         gradient: (losses [K, T], leaves) -> one gradient per leaf; the default is that of their sum.
+        balanced: whether a rule that balances tasks may replace that sum; a `gradient` of its own comes first.
         compose: what the network sees: name -> tensor, of all its parameters.
         extra: [K] added to each member's loss.
         project: changes leaves in place after each step.
@@ -123,6 +124,7 @@ class Phase:
     repeat: int = 1
     rule: Rule = field(default_factory=lambda: Adam(1e-3))
     gradient: Callable[[Tensor, list[Tensor]], Sequence[Tensor]] | None = None
+    balanced: bool = True
     compose: Callable[[Leaves, Work], Parameters] | None = None
     extra: Callable[[Leaves, Work], Tensor] | None = None
     project: Callable[[Leaves], None] | None = None
