@@ -22,7 +22,7 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
         data: contender's title -> the rows it trains on.
 
     Raises:
-        UserError: a contender's method cannot work with its network.
+        UserError: a contender's method cannot work with its network, or the network not with these rows.
     """
     found: dict[str, dict[str, None]] = {}
     for candidates in config.contenders:
@@ -67,7 +67,9 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
     try:
-        method: Method[Any] = contender.settings.build(contender.model.build(data.layout).declare())
+        model = contender.model.build(data.layout)
+        model.check(data)
+        method: Method[Any] = contender.settings.build(model.declare())
     except UserError as error:
         raise UserError(f"methods.{contender.name}: {error}") from error
     roles = method.policies()

@@ -13,7 +13,7 @@ from torch import Tensor
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Role
 from msmtrec.base.streams import torch_stream
-from msmtrec.data.table import Layout
+from msmtrec.data.table import EncodedData, Layout
 from msmtrec.models.folding import Folded, Folding
 
 Dropout = Callable[[tuple[int, ...], float, str], Tensor]
@@ -99,6 +99,14 @@ class Model(ABC):
     first_products: int = 0
     embedding_dim: int = 0
     _roles: dict[str, Role] | None = None
+
+    def check(self, data: EncodedData) -> None:
+        """Before training: whether these rows are what the network is made for.
+
+        Raises:
+            UserError: they are not.
+        """
+        return None
 
     @abstractmethod
     def declare(self) -> tuple[Declaration, ...]:
