@@ -81,11 +81,11 @@ def depends_on_the_batch(model: Model, params: Mapping[str, Tensor], data: Rows)
 
 
 def unread(model: Model, found: Mapping[str, Tensor]) -> list[str]:
-    """Parameters of which a unit, a slice of the first axis, gets no gradient; of tables only those without any."""
+    """Parameters of which a unit, a slice of the first axis, gets no gradient; tables and vectors count whole."""
     silent = []
     for d in model.declare():
         if d.trained:
             each = found[d.name].reshape(len(found[d.name]), -1).abs().amax(1)
-            if (each.max() if d.role in TABLES else each.min()) == 0:
+            if (each.max() if d.role in TABLES or len(d.shape) == 1 else each.min()) == 0:
                 silent.append(d.name)
     return silent

@@ -100,13 +100,12 @@ class Model(ABC):
     embedding_dim: int = 0
     _roles: dict[str, Role] | None = None
 
-    def check(self, data: EncodedData) -> None:
+    def check(self, data: EncodedData) -> None:  # noqa: B027 -- most networks take any rows
         """Before training: whether these rows are what the network is made for.
 
         Raises:
             UserError: they are not.
         """
-        return None
 
     @abstractmethod
     def declare(self) -> tuple[Declaration, ...]:

@@ -49,7 +49,7 @@ class SeveralInputs(Inputs):
             if not fields:
                 continue
             vectors = functional.embedding(ids.clamp(min=0), parameters[name])  # [K, B, C, tables · d], asked once
-            for g, own in enumerate(vectors.split(self.embedding_dim, 3)):
+            for g, own in enumerate(torch.split(vectors, self.embedding_dim, 3)):
                 found[g] += pooled(own, ids, fields, self._attention(parameters, g), batch.numeric)
         pieces = [piece.to(numeric.dtype) for own in found for piece in (*own, numeric)]
         return torch.cat(pieces, -1)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from msmtrec.base.parameters import Declaration
+from msmtrec.base.parameters import Declaration, Init
 from msmtrec.base.roles import Role
 from msmtrec.models.base import Pass
 from msmtrec.models.folding import Folded
@@ -47,15 +47,14 @@ class Units:
         """For units that read `width` numbers."""
         found = []
         for n, out in enumerate(self.layers):
-            for kind, size, init in (("weight", (width, out), "kaiming"), ("bias", (out,), "zeros")):
-                shape = (*self.shape, *size)
-                found.append(
-                    Declaration(
-                        f"{self.name}.{n}.{kind}", self.role, shape, init, unit_axis=self.axis, owners=self.owners
-                    )
-                )
+            weight, bias = (*self.shape, width, out), (*self.shape, out)
+            found += [self._declared(n, "weight", weight, "kaiming"), self._declared(n, "bias", bias, "zeros")]
             width = out
         return found
+
+    def _declared(self, n: int, kind: str, shape: tuple[int, ...], init: Init) -> Declaration:
+        name = f"{self.name}.{n}.{kind}"
+        return Declaration(name, self.role, shape, init, unit_axis=self.axis, owners=self.owners)
 
     def of_one(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
         """All read the same: [K, B, D] -> [K, Q, H, B]"""
