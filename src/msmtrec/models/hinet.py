@@ -41,8 +41,8 @@ class HiNet(OfScenarios):
         owners = layout.scenarios
         self.owned = Units("own", Role.EXPERT_LOCAL, (S, Q), s.expert_layers, owners=owners, rate=rate)
         tasks, shared = (self.tasks, s.task_experts), (s.shared_experts,)
-        self.of_tasks = Units("task", Role.EXPERT_TASK, tasks, s.task_layers, axis="task", rate=rate)
-        self.shared = Units("shared", Role.EXPERT_SCENARIO, shared, s.task_layers, axis="expert", rate=rate)
+        self.of_tasks = Units("task", Role.EXPERT_TASK, tasks, s.task_layers, axis="task", level=1, rate=rate)
+        self.shared = Units("shared", Role.EXPERT_SCENARIO, shared, s.task_layers, axis="expert", level=1, rate=rate)
         self.first_outputs = (1 + S) * Q * (s.expert_layers[0] + 1)
         self.first_products = self.first_outputs * self.input.width
 

@@ -27,6 +27,7 @@ class Units:
         shape: the axes that count units; Q is their product.
         layers: hidden widths.
         axis, owners: of the first of these axes, as in `Declaration`.
+        level: as in `Declaration`.
         rate: of the dropout.
     """
 
@@ -37,6 +38,7 @@ class Units:
     _: KW_ONLY
     axis: Literal["expert", "task"] | None = None
     owners: tuple[str, ...] = ()
+    level: int = 0
     rate: float = 0.0
 
     @property
@@ -54,7 +56,7 @@ class Units:
 
     def _declared(self, n: int, kind: str, shape: tuple[int, ...], init: Init) -> Declaration:
         name = f"{self.name}.{n}.{kind}"
-        return Declaration(name, self.role, shape, init, unit_axis=self.axis, owners=self.owners)
+        return Declaration(name, self.role, shape, init, unit_axis=self.axis, level=self.level, owners=self.owners)
 
     def of_one(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
         """All read the same: [K, B, D] -> [K, Q, H, B]"""
