@@ -8,6 +8,7 @@ from msmtrec.models.settings.base import ModelSettings
 from msmtrec.models.settings.esmm import ESMMSettings
 from msmtrec.models.settings.hinet import HiNetSettings
 from msmtrec.models.settings.m2m import M2MSettings
+from msmtrec.models.settings.m3oe import M3oESettings
 from msmtrec.models.settings.mmoe import MMoESettings
 from msmtrec.models.settings.pepnet import PEPNetSettings
 from msmtrec.models.settings.ple import PLESettings
@@ -30,6 +31,7 @@ NETWORKS: dict[str, ModelSettings] = {
         HiNetSettings(embedding_dim=2, expert_layers=(5, 4), task_layers=(3,), dropout=0.2),
         STEMSettings(embedding_dim=2, expert_layers=(5, 4), tower_layers=(3,), dropout=0.2),
         M2MSettings(embedding_dim=2, experts=2, expert_layers=(5, 4), attention_layer=3, dropout=0.2),
+        M3oESettings(embedding_dim=2, star_layer=4, fused_layer=5, experts=2, expert_layers=(4,), dropout=0.2),
     )
 }
 assert NETWORKS.keys() == MODELS.keys()

@@ -13,6 +13,7 @@ from msmtrec.data.table import Layout, Rows
 from msmtrec.models.reference import reference_tower
 from msmtrec.models.settings.hinet import HiNetSettings
 from msmtrec.models.settings.m2m import M2MSettings
+from msmtrec.models.settings.m3oe import M3oESettings
 from msmtrec.models.settings.pepnet import PEPNetSettings
 from msmtrec.models.settings.stem import STEMSettings
 
@@ -112,3 +113,29 @@ def plain_m2m(layout: Layout, s: M2MSettings, p: Mapping[str, Tensor], data: Row
 def _meta(p: Mapping[str, Tensor], name: str, t: int, known: Tensor, h: Tensor) -> Tensor:
     weight = p[f"{name}.weight"][t] + (known @ p[f"{name}.weight.by"][t]).reshape(p[f"{name}.weight"][t].shape)
     return h @ weight + p[f"{name}.bias"][t] + known @ p[f"{name}.bias.by"][t]
+
+
+def plain_m3oe(layout: Layout, s: M3oESettings, p: Mapping[str, Tensor], data: Rows) -> Tensor:
+    """[N, T] logits."""
+    assert data.scenario is not None
+    S, T, found = len(layout.scenarios), len(layout.tasks), []
+    for x, d in zip(plain_rows(layout, p, data), data.scenario.tolist(), strict=True):
+        u = x @ (p["star.weight"][0] * p["star.own.weight"][d]) + p["star.bias"][0] + p["star.own.bias"][d]
+        h = torch.relu(u @ p["fuse.weight"][0] + p["fuse.bias"][0])
+        h = h + torch.relu(x @ p["skip.weight"][0] + p["skip.bias"][0])
+        shared = [perceptron(p, "shared", s.expert_layers, h, (j,)) for j in range(s.experts)]
+        scenarios = [perceptron(p, "own", s.expert_layers, h, (j,)) for j in range(S)]
+        tasks = [perceptron(p, "task", s.expert_layers, h, (j,)) for j in range(T)]
+        logits = []
+        for t in range(T):
+            z = weighed(torch.softmax(h @ p["gate"][d, t], 0), shared)
+            z = z + s.scenario_weight * _balanced(scenarios, d, s.own_scenario)
+            z = z + s.task_weight * _balanced(tasks, t, s.own_task)
+            logits.append(reference_tower(s.tower_layers, p, z, t))
+        found.append(torch.stack(logits))
+    return torch.stack(found)
+
+
+def _balanced(each: list[Tensor], own: int, share: float) -> Tensor:
+    others = [one for place, one in enumerate(each) if place != own]
+    return share * each[own] + (1 - share) * torch.stack(others).mean(0) if others else each[own]

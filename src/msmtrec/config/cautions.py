@@ -75,10 +75,11 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     roles = method.policies()
     owned = [d for d in method.leaving() if d.owners]
     if owned:
+        own = "" if model.reads_others else ", though it uses its own only"
         moments = ", its inputs' means and variances among them" if not all(d.trained for d in owned) else ""
         yield (
             f"what {contender.model.name} has for each scenario apart ({len(owned)} tensors{moments}) travels: every"
-            " scenario receives all others', though it uses its own only"
+            f" scenario receives all others'{own}"
         )
     if roles and len(data.scenarios) == 1:
         yield "with one scenario there is nobody to learn from; this is local training"

@@ -7,6 +7,7 @@ from msmtrec.models.settings.base import ModelSettings
 from msmtrec.models.settings.esmm import ESMMSettings
 from msmtrec.models.settings.hinet import HiNetSettings
 from msmtrec.models.settings.m2m import M2MSettings
+from msmtrec.models.settings.m3oe import M3oESettings
 from msmtrec.models.settings.mmoe import MMoESettings
 from msmtrec.models.settings.pepnet import PEPNetSettings
 from msmtrec.models.settings.ple import PLESettings
@@ -27,5 +28,6 @@ MODELS: dict[str, type[ModelSettings]] = {
     "hinet": HiNetSettings,
     "stem": STEMSettings,
     "m2m": M2MSettings,
+    "m3oe": M3oESettings,
 }
 """Names that a config's `model.name` may have."""

@@ -88,6 +88,7 @@ class Model(ABC):
 
     Attributes:
         reads_scenario: whether logits depend on the number of the row's scenario.
+        reads_others: whether they depend on what belongs to other scenarios, too.
         first_outputs: numbers that come out of all layers on the input together, where these can be folded; else 0.
         first_products: multiplications of a row in these layers, before any folding.
         embedding_dim: width of what a field is looked up as, where it can be folded.
@@ -95,6 +96,7 @@ class Model(ABC):
 
     layout: Layout
     reads_scenario: bool = False
+    reads_others: bool = False
     first_outputs: int = 0
     first_products: int = 0
     embedding_dim: int = 0

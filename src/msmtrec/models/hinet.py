@@ -33,6 +33,8 @@ class HiNet(OfScenarios):
     the other scenarios' experts on its own rows too, for A; a mean takes each from its owner.
     """
 
+    reads_others = True
+
     def __init__(self, layout: Layout, settings: HiNetSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
         self.input, self.embedding_dim = Inputs(layout, settings.embedding_dim), settings.embedding_dim
