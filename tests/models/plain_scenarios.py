@@ -28,14 +28,14 @@ def plain_pepnet(layout: Layout, s: PEPNetSettings, p: Mapping[str, Tensor], dat
     assert data.scenario is not None
     names, found = [field.name for field in layout.fields], []
     for x, d in zip(plain_rows(layout, p, data), data.scenario.tolist(), strict=True):
-        o = x * _gate(p, "embedding_gate", torch.cat([p["scenario"][d], x]), 0)
+        o = x * _gate(p, "embedding_gate", torch.cat([p["scenario"][d], x.detach()]), 0)
         prior = [x[n * s.embedding_dim : (n + 1) * s.embedding_dim] for n in map(names.index, s.prior)]
         logits = []
         for t in range(len(layout.tasks)):
             h = o
             for n in range(len(s.layers)):
                 h = torch.relu(h @ p[f"task.{n}.weight"][t] + p[f"task.{n}.bias"][t])
-                h = h * _gate(p, f"task.{n}.gate", torch.cat([*prior, o]), t)
+                h = h * _gate(p, f"task.{n}.gate", torch.cat([*prior, o.detach()]), t)
             logits.append(reference_tower((), p, h, t))
         found.append(torch.stack(logits))
     return torch.stack(found)
@@ -81,10 +81,14 @@ def plain_stem(layout: Layout, s: STEMSettings, p: Mapping[str, Tensor], data: R
     tables = [plain_rows(layout, one_table(p, s.embedding_dim, g), data) for g in range(1 + T)]
     found = []
     for common, *own in zip(*tables, strict=True):
-        experts = [perceptron(p, "shared", s.expert_layers, common, (j,)) for j in range(s.shared_experts)]
+        shared = [perceptron(p, "shared", s.expert_layers, common, (j,)) for j in range(s.shared_experts)]
+        mixed = []
         for t in range(T):
-            experts += [perceptron(p, "task", s.expert_layers, own[t], (t, j)) for j in range(s.task_experts)]
-        mixed = [weighed(torch.softmax(own[t] @ p["gate"][t], 0), experts) for t in range(T)]
+            experts = list(shared)
+            for group in range(T):
+                each = [perceptron(p, "task", s.expert_layers, own[group], (group, j)) for j in range(s.task_experts)]
+                experts += each if group == t else [one.detach() for one in each]
+            mixed.append(weighed(torch.softmax(own[t] @ p["gate"][t], 0), experts))
         found.append(torch.stack([reference_tower(s.tower_layers, p, mixed[t], t) for t in range(T)]))
     return torch.stack(found)
 
@@ -128,7 +132,7 @@ def plain_m3oe(layout: Layout, s: M3oESettings, p: Mapping[str, Tensor], data: R
         tasks = [perceptron(p, "task", s.expert_layers, h, (j,)) for j in range(T)]
         logits = []
         for t in range(T):
-            z = weighed(torch.softmax(h @ p["gate"][d, t], 0), shared)
+            z = weighed(torch.softmax(h.detach() @ p["gate"][d, t], 0), shared)
             z = z + s.scenario_weight * _balanced(scenarios, d, s.own_scenario)
             z = z + s.task_weight * _balanced(tasks, t, s.own_task)
             logits.append(reference_tower(s.tower_layers, p, z, t))

@@ -78,7 +78,7 @@ def plain_aitm(layout: Layout, s: AITMSettings, p: Mapping[str, Tensor], data: R
             logits.append(reference_tower(s.tower_layers, p, z, t))
             before = z
         found.append(torch.stack(logits))
-        chance = torch.sigmoid(found[-1])
+        chance = torch.sigmoid(found[-1]).detach()
         parents = [(t, parent) for t, parent in enumerate(layout.within) if parent >= 0]
         above.append(sum(max(float(chance[t] - chance[parent]), 0) for t, parent in parents))
     return torch.stack(found), s.constraint * torch.tensor(above, dtype=torch.float64).mean()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,9 @@ import torch
 from torch import Tensor
 
 from models.networks import NETWORKS
+from models.plain import plain_ple, plain_star
+from models.plain_scenarios import plain_hinet, plain_m2m, plain_m3oe, plain_pepnet, plain_stem
+from models.plain_tasks import plain_aitm, plain_esmm, plain_shared_bottom, plain_single_task
 from models.small import LAYOUT, PRIVATE_ROWS, depends_on_the_batch, gradients, rows, scrambled, unread
 from msmtrec.base.errors import UserError
 from msmtrec.base.roles import TABLES, Role
@@ -17,8 +22,30 @@ from msmtrec.data.table import Field, Layout, Rows
 from msmtrec.models import MODELS
 from msmtrec.models.base import Model, Pass
 from msmtrec.models.predict import Stacked, Weights, predict
+from msmtrec.models.reference import reference_forward
 
 TASKS = len(LAYOUT.tasks)
+
+
+def plain_mmoe(layout: Layout, settings: Any, params: Any, data: Rows) -> Tensor:
+    numeric = torch.from_numpy(data.numeric).double()
+    return reference_forward(layout, settings, params, torch.from_numpy(data.ids), numeric)
+
+
+PLAIN: dict[str, Callable[..., Any]] = {
+    "mmoe": plain_mmoe,
+    "ple": plain_ple,
+    "star": plain_star,
+    "single-task": plain_single_task,
+    "shared-bottom": plain_shared_bottom,
+    "esmm": plain_esmm,
+    "aitm": lambda *given: plain_aitm(*given)[0],
+    "pepnet": plain_pepnet,
+    "hinet": plain_hinet,
+    "stem": plain_stem,
+    "m2m": plain_m2m,
+    "m3oe": plain_m3oe,
+}
 pytestmark = pytest.mark.parametrize("name", NETWORKS)
 
 
@@ -27,6 +54,18 @@ def test_predictions_do_not_depend_on_the_batch(name: str) -> None:
     for settings in (NETWORKS[name], MODELS[name]()):
         model, params = scrambled(settings)
         assert depends_on_the_batch(model, params, rows(20)) < 1e-6
+
+
+def test_gradients_are_those_of_the_plain_reference(name: str) -> None:
+    """With the places where gradients stop."""
+    model, params = scrambled(NETWORKS[name])
+    found, _ = gradients(model, params, rows(6), training=False)
+    leaves = {n: params[n].clone().requires_grad_() for n in found}
+    with torch.enable_grad():
+        logits = PLAIN[name](LAYOUT, NETWORKS[name], {**params, **leaves}, rows(6))
+        wanted = torch.autograd.grad(logits.square().sum(), list(leaves.values()))
+    for n, gradient in zip(leaves, wanted, strict=True):
+        assert torch.allclose(found[n], gradient, atol=1e-10), n
 
 
 def test_every_unit_of_every_parameter_learns(name: str) -> None:
