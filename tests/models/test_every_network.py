@@ -161,6 +161,24 @@ def test_members_side_by_side_are_members_alone(name: str) -> None:
             assert torch.allclose(forward.statistics[n][k], value[0], atol=1e-12)
 
 
+def test_dropout_is_drawn_after_expert_layers_while_training_and_never_in_a_gate(name: str) -> None:
+    model, params = scrambled(NETWORKS[name])
+    data, sites = replace(rows(9), scenario=np.full(9, 1)), list[str]()
+
+    def all_off(shape: tuple[int, ...], rate: float, site: str) -> Tensor:
+        sites.append(site)
+        return torch.ones(shape, dtype=torch.bool)
+
+    stacked = Stacked(model, [Weights(params)])
+    forward = Pass(stacked.batch([data]), training=True, dropout=all_off)
+    logits = model.forward(stacked.parameters, forward)
+    assert bool(sites) is (name != "star")  # which has none
+    assert len(set(sites)) == len(sites)  # one name is one mask
+    assert not any("gate" in site for site in sites)
+    if sites:
+        assert float((logits - logits[:, :1]).abs().max()) < 1e-12  # nothing of a row gets past its experts
+
+
 def test_evaluation_leaves_neither_statistics_nor_losses(name: str) -> None:
     model, params = scrambled(NETWORKS[name])
     _, forward = gradients(model, params, rows(12), training=False)
