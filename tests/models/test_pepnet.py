@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from models.plain_scenarios import plain_pepnet
-from models.small import LAYOUT, depends_on_the_batch, gradients, rows, scrambled, unread
+from models.small import LAYOUT, PRIVATE_ROWS, depends_on_the_batch, gradients, rows, scrambled, unread
 from msmtrec.base.errors import UserError
 from msmtrec.base.roles import Role
+from msmtrec.models.pepnet import _gate
 from msmtrec.models.predict import predict
 from msmtrec.models.settings.pepnet import PEPNetSettings
 
@@ -24,12 +25,15 @@ def test_every_parameter_gets_a_gradient_and_predictions_do_not_depend_on_the_ba
     assert depends_on_the_batch(model, params, rows(30)) < 1e-6
 
 
-def test_gates_start_near_one() -> None:
-    """The network starts as the tasks' perceptrons alone."""
-    model = SMALL.build(LAYOUT)
-    start = model.initialise(0, "a", 17, torch.float64)
-    plain = {n: torch.zeros_like(p) if "gate.1" in n else p for n, p in start.items()}
-    assert torch.allclose(predict(model, start, rows(9)), predict(model, plain, rows(9)), rtol=0.5, atol=0.05)
+def test_gates_start_near_one_and_stay_between_0_and_2() -> None:
+    model, params = scrambled(SMALL)
+    start = model.initialise(0, "a", PRIVATE_ROWS, torch.float64)
+    x = torch.randn(1, 50, 22, dtype=torch.float64)
+    name, own = "embedding_gate", torch.zeros(1, 50, 3, dtype=torch.float64)
+    for held, near in ((start, 0.5), ({n: 30 * p for n, p in params.items()}, 1.0)):
+        gate = _gate({n: p.unsqueeze(0) for n, p in held.items() if n.startswith(name)}, name, torch.cat([own, x], 2))
+        assert float((gate - 1).abs().mean()) < near
+        assert 0 <= float(gate.min()) < 1 < float(gate.max()) <= 2
 
 
 def test_gates_train_prior_embeddings_and_no_others() -> None:
