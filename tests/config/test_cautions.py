@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from data.findings.made import encoded, every
+from msmtrec.base.errors import UserError
 from msmtrec.config.cautions import cautions
 from msmtrec.config.parse import parse_config
 from msmtrec.data.encode import encode
@@ -61,6 +63,35 @@ def test_what_belongs_to_one_scenario_and_travels_is_said(synthetic: EncodedData
     assert found(synthetic, {"method": "local", "model": {"name": "star", "momentum": 0}}) == (
         "row: with momentum 0 predictions use means 0 and variances 1, whatever the rows",
     )
+
+
+@pytest.mark.parametrize("name", ["hinet", "m3oe"])
+def test_a_network_that_reads_what_belongs_to_others_receives_it_for_that(name: str, synthetic: EncodedData) -> None:
+    (sentence,) = found(synthetic, {"method": "fedavg", "model": {"name": name}})
+    assert sentence.endswith("travels: every scenario receives all others'")
+
+
+def test_esmm_is_for_nested_tasks_over_all_rows(synthetic: EncodedData) -> None:
+    esmm = {"method": "local", "model": {"name": "esmm"}}
+    assert found(synthetic, esmm) == ()
+    apart = replace(synthetic, layout=replace(synthetic.layout, within=(-1, -1)))
+    with pytest.raises(
+        UserError, match=r"methods\.row: esmm multiplies .* here no task lies within another; declare it"
+    ):
+        found(apart, esmm)
+    train = {name: table.splits["train"] for name, table in synthetic.tables.items()}
+    clicked = {n: np.where(rows.labels[:, :1] == 1, rows.labels, [[0, np.nan]]) for n, rows in train.items()}
+    absent = {**clicked, "scenario-0": np.where([[True, False]], train["scenario-0"].labels, np.nan)}
+    for labels, refused in ((clicked, "scenario-0"), (absent, "scenario-1")):  # who has no conversions has no say
+        tables = {
+            name: replace(table, splits={**table.splits, "train": replace(train[name], labels=labels[name])})
+            for name, table in synthetic.tables.items()
+        }
+        wanted = (
+            rf"methods\.row: esmm learns conversion over all rows, and in '{refused}' no row whose click is 0 has a"
+        )
+        with pytest.raises(UserError, match=wanted):
+            found(replace(synthetic, tables=tables), esmm)
 
 
 def test_a_batch_of_all_rows_is_silent_and_each_larger_one_is_named(synthetic: EncodedData) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from methods.suite import Case, Federation
+from models.networks import NETWORKS as every
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host
 from msmtrec.config.parse import parse_config
@@ -27,6 +28,7 @@ from msmtrec.record.events import Event, Progress, ignore
 from pretend_device import DEVICE, Pretend, There, Transfer, pretend_device
 
 PAPER = {"embeddings": "local", "normalization": "tensor", "personalization": "hyper", "towers": "hyper"}
+OTHERS = {name: every[name] for name in ("hinet", "m2m", "m3oe")}  # which make tensors of their own
 CASES = {
     "recommended": Case("pf-msmtrec"),
     "anchored": Case("pf-msmtrec", {"penalty": 0.01}),
@@ -38,10 +40,12 @@ CASES = {
     "local": Case("local"),
     "ple": Case("fedrep"),
     "star": Case("fedavg-all"),
+    **dict.fromkeys(OTHERS, Case("fedavg-all")),
 }
 NETWORKS = {
     "ple": PLESettings(embedding_dim=2, shared_experts=1, task_experts=2, expert_layers=(4,), dropout=0.3),
     "star": STARSettings(embedding_dim=2, layers=(5, 4), tower_layers=(), auxiliary_layer=3),
+    **OTHERS,
 }
 DOWNLOAD, UPLOAD = "memory._moved", "scenario._upload"
 UP = {

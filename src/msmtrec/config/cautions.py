@@ -22,7 +22,7 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
         data: contender's title -> the rows it trains on.
 
     Raises:
-        UserError: a contender's method cannot work with its network.
+        UserError: a contender's method cannot work with its network, or the network not with these rows.
     """
     found: dict[str, dict[str, None]] = {}
     for candidates in config.contenders:
@@ -67,16 +67,19 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
     try:
-        method: Method[Any] = contender.settings.build(contender.model.build(data.layout).declare())
+        model = contender.model.build(data.layout)
+        model.check(data)
+        method: Method[Any] = contender.settings.build(model.declare())
     except UserError as error:
         raise UserError(f"methods.{contender.name}: {error}") from error
     roles = method.policies()
     owned = [d for d in method.leaving() if d.owners]
     if owned:
+        own = "" if model.reads_others else ", though it uses its own only"
         moments = ", its inputs' means and variances among them" if not all(d.trained for d in owned) else ""
         yield (
             f"what {contender.model.name} has for each scenario apart ({len(owned)} tensors{moments}) travels: every"
-            " scenario receives all others', though it uses its own only"
+            f" scenario receives all others'{own}"
         )
     if contender.train.balance.rule != "none" and len(data.schema.task_names) == 1:
         yield f"train.balance {contender.train.balance.rule} has no effect: there is one task"
