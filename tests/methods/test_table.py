@@ -36,6 +36,7 @@ def test_local_training_has_the_contenders_rate_and_decay(name: str) -> None:
         ("fedavg", "clip", 1e-9, 0, None, None),
         ("scaffold", "global_rate", 1e-9, 0, None, None),
         ("ditto", "penalty", 0, -1e-9, None, None),
+        ("fedprox", "penalty", 0, -1e-9, None, None),
         ("fedrep", "body_passes", 1e-9, 0, None, None),
         ("fedala", "rate", 1e-9, 0, None, None),
         ("fedala", "share", 1e-9, 0, 1, 1.001),

@@ -11,6 +11,9 @@ from msmtrec.methods.settings.base import MethodSettings
 from msmtrec.methods.settings.ditto import DittoSettings
 from msmtrec.methods.settings.fedala import FedALASettings
 from msmtrec.methods.settings.fedavg import FedAvgSettings
+from msmtrec.methods.settings.fedbn import FedBNSettings
+from msmtrec.methods.settings.fedper import FedPerSettings
+from msmtrec.methods.settings.fedprox import FedProxSettings
 from msmtrec.methods.settings.fedrep import FedRepSettings
 from msmtrec.methods.settings.pf_msmtrec import PAPER, PFSettings
 from msmtrec.methods.settings.scaffold import ScaffoldSettings
@@ -58,6 +61,9 @@ METHODS: dict[str, Entry] = {
     "fedrep": Entry(FedRepSettings, "gates and towers local, trained first (Collins et al. 2021)", reference=True),
     "fedala": Entry(FedALASettings, "towers mixed with the mean, learned (Zhang et al. 2023)", reference=True),
     "apple": Entry(AppleSettings, "own mixture of everybody's cores, learned (Luo & Wu 2022)", reference=True),
+    "fedprox": Entry(FedProxSettings, "FedAvg with local steps held near the mean (Li et al. 2020)", reference=True),
+    "fedper": Entry(FedPerSettings, "gates and towers local, trained with the rest (Arivazhagan 2019)", reference=True),
+    "fedbn": Entry(FedBNSettings, "batch normalisation local, all else averaged (Li et al. 2021)", reference=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",

@@ -8,7 +8,7 @@ evaluated, kept and exported.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -243,6 +243,10 @@ class Method(ABC, Generic[S]):
         return ()
 
     # both
+
+    def cautions(self) -> Iterator[str]:
+        """Sentences on what this network makes of the method, beside those of its settings."""
+        yield from ()
 
     def leaving(self, slot: str = MODEL) -> tuple[Declaration, ...]:
         """Parameters of a slot that a scenario uploads."""
