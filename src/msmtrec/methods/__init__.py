@@ -10,11 +10,13 @@ from msmtrec.methods.settings.apple import AppleSettings
 from msmtrec.methods.settings.base import MethodSettings
 from msmtrec.methods.settings.ditto import DittoSettings
 from msmtrec.methods.settings.fedala import FedALASettings
+from msmtrec.methods.settings.fedamp import FedAMPSettings
 from msmtrec.methods.settings.fedavg import FedAvgSettings
 from msmtrec.methods.settings.fedbn import FedBNSettings
 from msmtrec.methods.settings.fedper import FedPerSettings
 from msmtrec.methods.settings.fedprox import FedProxSettings
 from msmtrec.methods.settings.fedrep import FedRepSettings
+from msmtrec.methods.settings.matfl import MaTFLSettings
 from msmtrec.methods.settings.pf_msmtrec import PAPER, PFSettings
 from msmtrec.methods.settings.scaffold import ScaffoldSettings
 
@@ -64,6 +66,8 @@ METHODS: dict[str, Entry] = {
     "fedprox": Entry(FedProxSettings, "FedAvg with local steps held near the mean (Li et al. 2020)", reference=True),
     "fedper": Entry(FedPerSettings, "gates and towers local, trained with the rest (Arivazhagan 2019)", reference=True),
     "fedbn": Entry(FedBNSettings, "batch normalisation local, all else averaged (Li et al. 2021)", reference=True),
+    "mat-fl": Entry(MaTFLSettings, "bodies mixed by the direction they deviate in (Cai et al. 2023)", reference=True),
+    "fedamp": Entry(FedAMPSettings, "drawn to an attentive mixture of all models (Huang et al. 2021)", reference=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",
