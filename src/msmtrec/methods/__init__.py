@@ -13,11 +13,14 @@ from msmtrec.methods.settings.fedala import FedALASettings
 from msmtrec.methods.settings.fedamp import FedAMPSettings
 from msmtrec.methods.settings.fedavg import FedAvgSettings
 from msmtrec.methods.settings.fedbn import FedBNSettings
+from msmtrec.methods.settings.feddwa import FedDWASettings
+from msmtrec.methods.settings.fedmtl import FedMTLSettings
 from msmtrec.methods.settings.fedper import FedPerSettings
 from msmtrec.methods.settings.fedprox import FedProxSettings
 from msmtrec.methods.settings.fedrep import FedRepSettings
 from msmtrec.methods.settings.matfl import MaTFLSettings
 from msmtrec.methods.settings.pf_msmtrec import PAPER, PFSettings
+from msmtrec.methods.settings.pfedme import PFedMeSettings
 from msmtrec.methods.settings.scaffold import ScaffoldSettings
 
 
@@ -68,6 +71,9 @@ METHODS: dict[str, Entry] = {
     "fedbn": Entry(FedBNSettings, "batch normalisation local, all else averaged (Li et al. 2021)", reference=True),
     "mat-fl": Entry(MaTFLSettings, "bodies mixed by the direction they deviate in (Cai et al. 2023)", reference=True),
     "fedamp": Entry(FedAMPSettings, "drawn to an attentive mixture of all models (Huang et al. 2021)", reference=True),
+    "feddwa": Entry(FedDWASettings, "own mixture of the models that it nears (Liu et al. 2023)", reference=True),
+    "pfedme": Entry(PFedMeSettings, "personal models near a common one that follows them (Dinh 2020)", reference=True),
+    "fedmtl": Entry(FedMTLSettings, "own models held together as they are related (Smith et al. 2017)", reference=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",
