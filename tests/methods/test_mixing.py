@@ -58,6 +58,7 @@ def test_who_is_new_gets_the_means_and_who_was_there_keeps_its_own(name: str) ->
 def test_a_task_that_a_scenario_lacks_counts_there_as_the_others_mean(name: str) -> None:
     """What it sends of that task changes nothing for anybody; its own mixture has what the others trained."""
     m = method(name)
+
     def replies(spoiled: float) -> dict[str, torch.Tensor]:
         slots = {}
         for n, v in (("a", 1.0), ("b", 3.0), ("c", spoiled)):

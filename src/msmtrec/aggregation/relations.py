@@ -46,4 +46,5 @@ def precision(gram: Tensor) -> Tensor:
         return mean_pull(K)
     lengths = values.clamp(min=float(values[-1]) * SHORTEST**2).sqrt()
     turned = basis @ vectors
-    return (turned / lengths) @ turned.T * (lengths.sum() / (K - 1))
+    scale = lengths.sum() / (K - 1)
+    return torch.einsum("in,n,jn->ij", turned, scale / lengths, turned)

@@ -14,6 +14,7 @@ from msmtrec.methods.settings.fedamp import FedAMPSettings
 from msmtrec.methods.settings.fedavg import FedAvgSettings
 from msmtrec.methods.settings.fedbn import FedBNSettings
 from msmtrec.methods.settings.feddwa import FedDWASettings
+from msmtrec.methods.settings.fedhca2 import FedHCA2Settings
 from msmtrec.methods.settings.fedmtl import FedMTLSettings
 from msmtrec.methods.settings.fedper import FedPerSettings
 from msmtrec.methods.settings.fedprox import FedProxSettings
@@ -74,6 +75,7 @@ METHODS: dict[str, Entry] = {
     "feddwa": Entry(FedDWASettings, "own mixture of the models that it nears (Liu et al. 2023)", reference=True),
     "pfedme": Entry(PFedMeSettings, "personal models near a common one that follows them (Dinh 2020)", reference=True),
     "fedmtl": Entry(FedMTLSettings, "own models held together as they are related (Smith et al. 2017)", reference=True),
+    "fedhca2": Entry(FedHCA2Settings, "bodies coordinated, heads attend, both as learned (Lu 2024)", reference=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",

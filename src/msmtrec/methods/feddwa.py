@@ -25,7 +25,7 @@ class FedDWA(Mixing):
     One's own w_i is among them. w_i⁺ is one further pass of Adam, with moments of its own, from w_i on; the scenario
     then goes on from its mixture, not from there. Rows weigh nothing, and nothing is looked at but models: no
     validation and no test figures. A model that w_i⁺ has come to exactly takes all the weight. Running moments are
-    mixed by the same weights, which are none of them negative. Twice the upload, and the local work of the further pass.
+    mixed by the same weights, which are none of them negative. Twice the upload, and a further pass of local work.
     """
 
     settings: FedDWASettings

@@ -100,7 +100,7 @@ class Mixing(Method[Mixed]):
         for d in self.leaving(slot):
             if d.role not in TABLES:
                 tensors = [sent[d.name] for sent in own.values()]
-                found[d.name] = _filled(tensors, tasks, last[d.name]) if d.unit_axis == "task" else tensors
+                found[d.name] = filled(tensors, tasks, last[d.name]) if d.unit_axis == "task" else tensors
         return found
 
     def refresh(self, state: Mixed) -> Reply:
@@ -123,13 +123,16 @@ class Mixing(Method[Mixed]):
         return state, replies
 
 
-def _filled(tensors: list[Tensor], tasks: list[tuple[bool, ...]], last: Tensor) -> list[Tensor]:
-    """With the others' mean in the slices [task, ...] of tasks that a scenario lacks; `last` where nobody has one."""
+def filled(tensors: list[Tensor], tasks: list[tuple[bool, ...]], last: Tensor | None = None) -> list[Tensor]:
+    """With the others' mean in the slices [task, ...] of tasks that a scenario lacks.
+
+    Where nobody has a task it is as in `last`; without that, as it is.
+    """
     found = list(tensors)
-    for task in range(len(last)):
+    for task in range(len(tensors[0])):
         having = [tensor[task] for tensor, has in zip(tensors, tasks, strict=True) if has[task]]
-        if len(having) < len(tensors):
-            mean = chunks.mean(having) if having else last[task]
+        if len(having) < len(tensors) and (having or last is not None):
+            mean = chunks.mean(having) if having or last is None else last[task]
             for place, has in enumerate(tasks):
                 if not has[task]:
                     found[place] = found[place].index_copy(0, torch.tensor([task]), mean.unsqueeze(0))
@@ -141,12 +144,8 @@ def mix(weights: Tensor, uploads: Uploads, means: Parameters) -> list[Parameters
     found: list[Parameters] = [{} for _ in weights]
     for name, tensors in uploads.items():
         mean = means[name]
-        rows = [torch.empty_like(mean, memory_format=torch.contiguous_format) for _ in weights]
-        for columns, block in chunks.blocks(tensors, [mean] * len(tensors)):
-            for row, part in zip(rows, weights @ block + mean.reshape(-1)[columns].double(), strict=True):
-                row.view(-1)[columns] = part
-        for own, row in zip(found, rows, strict=True):
-            own[name] = row
+        for own, added in zip(found, chunks.combine_each(weights, tensors, [mean] * len(tensors)), strict=True):
+            own[name] = mean + added
     return found
 
 

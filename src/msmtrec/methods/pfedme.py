@@ -57,9 +57,7 @@ class PFedMe(Method[PFedMeState]):
         return {CENTRE: {name: model[name] for name in self.centred}}
 
     def local(self, round: LocalRound) -> tuple[Phase, ...]:
-        steps = Phase(
-            rule=round.adam, repeat=self.settings.inner_steps, extra=self._nearness, after_batch=self._follow
-        )
+        steps = Phase(rule=round.adam, repeat=self.settings.inner_steps, extra=self._nearness, after_batch=self._follow)
         return Phase(name="to the centre", steps=0, rule=round.adam, finish=self._at_centre), steps
 
     def _at_centre(self, work: Work) -> Mapping[str, Parameters]:
