@@ -22,6 +22,9 @@ METHODS = {
     "paper": {"method": "pf-msmtrec", "preset": "paper"},
     "scaffold": None,
     "apple": None,
+    "pfedme": None,
+    "fedamp": None,
+    "fedhca2": None,
     "pooled": None,
 }
 

@@ -47,21 +47,21 @@ class FedMTL(Mixing):
     def begin(self, model: Parameters) -> Mapping[str, Parameters]:
         target = {name: model[name] for name in self.drawn}
         some = next(iter(model.values()))
-        return {TARGET: target, PULL: {"omega": some.new_zeros(())}}
+        return {TARGET: target, PULL: {"omega": some.new_zeros(1)}}
 
     def local(self, round: LocalRound) -> tuple[Phase, ...]:
         return (Phase(rule=round.adam, extra=self._relation if self.settings.penalty else None),)
 
     def _relation(self, leaves: Leaves, work: Work) -> Tensor:
         distance = squared_distance(leaves[MODEL], work.slots[TARGET], self.drawn)
-        return self.settings.penalty * work.slots[PULL]["omega"] * distance
+        return self.settings.penalty * work.slots[PULL]["omega"].squeeze(1) * distance
 
     def weigh(self, gathered: Gathered, uploads: Uploads, means: Parameters) -> Weighed:
         K = len(gathered.scenarios)
         learned = self.settings.relations == "learned"
         omega = precision(compare(uploads, means, self.drawn)) if learned else mean_pull(K)
         like = next(iter(means.values()))
-        return Weighed(targets(omega), [{PULL: {"omega": own.to(like)}} for own in omega.diagonal()])
+        return Weighed(targets(omega), [{PULL: {"omega": omega[k, k : k + 1].to(like)}} for k in range(K)])
 
 
 def targets(omega: Tensor) -> Tensor:
