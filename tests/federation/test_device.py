@@ -38,6 +38,7 @@ CASES = {
     "feddwa": Case("feddwa"),
     "fedmtl": Case("fedmtl", {"embeddings": "shared"}),
     "pfedme": Case("pfedme"),
+    "item-mix": Case("item-mix"),
     "local": Case("local"),
     "ple": Case("fedrep"),
     "star": Case("fedavg-all"),
@@ -61,6 +62,7 @@ UP = {
     "personalization.mixture": "mixtures",
     "scaffold._new_control": "steps taken",
     "apple._mixture": "whose federation is whose",
+    "item_mix.first_adapter": "networks that mix, as they begin",
 }
 DOWN = {
     UPLOAD: "what leaves",
@@ -69,6 +71,7 @@ DOWN = {
     "deck.touches": "ids of this round's rows",
     "stack.run": "losses of the last step",
     "predict.predict_each": "logits",
+    "item_mix._merged": "how many rows of tables each scenario has",
     "held_out.__init__": "which tasks can be measured",
     "personalization.smooth_beta": "losses of mixtures, one number each",
     "personalization.check_beta": "losses of mixtures, one number each",

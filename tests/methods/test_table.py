@@ -61,6 +61,8 @@ def test_local_training_has_the_contenders_rate_and_decay(name: str) -> None:
         ("fedhca2", "alpha", 0, -1e-9, 1, 1.001),
         ("fedhca2", "beta", 0, -1e-9, 1, 1.001),
         ("fedhca2", "hyper_rate", 0, -1e-9, None, None),
+        ("item-mix", "similarity", 0, -1e-9, None, None),
+        ("item-mix", "adapter_rate", 1e-9, 0, None, None),
         ("pf-msmtrec", "coordination", 0, -1e-9, None, None),
         ("pf-msmtrec", "penalty", 0, -1e-9, None, None),
         ("pf-msmtrec", "beta_start", 0, -1e-9, 1, 1.001),

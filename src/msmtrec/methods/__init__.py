@@ -19,6 +19,7 @@ from msmtrec.methods.settings.fedmtl import FedMTLSettings
 from msmtrec.methods.settings.fedper import FedPerSettings
 from msmtrec.methods.settings.fedprox import FedProxSettings
 from msmtrec.methods.settings.fedrep import FedRepSettings
+from msmtrec.methods.settings.item_mix import ItemMixSettings
 from msmtrec.methods.settings.matfl import MaTFLSettings
 from msmtrec.methods.settings.pf_msmtrec import PAPER, PFSettings
 from msmtrec.methods.settings.pfedme import PFedMeSettings
@@ -76,6 +77,7 @@ METHODS: dict[str, Entry] = {
     "pfedme": Entry(PFedMeSettings, "personal models near a common one that follows them (Dinh 2020)", reference=True),
     "fedmtl": Entry(FedMTLSettings, "own models held together as they are related (Smith et al. 2017)", reference=True),
     "fedhca2": Entry(FedHCA2Settings, "bodies coordinated, heads attend, both as learned (Lu 2024)", reference=True),
+    "item-mix": Entry(ItemMixSettings, "shared and own embeddings mixed id by id, learned (Chen 2026)", reference=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",

@@ -83,6 +83,7 @@ class Gathered:
         sums: slot -> name -> sum over scenarios, for roles that need no more.
         singles: scenario -> slot -> parameters, for what is coordinated, personalised or collected.
         whole: the same before long updates were shortened: what the scenario itself holds.
+        tables: scenario -> shared table -> its used rows, where tables are collected; their sum is in `sums` too.
     """
 
     rows: Mapping[str, int]
@@ -92,6 +93,7 @@ class Gathered:
     _: KW_ONLY
     singles: Mapping[str, Mapping[str, Parameters]]
     whole: Mapping[str, Mapping[str, Parameters]]
+    tables: Mapping[str, Mapping[str, TableRows]] = field(default_factory=dict)
 
     @property
     def scenarios(self) -> tuple[str, ...]:
