@@ -10,6 +10,7 @@ import torch
 
 from methods.helpers import COMMON, DECLARATIONS, aggregate, method, start, upload
 from methods.suite import ALL, Case
+from msmtrec.aggregation.attention import attended
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
 from msmtrec.methods import METHODS
@@ -103,6 +104,18 @@ def test_alone_nothing_is_added_and_weights_stand_still() -> None:
     assert {w.weight for w in found.state.held["a"].weights.values()} == {0.1}
 
 
+def test_weights_move_once_by_what_was_added_and_not_again_where_nothing_was() -> None:
+    """Both, then a alone twice: its second update follows an addition, its third follows none."""
+    m = method("fedhca2")
+    found, moved = both(m, start(m), "expert__scenario", 1.0, 1.0), []
+    for _ in range(2):
+        sent = upload(m, "a", expert__scenario=found.replies["a"].model["expert.scenario"] + 1)
+        found = aggregate(m, found.state, {"a": sent})
+        moved.append(found.diagnostics["alpha"]["a"])
+    assert moved[0] > 0.11
+    assert moved[1] == moved[0]
+
+
 def test_a_task_that_a_scenario_lacks_is_the_others_and_nobody_listens_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     factor = Declaration("factor", Role.EXPERT_TASK, (2, 2), "ones", unit_axis="task")
     monkeypatch.setitem(COMMON, "factor", torch.zeros(2, 2))
@@ -114,6 +127,9 @@ def test_a_task_that_a_scenario_lacks_is_the_others_and_nobody_listens_to_it(mon
             assert torch.equal(one.replies[n].model[name], two.replies[n].model[name])
         assert torch.equal(one.replies["b"].model[name][1], one.replies["a"].model[name][1])
         assert not torch.equal(one.replies["b"].model[name][0], one.replies["a"].model[name][0])
+    three = attended([torch.ones(2), torch.ones(2), torch.full((2,), 5.0)], [torch.zeros(2)] * 3)  # not four
+    found = both(m, start(m), "tower", 1.0, torch.tensor([[5.0, 5.0], [9.0, 9.0]]), lacks="b")
+    assert torch.allclose(found.replies["a"].model["tower"][1], 1 + 0.1 * three[1])
 
 
 def test_who_is_new_gets_the_mean_of_the_others_and_who_was_there_what_it_held() -> None:
