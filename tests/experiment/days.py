@@ -25,6 +25,7 @@ METHODS = {
     "pfedme": None,
     "fedamp": None,
     "fedhca2": None,
+    "item-mix": None,
     "pooled": None,
 }
 

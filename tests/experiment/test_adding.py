@@ -38,11 +38,12 @@ METHODS = {
     "feddwa": None,
     "fedmtl": None,
     "fedhca2": None,
+    "item-mix": None,
     "pooled": None,
 }
 COLUMNS = (
     *("local", "fedavg-all", "fedavg-all+ft", "recommended", "paper", "scaffold", "ditto", "fedrep", "fedala"),
-    *("pfedme", "feddwa", "fedmtl", "fedhca2"),
+    *("pfedme", "feddwa", "fedmtl", "fedhca2", "item-mix"),
 )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from methods.helpers import aggregate, method, start, upload
+from methods.helpers import DECLARATIONS, aggregate, method, start, upload
 from methods.suite import ALL, Case
+from msmtrec.base.roles import Role
+from msmtrec.methods import METHODS
 from msmtrec.methods.matfl import similar
 
 CASE = Case("mat-fl", {"embeddings": "shared"}, {"threshold": 0.0, "embeddings": "local"})
@@ -42,6 +44,16 @@ def test_three_scenarios_by_hand() -> None:
     wanted = [(1.8 * 1 + 0.8 * 3 + far * 2) / total, far * 3 / total]
     assert found.replies["a"].model["expert.scenario"][0].tolist() == pytest.approx(wanted, rel=1e-6)
     assert found.diagnostics["own_weight"]["a"] == pytest.approx(1.8 / total)
+
+
+def test_a_network_without_a_body_is_left_alone_and_that_is_said() -> None:
+    towers = tuple(d for d in DECLARATIONS if d.role is Role.TOWER or d.role is Role.SHARED_EMBEDDING)
+    for name in ("mat-fl", "fedper"):
+        m = METHODS[name].settings(embeddings="shared").build(towers)
+        assert [s.endswith("this is local training") for s in m.cautions()] == [True]
+        assert not list(method(name).cautions())
+        found = aggregate(m, start(m), {n: upload(m, n) for n in "ab"})
+        assert all(reply.model.keys() == {"shared_embedding"} for reply in found.replies.values())
 
 
 def test_only_directions_count() -> None:

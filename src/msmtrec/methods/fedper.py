@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import BODY_AND_HEAD, Policy, Role
@@ -22,6 +22,10 @@ class FedPer(Averaging):
 
     def __init__(self, declarations: tuple[Declaration, ...], settings: FedPerSettings) -> None:
         self.declarations, self.settings = declarations, settings
+
+    def cautions(self) -> Iterator[str]:
+        if not self.network():
+            yield "the network has nothing but gates and towers; but for shared embeddings this is local training"
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
         body = {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD if role not in HEAD}

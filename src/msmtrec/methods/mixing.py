@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -64,6 +64,10 @@ class Mixing(Method[Mixed]):
     def weigh(self, gathered: Gathered, uploads: Uploads, means: Parameters) -> Weighed:
         """The weights of a round, of whole uploads and their plain means."""
 
+    def cautions(self) -> Iterator[str]:
+        if not self.compared():
+            yield "the network has nothing that would be mixed; but for shared embeddings this is local training"
+
     def compared(self) -> tuple[str, ...]:
         """Parameters by which scenarios are compared: what is mixed, without running moments."""
         return tuple(d.name for d in self.leaving() if d.trained and d.role not in TABLES)
@@ -80,7 +84,8 @@ class Mixing(Method[Mixed]):
     def aggregate(self, state: Mixed, gathered: Gathered) -> Outcome[Mixed]:
         uploads = self.side_by_side(gathered, state.means)
         means = {name: chunks.mean(tensors) for name, tensors in uploads.items()}
-        weighed = self.weigh(gathered, uploads, means)
+        alone = Weighed(torch.eye(len(gathered.scenarios), dtype=torch.float64))
+        weighed = self.weigh(gathered, uploads, means) if self.compared() else alone
         mixtures = mix(weighed.weights, uploads, means)
         new = Mixed({**new_means(state.means, gathered), **means}, state.met | set(gathered.scenarios))
         tables = self.refresh(new).slots
