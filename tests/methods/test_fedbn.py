@@ -54,5 +54,5 @@ def test_without_norms_it_is_an_average_and_says_so() -> None:
         METHODS["fedbn"].settings().build(Federation(CASE, 1, network=network).site.model.declare())
         for network in (NORMED.model_copy(update={"norm": None}), NORMED)
     )
-    assert [s.endswith("this is fedavg (mmoe has it with norm: batch)") for s in plain.cautions()] == [True]
-    assert not list(normed.cautions())
+    assert [s.endswith("this is fedavg (mmoe has it with norm: batch)") for s in plain.cautions(3)] == [True]
+    assert not list(normed.cautions(3))

@@ -138,7 +138,10 @@ def test_who_is_new_begins_with_the_means() -> None:
 
 def test_nothing_to_mix_is_said() -> None:
     settings = METHODS["item-mix"].settings()
-    private = [d for d in DECLARATIONS if d.name != "shared_embedding"]
-    assert [s[:28] for s in settings.build(tuple(private)).cautions()] == ["no field is declared shared,"]
-    assert not list(settings.build(DECLARATIONS).cautions())
+    m = settings.build(tuple(d for d in DECLARATIONS if d.name != "shared_embedding"))
+    assert [s[:28] for s in m.cautions(3)] == ["no field is declared shared,"]
+    assert not aggregate(m, start(m), {"a": upload(m, "a"), "b": upload(m, "b")}).replies
+    assert not m.begin({})
+    assert [phase.also for phase in m.local(LocalRound(2, 0.1, done=frozenset({MERGE})))] == [()]
+    assert not list(settings.build(DECLARATIONS).cautions(3))
     assert [s[:12] for s in METHODS["item-mix"].settings(similarity=0).cautions()] == ["similarity 0"]

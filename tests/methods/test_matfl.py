@@ -50,10 +50,16 @@ def test_a_network_without_a_body_is_left_alone_and_that_is_said() -> None:
     towers = tuple(d for d in DECLARATIONS if d.role is Role.TOWER or d.role is Role.SHARED_EMBEDDING)
     for name in ("mat-fl", "fedper"):
         m = METHODS[name].settings(embeddings="shared").build(towers)
-        assert [s.endswith("this is local training") for s in m.cautions()] == [True]
-        assert not list(method(name).cautions())
+        assert [s.endswith("this is local training") for s in m.cautions(3)] == [True]
+        assert not list(method(name).cautions(3))
         found = aggregate(m, start(m), {n: upload(m, n) for n in "ab"})
         assert all(reply.model.keys() == {"shared_embedding"} for reply in found.replies.values())
+
+
+def test_two_scenarios_that_stay_alone_are_said() -> None:
+    said = {t: list(method("mat-fl", threshold=t).cautions(2)) for t in (1.0, 1.5)}
+    assert [s[:11] for s in said[1.0]] == ["threshold 1"]
+    assert not said[1.5]
 
 
 def test_only_directions_count() -> None:

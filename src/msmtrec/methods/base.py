@@ -246,8 +246,8 @@ class Method(ABC, Generic[S]):
 
     # both
 
-    def cautions(self) -> Iterator[str]:
-        """Sentences on what this network makes of the method, beside those of its settings."""
+    def cautions(self, scenarios: int) -> Iterator[str]:
+        """Sentences on what this network and so many scenarios make of the method, beside those of its settings."""
         yield from ()
 
     def leaving(self, slot: str = MODEL) -> tuple[Declaration, ...]:

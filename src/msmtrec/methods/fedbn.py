@@ -28,7 +28,7 @@ class FedBN(Averaging):
         rest = {(MODEL, role): Policy.AVERAGE for role in BODY_AND_HEAD if role not in NORM}
         return rest | table_policies(self.settings)
 
-    def cautions(self) -> Iterator[str]:
+    def cautions(self, scenarios: int) -> Iterator[str]:
         if not any(d.role in NORM for d in self.declarations):
             same = "fedavg-all" if self.settings.shares_embeddings else "fedavg"
             yield (

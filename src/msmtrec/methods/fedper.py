@@ -23,7 +23,7 @@ class FedPer(Averaging):
     def __init__(self, declarations: tuple[Declaration, ...], settings: FedPerSettings) -> None:
         self.declarations, self.settings = declarations, settings
 
-    def cautions(self) -> Iterator[str]:
+    def cautions(self, scenarios: int) -> Iterator[str]:
         if not self.network():
             yield "the network has nothing but gates and towers; but for shared embeddings this is local training"
 

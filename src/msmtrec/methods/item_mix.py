@@ -51,7 +51,7 @@ class ItemMix(Method[Mixed]):
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
         return {(MODEL, Role.SHARED_EMBEDDING): Policy.COLLECT}
 
-    def cautions(self) -> Iterator[str]:
+    def cautions(self, scenarios: int) -> Iterator[str]:
         if not self.tables:
             yield "no field is declared shared, so that there is nothing to mix; this is local training"
 
@@ -66,7 +66,7 @@ class ItemMix(Method[Mixed]):
         return slots if self.tables else {}
 
     def local(self, round: LocalRound) -> tuple[Phase, ...]:
-        if MERGE not in round.done:
+        if MERGE not in round.done or not self.tables:
             return (Phase(rule=round.adam),)
         rule = replace(round.adam, rates={ADAPTER: round.rate * self.settings.adapter_rate})
         return (Phase(also=(ADAPTER,), rule=rule, compose=self._seen),)
@@ -93,6 +93,8 @@ class ItemMix(Method[Mixed]):
         return Mixed(dict(common))
 
     def aggregate(self, state: Mixed, gathered: Gathered) -> Outcome[Mixed]:
+        if not self.tables:
+            return Outcome(state)
         means = new_means(state.means, gathered)
         rows = torch.tensor(list(gathered.rows.values()), dtype=torch.float64)
         alike = similarities(list(gathered.tables.values()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor
 
 from msmtrec.aggregation.relations import cosines
@@ -26,6 +28,14 @@ class MaTFL(Mixing):
 
     def __init__(self, declarations: tuple[Declaration, ...], settings: MaTFLSettings) -> None:
         self.declarations, self.settings = declarations, settings
+
+    def cautions(self, scenarios: int) -> Iterator[str]:
+        yield from super().cautions(scenarios)
+        if scenarios == 2 and self.settings.threshold <= 1:
+            yield (
+                f"threshold {self.settings.threshold:g}: two scenarios leave their mean in opposite directions and stay"
+                " alone up to 1; but for shared embeddings this is local training"
+            )
 
     def weigh(self, gathered: Gathered, uploads: Uploads, means: Parameters) -> Weighed:
         return Weighed(similar(compare(uploads, means, self.compared()), self.settings.threshold))

@@ -64,7 +64,7 @@ class Mixing(Method[Mixed]):
     def weigh(self, gathered: Gathered, uploads: Uploads, means: Parameters) -> Weighed:
         """The weights of a round, of whole uploads and their plain means."""
 
-    def cautions(self) -> Iterator[str]:
+    def cautions(self, scenarios: int) -> Iterator[str]:
         if not self.compared():
             yield "the network has nothing that would be mixed; but for shared embeddings this is local training"
 
