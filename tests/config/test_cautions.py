@@ -35,6 +35,8 @@ PF = {"method": "pf-msmtrec"}
         ({**PF, "preset": "paper", "options": {"penalty": 0}}, {}, "row: normalization reaches nobody"),
         ({**PF, "options": {"beta_keep": 1}}, {}, "row: beta_keep 1 keeps the mixture at beta_start 1 or at 0"),
         ({"method": "ditto", "options": {"penalty": 0}}, {}, "row: penalty 0: the personal model never sees"),
+        ({"method": "fedprox", "options": {"penalty": 0}}, {}, "row: penalty 0: nothing holds local steps near"),
+        ({"method": "fedbn"}, {}, "row: the network has no batch normalisation, and so nothing that FedBN would keep"),
         (PF, {"model": {"experts": 1}}, "row: with one expert the gates do nothing"),
         (PF, {"train": {"local_steps": 1, "rounds": 5, "patience": 5}}, "row: train.patience 5 is never reached"),
         (

@@ -37,6 +37,10 @@ CASES = {
     "scaffold": Case("scaffold", rate=0.05),
     "apple": Case("apple"),
     "ditto": Case("ditto", {"embeddings": "shared"}),
+    "feddwa": Case("feddwa"),
+    "fedmtl": Case("fedmtl", {"embeddings": "shared"}),
+    "pfedme": Case("pfedme"),
+    "item-mix": Case("item-mix"),
     "local": Case("local"),
     "ple": Case("fedrep"),
     "star": Case("fedavg-all"),
@@ -62,6 +66,7 @@ UP = {
     "personalization.mixture": "mixtures",
     "scaffold._new_control": "steps taken",
     "apple._mixture": "whose federation is whose",
+    "item_mix.first_adapter": "networks that mix, as they begin",
 }
 DOWN = {
     UPLOAD: "what leaves",
@@ -70,6 +75,7 @@ DOWN = {
     "deck.touches": "ids of this round's rows",
     "stack.run": "losses of the last step",
     "predict.predict_each": "logits",
+    "item_mix._merged": "how many rows of tables each scenario has",
     "held_out.__init__": "which tasks can be measured",
     "personalization.smooth_beta": "losses of mixtures, one number each",
     "personalization.check_beta": "losses of mixtures, one number each",

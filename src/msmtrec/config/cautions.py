@@ -72,6 +72,7 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
         method: Method[Any] = contender.settings.build(model.declare())
     except UserError as error:
         raise UserError(f"methods.{contender.name}: {error}") from error
+    yield from method.cautions(len(data.scenarios))
     roles = method.policies()
     owned = [d for d in method.leaving() if d.owners]
     if owned:
