@@ -58,6 +58,11 @@ class Contender:
         return self.settings.shares_embeddings or (bool(self.entry.alone) if summed is None else bool(summed))
 
     @property
+    def has_head(self) -> bool:
+        """Whether a linear head is fitted first, and the network learns what it leaves over."""
+        return self.statistics is not None and self.statistics.wide == "offset"
+
+    @property
     def title(self) -> str:
         """Its name, and the candidate's where there are several."""
         return f"{self.name}/{self.candidate}" if self.candidate else self.name
