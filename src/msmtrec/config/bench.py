@@ -135,7 +135,9 @@ def check_rungs(contender: Contender, rungs: int) -> None:
     rounds = contender.train.rounds
     if not contender.entry.alone and rounds < 2 ** (rungs - 1):
         most = rounds.bit_length()
-        raise UserError(f"bench.rungs: {rungs} rungs halve {rounds} rounds to less than one; give at most {most}")
+        raise UserError(
+            f"bench.rungs: {rungs} rungs halve {rounds} round{'s' * (rounds > 1)} to less than one; give at most {most}"
+        )
 
 
 def _space_of(contender: Contender, common: Space, raw: Mapping[str, Any]) -> Space:

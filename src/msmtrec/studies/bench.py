@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from msmtrec.config.bench import Bench
 from msmtrec.config.cautions import cautions
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
+from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.described import describe, environment, without_group
 from msmtrec.experiment.encoders import keep_encoders, variant
@@ -64,6 +65,12 @@ def run_bench(
         UserError: anything the user can repair.
     """
     refuse_within_import()
+
+    def say(texts: Iterable[str]) -> None:
+        for text in texts:
+            observer(Note(text=text))
+            caution(text)
+
     with stop_told(observer):
         folder = Path(out) if out is not None else Path("runs") / bench.config.name
         candidates = candidates_of(bench)
@@ -81,13 +88,12 @@ def run_bench(
             and not directory.ended(directory.contender_folder(folder, name))
         ]
         here = {name: own for name, own in candidates.items() if name not in elsewhere}
-        notes = [
+        told = [
             f"{name} is not trained again and not in the table: all its lines are in {seeds.path}; what tests by user"
             " need of it is where it was trained"
             for name in elsewhere
         ]
-        for text in notes:
-            observer(Note(text=text))
+        say(told)
         if not here:
             return None
         whole = replace(bench.config, contenders=tuple(tuple(one.contender for one in own) for own in here.values()))
@@ -98,22 +104,35 @@ def run_bench(
         threads, device = settle(folder, whole)
         directory.write_json(folder / directory.ENVIRONMENT, environment(whole, threads, device))
         going = Going(bench, here, folder, observer=observer, data=data, threads=threads, device=device, seeds=seeds)
+        keep_ledgers(folder, data, [one for own in whole.contenders for one in own])  # finds mistakes early
+        first = {name: replace(own[0].contender, candidate="") for name, own in here.items()}
+        early = _notes(_config(bench, first), logs, data)
+        say(early)
         over = "; what is over of them is not trained again" if resume else ""
         observer(Note(text=in_words(going.planned) + over))
         chosen = going.tune()
-        final = replace(bench.config, contenders=tuple((one,) for one in chosen.values()), seeds=bench.seeds)
-        notes += [*logs.warnings, *(found.text for found in unmet(logs))]
-        notes += [*cautions(final, {name: data[variant(one)] for name, one in chosen.items()}), *without_group(data)]
+        final = _config(bench, chosen)
+        notes = _notes(final, logs, data)
         notes += [f"{name} is not in the table: all its candidates came to nothing: {why}" for name, why in going.lost]
-        for text in notes[len(elsewhere) :]:
-            observer(Note(text=text))
-            caution(text)
+        say([text for text in notes if text not in early])
         tasks = going.train(chosen)
         observer(Phase(phase="comparing"))
         _write_config(folder, final, data, tasks)
-        table = compare(final.name, folder, tasks, threads=threads, notes=(*notes, _told(bench)))
+        table = compare(final.name, folder, tasks, threads=threads, notes=(*told, *notes, _told(bench)))
         observer(RunFinished(folder=str(folder), seeds=bench.seeds, results=table))
     return Run(folder, table)
+
+
+def _config(bench: Bench, contenders: Mapping[str, Contender]) -> Config:
+    """The ordinary config of contenders that have one candidate each."""
+    return replace(bench.config, contenders=tuple((one,) for one in contenders.values()), seeds=bench.seeds)
+
+
+def _notes(config: Config, logs: Logs, data: dict[str, EncodedData]) -> list[str]:
+    """As those of `run`; errors as `cautions`."""
+    rows = {one.title: data[variant(one)] for (one,) in config.contenders}
+    found = [*logs.warnings, *(one.text for one in unmet(logs))]
+    return [*found, *cautions(config, rows), *without_group(data)]
 
 
 def _lines_of(

@@ -76,7 +76,8 @@ def discarded_if_untrained(folder: Path) -> Iterator[None]:
         if not (folder / "tuning").exists() and not (folder / "contenders").exists():
             for name in (ASKED, TRIED, directory.ENVIRONMENT, directory.DATA, ".lock"):
                 (folder / name).unlink(missing_ok=True)
-            shutil.rmtree(folder / directory.ENCODERS, ignore_errors=True)
+            for name in (directory.ENCODERS, directory.LEDGERS):
+                shutil.rmtree(folder / name, ignore_errors=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
         raise

@@ -135,6 +135,7 @@ class Going:
         numbers: contender -> which of its planned stages it is.
         """
         waiting = [task for task in tasks if not task.over]
+        waiting.sort(key=lambda task: task.contender.rounds > 0)  # what is quick first, so that its mistakes are
         for name, number in numbers.items():
             self.pace.stage(name, number, sum(work_of(task) for task in waiting if task.contender.name == name))
         for task in tasks:
