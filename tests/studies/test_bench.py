@@ -168,7 +168,7 @@ def test_another_benchmark_in_the_folder_is_refused(
 
 
 def test_a_folder_that_holds_something_else_is_refused_and_none_is_left_behind(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no benchmark in .* to resume"):
+    with pytest.raises(UserError, match=r"there is no benchmark in .* to resume"):
         bench(BENCH, tmp_path / "none", resume=True)
     with pytest.raises(UserError, match=r"no field has 100 values or more"):
         bench({**BENCH, "methods": {"local": None, "linear": None, "bias": None}}, tmp_path / "bad")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from msmtrec.base.errors import UserError
-from msmtrec.config.bench import parse_bench
+from msmtrec.config.bench import load_bench, parse_bench
 from msmtrec.config.space import Range
 from msmtrec.studies.candidates import candidates_of, points, value_at
+from places import ROOT
 from studies.small import BENCH, changed
 
 
@@ -118,3 +120,12 @@ def test_a_group_that_is_switched_on_takes_a_key() -> None:
 def test_an_impossible_value_is_refused_with_its_contender(key: str, value: Any, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         candidates_of(parse_bench(changed("bench.space", {**BENCH["bench"]["space"], key: value})))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "bench").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_benchmarks_of_the_project_have_the_reference_rows_and_as_many_candidates(path: Path) -> None:
+    bench = load_bench(path)
+    found = candidates_of(bench)
+    assert {"bias", "local", "fedavg", "pooled"} <= found.keys()
+    assert {len(own) for own in found.values()} == {bench.settings.candidates} == {12}
+    assert bench.settings.seeds >= 10
