@@ -223,3 +223,32 @@ def test_a_contender_whose_candidates_come_to_nothing_is_left_out(tmp_path: Path
     }
     with pytest.raises(UserError, match="local: "):
         bench({**raw, "methods": {"fedavg": None, "local": {"space": rates}}}, tmp_path / "g")
+
+
+def test_a_fine_tuned_contender_has_two_columns_and_is_fine_tuned_in_the_last_rung(tmp_path: Path) -> None:
+    methods = {"local": None, "fedavg": {"fine_tune": {"rounds": 2}}}
+    space = {**BENCH["bench"]["space"], "fine_tune.learning_rate": [1e-3, 1e-2]}
+    found = bench({**changed("bench.space", space), "methods": methods}, tmp_path / "h")
+    assert found is not None
+    assert found.contenders == ("local", "fedavg", "fedavg+ft")
+    for rung, columns in ((1, {"local", "fedavg"}), (2, {"local", "fedavg", "fedavg+ft"})):
+        assert {path.name for path in (tmp_path / "h" / "tuning" / f"rung-{rung}" / "contenders").iterdir()} == columns
+    assert not list((tmp_path / "h" / "tuning").rglob("*.safetensors"))
+    (label,) = [path.name for path in (tmp_path / "h" / "tuning" / "rung-2" / "contenders" / "fedavg+ft").iterdir()]
+    tried = json.loads((tmp_path / "h" / "bench.json").read_text())["fedavg"]
+    assert tried["chosen"] == label
+    columns = [tmp_path / "h" / "tuning" / "rung-2" / "contenders" / name / label for name in ("fedavg", "fedavg+ft")]
+    aucs = [[entry["auc"] for entry in json.loads((folder / "validation.json").read_text())] for folder in columns]
+    assert _rungs({"fedavg": tried}, "fedavg", label)[1]["auc"] == pytest.approx(max(sum(auc) / 2 for auc in aucs))
+    assert {line["contender"] for line in csv.DictReader((tmp_path / "h" / "bench.csv").open())} == set(
+        found.contenders
+    )
+
+
+def test_what_has_statistics_keeps_what_newer_rows_are_added_to(tmp_path: Path) -> None:
+    methods = {"local": None, "fedavg": {"statistics": {"least": 5}}}
+    for contenders in ({"local": None}, methods):
+        bench({**BENCH, "methods": contenders}, tmp_path / "i", resume=contenders is methods)
+        assert (tmp_path / "i" / "ledgers").exists() == (contenders is methods)
+    settings = read_yaml(tmp_path / "i" / "config.yaml")["methods"]["fedavg"]["statistics"]
+    assert settings["least"] == 5
