@@ -16,6 +16,7 @@ from msmtrec.base.yaml import read_yaml
 from msmtrec.config.bench import parse_bench
 from msmtrec.record.events import ContenderStarted, Event, Note, RunFinished, RunStarted
 from msmtrec.serving.finished import Run
+from msmtrec.statistics.ledger_files import load_ledger
 from msmtrec.studies.bench import run_bench
 from studies.small import BENCH, changed
 
@@ -182,7 +183,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_none_is_left_behind(t
 def test_what_was_trained_elsewhere_is_known_by_the_file_of_seeds(finished: Path, tmp_path: Path) -> None:
     file = tmp_path / "seeds.csv"
     lines = (finished / "bench.csv").read_text().splitlines(keepends=True)
-    other = "Elsewhere,local,a,click,0,0.500000,0.500000\n"
+    other = "Elsewhere,fedavg,a,click,0,0.500000,0.500000\n"
     file.write_text("".join([lines[0], other, *lines[1:-1]]))  # the last line of fedavg is missing
     events: list[Event] = []
     found = bench(BENCH, tmp_path / "c", results=file, observer=events.append)
@@ -250,5 +251,15 @@ def test_what_has_statistics_keeps_what_newer_rows_are_added_to(tmp_path: Path) 
     for contenders in ({"local": None}, methods):
         bench({**BENCH, "methods": contenders}, tmp_path / "i", resume=contenders is methods)
         assert (tmp_path / "i" / "ledgers").exists() == (contenders is methods)
-    settings = read_yaml(tmp_path / "i" / "config.yaml")["methods"]["fedavg"]["statistics"]
-    assert settings["least"] == 5
+    (one, *_) = (tmp_path / "i" / "ledgers").rglob("*.safetensors")
+    assert set(load_ledger(one).fields) == {"user", "item", "segment"}
+
+
+def test_a_contender_more_counts_its_fields_too(tmp_path: Path) -> None:
+    methods: dict[str, Any] = {"linear": {"statistics": {"fields": ["user"]}}}
+    raw = changed("bench.space", {"statistics.ridge": [5, 10]})
+    bench({**raw, "methods": methods}, tmp_path / "j")
+    methods["more"] = {"method": "linear", "statistics": {"fields": ["item"]}}
+    bench({**raw, "methods": methods}, tmp_path / "j", resume=True)
+    (one, *_) = (tmp_path / "j" / "ledgers").rglob("*.safetensors")
+    assert set(load_ledger(one).fields) == {"user", "item"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from msmtrec.config.bench import parse_bench
 from msmtrec.experiment.processes import ContenderTask
 from msmtrec.studies.candidates import candidates_of
+from msmtrec.studies.going import judged
 from msmtrec.studies.halving import better, left_after, rounds_at, rungs_of
 from msmtrec.studies.plan import Pace, Stage, in_words, plan
 from studies.small import BENCH, changed
@@ -56,6 +58,39 @@ def test_the_plan_of_the_issue() -> None:
     assert in_words(found) == (
         "2 contenders, 23 trainings: as much as 28 trainings of one seed over all rounds, 28 for local"
     )
+
+
+def test_of_two_columns_the_better_counts(tmp_path: Path) -> None:
+    (candidates,) = parse_bench({**BENCH, "methods": ["fedavg"], "fine_tune": True}).config.contenders
+    nothing: Any = None
+    task = ContenderTask(replace(candidates[0], candidate="c01"), nothing, (0,), tmp_path / "fedavg" / "c01")
+    for aucs in ((0.6, 0.7), (0.8, 0.7), (None, 0.7)):
+        for folder, auc in zip(task.folders.values(), aucs, strict=True):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "validation.json").unlink(missing_ok=True)
+            text = json.dumps({"sentence": "it diverged"} if auc is None else [{"auc": auc}])
+            (folder / ("failed.json" if auc is None else "validation.json")).write_text(text)
+        assert judged(task) == max(auc for auc in aucs if auc is not None)
+    (task.folders["fedavg+ft"] / "failed.json").write_text('{"sentence": "so did this"}')
+    assert judged(task) == "it diverged"
+
+
+def test_what_trains_in_no_rounds_says_nothing_of_the_pace_of_others() -> None:
+    bench = parse_bench({**BENCH, "methods": ["local", "bias"]})
+    candidates = candidates_of(bench)
+    pace = Pace(plan(bench, candidates), 1, iter(range(9)).__next__)
+    nothing: Any = None
+    bias = candidates["bias"][0].contender
+    pace.starts(bias.title)
+    pace.ended(ContenderTask(bias, nothing, (0, 1), Path("x")), 0)
+    assert (pace.left(), pace.items) == (None, 0)
+    local = candidates["local"][0].contender
+    pace.starts(local.title)
+    pace.clock()
+    pace.clock()
+    pace.ended(ContenderTask(local, nothing, (0,), Path("x")), 2)  # 3 seconds for 4 of its 16 rounds
+    assert pace.left() == pytest.approx(12 * 3 / 4)
+    assert pace.items == 1
 
 
 def test_time_left_by_the_pace_of_each_contender() -> None:

@@ -80,7 +80,7 @@ class Going:
             every = [task for own in tasks.values() for task in own.values()]
             self._stage(f"rung {rung + 1} of {rungs}", every, dict.fromkeys(tasks, rung), _forget_models)
             for name, own in tasks.items():
-                found = {label: _outcome(task) for label, task in own.items()}
+                found = {label: judged(task) for label, task in own.items()}
                 scores = {label: None if isinstance(one, str) else one for label, one in found.items()}
                 best = better(scores, left_after(len(own), rung, len(self.planned[name].rungs)))
                 for label, score in scores.items():
@@ -200,7 +200,7 @@ class Going:
             directory.write_json(self.folder / TRIED, found)
 
 
-def _outcome(task: ContenderTask) -> float | str:
+def judged(task: ContenderTask) -> float | str:
     """The validation AUC of the better of the columns that a training fills, or why there is none."""
     found = [outcome(folder) for folder in task.folders.values()]
     scores = [score for score in found if isinstance(score, float)]
