@@ -46,6 +46,7 @@ def test_equal_to_the_stacked_sums(K: int, dtype: torch.dtype) -> None:
     for result, plain in (
         (chunks.combine(coefficients, values, base), coefficients @ delta),
         (chunks.combine(coefficients, values), coefficients @ stacked(values)),
+        (chunks.combine_each(torch.stack([coefficients, -coefficients]), values, base)[1], -coefficients @ delta),
         (chunks.mean(values), stacked(values).mean(0)),
         (
             chunks.mean(values, coefficients + 2),

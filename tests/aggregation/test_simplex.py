@@ -6,7 +6,7 @@ from torch import Tensor
 
 from msmtrec.aggregation import simplex
 from msmtrec.aggregation.conflict import coordinate
-from msmtrec.aggregation.simplex import affine_step, duality_gap, simplex_minimum
+from msmtrec.aggregation.simplex import affine_step, duality_gap, nearest_on_simplex, simplex_minimum
 from properties import gram_matrix, random_updates
 
 
@@ -179,3 +179,20 @@ def test_the_gap_by_hand() -> None:
     weights = torch.tensor([0.0, 1.0], dtype=torch.float64)
     # w = (0, 1): gradient = (.4, 1.6 + .4/sqrt(3.2) · 3.2), smallest .4
     assert duality_gap(gram, gram.mean(1), 0.4, weights) == pytest.approx(1.6 + 0.4 * 3.2**0.5 - 0.4)
+
+
+def test_the_nearest_point_of_the_simplex_is_a_quadratic_problems() -> None:
+    points = torch.cat([normal(6, 5, 3), torch.tensor([[1.35, 0.25, -9, -9, -9], [2, 2, 2, 2, 2]]).double()])
+    found = nearest_on_simplex(points)
+    assert torch.allclose(found.sum(1), torch.ones(8, dtype=torch.float64))
+    assert bool((found >= 0).all())
+    assert torch.allclose(found[6:], torch.tensor([[1, 0, 0, 0, 0], [0.2, 0.2, 0.2, 0.2, 0.2]]).double())
+    for point, own in zip(points.numpy(), found.numpy(), strict=True):
+        wanted = minimize(
+            lambda x, point=point: ((x - point) ** 2).sum(),
+            np.full(5, 0.2),
+            bounds=[(0, 1)] * 5,
+            constraints={"type": "eq", "fun": lambda x: x.sum() - 1},
+            tol=1e-12,
+        )
+        assert np.allclose(own, wanted.x, atol=1e-5)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from data.findings.made import encoded, every
+from msmtrec.base.errors import UserError
 from msmtrec.config.cautions import cautions
 from msmtrec.config.parse import parse_config
 from msmtrec.data.encode import encode
@@ -33,6 +35,8 @@ PF = {"method": "pf-msmtrec"}
         ({**PF, "preset": "paper", "options": {"penalty": 0}}, {}, "row: normalization reaches nobody"),
         ({**PF, "options": {"beta_keep": 1}}, {}, "row: beta_keep 1 keeps the mixture at beta_start 1 or at 0"),
         ({"method": "ditto", "options": {"penalty": 0}}, {}, "row: penalty 0: the personal model never sees"),
+        ({"method": "fedprox", "options": {"penalty": 0}}, {}, "row: penalty 0: nothing holds local steps near"),
+        ({"method": "fedbn"}, {}, "row: the network has no batch normalisation, and so nothing that FedBN would keep"),
         (PF, {"model": {"experts": 1}}, "row: with one expert the gates do nothing"),
         (PF, {"train": {"local_steps": 1, "rounds": 5, "patience": 5}}, "row: train.patience 5 is never reached"),
         (
@@ -63,6 +67,35 @@ def test_what_belongs_to_one_scenario_and_travels_is_said(synthetic: EncodedData
     )
 
 
+@pytest.mark.parametrize("name", ["hinet", "m3oe"])
+def test_a_network_that_reads_what_belongs_to_others_receives_it_for_that(name: str, synthetic: EncodedData) -> None:
+    (sentence,) = found(synthetic, {"method": "fedavg", "model": {"name": name}})
+    assert sentence.endswith("travels: every scenario receives all others'")
+
+
+def test_esmm_is_for_nested_tasks_over_all_rows(synthetic: EncodedData) -> None:
+    esmm = {"method": "local", "model": {"name": "esmm"}}
+    assert found(synthetic, esmm) == ()
+    apart = replace(synthetic, layout=replace(synthetic.layout, within=(-1, -1)))
+    with pytest.raises(
+        UserError, match=r"methods\.row: esmm multiplies .* here no task lies within another; declare it"
+    ):
+        found(apart, esmm)
+    train = {name: table.splits["train"] for name, table in synthetic.tables.items()}
+    clicked = {n: np.where(rows.labels[:, :1] == 1, rows.labels, [[0, np.nan]]) for n, rows in train.items()}
+    absent = {**clicked, "scenario-0": np.where([[True, False]], train["scenario-0"].labels, np.nan)}
+    for labels, refused in ((clicked, "scenario-0"), (absent, "scenario-1")):  # who has no conversions has no say
+        tables = {
+            name: replace(table, splits={**table.splits, "train": replace(train[name], labels=labels[name])})
+            for name, table in synthetic.tables.items()
+        }
+        wanted = (
+            rf"methods\.row: esmm learns conversion over all rows, and in '{refused}' no row whose click is 0 has a"
+        )
+        with pytest.raises(UserError, match=wanted):
+            found(replace(synthetic, tables=tables), esmm)
+
+
 def test_a_batch_of_all_rows_is_silent_and_each_larger_one_is_named(synthetic: EncodedData) -> None:
     sizes = {"scenario-0": 630, "scenario-1": 281, "scenario-2": 420}  # 630, 280 and 420 training rows
     assert found(synthetic, PF, train={"local_steps": 1, "batch_size": sizes}) == (
@@ -91,6 +124,17 @@ def test_balancing_one_task_is_said(synthetic: EncodedData) -> None:
     said = "row: train.balance mgda has no effect: there is one task"
     assert said in found(one, {"method": "fedavg"}, train=train)
     assert found(synthetic, {"method": "fedavg"}, train=train) == ()
+
+
+def test_statistics_without_days_are_said_and_what_cannot_be_counted_is_refused(synthetic: EncodedData) -> None:
+    (said,) = found(synthetic, {"method": "local", "statistics": {"fields": ["user"]}})
+    assert said.startswith("row: training rows read statistics of ids from blocks of rows of any time")
+    with pytest.raises(UserError, match=r"methods\.row: statistics: no field has 9000 values or more"):
+        found(synthetic, {"method": "local", "statistics": {"least": 9000}})
+    with pytest.raises(UserError, match=r"methods\.row: statistics\.history: days, but these logs have no times"):
+        found(synthetic, {"method": "local", "statistics": {"fields": ["user"], "history": "days"}})
+    with pytest.raises(UserError, match=r"methods\.row: statistics\.summed: 'item' is no field that is counted"):
+        found(synthetic, {"method": "emb-only", "statistics": {"fields": ["user"], "summed": ["item"]}})
 
 
 def test_sound_settings_are_silent(synthetic: EncodedData) -> None:

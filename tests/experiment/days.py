@@ -22,6 +22,10 @@ METHODS = {
     "paper": {"method": "pf-msmtrec", "preset": "paper"},
     "scaffold": None,
     "apple": None,
+    "pfedme": None,
+    "fedamp": None,
+    "fedhca2": None,
+    "item-mix": None,
     "pooled": None,
 }
 

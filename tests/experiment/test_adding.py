@@ -34,9 +34,17 @@ METHODS = {
     "ditto": None,
     "fedrep": None,
     "fedala": None,
+    "pfedme": None,
+    "feddwa": None,
+    "fedmtl": None,
+    "fedhca2": None,
+    "item-mix": None,
     "pooled": None,
 }
-COLUMNS = ("local", "fedavg-all", "fedavg-all+ft", "recommended", "paper", "scaffold", "ditto", "fedrep", "fedala")
+COLUMNS = (
+    *("local", "fedavg-all", "fedavg-all+ft", "recommended", "paper", "scaffold", "ditto", "fedrep", "fedala"),
+    *("pfedme", "feddwa", "fedmtl", "fedhca2", "item-mix"),
+)
 
 
 @pytest.fixture(scope="module")

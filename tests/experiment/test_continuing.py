@@ -25,7 +25,10 @@ from msmtrec.record.directory import DATA, RESULTS, model_file, read_json, serve
 from msmtrec.record.events import Event, Progress
 from msmtrec.record.models import load_model
 
-GOING_ON = ("local", "fedavg-all", "recommended", "paper", "scaffold", "apple")
+GOING_ON = (
+    *("local", "fedavg-all", "recommended", "paper", "scaffold", "apple"),
+    *("pfedme", "fedamp", "fedhca2", "item-mix"),
+)
 
 
 @pytest.fixture(scope="module")

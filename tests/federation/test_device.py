@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from methods.suite import Case, Federation
+from models.networks import NETWORKS as every
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host
 from msmtrec.config.parse import parse_config
@@ -27,6 +28,7 @@ from msmtrec.record.events import Event, Progress, ignore
 from pretend_device import DEVICE, Pretend, There, Transfer, pretend_device
 
 PAPER = {"embeddings": "local", "normalization": "tensor", "personalization": "hyper", "towers": "hyper"}
+OTHERS = {name: every[name] for name in ("hinet", "m2m", "m3oe")}  # which make tensors of their own
 CASES = {
     "recommended": Case("pf-msmtrec"),
     "anchored": Case("pf-msmtrec", {"penalty": 0.01}),
@@ -35,13 +37,19 @@ CASES = {
     "scaffold": Case("scaffold", rate=0.05),
     "apple": Case("apple"),
     "ditto": Case("ditto", {"embeddings": "shared"}),
+    "feddwa": Case("feddwa"),
+    "fedmtl": Case("fedmtl", {"embeddings": "shared"}),
+    "pfedme": Case("pfedme"),
+    "item-mix": Case("item-mix"),
     "local": Case("local"),
     "ple": Case("fedrep"),
     "star": Case("fedavg-all"),
+    **dict.fromkeys(OTHERS, Case("fedavg-all")),
 }
 NETWORKS = {
     "ple": PLESettings(embedding_dim=2, shared_experts=1, task_experts=2, expert_layers=(4,), dropout=0.3),
     "star": STARSettings(embedding_dim=2, layers=(5, 4), tower_layers=(), auxiliary_layer=3),
+    **OTHERS,
 }
 DOWNLOAD, UPLOAD = "memory._moved", "scenario._upload"
 UP = {
@@ -58,6 +66,7 @@ UP = {
     "personalization.mixture": "mixtures",
     "scaffold._new_control": "steps taken",
     "apple._mixture": "whose federation is whose",
+    "item_mix.first_adapter": "networks that mix, as they begin",
 }
 DOWN = {
     UPLOAD: "what leaves",
@@ -66,6 +75,7 @@ DOWN = {
     "deck.touches": "ids of this round's rows",
     "stack.run": "losses of the last step",
     "predict.predict_each": "logits",
+    "item_mix._merged": "how many rows of tables each scenario has",
     "held_out.__init__": "which tasks can be measured",
     "personalization.smooth_beta": "losses of mixtures, one number each",
     "personalization.check_beta": "losses of mixtures, one number each",

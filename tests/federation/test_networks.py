@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.networks import NETWORKS
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Policy, Role
@@ -69,7 +70,10 @@ def difference(a: Memory, b: Memory) -> float:
     )
 
 
-@pytest.mark.parametrize("settings", [PLE, STAR])
+OTHERS = [one for name, one in NETWORKS.items() if name not in ("mmoe", "ple", "star")]
+
+
+@pytest.mark.parametrize("settings", [PLE, STAR, *OTHERS], ids=lambda one: one.name)
 @pytest.mark.parametrize("which", ["synthetic", "pooled"])
 def test_a_stack_equals_separate_runs(which: str, settings: ModelSettings, request: Any) -> None:
     """Unequal batches (rows that are only filled up) and steps; a pooled member has all scenarios in a batch."""

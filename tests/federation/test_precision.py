@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from federation.test_networks import CPU, PLE, STAR
+from federation.test_networks import CPU, OTHERS, PLE, STAR
 from msmtrec.base.member import Member
 from msmtrec.base.roles import Role
 from msmtrec.data.table import EncodedData
@@ -23,6 +23,7 @@ NETWORKS: list[ModelSettings] = [
     MMoESettings(embedding_dim=4, experts=2, expert_layers=(8, 6), tower_layers=(4,), norm="batch", dropout=0.2),
     PLE,
     STAR,
+    *OTHERS,
 ]
 
 
@@ -40,7 +41,7 @@ def trained(data: EncodedData, settings: ModelSettings, arithmetic: torch.dtype)
 
 
 @pytest.mark.parametrize("overhead", [1e30, -1e30], ids=["plain", "folded"])
-@pytest.mark.parametrize("settings", NETWORKS, ids=["template", "norm", "ple", "star"])
+@pytest.mark.parametrize("settings", NETWORKS, ids=["template", "norm", *(one.name for one in NETWORKS[2:])])
 def test_losses_are_near_and_parameters_stay_in_float32(
     synthetic: EncodedData, settings: ModelSettings, overhead: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

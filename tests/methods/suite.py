@@ -45,6 +45,7 @@ class Case:
     identity: whether identical scenarios get back exactly what they sent.
         tolerance: of equal runs in another order.
         adopts: whether a scenario puts what it receives into its model as it is.
+        network: None takes an MMoE without normalisation.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Case:
     identity: bool = True
     tolerance: float = 1e-9
     adopts: bool = True
+    network: ModelSettings | None = None
 
     def build(self, declarations: Any, **changed: Any) -> Method[Any]:
         entry = METHODS[self.name]
@@ -107,7 +109,7 @@ class Federation:
     ) -> None:
         encoded = data()
         names = tuple(encoded.scenarios[place] for place in order)
-        model = (network or MMOE).build(encoded.layout)
+        model = (network or case.network or MMOE).build(encoded.layout)
         self.method = case.build(model.declare(), **changed)
         deck = Deck(encoded, torch.float64, torch.device(device))
         batches, steps = dict.fromkeys(names, 32), dict.fromkeys(names, 4)

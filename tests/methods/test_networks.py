@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from methods.suite import Case, Federation
+from models.networks import NETWORKS
+from msmtrec.base.errors import UserError
 from msmtrec.methods import METHODS
 from msmtrec.models.settings.base import ModelSettings
 from msmtrec.models.settings.ple import PLESettings
@@ -21,14 +23,32 @@ def case(name: str) -> Case:
     return Case(name, {}, {}, rate=RATE)
 
 
-@pytest.mark.parametrize("network", [PLE, STAR])
-@pytest.mark.parametrize("name", FEDERATED)
+WITHOUT_EXPERTS = ["single-task", "esmm", "aitm", "pepnet"]
+OTHERS = [name for name in NETWORKS if name not in ("mmoe", "ple", "star")]
+KINDS = ["fedavg-all", "scaffold", "apple", "pf-msmtrec"]
+"""Everything averaged, control variates, a composed network, units coordinated."""
+PAIRS = [
+    (name, NETWORKS[other]) for name in KINDS for other in OTHERS if name != KINDS[-1] or other not in WITHOUT_EXPERTS
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "network"), [*((name, network) for name in FEDERATED for network in (PLE, STAR)), *PAIRS]
+)
 def test_trains_and_everything_stays_finite(name: str, network: ModelSettings) -> None:
     found = Federation(case(name), 3, participation=0.7, network=network).run()
     moved = Federation(case(name), 2, participation=0.7, network=network).run().served()
     for scenario, value in found.served().items():
         assert bool(torch.isfinite(value).all())
         assert not torch.equal(value, moved[scenario])
+
+
+@pytest.mark.parametrize("name", WITHOUT_EXPERTS)
+def test_pf_msmtrec_refuses_what_has_no_experts_to_coordinate(name: str) -> None:
+    with pytest.raises(
+        UserError, match=r"pf-msmtrec coordinates experts of the role expert\.scenario, and the network"
+    ):
+        Federation(case("pf-msmtrec"), 1, network=NETWORKS[name])
 
 
 @pytest.mark.parametrize("name", FEDERATED)

@@ -13,14 +13,14 @@ from msmtrec.models.settings.ple import PLESettings
 from msmtrec.models.settings.star import STARSettings
 
 
-def _rows(layout: Layout, p: Mapping[str, Tensor], data: Rows) -> list[Tensor]:
+def plain_rows(layout: Layout, p: Mapping[str, Tensor], data: Rows) -> list[Tensor]:
     ids, numeric = torch.from_numpy(data.ids), torch.from_numpy(data.numeric).double()
     return [reference_input(layout, p, ids[i], numeric[i]) for i in range(len(data))]
 
 
 def plain_ple(layout: Layout, s: PLESettings, p: Mapping[str, Tensor], data: Rows) -> Tensor:
     """[N, T] logits."""
-    return torch.stack([_ple_row(len(layout.tasks), s, p, x) for x in _rows(layout, p, data)])
+    return torch.stack([_ple_row(len(layout.tasks), s, p, x) for x in plain_rows(layout, p, data)])
 
 
 def _ple_row(T: int, s: PLESettings, p: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def _expert(s: PLESettings, p: Mapping[str, Tensor], name: str, h: Tensor, which
 def plain_star(layout: Layout, s: STARSettings, p: Mapping[str, Tensor], data: Rows, training: bool = False) -> Tensor:
     """[N, T] logits; in training each scenario's rows are normalised together."""
     assert data.scenario is not None
-    inputs, numbers = _rows(layout, p, data), data.scenario.tolist()
+    inputs, numbers = plain_rows(layout, p, data), data.scenario.tolist()
     normal: dict[int, Tensor] = {}
     for d in set(numbers):
         places = [i for i, number in enumerate(numbers) if number == d]

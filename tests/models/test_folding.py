@@ -14,14 +14,24 @@ from msmtrec.data.table import Field, Layout
 from msmtrec.models import folding
 from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.folding import Folded, Folding, Run, cheapest
+from msmtrec.models.settings.aitm import AITMSettings
 from msmtrec.models.settings.base import ModelSettings
+from msmtrec.models.settings.esmm import ESMMSettings
+from msmtrec.models.settings.hinet import HiNetSettings
+from msmtrec.models.settings.m2m import M2MSettings
 from msmtrec.models.settings.mmoe import MMoESettings
 from msmtrec.models.settings.ple import PLESettings
+from msmtrec.models.settings.shared_bottom import SharedBottomSettings
 
 NETWORKS: list[ModelSettings] = [
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,)),
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,), template=True),
     PLESettings(embedding_dim=3, expert_layers=(4,), tower_layers=()),
+    SharedBottomSettings(embedding_dim=3, layers=(4,), tower_layers=()),
+    ESMMSettings(embedding_dim=3, layers=(4,), tower_layers=()),
+    AITMSettings(embedding_dim=3, layers=(4,), tower_layers=()),
+    HiNetSettings(embedding_dim=3, expert_layers=(4,), task_layers=(3,)),
+    M2MSettings(embedding_dim=3, experts=2, expert_layers=(4,), attention_layer=3),
 ]
 WEIGHTED = replace(
     LAYOUT,
@@ -83,7 +93,7 @@ def found(model: Model, parameters: Mapping[str, Tensor], seen: Batch) -> tuple[
     return logits.detach(), torch.autograd.grad((logits * weight).sum(), list(leaves.values()), allow_unused=True)
 
 
-@pytest.mark.parametrize("settings", NETWORKS, ids=["mmoe", "template", "ple"])
+@pytest.mark.parametrize("settings", NETWORKS, ids=["mmoe", "template", *(one.name for one in NETWORKS[2:])])
 @pytest.mark.parametrize("layout", [LAYOUT, WEIGHTED], ids=["attention", "weights"])
 @pytest.mark.parametrize("members", [1, 2])
 def test_logits_and_gradients_are_those_of_the_plain_layer(

@@ -137,6 +137,16 @@ def combine(coefficients: Tensor, values: Vectors, base: Vectors | None = None) 
     return total
 
 
+def combine_each(coefficients: Tensor, values: Vectors, base: Vectors | None = None) -> list[Tensor]:
+    """For each row of coefficients [M, K] what `combine` gives, all values read once."""
+    weights = coefficients.to(values[0].device, torch.float64)
+    totals = [torch.empty_like(values[0], memory_format=torch.contiguous_format) for _ in weights]
+    for columns, block in blocks(values, base):
+        for total, part in zip(totals, weights @ block, strict=True):
+            total.view(-1)[columns] = part
+    return totals
+
+
 def mean(values: Vectors, weights: Tensor | None = None) -> Tensor:
     """Mean over scenarios; weights [K] >= 0 with a positive sum, alike where None. Where all are equal, that number."""
     share = torch.ones(len(values), dtype=torch.float64) if weights is None else weights.double()

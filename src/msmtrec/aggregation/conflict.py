@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from msmtrec.aggregation.relations import cosines
 from msmtrec.aggregation.simplex import duality_gap, simplex_minimum
 from msmtrec.base.errors import UserError
 
@@ -75,7 +76,7 @@ def coordinate(gram: Tensor, c: float, rescale: Rescale = "identity", start: Ten
     if start is not None and start.shape != (K,):
         raise ValueError(f"start has shape {list(start.shape)}, not [{K}]")
     gram = gram.double()
-    cosine = _cosines(gram)
+    cosine = cosines(gram)
     uniform = torch.full((K,), 1 / K, dtype=torch.float64)
     mean_squared, typical = float(gram.mean()), float(gram.diagonal().mean())
     if K == 1 or c == 0 or not mean_squared > NEGLIGIBLE * typical:
@@ -94,9 +95,3 @@ def coordinate(gram: Tensor, c: float, rescale: Rescale = "identity", start: Ten
     factor = {"none": 1.0, "identity": 1 / (1 + c), "fedhca2": 1 / (1 + c * c)}[rescale]
     coefficients = factor * (uniform + c / length**0.5 * weights)
     return Coordination(coefficients, weights, cosine, False, gap=duality_gap(scaled, linear, c, found))
-
-
-def _cosines(gram: Tensor) -> Tensor:
-    norms = gram.diagonal().clamp(min=0).sqrt()
-    safe = torch.where(norms > 0, norms, torch.ones_like(norms))
-    return gram / safe.unsqueeze(1) / safe.unsqueeze(0)

@@ -51,6 +51,15 @@ def simplex_minimum(gram: Tensor, linear: Tensor, c: float, start: Tensor | None
     return weights
 
 
+def nearest_on_simplex(points: Tensor) -> Tensor:
+    """[M, K] the points of the simplex that are nearest to points [M, K] (Held, Wolfe & Crowder 1974)."""
+    falling = points.sort(dim=1, descending=True).values
+    count = torch.arange(1, points.shape[1] + 1, dtype=points.dtype, device=points.device)
+    excess = (falling.cumsum(1) - 1) / count  # what is taken off, were so many positive
+    positive = (falling > excess).sum(1, keepdim=True)
+    return (points - excess.gather(1, positive - 1)).clamp(min=0)
+
+
 def duality_gap(gram: Tensor, linear: Tensor, c: float, weights: Tensor) -> float:
     """Value at `weights` minus min_n <dW_n, V>, V the common update that belongs to them; zero at the solution.
 

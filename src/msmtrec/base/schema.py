@@ -124,6 +124,12 @@ class Schema:
         return tuple(task.name for task in self.tasks)
 
     @property
+    def nesting(self) -> tuple[int, ...]:
+        """[T] number of the task that each lies within, -1 where it lies within none."""
+        names = self.task_names
+        return tuple(names.index(task.within) if task.within in names else -1 for task in self.tasks)
+
+    @property
     def numeric(self) -> tuple[Feature, ...]:
         return tuple(f for f in self.features if f.kind == "numeric")
 

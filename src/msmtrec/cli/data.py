@@ -25,6 +25,7 @@ from msmtrec.cli.console import ConfigArgument, SetOption, config_path, err, out
 from msmtrec.cli.synthesize import data_synthesize
 
 if TYPE_CHECKING:
+    from msmtrec.config.parse import Config
     from msmtrec.data.findings.finding import Finding
     from msmtrec.data.logs import Logs
     from msmtrec.data.table import EncodedData
@@ -164,13 +165,25 @@ def data_describe(config: ConfigArgument, set_: SetOption = None, html: HtmlOpti
     out.print(table)
     fields = ", ".join(f"{f.name}{' (shared)' if f.shared else ''}" for f in encoded.schema.features)
     out.print(f"[dim]{escape(encoded.schema.name)} from {escape(encoded.origin)}; features: {escape(fields)}[/]")
-    for note in (*logs.notes, *split_notes(encoded)):
+    for note in (*logs.notes, *split_notes(encoded), _history(loaded, shared or encoded)):
         out.print(f"[dim]{escape(note)}[/]")
     if html is not None:
         from msmtrec.cli.checking import of_rows
 
         told = of_rows(loaded.data.cautions(), logs, encoded, shared, ())
         _write_profile(logs, told, html, " ".join([config, *(f"--set {change}" for change in set_ or ())]))
+
+
+def _history(config: Config, data: EncodedData) -> str:
+    """Of the first contender that has statistics, or as they would be by default."""
+    from msmtrec.statistics.reach import reach
+    from msmtrec.statistics.settings import StatisticsSettings
+
+    asked = (contender.statistics for contender in chain(*config.contenders) if contender.statistics)
+    try:
+        return reach(data, next(asked, StatisticsSettings.model_validate({}))).sentence()
+    except UserError as error:
+        return str(error)
 
 
 def _write_profile(logs: Logs, told: list[Finding], path: Path, config: str) -> None:

@@ -13,6 +13,8 @@ from msmtrec.data.findings.finding import Weight
 from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
+from msmtrec.statistics.counting import agreed, days_count, fields_of
+from msmtrec.statistics.settings import StatisticsSettings
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
@@ -22,7 +24,7 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
         data: contender's title -> the rows it trains on.
 
     Raises:
-        UserError: a contender's method cannot work with its network.
+        UserError: a contender's method cannot work with its network, or the network not with these rows.
     """
     found: dict[str, dict[str, None]] = {}
     for candidates in config.contenders:
@@ -63,20 +65,38 @@ def _unequal(config: Config) -> Iterator[str]:
         yield f"unequal numbers of candidates: {'; '.join(parts)}; more candidates have more chances on validation rows"
 
 
+def _days(statistics: StatisticsSettings | None, data: EncodedData) -> bool:
+    """Whether what training rows read of ids is of earlier days; errors as those of counting."""
+    if statistics is None:
+        return True
+    agreed(data, fields_of(data, statistics), statistics)
+    return days_count(data, statistics)
+
+
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
     try:
-        method: Method[Any] = contender.settings.build(contender.model.build(data.layout).declare())
+        model = contender.model.build(data.layout)
+        model.check(data)
+        method: Method[Any] = contender.settings.build(model.declare())
+        days = _days(contender.statistics, data)
     except UserError as error:
         raise UserError(f"methods.{contender.name}: {error}") from error
+    yield from method.cautions(len(data.scenarios))
+    if not days:
+        yield (
+            "training rows read statistics of ids from blocks of rows of any time, not from earlier days: rows of one"
+            " session may tell of each other, so that training figures flatter"
+        )
     roles = method.policies()
     owned = [d for d in method.leaving() if d.owners]
     if owned:
+        own = "" if model.reads_others else ", though it uses its own only"
         moments = ", its inputs' means and variances among them" if not all(d.trained for d in owned) else ""
         yield (
             f"what {contender.model.name} has for each scenario apart ({len(owned)} tensors{moments}) travels: every"
-            " scenario receives all others', though it uses its own only"
+            f" scenario receives all others'{own}"
         )
     if contender.train.balance.rule != "none" and len(data.schema.task_names) == 1:
         yield f"train.balance {contender.train.balance.rule} has no effect: there is one task"

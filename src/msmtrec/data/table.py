@@ -60,13 +60,16 @@ class Layout:
     names of its own rows' scenarios only; the others are ""."""
     shares: int = 0
     """Columns of `Rows.numeric` behind the `numeric` ones that networks read: shares by which values are pooled."""
+    within: tuple[int, ...] = ()
+    """[T] `Schema.nesting`; empty: no task lies within another."""
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Layout:
         """What `asdict` gave, also after JSON."""
         fields, tasks = tuple(Field(**field) for field in raw["fields"]), tuple(raw["tasks"])
-        scenarios, shares = tuple(raw["scenarios"]), raw.get("shares", 0)  # runs of earlier versions say nothing
-        return cls(fields, raw["numeric"], raw["shared_rows"], tasks, scenarios=scenarios, shares=shares)
+        scenarios = tuple(raw["scenarios"])
+        shares, within = raw.get("shares", 0), tuple(raw.get("within", ()))  # runs of earlier versions say nothing
+        return cls(fields, raw["numeric"], raw["shared_rows"], tasks, scenarios=scenarios, shares=shares, within=within)
 
     @property
     def columns(self) -> int:
@@ -284,7 +287,8 @@ def open_encoded(
         index = json.loads((folder / INDEX).read_text())
         if verify and any(digest_of(folder / name) != digest for name, digest in index["digests"].items()):
             return None
-        layout, arrays = Layout.from_dict(index["layout"]), arrays_of(schema)
+        layout = replace(Layout.from_dict(index["layout"]), within=schema.nesting)  # caches of earlier versions lack it
+        arrays = arrays_of(schema)
         whole = {
             split: Rows(**{name: np.load(folder / f"{split}-{name}.npy", mmap_mode="c") for name in arrays})
             for split in SPLITS

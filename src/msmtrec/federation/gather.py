@@ -11,8 +11,8 @@ from torch import Tensor
 
 from msmtrec.aggregation.robust import clip_factors
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import SINGLE, TABLES, Policy
-from msmtrec.methods.base import Gathered, Method, Sum, Upload
+from msmtrec.base.roles import SINGLE, TABLES, Policy, Role
+from msmtrec.methods.base import Gathered, Method, Sum, TableRows, Upload
 from msmtrec.methods.phases import MODEL
 
 S = TypeVar("S")
@@ -30,14 +30,18 @@ def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: P
     policies, sums = method.policies(), dict[str, dict[str, Sum]]()
     singles: dict[str, dict[str, Parameters]] = {name: {} for name in uploads}
     whole: dict[str, dict[str, Parameters]] = {name: {} for name in uploads}
+    rows: dict[str, dict[str, TableRows]] = {name: {} for name in uploads}
     for slot in method.leaving_slots():
         sums[slot] = {}
         for name in singles:
             singles[name][slot], whole[name][slot] = {}, {}
         for d in method.leaving(slot):
             policy = policies[slot, d.role]
-            if policy is Policy.AVERAGE_BY_TOUCHES:
+            if d.role is Role.SHARED_EMBEDDING:
                 sums[slot][d.name] = sum_of_rows(tables[d.name], d.name, uploads.values())
+                if policy in SINGLE:
+                    for name, upload in uploads.items():
+                        rows[name][d.name] = upload.tables[d.name]
             elif policy in SINGLE:
                 for name, upload in uploads.items():
                     singles[name][slot][d.name] = upload.slots[slot][d.name]
@@ -51,6 +55,7 @@ def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: P
         sums,
         singles=singles,
         whole=whole,
+        tables=rows,
     )
 
 

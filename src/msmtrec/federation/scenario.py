@@ -16,7 +16,7 @@ from msmtrec.base.finite import all_finite
 from msmtrec.base.member import Member
 from msmtrec.base.packing import own_storage
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import Policy, Role
+from msmtrec.base.roles import Role
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
 from msmtrec.federation.deck import Deck
@@ -208,13 +208,13 @@ def _upload(
         the upload, or None and why it is held back: a number in it is none.
     """
     method, name = site.method, member.scenario
-    policies, slots, tables = method.policies(), dict[str, Parameters](), dict[str, TableRows]()
+    slots, tables = dict[str, Parameters](), dict[str, TableRows]()
     squared = 0.0
     for slot in method.leaving_slots():
         slots[slot] = {}
         for d in method.leaving(slot):
             value = memory.slots[slot][d.name]
-            if policies[slot, d.role] is Policy.AVERAGE_BY_TOUCHES:
+            if d.role is Role.SHARED_EMBEDDING:
                 touches = site.deck.touches(name, rows)
                 held = touches.nonzero().squeeze(1)
                 used = site.deck.used[name][held]

@@ -11,10 +11,9 @@ from torch import Tensor
 from msmtrec.base.errors import Diverged
 from msmtrec.base.finite import all_finite
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import SINGLE, Policy
+from msmtrec.base.roles import SINGLE, Policy, Role
 from msmtrec.federation.gather import gather
 from msmtrec.methods.base import Answer, Gathered, Method, Offer, Reply, TableRows, Upload
-from msmtrec.methods.phases import MODEL
 
 S = TypeVar("S")
 
@@ -84,7 +83,7 @@ def check_upload(
             if policies[slot, roles[name]] in SINGLE and not all_finite(sent):
                 return f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
     for d in method.leaving():
-        if policies.get((MODEL, d.role)) is Policy.AVERAGE_BY_TOUCHES:
+        if d.role is Role.SHARED_EMBEDDING:
             if d.name not in upload.tables:
                 return f"scenario '{upload.scenario}' sent no '{d.name}'"
             if fault := _check_rows(upload.tables[d.name], tables[d.name]):

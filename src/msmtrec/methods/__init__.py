@@ -10,10 +10,20 @@ from msmtrec.methods.settings.apple import AppleSettings
 from msmtrec.methods.settings.base import MethodSettings
 from msmtrec.methods.settings.ditto import DittoSettings
 from msmtrec.methods.settings.fedala import FedALASettings
+from msmtrec.methods.settings.fedamp import FedAMPSettings
 from msmtrec.methods.settings.fedavg import FedAvgSettings
+from msmtrec.methods.settings.fedbn import FedBNSettings
+from msmtrec.methods.settings.feddwa import FedDWASettings
+from msmtrec.methods.settings.fedhca2 import FedHCA2Settings
+from msmtrec.methods.settings.fedmtl import FedMTLSettings
+from msmtrec.methods.settings.fedper import FedPerSettings
+from msmtrec.methods.settings.fedprox import FedProxSettings
 from msmtrec.methods.settings.fedrep import FedRepSettings
+from msmtrec.methods.settings.item_mix import ItemMixSettings
 from msmtrec.methods.settings.linear import BiasSettings, LinearSettings
+from msmtrec.methods.settings.matfl import MaTFLSettings
 from msmtrec.methods.settings.pf_msmtrec import PAPER, PFSettings
+from msmtrec.methods.settings.pfedme import PFedMeSettings
 from msmtrec.methods.settings.scaffold import ScaffoldSettings
 
 
@@ -63,6 +73,16 @@ METHODS: dict[str, Entry] = {
     "fedrep": Entry(FedRepSettings, "gates and towers local, trained first (Collins et al. 2021)", reference=True),
     "fedala": Entry(FedALASettings, "towers mixed with the mean, learned (Zhang et al. 2023)", reference=True),
     "apple": Entry(AppleSettings, "own mixture of everybody's cores, learned (Luo & Wu 2022)", reference=True),
+    "fedprox": Entry(FedProxSettings, "FedAvg with local steps held near the mean (Li et al. 2020)", reference=True),
+    "fedper": Entry(FedPerSettings, "gates and towers local, trained with the rest (Arivazhagan 2019)", reference=True),
+    "fedbn": Entry(FedBNSettings, "batch normalisation local, all else averaged (Li et al. 2021)", reference=True),
+    "mat-fl": Entry(MaTFLSettings, "bodies mixed by the direction they deviate in (Cai et al. 2023)", reference=True),
+    "fedamp": Entry(FedAMPSettings, "drawn to an attentive mixture of all models (Huang et al. 2021)", reference=True),
+    "feddwa": Entry(FedDWASettings, "own mixture of the models that it nears (Liu et al. 2023)", reference=True),
+    "pfedme": Entry(PFedMeSettings, "personal models near a common one that follows them (Dinh 2020)", reference=True),
+    "fedmtl": Entry(FedMTLSettings, "own models held together as they are related (Smith et al. 2017)", reference=True),
+    "fedhca2": Entry(FedHCA2Settings, "bodies coordinated, heads attend, both as learned (Lu 2024)", reference=True),
+    "item-mix": Entry(ItemMixSettings, "shared and own embeddings mixed id by id, learned (Chen 2026)", reference=True),
     "pf-msmtrec": Entry(
         PFSettings,
         "PF-MSMTrec (arXiv 2406.18938)",

@@ -8,7 +8,7 @@ evaluated, kept and exported.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -83,6 +83,7 @@ class Gathered:
         sums: slot -> name -> sum over scenarios, for roles that need no more.
         singles: scenario -> slot -> parameters, for what is coordinated, personalised or collected.
         whole: the same before long updates were shortened: what the scenario itself holds.
+        tables: scenario -> shared table -> its used rows, where tables are collected; their sum is in `sums` too.
     """
 
     rows: Mapping[str, int]
@@ -92,6 +93,7 @@ class Gathered:
     _: KW_ONLY
     singles: Mapping[str, Mapping[str, Parameters]]
     whole: Mapping[str, Mapping[str, Parameters]]
+    tables: Mapping[str, Mapping[str, TableRows]] = field(default_factory=dict)
 
     @property
     def scenarios(self) -> tuple[str, ...]:
@@ -243,6 +245,10 @@ class Method(ABC, Generic[S]):
         return ()
 
     # both
+
+    def cautions(self, scenarios: int) -> Iterator[str]:
+        """Sentences on what this network and so many scenarios make of the method, beside those of its settings."""
+        yield from ()
 
     def leaving(self, slot: str = MODEL) -> tuple[Declaration, ...]:
         """Parameters of a slot that a scenario uploads."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import Role
 from msmtrec.base.streams import torch_stream
-from msmtrec.data.table import Layout
+from msmtrec.data.table import EncodedData, Layout
 from msmtrec.models.folding import Folded, Folding
 
 Dropout = Callable[[tuple[int, ...], float, str], Tensor]
@@ -88,6 +88,7 @@ class Model(ABC):
 
     Attributes:
         reads_scenario: whether logits depend on the number of the row's scenario.
+        reads_others: whether they depend on what belongs to other scenarios, too.
         first_outputs: numbers that come out of all layers on the input together, where these can be folded; else 0.
         first_products: multiplications of a row in these layers, before any folding.
         embedding_dim: width of what a field is looked up as, where it can be folded.
@@ -95,10 +96,18 @@ class Model(ABC):
 
     layout: Layout
     reads_scenario: bool = False
+    reads_others: bool = False
     first_outputs: int = 0
     first_products: int = 0
     embedding_dim: int = 0
     _roles: dict[str, Role] | None = None
+
+    def check(self, data: EncodedData) -> None:  # noqa: B027 -- most networks take any rows
+        """Before training: whether these rows are what the network is made for.
+
+        Raises:
+            UserError: they are not.
+        """
 
     @abstractmethod
     def declare(self) -> tuple[Declaration, ...]:

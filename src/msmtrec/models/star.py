@@ -7,18 +7,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from msmtrec.base.parameters import Declaration, Parameters
+from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
-from msmtrec.models.base import Batch, Model, Pass
+from msmtrec.models.base import Batch, Pass
 from msmtrec.models.by_scenario import ByScenario
 from msmtrec.models.folding import Folded
 from msmtrec.models.layers import batch_norm, first_layer, next_layer
 from msmtrec.models.parts import Inputs, declare_towers, towers
+from msmtrec.models.scenarios import OfScenarios
 from msmtrec.models.settings.star import STARSettings
 
 
-class STAR(Model):
+class STAR(OfScenarios):
     """For a row of scenario d, in every layer W = W_shared ⊙ W_d and b = b_shared + b_d; before the first one
     partitioned normalisation (γ ⊙ γ_d)(x − μ_d)/sqrt(σ²_d + ε) + (β + β_d) with moments of scenario d alone: its rows
     of the batch in training, its running ones else. An auxiliary network on the scenario's embedding and the input adds
@@ -35,13 +36,9 @@ class STAR(Model):
     auxiliary network `gate`.
     """
 
-    reads_scenario = True
-
     def __init__(self, layout: Layout, settings: STARSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.scenarios = max(1, len(layout.scenarios))
         self.input = Inputs(layout, settings.embedding_dim)
-        self.only: int | None = None  # the scenario of all rows, where it is known beforehand
 
     def declare(self) -> tuple[Declaration, ...]:
         s, T, S, width = self.settings, self.tasks, self.scenarios, self.input.width
@@ -77,7 +74,7 @@ class STAR(Model):
     def body(self, parameters: Mapping[str, Tensor], x: Tensor | Folded, forward: Pass) -> Tensor:
         """[K, T, H + 1, B]: what the towers read, and the auxiliary logit in the last place."""
         assert isinstance(x, Tensor), "what is normalised first cannot be folded into the first layer"
-        groups = self._groups(forward.batch)
+        groups = self.groups(forward.batch)
         h = self._normalise(parameters, groups, groups.split(x), forward)  # [K, P, D, R]
         for n in range(len(self.settings.layers)):
             weight = parameters[f"star.{n}.weight"] * groups.take(parameters[f"star.{n}.own.weight"])  # [K, P, in, out]
@@ -85,17 +82,6 @@ class STAR(Model):
             h = torch.relu(next_layer(h, weight, bias))  # [K, P, out, R]
         z = groups.join(h).unsqueeze(1).expand(-1, self.tasks, -1, -1)  # [K, T, H, B]
         return torch.cat([z, self._auxiliary(parameters, x, forward.batch)], 2)
-
-    def _groups(self, batch: Batch) -> ByScenario:
-        if self.only is not None:
-            return ByScenario.alone(self.only, batch.valid)
-        return ByScenario.of(batch.scenario, batch.valid)
-
-    def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[STAR, Parameters]:
-        """For rows of one scenario, whatever number they bear."""
-        alone = STAR(self.layout, self.settings)
-        alone.only, alone.reads_scenario = scenario, False
-        return alone, parameters
 
     def _normalise(self, parameters: Mapping[str, Tensor], groups: ByScenario, x: Tensor, forward: Pass) -> Tensor:
         """Partitioned normalisation. [K, P, D, R] -> [K, P, D, R]"""
@@ -111,9 +97,7 @@ class STAR(Model):
 
     def _auxiliary(self, parameters: Mapping[str, Tensor], x: Tensor, batch: Batch) -> Tensor:
         """[K, T, 1, B] a logit per task from the scenario's embedding and the input."""
-        table = parameters["scenario"]  # [K, S, d]
-        number = batch.scenario if self.only is None else torch.full_like(batch.scenario, self.only)
-        own = table.gather(1, number.unsqueeze(2).expand(-1, -1, table.shape[2]))  # [K, B, d]
+        own = self.own(parameters["scenario"], batch)  # [K, B, d]
         h = first_layer(
             torch.cat([x, own], 2), parameters["auxiliary.0.weight"], parameters["auxiliary.0.bias"]
         )  # [K, T, inner, B]

@@ -104,10 +104,10 @@ def run_bench(
         threads, device = settle(folder, whole)
         directory.write_json(folder / directory.ENVIRONMENT, environment(whole, threads, device))
         going = Going(bench, here, folder, observer=observer, data=data, threads=threads, device=device, seeds=seeds)
-        keep_ledgers(folder, data, [one for own in whole.contenders for one in own])  # finds mistakes early
         first = {name: replace(own[0].contender, candidate="") for name, own in here.items()}
         early = _notes(_config(bench, first), logs, data)
         say(early)
+        keep_ledgers(folder, data, [one for own in whole.contenders for one in own])  # finds mistakes early
         over = "; what is over of them is not trained again" if resume else ""
         observer(Note(text=in_words(going.planned) + over))
         chosen = going.tune()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -90,15 +91,17 @@ def test_text_is_divided_as_lists_are(tmp_path: Path) -> None:
 def test_embeddings_are_pooled_by_weight_alone_and_side_by_side(name: str, space: IdSpace | None) -> None:
     weighted = Feature("tags", "multi", space, max_values=2, separator=",", weight_separator=":")
     data = encode(logs(feature=weighted), share=space is not None)
-    model = MODELS[name].model_validate({"name": name, "embedding_dim": 2}).build(data.layout)
+    nested = replace(data.layout, tasks=("click", "buy"), within=(-1, 0))
+    model = MODELS[name].model_validate({"name": name, "embedding_dim": 2}).build(nested)
     rows = data.tables["a"].splits["train"]
     parameters = model.initialise(0, "a", data.tables["a"].private_rows, torch.float64)
-    table = parameters["shared_embedding" if space else "embedding"]
+    table = parameters["shared_embedding" if space else "embedding"][:, :2]  # the first, of several side by side
     read = model.inputs(parameters, _batch(model, parameters, rows))[0]
     ids = rows.table_ids
     assert torch.allclose(read[0, :2], 0.25 * table[ids[0, 0]] + 0.75 * table[ids[0, 1]])
     assert torch.allclose(read[1:, :2], table[ids[1:, 0]])
-    assert read.shape[1] == 2 + 2  # the shares are no input
+    tables = parameters["shared_embedding" if space else "embedding"].shape[1] // 2
+    assert read.shape[1] == tables * (2 + 2)  # the shares are no input
     beside = predict_each(model, [Weights(parameters)] * 3, [rows, rows.take(slice(1, 2)), rows])
     assert torch.allclose(beside[0], predict(model, parameters, rows))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from msmtrec.base.schema import Schema, Task
 from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.encoding import writer
 from msmtrec.data.logs import SPLIT, Chunk, Logs, in_memory
-from msmtrec.data.table import EncodedData, Rows
+from msmtrec.data.table import EncodedData, Layout, Rows
 
 N = 600
 FRAME = pl.DataFrame(
@@ -137,6 +138,20 @@ def test_a_damaged_cache_is_written_anew(damage: str, tmp_path: Path) -> None:
     again = encode(logs(), share=False, cache=tmp_path)
     assert np.array_equal(again.whole["train"].ids, expected)
     assert [p.name for p in tmp_path.iterdir()] == [first.folder.name]
+
+
+def test_a_cache_of_an_earlier_version_knows_which_task_lies_within_which(tmp_path: Path) -> None:
+    raw = replace(logs(), schema=replace(SCHEMA, tasks=(Task("buy", "click", "click"), *SCHEMA.tasks)))
+    first = encode(raw, share=False, cache=tmp_path)
+    assert first.layout.within == (1, -1)
+    assert first.folder is not None
+    index = json.loads((first.folder / "index.json").read_text())
+    assert index["layout"].pop("within") == [1, -1]
+    (first.folder / "index.json").write_text(json.dumps(index))
+    before = (first.folder / "train-ids.npy").stat().st_mtime_ns
+    assert encode(raw, share=False, cache=tmp_path).layout == first.layout
+    assert (first.folder / "train-ids.npy").stat().st_mtime_ns == before  # it is not written anew
+    assert Layout.from_dict(index["layout"]).within == ()
 
 
 def test_nothing_half_written_stays_when_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,8 @@ def make_layout(schema: Schema, *, share: bool, scenarios: tuple[str, ...]) -> L
     spaces = [f.shared for f in schema.categorical if share and f.shared is not None]
     shared_rows = sum(FIRST_ID + space.size for space in spaces)
     fits(shared_rows, f"the shared fields of {schema.name}")
-    return Layout(tuple(fields), numeric, shared_rows, schema.task_names, scenarios=scenarios, shares=shares)
+    tasks, within = schema.task_names, schema.nesting
+    return Layout(tuple(fields), numeric, shared_rows, tasks, scenarios=scenarios, shares=shares, within=within)
 
 
 def fits(ids: int, what: str) -> None:
