@@ -215,6 +215,7 @@ def test_a_contender_whose_candidates_come_to_nothing_is_left_out(tmp_path: Path
     assert found is not None
     assert found.contenders == ("local",)
     assert trained(events) == ["fedavg/c01", "fedavg/c02", "local"]  # of local there is but one candidate
+    assert [note for note in found.results.notes if "2 candidates were drawn from its space; one was chosen" in note]
     assert [note for note in found.results.notes if note.startswith("fedavg is not in the table: all its candidates")]
     tried = json.loads((tmp_path / "f" / "bench.json").read_text())
     assert tried["fedavg"]["chosen"] is None

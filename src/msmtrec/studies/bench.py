@@ -113,12 +113,14 @@ def run_bench(
         chosen = going.tune()
         final = _config(bench, chosen)
         notes = _notes(final, logs, data)
+        if any(one.rungs for one in going.planned.values()):
+            notes.append(_tuned(bench))
         notes += [f"{name} is not in the table: all its candidates came to nothing: {why}" for name, why in going.lost]
         say([text for text in notes if text not in early])
         tasks = going.train(chosen)
         observer(Phase(phase="comparing"))
         _write_config(folder, final, data, tasks)
-        table = compare(final.name, folder, tasks, threads=threads, notes=(*told, *notes, _told(bench)))
+        table = compare(final.name, folder, tasks, threads=threads, notes=(*told, *notes))
         observer(RunFinished(folder=str(folder), seeds=bench.seeds, results=table))
     return Run(folder, table)
 
@@ -157,10 +159,10 @@ def _write_config(folder: Path, config: Config, data: dict[str, EncodedData], ta
     keep_ledgers(folder, data, [task.contender for task in tasks])
 
 
-def _told(bench: Bench) -> str:
+def _tuned(bench: Bench) -> str:
     one = bench.settings
     return (
-        f"every contender had {one.candidates} candidate{'s' * (one.candidates > 1)} of its space, chosen on validation"
-        f" rows with {one.tune_seeds} other seed{'s' * (one.tune_seeds > 1)} in {one.rungs}"
-        f" rung{'s' * (one.rungs > 1)} of halving: {TRIED}"
+        f"for every contender {one.candidates} candidates were drawn from its space; one was chosen on validation rows,"
+        f" with {one.tune_seeds} other seed{'s' * (one.tune_seeds > 1)} in {one.rungs} rung{'s' * (one.rungs > 1)}:"
+        f" {TRIED} has all of them"
     )

@@ -80,22 +80,31 @@ class Going:
             every = [task for own in tasks.values() for task in own.values()]
             self._stage(f"rung {rung + 1} of {rungs}", every, dict.fromkeys(tasks, rung), _forget_models)
             for name, own in tasks.items():
-                found = {label: judged(task) for label, task in own.items()}
-                scores = {label: None if isinstance(one, str) else one for label, one in found.items()}
-                best = better(scores, left_after(len(own), rung, len(self.planned[name].rungs)))
-                for label, score in scores.items():
-                    line = {"rounds": own[label].contender.train.rounds, "auc": score, "goes_on": label in best}
-                    why = found[label]
-                    tried[name][label]["rungs"].append({**line, "failed": why} if isinstance(why, str) else line)
+                best = self._judge(name, own, rung, tried[name])
                 climbing[name] = {label: climbing[name][label] for label in best}
                 if not best:
-                    self._lose(name, next(str(why) for why in found.values()))
                     del climbing[name]
             self._write_tried(tried, climbing)
-            if REFERENCE in dict(self.lost) or not climbing:
-                raise UserError(": ".join(self.lost[0]))
+            lost = dict(self.lost)
+            if REFERENCE in lost or not climbing:
+                name = REFERENCE if REFERENCE in lost else next(iter(lost))
+                raise UserError(f"{name}: {lost[name]}")
         self._write_tried(tried, climbing)
         return {name: replace(next(iter(own.values())).contender, candidate="") for name, own in climbing.items()}
+
+    def _judge(self, name: str, tasks: Mapping[str, ContenderTask], rung: int, tried: Mapping[str, Any]) -> list[str]:
+        """The candidates that go on; a contender without any is lost."""
+        found = {label: judged(task) for label, task in tasks.items()}
+        scores = {label: None if isinstance(one, str) else one for label, one in found.items()}
+        best = better(scores, left_after(len(tasks), rung, len(self.planned[name].rungs)))
+        for label, score in scores.items():
+            line = {"rounds": tasks[label].contender.train.rounds, "auc": score, "goes_on": label in best}
+            why = found[label]
+            tried[label]["rungs"].append({**line, "failed": why} if isinstance(why, str) else line)
+        if not best:
+            self.lost.append((name, str(next(iter(found.values())))))
+            self.pace.not_needed(name)
+        return best
 
     def train(self, chosen: Mapping[str, Contender]) -> list[ContenderTask]:
         """The final seeds of every contender, measured on the test rows as they end."""
@@ -188,10 +197,6 @@ class Going:
             contender = replace(contender, train=contender.train.model_copy(update={"rounds": rounds}), fine_tune=None)
         place = rung_folder(self.folder, rung, contender.name, contender.candidate)
         return ContenderTask(contender, self.data[variant(contender)], self.bench.tune_seeds, place)
-
-    def _lose(self, name: str, why: str) -> None:
-        self.lost.append((name, why))
-        self.pace.not_needed(name)
 
     def _write_tried(self, tried: Mapping[str, Any], climbing: Mapping[str, Mapping[str, Candidate]]) -> None:
         chosen = {name: next(iter(own)) if len(own) == 1 else None for name, own in climbing.items()}
