@@ -13,8 +13,9 @@ from msmtrec.data.findings.finding import Weight
 from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
+from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.statistics.counting import agreed, days_count, fields_of
-from msmtrec.statistics.settings import StatisticsSettings
+from msmtrec.statistics.means import chosen
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
@@ -65,12 +66,15 @@ def _unequal(config: Config) -> Iterator[str]:
         yield f"unequal numbers of candidates: {'; '.join(parts)}; more candidates have more chances on validation rows"
 
 
-def _days(statistics: StatisticsSettings | None, data: EncodedData) -> bool:
-    """Whether what training rows read of ids is of earlier days; errors as those of counting."""
-    if statistics is None:
+def _days(contender: Contender, data: EncodedData) -> bool:
+    """Whether what training rows read of ids, if anything, is of earlier days; errors as those of counting."""
+    settings = contender.statistics
+    if isinstance(contender.settings, BiasSettings):
+        chosen(data, contender.settings.counting)
+    if settings is None:
         return True
-    agreed(data, fields_of(data, statistics), statistics)
-    return days_count(data, statistics)
+    agreed(data, fields_of(data, settings), settings)
+    return days_count(data, settings)
 
 
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
@@ -80,7 +84,7 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
         model = contender.model.build(data.layout)
         model.check(data)
         method: Method[Any] = contender.settings.build(model.declare())
-        days = _days(contender.statistics, data)
+        days = _days(contender, data)
     except UserError as error:
         raise UserError(f"methods.{contender.name}: {error}") from error
     yield from method.cautions(len(data.scenarios))
