@@ -128,6 +128,8 @@ def parse_contender(
             f"{place}: '{AS_IT_WAS}' is for the column of models as they were in the run that training goes on from"
         )
     known(raw, _KEYS, place)
+    if raw.get("space") is not None:
+        raise UserError(f"{place}.space is for `msmtrec bench`, in a config with bench; elsewhere it is {place}.tune")
     method = one_of(raw.get("method", name), METHODS, f"{place}.method")
     entry, preset = METHODS[method], raw.get("preset")
     if entry.pooled and whole.get("start") is not None:
