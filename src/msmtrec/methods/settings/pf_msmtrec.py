@@ -22,6 +22,8 @@ class PFSettings(MethodSettings):
     Args:
         embeddings: `shared` averages the tables of shared fields by touches; the server then sees which ids moved.
         normalization: federated batch normalisation: moments per `tensor` or per output `channel`, `literal`, `off`.
+        alignment: match every scenario's experts with the last consensus before they are averaged: by squared
+            `distance` or by `cosine` of the scenario factors; `off` takes them as they are numbered.
         coordination: c of the conflict problem; None leaves the plain mean.
         rescale: length of the coordinated update.
         personalization: `hyper` (paper, FedHCA2), `held-out` (second exchange, ours), `uniform` (consensus for all).
@@ -37,6 +39,7 @@ class PFSettings(MethodSettings):
 
     embeddings: Literal["local", "shared"] = "shared"
     normalization: Literal["off", "tensor", "channel", "literal"] = "off"
+    alignment: Literal["off", "distance", "cosine"] = "off"
     coordination: float | None = Field(0.4, ge=0)
     rescale: Literal["none", "identity", "fedhca2"] = "identity"
     personalization: Personalisation = "held-out"
