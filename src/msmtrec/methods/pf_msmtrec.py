@@ -227,9 +227,8 @@ class PFMSMTrec(Method[PFState]):
                 if choice == "hyper" and others:
                     value = torch.stack([params[d.name] for params in others]).double().mean(0).to(value.dtype)
                 personal[d.name] = value
-        personal = self.orders.own(
-            personal, order_of(state, scenario)
-        )  # who was long away has its gates in its own order
+        # the gates of who was long away are in its own order
+        personal = self.orders.own(personal, order_of(state, scenario))
         state = replace(state, held={**state.held, scenario: Held(personal)})
         return state, self._download(state, scenario)
 
