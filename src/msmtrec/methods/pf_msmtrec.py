@@ -18,9 +18,12 @@ from msmtrec.methods.base import Answer, Gathered, Method, Offer, OfferPart, Out
 from msmtrec.methods.consensus import expert_consensus, units_of
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.hyper import Alphas, mean_updates, move_and_add, task_means
+from msmtrec.methods.item_mix import ItemMix
 from msmtrec.methods.matching import Orders
+from msmtrec.methods.mixing import Mixed
 from msmtrec.methods.pf_state import Held, MatchedState, PFState, order_of
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, squared_distance
+from msmtrec.methods.settings.item_mix import ItemMixSettings
 from msmtrec.methods.settings.pf_msmtrec import PFSettings
 
 EXPERTS, TOWERS = "experts", "towers"
@@ -47,10 +50,16 @@ class PFMSMTrec(Method[PFState]):
         self.towers = tuple(d for d in declarations if d.role is Role.TOWER) if settings.towers else ()
         self.groups = {EXPERTS: self.experts, TOWERS: self.towers}
         self.orders = Orders(self.experts)
+        shared = any(d.role is Role.SHARED_EMBEDDING for d in declarations)
+        self.mixing: ItemMix | None = None
+        if settings.embeddings == "mixed" and shared:
+            self.mixing = ItemMix(declarations, ItemMixSettings.model_validate({}))
         if settings.alignment != "off":
             self.state_type = MatchedState
 
     def cautions(self, scenarios: int) -> Iterator[str]:
+        if self.settings.embeddings == "mixed" and not self.mixing:
+            yield "embeddings mixed has no effect: no field is declared shared"
         if self.settings.alignment != "off" and not any(self.orders.same):
             yield "alignment has no effect: the network has one expert only that scenarios could have in another order"
 
@@ -59,16 +68,22 @@ class PFMSMTrec(Method[PFState]):
         if self.settings.towers:
             table[MODEL, Role.TOWER] = Policy.PERSONALISE
         if self.settings.shares_embeddings:
-            table[MODEL, Role.SHARED_EMBEDDING] = Policy.AVERAGE_BY_TOUCHES
+            mixed = self.settings.embeddings == "mixed"
+            table[MODEL, Role.SHARED_EMBEDDING] = Policy.COLLECT if mixed else Policy.AVERAGE_BY_TOUCHES
         return table
 
     # the scenario's half: local steps with lambda |W_scen - consensus last received|²
 
     def begin(self, model: Parameters) -> Mapping[str, Parameters]:
-        return {ANCHOR: {d.name: model[d.name] for d in self.experts}} if self.settings.penalty else {}
+        anchor = {ANCHOR: {d.name: model[d.name] for d in self.experts}} if self.settings.penalty else {}
+        return anchor | dict(self.mixing.begin(model) if self.mixing else {})
 
     def local(self, round: LocalRound) -> tuple[Phase, ...]:
-        return (Phase(rule=round.adam, extra=self._penalty if self.settings.penalty else None),)
+        phases = self.mixing.local(round) if self.mixing else (Phase(rule=round.adam),)
+        return tuple(replace(phase, extra=self._penalty if self.settings.penalty else None) for phase in phases)
+
+    def adapt(self, round: LocalRound) -> tuple[Phase, ...]:
+        return self.mixing.adapt(round) if self.mixing else ()
 
     def _penalty(self, leaves: Leaves, work: Work) -> Tensor:
         names = [d.name for d in self.experts]
@@ -102,15 +117,14 @@ class PFMSMTrec(Method[PFState]):
             updates=s.personalization == "hyper",
         )
         towers = task_means(self.towers, sent, gathered.tasks, state.consensus)
-        means = new_means(state.consensus, gathered)
-        shared = {name: means[name] for name in gathered.sums.get(MODEL, {})}
+        shared, tables, told = self._tables(state, gathered)
         consensus = {**state.consensus, **found.consensus, **towers, **shared}
         state = replace(state, consensus=consensus, dual=found.dual)
-        own = self._in_ownorder_of(state, sent)
+        own = self._in_own_order(state, sent)
         mixed: dict[str, Parameters] = {name: {} for name in sent}
         alphas: dict[str, dict[str, Alphas]] = {name: {} for name in sent}
         parts: dict[str, list[OfferPart]] = {name: [] for name in sent}
-        diagnostics = dict[str, Any](found.diagnostics)
+        diagnostics = {**found.diagnostics, **told}
         if isinstance(state, MatchedState):
             diagnostics["order/experts"] = {name: list(orders[name]) for name in sent}
         for label, choice in ((EXPERTS, s.personalization), (TOWERS, s.towers)):
@@ -133,12 +147,21 @@ class PFMSMTrec(Method[PFState]):
         wait = self._towers_wait()
         replies = {}
         for name, params in mixed.items():
-            now = {key: value for key, value in params.items() if key not in wait} | shared
+            now = {key: value for key, value in params.items() if key not in wait} | tables[name].model
             anchor = {ANCHOR: {d.name: own[name][d.name] for d in self.experts}} if sends_anchor else {}
-            replies[name] = Reply({MODEL: now, **anchor})
+            replies[name] = Reply({**tables[name].slots, MODEL: now, **anchor})
         made = {n: Offer(tuple(offered), s.beta_start, s.beta_keep, s.tolerance) for n, offered in parts.items()}
         offers = {name: offer for name, offer in made.items() if offer.parts}
         return Outcome(replace(state, held=held), replies, diagnostics, offers)
+
+    def _tables(self, state: PFState, gathered: Gathered) -> tuple[Parameters, Mapping[str, Reply], Mapping[str, Any]]:
+        """Means of the shared tables, what each scenario gets of them, and what is to be written down."""
+        before = {name: state.consensus[name] for name in gathered.sums.get(MODEL, {})}
+        if self.mixing:
+            outcome = self.mixing.aggregate(Mixed(before), gathered)
+            return outcome.state.means, outcome.replies, outcome.diagnostics
+        means = new_means(before, gathered)
+        return means, dict.fromkeys(gathered.rows, Reply({MODEL: means})), {}
 
     def _matched(self, state: PFState, sent: Mapping[str, Parameters]) -> dict[str, Order]:
         """Scenario -> the order of its experts, as `Orders` has it: those sent, matched with the last consensus."""
@@ -149,7 +172,7 @@ class PFMSMTrec(Method[PFState]):
             for name, own in sent.items()
         }
 
-    def _in_ownorder_of(self, state: PFState, scenarios: Collection[str]) -> dict[str, Parameters]:
+    def _in_own_order(self, state: PFState, scenarios: Collection[str]) -> dict[str, Parameters]:
         """Scenario -> the consensus in the order of its own experts: the same tensors for all of one order."""
         experts = {d.name: state.consensus[d.name] for d in self.experts}
         orders = {name: order_of(state, name) for name in scenarios}
@@ -186,7 +209,7 @@ class PFMSMTrec(Method[PFState]):
     def settle(self, state: PFState, gathered: Gathered, answers: Mapping[str, Answer]) -> Outcome[PFState]:
         """Repeat the scenarios' own mixing on what they hold, unshortened: both sides then hold the same last_n."""
         held, own = dict(state.held), {name: slots[MODEL] for name, slots in gathered.whole.items()}
-        consensus = self._in_ownorder_of(state, answers)
+        consensus = self._in_own_order(state, answers)
         for name, answer in answers.items():
             mixed = dict(held[name].parameters)
             for label, betas in answer.betas.items():
@@ -230,7 +253,8 @@ class PFMSMTrec(Method[PFState]):
         # the gates of who was long away are in its own order
         personal = self.orders.own(personal, order_of(state, scenario))
         state = replace(state, held={**state.held, scenario: Held(personal)})
-        return state, self._download(state, scenario)
+        reply, means = self._download(state, scenario), self._means(state) if self.mixing else {}
+        return state, Reply({**reply.slots, MODEL: {**reply.model, **means}})
 
     def again(self, state: PFState, rows: Mapping[str, int]) -> tuple[PFState, Mapping[str, Reply]]:
         """Who was there gets what it held, which is personal; only newcomers are welcomed."""
@@ -244,15 +268,19 @@ class PFMSMTrec(Method[PFState]):
 
     def _download(self, state: PFState, scenario: str) -> Reply:
         """What it holds, and everything else that a scenario of this method begins with."""
-        slots = {MODEL: state.held[scenario].parameters | self.refresh(state).model}
+        tables = self.refresh(state)
+        slots = {**tables.slots, MODEL: state.held[scenario].parameters | tables.model}
         if self.settings.penalty:
-            consensus = self._in_ownorder_of(state, [scenario])[scenario]
+            consensus = self._in_own_order(state, [scenario])[scenario]
             slots[ANCHOR] = {d.name: consensus[d.name] for d in self.experts}
         return Reply(slots)
 
     def refresh(self, state: PFState) -> Reply:
-        shared = (d.name for d in self.leaving() if d.role is Role.SHARED_EMBEDDING)
-        return Reply({MODEL: {name: state.consensus[name] for name in shared}})
+        means = self._means(state)
+        return self.mixing.refresh(Mixed(means)) if self.mixing else Reply({MODEL: means})
+
+    def _means(self, state: PFState) -> Parameters:
+        return {d.name: state.consensus[d.name] for d in self.leaving() if d.role is Role.SHARED_EMBEDDING}
 
 
 def _zero_shot(towers: Parameters, means: Parameters, tasks: tuple[bool, ...]) -> Parameters:
