@@ -27,7 +27,7 @@ from msmtrec.record.models import load_model
 
 GOING_ON = (
     *("local", "fedavg-all", "recommended", "paper", "scaffold", "apple"),
-    *("pfedme", "fedamp", "fedhca2", "item-mix"),
+    *("pfedme", "fedamp", "fedhca2", "item-mix", "choices"),
 )
 
 
