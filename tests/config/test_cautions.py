@@ -43,7 +43,7 @@ PF = {"method": "pf-msmtrec"}
         (
             {**PF, "options": {"alignment": "cosine"}},
             {"model": {"experts": 2, "private_experts": 1}},
-            "row: alignment has no effect: the network has one expert only",
+            "row: alignment has no effect: the network has one expert to match",
         ),
         (PF, {"train": {"local_steps": 1, "rounds": 5, "patience": 5}}, "row: train.patience 5 is never reached"),
         (

@@ -13,7 +13,7 @@ from torch import Tensor
 from methods.helpers import COMMON, DECLARATIONS, aggregate, method, settle, upload
 from methods.suite import Federation
 from methods.test_levels import BOTH, sent
-from methods.test_pf_msmtrec import ALIGNED, CASE
+from methods.test_pf_msmtrec import ALIGNED, OUT_OF_ORDER
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.methods import METHODS
@@ -190,7 +190,7 @@ def test_with_one_expert_there_is_no_order(synthetic) -> None:  # type: ignore[n
 @pytest.mark.parametrize("personalization", KINDS)
 def test_a_scenario_with_its_experts_and_gates_in_another_order_trains_as_before(personalization: str) -> None:
     """In a federation of whole networks: factors, the gates' columns and Adam's moments in another order together."""
-    case = replace(CASE, options={**CASE.options, **ALIGNED, "personalization": personalization})
+    case = replace(OUT_OF_ORDER, options={**OUT_OF_ORDER.options, **ALIGNED, "personalization": personalization})
     one, two = Federation(case, 1).run(), Federation(case, 1).run()
     order = torch.tensor([2, 0, 1, 5, 3, 4])
     member, axis = Member(0, "scenario-1"), {d.name: 0 for d in one.method.experts} | {"gate": 2}  # type: ignore[attr-defined]

@@ -31,23 +31,23 @@ CASE = Case(
         "clip": 0.5,
     },
     {"alpha": 0.5},
-    rate=0.4,
-    network=MMoESettings(template=True, embedding_dim=1, experts=6, expert_layers=(1,), tower_layers=(4,)),
 )
-"""Experts of one unit, and a rate at which they come out of order."""
+NARROW = MMoESettings(template=True, embedding_dim=1, experts=6, expert_layers=(1,), tower_layers=(4,))
+OUT_OF_ORDER = replace(CASE, rate=0.4, network=NARROW)
+"""Experts of one unit, at a rate that brings them out of order."""
 ALIGNED = {"alignment": "cosine", "penalty": 1e-3}
 
 
 @pytest.mark.parametrize("check", ALL)
 def test_properties(check) -> None:  # type: ignore[no-untyped-def]
-    check(CASE)
+    check(OUT_OF_ORDER if "option" in check.__name__ else CASE)
 
 
 @pytest.mark.parametrize("personalization", ["hyper", "held-out", "uniform"])
 @pytest.mark.parametrize("check", [check for check in ALL if "option" not in check.__name__])
 def test_properties_of_matched_experts(check, personalization: str) -> None:  # type: ignore[no-untyped-def]
     options = {**CASE.options, **ALIGNED, "personalization": personalization}
-    case = replace(CASE, options=options, identity=personalization != "hyper")
+    case = replace(OUT_OF_ORDER, options=options, identity=personalization != "hyper")
     check(case)
     found = Federation(case, 2).run().journal.records[-1]["diagnostics"][0]["order/experts"]
     assert any(order != sorted(order) for order in found.values())

@@ -61,7 +61,7 @@ class PFMSMTrec(Method[PFState]):
         if self.settings.embeddings == "mixed" and not self.mixing:
             yield "embeddings mixed has no effect: no field is declared shared"
         if self.settings.alignment != "off" and not any(self.orders.same):
-            yield "alignment has no effect: the network has one expert only that scenarios could have in another order"
+            yield "alignment has no effect: the network has one expert to match"
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
         table = {(MODEL, Role.EXPERT_SCENARIO): Policy.COORDINATE}
