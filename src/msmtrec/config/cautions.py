@@ -13,6 +13,8 @@ from msmtrec.data.findings.finding import Weight
 from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
+from msmtrec.statistics.counting import agreed, days_count, fields_of
+from msmtrec.statistics.settings import StatisticsSettings
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
@@ -63,6 +65,14 @@ def _unequal(config: Config) -> Iterator[str]:
         yield f"unequal numbers of candidates: {'; '.join(parts)}; more candidates have more chances on validation rows"
 
 
+def _days(statistics: StatisticsSettings | None, data: EncodedData) -> bool:
+    """Whether what training rows read of ids is of earlier days; errors as those of counting."""
+    if statistics is None:
+        return True
+    agreed(data, fields_of(data, statistics), statistics)
+    return days_count(data, statistics)
+
+
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
@@ -70,9 +80,15 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
         model = contender.model.build(data.layout)
         model.check(data)
         method: Method[Any] = contender.settings.build(model.declare())
+        days = _days(contender.statistics, data)
     except UserError as error:
         raise UserError(f"methods.{contender.name}: {error}") from error
     yield from method.cautions(len(data.scenarios))
+    if not days:
+        yield (
+            "training rows read statistics of ids from blocks of rows of any time, not from earlier days: rows of one"
+            " session may tell of each other, so that training figures flatter"
+        )
     roles = method.policies()
     owned = [d for d in method.leaving() if d.owners]
     if owned:
