@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import EXPERTS, Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
 from msmtrec.data.findings.finding import Weight
@@ -102,6 +102,9 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
             f"what {contender.model.name} has for each scenario apart ({len(owned)} tensors{moments}) travels: every"
             f" scenario receives all others'{own}"
         )
+    private = any(d.role is Role.EXPERT_PRIVATE for d in method.declarations)
+    if private and not any(role in EXPERTS for _, role in roles):
+        yield "private_experts has no effect: no expert travels"
     if contender.train.balance.rule != "none" and len(data.schema.task_names) == 1:
         yield f"train.balance {contender.train.balance.rule} has no effect: there is one task"
     if roles and len(data.scenarios) == 1:
