@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from scipy.special import expit
 
 import msmtrec
-from id_statistics.runs import SCENARIOS, KnownRun
+from id_statistics.runs import SCENARIOS, KnownRun, config
+from msmtrec.base.errors import UserError
 from msmtrec.record.directory import contender_folder, ledger_file, model_file, read_json, read_lines
 from msmtrec.record.models import load_model
 from msmtrec.serving.onnx.export import to_onnx
@@ -132,3 +133,22 @@ def test_an_early_models_card_is_read(known_run: KnownRun, tmp_path: Path) -> No
     del card["statistics"]
     save_file(tensors, tmp_path / "early.safetensors", metadata={"msmtrec": json.dumps(card)})
     assert load_model(tmp_path / "early.safetensors")[1].statistics == {}
+
+
+def test_without_fields_in_common_there_are_own_counts_alone(known_run: KnownRun, tmp_path: Path) -> None:
+    """`linear` and `bias` are there for every log; who needs sums is refused."""
+    raw = config(known_run.log, methods=["linear", "bias", "local"], seeds=1, statistics=False)
+    for name in ("user", "item", "seen"):
+        del raw["data"]["features"][name]["shared"]
+    raw["methods"] = {
+        "linear": {"statistics": {"least": 20}},
+        "bias": {"options": {"least": 20}},
+        "local": {"statistics": {"least": 20}},
+    }
+    run = msmtrec.run(raw, out=tmp_path / "run", caution=lambda _: None)
+    _, card = load_model(model_file(contender_folder(run.folder, "linear", ""), "NL", 0))
+    assert card.variant == "shared"
+    np.testing.assert_allclose(run.results.cells["linear"][-1].mean, run.results.cells["local"][-1].mean, atol=0.1)
+    raw["methods"]["sums"] = {"method": "local", "statistics": {"least": 20, "summed": True}}
+    with pytest.raises(UserError, match="no field is declared shared, but sums shares embeddings or sums"):
+        msmtrec.run(raw, out=tmp_path / "other", caution=lambda _: None)

@@ -58,6 +58,11 @@ class Contender:
         return self.settings.shares_embeddings or (bool(self.entry.alone) if summed is None else bool(summed))
 
     @property
+    def needs_common_ids(self) -> bool:
+        """Whether it makes no sense where scenarios agreed on no ids."""
+        return self.shares_ids and not self.entry.alone
+
+    @property
     def has_head(self) -> bool:
         """Whether a linear head is fitted first, and the network learns what it leaves over."""
         return self.statistics is not None and self.statistics.wide == "offset"

@@ -220,11 +220,13 @@ def encoded(config: Config, logs: Logs, start: Start | None, cache: Path | None)
     Raises:
         UserError: a contender shares embeddings, and no field is declared shared.
     """
-    wanted = dict.fromkeys(_variant(contender) for candidates in config.contenders for contender in candidates)
-    if "shared" in wanted and not any(f.shared for f in logs.schema.features):
+    contenders = [contender for candidates in config.contenders for contender in candidates]
+    wanted = dict.fromkeys(_variant(contender) for contender in contenders)
+    needy = [contender.name for contender in contenders if contender.needs_common_ids and not contender.entry.pooled]
+    if needy and not any(f.shared for f in logs.schema.features):
         raise UserError(
-            f"{logs.origin}: no field is declared shared, but a contender shares embeddings;"
-            " declare 'shared' for the fields that scenarios have in common, or remove the contender"
+            f"{logs.origin}: no field is declared shared, but {needy[0]} shares embeddings or sums; declare 'shared'"
+            " for the fields that scenarios have in common, or remove the contender"
         )
     variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in wanted}
     before = {name: start.encoders(name, logs.schema.scenarios) for name in variants} if start else None

@@ -28,13 +28,14 @@ class BiasSettings(MethodSettings):
         fields: in order; null takes every field with `least` values or more among a scenario's training rows, those in
             id spaces that scenarios agreed on first, and that of the users last.
         least: values from which a field is taken for an id.
-        summed: fields whose means are over all scenarios' rows: a list, true (all that scenarios agreed on) or false.
+        summed: fields whose means are over all scenarios' rows: a list, true (all that scenarios agreed on) or false;
+            null is true where they agreed on any.
         shrinkage: k, rows of nothing in particular that every value begins with.
     """
 
     fields: tuple[str, ...] | None = None
     least: int = Field(100, ge=2)
-    summed: bool | tuple[str, ...] = True
+    summed: bool | tuple[str, ...] | None = None
     shrinkage: float = Field(SHRINKAGE, gt=0)
 
     @model_validator(mode="after")
