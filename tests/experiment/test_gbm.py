@@ -62,7 +62,7 @@ def test_raw_rows_get_the_scores_of_the_test_rows(boosted: KnownRun, contender: 
 
 @pytest.mark.parametrize("contender", ["gbm", "plain-pooled"])
 def test_the_graph_scores_as_the_predictor(boosted: KnownRun, contender: str) -> None:
-    predictor = msmtrec.load(boosted.folder).predictor("FR", contender=contender)
+    predictor = msmtrec.load(boosted.folder).predictor("FR", contender=contender, seed=0)
     rows = boosted.rows("FR").with_columns(
         item=pl.when(pl.col("price") < 0.3).then(pl.lit("never seen")).otherwise("item")
     )
