@@ -10,8 +10,9 @@ import torch
 
 from models.small import LAYOUT, rows
 from msmtrec.data.table import Rows
-from msmtrec.methods.boosting import Given, _boosted, grow, inputs, packed
+from msmtrec.methods.boosting import Given, _boosted, grow, inputs
 from msmtrec.methods.settings.gbm import GBMSettings
+from msmtrec.models.grown import packed
 from msmtrec.models.predict import predict
 from msmtrec.models.trees import Categories, Trees
 

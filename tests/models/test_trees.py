@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from models.small import LAYOUT, rows
-from msmtrec.methods.boosting import Node, Tree, packed
+from msmtrec.models.grown import Node, Tree, packed
 from msmtrec.models.predict import Stacked, Weights, predict
 from msmtrec.models.trees import Categories, Trees
 

@@ -14,8 +14,9 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.base.streams import stream_seed
 from msmtrec.data.table import EncodedData, Rows, ScenarioTable
 from msmtrec.evaluation.metrics import auc, counting, log_loss
-from msmtrec.methods.boosting import Floats, Given, grow, inputs, packed
+from msmtrec.methods.boosting import Floats, Given, grow, inputs
 from msmtrec.methods.settings.gbm import GBMSettings
+from msmtrec.models.grown import packed
 from msmtrec.models.trees import Categories
 
 

@@ -28,8 +28,6 @@ LEAF, THRESHOLD, NUMERIC, CATEGORY = "trees.leaf", "trees.threshold", "trees.num
 START, MEMBERS, CHILDREN, ROOT, TASK = "trees.start", "trees.members", "trees.children", "trees.root", "trees.task"
 FIELDS, CODES = "trees.fields", "trees.codes"
 NAMES = (LEAF, THRESHOLD, NUMERIC, CATEGORY, START, MEMBERS, CHILDREN, ROOT, TASK, FIELDS, CODES)
-LARGEST = 1 << 24
-"""Numbers below it are exact in float32, as which exported graphs hold them all."""
 EXTENT = 1 << 16
 """Between a field's lowest and highest value that are looked up."""
 
@@ -55,7 +53,7 @@ class Categories:
         for field in layout.fields:
             values = np.unique(ids[:, field.start])
             values = values[values >= 0].astype(np.int64)
-            if not 0 < len(values) <= most or values[-1] - values[0] >= EXTENT or values[-1] >= LARGEST:
+            if not 0 < len(values) <= most or values[-1] - values[0] >= EXTENT or values[-1] >= 1 << 24:
                 continue
             extent = int(values[-1] - values[0]) + 1
             own = np.zeros(extent, np.int32)
@@ -65,6 +63,13 @@ class Categories:
             codes.append(own)
             start += extent
         return cls(tuple(chosen), np.array(placed, np.int64).reshape(-1, 4), np.concatenate(codes))
+
+    @property
+    def sizes(self) -> list[int]:
+        """[F] the highest code of each field."""
+        starts = self.placed[:, 3].tolist()
+        ends = zip(starts, [*starts[1:], len(self.codes)], strict=True)
+        return [int(self.codes[start:stop].max()) for start, stop in ends]
 
     def __call__(self, rows: Rows) -> NDArray[np.int32]:
         """[N, F + 1] codes of all rows; that of the scenario is the last."""
@@ -79,16 +84,40 @@ class Categories:
         return found
 
 
+@dataclass(frozen=True)
+class Form:
+    """What of the trees decides which operations there are.
+
+    Args:
+        depth: decisions on the longest way to a leaf.
+        columns: numerics that are asked for, and by how many nodes, in the nodes' order.
+    """
+
+    depth: int
+    columns: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, own: Mapping[str, Tensor]) -> Form:
+        """Of one member's tensors."""
+        children, root, numeric = (own[name].cpu().long().numpy() for name in (CHILDREN, ROOT, NUMERIC))
+        place, depth = np.unique(root), 0
+        while not np.array_equal(lower := np.unique(children[place]), place):
+            place, depth = lower, depth + 1
+        columns, nodes = np.unique(numeric, return_counts=True)
+        return cls(depth, tuple(zip(columns.tolist(), nodes.tolist(), strict=True)))
+
+
 class Trees(OfScenarios):
     """A logit is the sum of one leaf's value of each tree of its task.
 
-    Inner nodes are numbered first, those that ask for a number before those that ask for a category; leaves follow.
+    Inner nodes are numbered first, those that ask for a number, column by column, before those that ask for a category;
+    leaves follow.
 
     Attributes:
-        depth: decisions on the longest way to a leaf; found in the parameters where it is not known.
+        form: of these trees; found in the parameters where it is not known.
     """
 
-    depth: int | None = None
+    form: Form | None = None
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -105,12 +134,12 @@ class Trees(OfScenarios):
 
     def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Self, Parameters]:
         alone, _ = super().folded(parameters, scenario)
-        alone.depth = _depth(parameters[CHILDREN], parameters[ROOT])
+        alone.form = Form.of(parameters)
         return alone, parameters
 
     def prepared(self, parameters: Mapping[str, Tensor]) -> tuple[Self, Mapping[str, Tensor]]:
         ready = copy(self)
-        ready.depth = _depth(parameters[CHILDREN][0], parameters[ROOT][0])
+        ready.form = Form.of({name: parameters[name][0] for name in NAMES})
         return ready, parameters
 
     def inputs(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
@@ -125,21 +154,24 @@ class Trees(OfScenarios):
         batch = forward.batch
         assert len(batch.valid) == 1, "trees differ in size from member to member: one at a time"
         own = {name: parameters[name][0] for name in NAMES}
-        children, root = own[CHILDREN].long(), own[ROOT].long()
-        depth = _depth(children, root) if self.depth is None else self.depth
-        decided = self._decided(own, batch)  # [B, I + J]
+        form = self.form or Form.of(own)
+        children, root = own[CHILDREN].long().flatten(), own[ROOT].long()
+        decided = self._decided(own, batch, form)  # [B, I + J]
         inner = decided.shape[1]
         place = root.unsqueeze(0).expand(decided.shape[0], -1)  # [B, R]
-        for _ in range(depth):
+        for _ in range(form.depth):
             second = decided.gather(1, place.clamp(max=inner - 1)).long()
-            place = children.flatten()[2 * place + second]
+            place = children.index_select(0, (2 * place + second).flatten()).view_as(place)
         found = own[LEAF][place - inner]
         tasks = torch.arange(len(self.layout.tasks), device=root.device)
         return (found @ (own[TASK].long().unsqueeze(1) == tasks).to(found.dtype)).unsqueeze(0)
 
-    def _decided(self, own: Mapping[str, Tensor], batch: Batch) -> Tensor:
+    def _decided(self, own: Mapping[str, Tensor], batch: Batch, form: Form) -> Tensor:
         """[B, I + J] bool, whether a row goes to the second child of each inner node."""
-        parts = [batch.numeric[0].index_select(1, own[NUMERIC].long()) <= own[THRESHOLD]]
+        thresholds = torch.split(own[THRESHOLD], [nodes for _, nodes in form.columns])
+        parts = [batch.valid[0].unsqueeze(1)[:, :0]]
+        for (column, _), asked in zip(form.columns, thresholds, strict=True):
+            parts.append(batch.numeric[0, :, column : column + 1] <= asked)
         if len(own[CATEGORY]):
             codes = self._codes(own, batch).index_select(1, own[CATEGORY].long())
             parts.append(own[MEMBERS][own[START].long() + codes] > 0)
@@ -156,10 +188,3 @@ class Trees(OfScenarios):
         known = (place >= 0) & (place < extent)
         found = own[CODES].long()[torch.where(known, place, 0) + start]
         return torch.cat([torch.where(known, found, 0), scenario], 1)
-
-
-def _depth(children: Tensor, root: Tensor) -> int:
-    below, place, depth = children.cpu().long().numpy(), np.unique(root.cpu().long().numpy()), 0
-    while not np.array_equal(lower := np.unique(below[place]), place):
-        place, depth = lower, depth + 1
-    return depth
