@@ -15,8 +15,9 @@ from msmtrec.data.encoding.units import blocks
 from msmtrec.data.logs import SPLIT, SPLITS, Logs, in_memory
 from msmtrec.data.table import EncodedData
 from msmtrec.logs.sources.synthetic import Synthetic
+from msmtrec.statistics.counting import days_count, fields_of, rows_of
 from msmtrec.statistics.encoded import Statistics, with_statistics
-from msmtrec.statistics.fitting import days_count, fields_of, fit_all, rows_of
+from msmtrec.statistics.fitting import fit_all
 from msmtrec.statistics.settings import StatisticsSettings
 from msmtrec.statistics.units import follow
 
@@ -128,6 +129,10 @@ def test_days_or_blocks(data: EncodedData) -> None:
     users, own = rows.table_ids[:, field.start], blocks(replace(rows, ids=rows.table_ids, used=None))
     wanted = [((users == user) & (own != block)).sum() for user, block in zip(users, own, strict=True)]
     np.testing.assert_allclose(np.expm1(read[name].readout(rows)[:, 0]), wanted)
+    found = with_statistics(data, Statistics(data.layout, read)).tables[name].splits
+    for split, part in data.tables[name].splits.items():
+        known = part if split == "train" else replace(part, unit=None)  # in no block, whatever they hold
+        np.testing.assert_array_equal(found[split].offset, read[name](known, data.layout.numeric).offset)
 
 
 @pytest.mark.parametrize("inputs", [False, True])
@@ -164,3 +169,33 @@ def test_fields_by_name_and_by_size(data: EncodedData) -> None:
         fields_of(data, StatisticsSettings(fields=("use",)))
     with pytest.raises(UserError, match="no field has 100000 values or more among a scenario's training rows"):
         fields_of(data, StatisticsSettings(least=100_000))
+
+
+def test_pooled_rows_read_what_a_federation_that_agreed_on_all_ids_reads(data: EncodedData) -> None:
+    """Each scenario's own counts, and their sums: rates and moments are its own there too."""
+    pooled = encode(logs().pooled(), share=False)
+    (table,) = pooled.tables.values()
+    one, two = fit_all(data, settings()), fit_all(pooled, settings())
+    assert one.keys() == two.keys() == set(data.scenarios)
+    for split in SPLITS:
+        apart, together = rows_of(data, split), rows_of(pooled, split)
+        for name, fitted in one.items():
+            rows = (apart[name], together[name])
+            rows = rows if split == "train" else tuple(replace(own, unit=None) for own in rows)
+            wanted, found = fitted.readout(rows[0], fitted.moments), two[name].readout(rows[1], two[name].moments)
+            np.testing.assert_allclose(found, wanted, atol=1e-9)
+    whole = with_statistics(pooled, Statistics(pooled.layout, two)).tables[table.scenario].splits["train"]
+    for name, part in table.parts["train"].items():
+        alone = two[name](table.splits["train"].take(part), pooled.layout.numeric)
+        np.testing.assert_array_equal(whole.offset[part], alone.offset)
+
+
+def test_moments_of_own_counts_stay_and_those_of_sums_are_everybodys(data: EncodedData) -> None:
+    fitted, rows = fit_all(data, settings()), rows_of(data, "train")
+    read = {name: own.readout(rows[name])[rows[name].unit > 0] for name, own in fitted.items()}
+    everybody = np.concatenate(list(read.values()))
+    for name, own in fitted.items():
+        assert own.readout.summed.tolist() == ([False] * 4 + [True] * 4) * 2
+        np.testing.assert_allclose(
+            own.moments.mean, np.where(own.readout.summed, everybody.mean(0), read[name].mean(0))
+        )

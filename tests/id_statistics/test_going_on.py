@@ -14,6 +14,7 @@ import msmtrec
 from id_statistics.runs import DAYS, SCENARIOS, KnownRun, config, log
 from msmtrec.base.errors import UserError
 from msmtrec.config.parse import parse_data
+from msmtrec.data.encode import encode
 from msmtrec.experiment.adding import add_scenarios
 from msmtrec.experiment.continuing import config_to_go_on
 from msmtrec.experiment.start import Start
@@ -75,6 +76,14 @@ def test_training_rows_of_both_runs_are_counted(known_run: KnownRun, after: Know
         for field in ("user", "item"):
             assert found.fields[field].sums[:, 0].sum() == rows
         assert found.seen.known[:, 0].sum() == rows
+
+
+def test_days_that_both_logs_have_count_once(known_run: KnownRun) -> None:
+    """The same log again: nothing of the run before is left."""
+    data = encode(parse_data(config(known_run.log)["data"]).load(), share=True)
+    found = Start.open(known_run.folder).ledger("shared", "NL", data)
+    assert len(found.numbers) == 0
+    assert len(found.fields["item"].keys) == 0
 
 
 def test_statistics_that_change_are_refused(known_run: KnownRun, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import pytest
 
 from id_statistics.test_encoded import FIELDS, logs, settings
 from msmtrec.base.errors import UserError
+from msmtrec.base.feature import UNKNOWN_ID
 from msmtrec.data.encode import encode
 from msmtrec.data.encoding.encoder import encoder_of
 from msmtrec.data.encoding.growing import private_places
 from msmtrec.data.logs import SPLIT, in_memory
 from msmtrec.data.table import EncodedData, Field, Rows
-from msmtrec.statistics.fitting import fit_all, rows_of
+from msmtrec.statistics.counting import rows_of
+from msmtrec.statistics.fitting import fit_all
 from msmtrec.statistics.ledger import EARLIER, Ledger
 from msmtrec.statistics.ledger_files import load_ledger, save_ledger
 from msmtrec.statistics.units import Units
@@ -125,7 +127,8 @@ def test_private_ids_keep_their_history_when_the_vocabulary_grows() -> None:
     rows = rows_of(new, "train")[name]
     first = days(rows, 0, 3)
     same(replace(found, fields={"user": found.fields["user"]}), _alone(ledger(new, first), "user"))
-    assert field.name in places
+    unknown = (encoder.offsets[field.name] + UNKNOWN_ID for encoder in (before, now))
+    assert places["user"][next(unknown)] == next(unknown)  # not a value's that is new, which begins as it
 
 
 def _alone(ledger: Ledger, name: str) -> Ledger:

@@ -9,8 +9,9 @@ from msmtrec.experiment.start import Start
 from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.models.base import Model
 from msmtrec.models.in_place import in_place
+from msmtrec.statistics.counting import agreed, fields_of
 from msmtrec.statistics.encoded import Statistics, with_statistics
-from msmtrec.statistics.fitting import agreed, fields_of, fit_all
+from msmtrec.statistics.fitting import fit_all
 from msmtrec.statistics.means import Means, fit_means, in_order
 from msmtrec.statistics.settings import StatisticsSettings
 

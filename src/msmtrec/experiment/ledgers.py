@@ -10,7 +10,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.start import Start
 from msmtrec.record.directory import ledger_file, writing
-from msmtrec.statistics.fitting import fields_of, rows_of
+from msmtrec.statistics.counting import fields_of, rows_of
 from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.ledger_files import save_ledger
 from msmtrec.statistics.units import Units

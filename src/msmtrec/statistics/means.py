@@ -13,7 +13,7 @@ from torch import Tensor
 from msmtrec.data.table import EncodedData, Field, Layout, Rows
 from msmtrec.models.base import Model
 from msmtrec.models.beside import BIAS, NUMERIC, TABLE, Beside, Counted
-from msmtrec.statistics.fitting import rows_of
+from msmtrec.statistics.counting import rows_of
 from msmtrec.statistics.history import Floats, History, Labelled, Seen, counted, summed
 from msmtrec.statistics.inputs import Found
 from msmtrec.statistics.served import floats, values_of

@@ -8,7 +8,7 @@ import numpy as np
 
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData
-from msmtrec.statistics.fitting import count_all, rows_of
+from msmtrec.statistics.counting import count_all, rows_of
 from msmtrec.statistics.scenario import Readout
 from msmtrec.statistics.settings import StatisticsSettings
 
