@@ -113,6 +113,14 @@ def test_the_same_run_again_gives_the_same_bytes(boosted: KnownRun, tmp_path: Pa
         assert first.read_bytes() == again.read_bytes()
 
 
+def test_fields_that_nothing_reads_are_said(boosted: KnownRun, tmp_path: Path) -> None:
+    few, said = {**OPTIONS, "categories": 35}, list[str]()
+    methods = {"few": {"method": "gbm", "options": few, "statistics": False}, "gbm": {"options": few}}
+    msmtrec.run(settings(boosted.log, methods=methods, seeds=[0]), out=tmp_path / "run", caution=said.append)
+    (sentence,) = [text for text in said if "trees" in text]
+    assert sentence.startswith("few: trees do not read user, which in some scenario have none or more than 35 values")
+
+
 @pytest.mark.parametrize(
     "more, sentence",
     [

@@ -64,6 +64,11 @@ class Categories:
             start += extent
         return cls(tuple(chosen), np.array(placed, np.int64).reshape(-1, 4), np.concatenate(codes))
 
+    def unread(self, layout: Layout) -> list[str]:
+        """Fields with ids that trees do not read: of too many values among training rows, or of none."""
+        read = {field.name for field in self.fields}
+        return [field.name for field in layout.fields if field.name not in read]
+
     @property
     def sizes(self) -> list[int]:
         """[F] the highest code of each field."""
