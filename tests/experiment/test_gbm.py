@@ -126,7 +126,7 @@ def test_fields_that_nothing_reads_are_said(boosted: KnownRun, tmp_path: Path) -
     [
         ({"methods": {"gbm": {"options": {"leaves": 1}}}}, "options.leaves"),
         ({"methods": {"gbm": {"fine_tune": True}}}, "there is no network to fine-tune"),
-        ({"methods": {"gbm": None}, "start": "runs/before"}, "grown anew; remove this contender"),
+        ({"methods": {"gbm": None}, "start": "runs/before"}, "grown anew; leave it out"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, more: dict[str, Any], sentence: str) -> None:

@@ -65,6 +65,14 @@ def test_a_threshold_between_two_numbers_of_float32_parts_them_in_float32() -> N
     assert predict(Trees(LAYOUT), held, given)[:, CLICK].tolist() == [1.0, 0.0]
 
 
+def test_without_a_field_of_few_values_numbers_and_the_scenario_are_left() -> None:
+    given = replace(rows(40), scenario=np.tile([0, 1], 20))
+    none = Categories.of(given, LAYOUT, 3)
+    assert (none.fields, none.sizes, len(none.unread(LAYOUT))) == ((), [], 6)
+    tree = Tree((Node(M, (2,), (-1, -2)),), (0.0, 1.0))
+    assert predict(Trees(LAYOUT), of([[tree], []], none), given)[:, CLICK].tolist() == [0.0, 1.0] * 20
+
+
 def test_codes_are_the_same_while_trees_grow_and_when_they_are_asked() -> None:
     train, later = rows(40), rows(60, seed=1)
     train.ids[:, 0] = 4 + train.ids[:, 0] % 3  # values 0 to 3 are in no training row

@@ -128,7 +128,7 @@ def parse_contender(
     if entry.pooled and whole.get("start") is not None:
         raise UserError(f"{place}: a pooled model cannot go on from a run, which keeps it as one model per scenario")
     if entry.boosted and whole.get("start") is not None:
-        raise UserError(f"{place}: trees do not go on from a run, they are grown anew; remove this contender")
+        raise UserError(f"{place}: trees do not go on from a run, they are grown anew; leave it out: --contender NAME")
     if preset is not None:
         preset = one_of(preset, entry.presets, f"{place}.preset")
     switched = {

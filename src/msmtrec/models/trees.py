@@ -72,9 +72,7 @@ class Categories:
     @property
     def sizes(self) -> list[int]:
         """[F] the highest code of each field."""
-        starts = self.placed[:, 3].tolist()
-        ends = zip(starts, [*starts[1:], len(self.codes)], strict=True)
-        return [int(self.codes[start:stop].max()) for start, stop in ends]
+        return [int(self.codes[start : start + extent].max()) for _, _, extent, start in self.placed]
 
     def __call__(self, rows: Rows) -> NDArray[np.int32]:
         """[N, F + 1] codes of all rows; that of the scenario is the last."""

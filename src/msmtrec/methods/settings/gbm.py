@@ -39,7 +39,7 @@ class GBMSettings(AloneSettings):
     l2: float = Field(1.0, ge=0)
     columns: float = Field(0.8, gt=0, le=1)
     rows: float = Field(0.8, gt=0, le=1)
-    categories: int = Field(1000, ge=0)
+    categories: int = Field(100, ge=0)
     patience: int | None = Field(50, ge=1)
 
     def build(self, declarations: tuple[Declaration, ...]) -> FedAvg:
