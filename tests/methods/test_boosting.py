@@ -66,6 +66,16 @@ def test_logits_are_lightgbms(case: str) -> None:
     np.testing.assert_allclose(predict(Trees(LAYOUT), held, later)[:, 0], wanted, rtol=0, atol=1e-5)
 
 
+def test_what_is_not_known_is_in_no_set_of_categories() -> None:
+    """Though rows without a value all have clicks: a value that was never seen must not count as none."""
+    train = taught(1500)
+    train.ids[:500, 6], train.labels[:500] = -1, 1
+    trees, _, _ = grown(SETTINGS, train)
+    sets = [node.asks for tree in trees for node in tree.nodes if isinstance(node.asks, tuple)]
+    assert sets
+    assert not any(0 in codes for codes in sets)
+
+
 def test_the_same_seed_gives_the_same_trees_on_any_number_of_threads_and_another_other_ones() -> None:
     first, again, threads, other = (
         grown(SETTINGS, taught(1500), threads=threads, seed=seed)[0]
