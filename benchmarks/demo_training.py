@@ -43,6 +43,10 @@ def laid_out(revision: str) -> Path:
     return folder / "src"
 
 
+CONTENDERS = ("local", "emb-only", "fedavg", "fedavg-all", "pooled", "paper", "recommended")
+"""Those that the demo had then."""
+
+
 def measure(asked: dict[str, Any]) -> dict[str, Any]:
     """With whichever library the process imports."""
     from clock import Clock
@@ -63,7 +67,7 @@ def measure(asked: dict[str, Any]) -> dict[str, Any]:
     config = load_config(built_in_config("kuairand"), fewer)
     if not config.data.present():
         raise Missing("KuaiRand-Pure is not in the data directory: msmtrec data fetch kuairand-pure")
-    chosen = [candidates[0] for candidates in config.contenders]
+    chosen = [candidates[0] for candidates in config.contenders if candidates[0].name in CONTENDERS]
     variants = {name: Variant(share=name == "shared", pooled=name == "pooled") for name in map(variant, chosen)}
     data = encode_all(config.data.load(), variants, cache=cache_directory())
     if find_spec("msmtrec.runtime.allocator"):  # as `msmtrec demo` does, where it can

@@ -126,6 +126,17 @@ def test_balancing_one_task_is_said(synthetic: EncodedData) -> None:
     assert found(synthetic, {"method": "fedavg"}, train=train) == ()
 
 
+def test_statistics_without_days_are_said_and_what_cannot_be_counted_is_refused(synthetic: EncodedData) -> None:
+    (said,) = found(synthetic, {"method": "local", "statistics": {"fields": ["user"]}})
+    assert said.startswith("row: training rows read statistics of ids from blocks of rows of any time")
+    with pytest.raises(UserError, match=r"methods\.row: statistics: no field has 9000 values or more"):
+        found(synthetic, {"method": "local", "statistics": {"least": 9000}})
+    with pytest.raises(UserError, match=r"methods\.row: statistics\.history: days, but these logs have no times"):
+        found(synthetic, {"method": "local", "statistics": {"fields": ["user"], "history": "days"}})
+    with pytest.raises(UserError, match=r"methods\.row: statistics\.summed: 'item' is no field that is counted"):
+        found(synthetic, {"method": "emb-only", "statistics": {"fields": ["user"], "summed": ["item"]}})
+
+
 def test_sound_settings_are_silent(synthetic: EncodedData) -> None:
     methods = {"local": None, "fedavg": None, "paper": {**PF, "preset": "paper"}, "recommended": PF}
     assert found(synthetic, methods=methods) == ()

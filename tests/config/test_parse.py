@@ -64,11 +64,14 @@ def test_a_grid_gives_every_row_the_same_candidates() -> None:
 def test_built_in_configs_hold_the_reference_rows(name: str) -> None:
     config = load_config(built_in_config(name), ("train.rounds=3", "train.learning_rate=1e-4"))
     rows = [row[0].name for row in config.contenders]
-    assert rows == ["local", "emb-only", "fedavg", "fedavg-all", "pooled", "paper", "recommended"]
-    assert [row[0].name for row in config.contenders if row[0].fine_tune is None] == ["pooled"]
+    networks = ["local", "emb-only", "fedavg", "fedavg-all", "pooled", "paper", "recommended"]
+    assert rows == ["bias", "linear", *networks, "recommended-stats", "pooled-stats"]
+    alone = [row[0].name for row in config.contenders if row[0].fine_tune is None]
+    assert alone == ["bias", "linear", "pooled", "pooled-stats"]
+    assert [row[0].name for row in config.contenders if row[0].statistics] == ["linear", *rows[-2:]]
     assert len(config.seeds) >= 3
-    assert config.contenders[0][0].train.rounds == 3
-    assert config.contenders[0][0].train.learning_rate == 1e-4
+    assert config.contenders[2][0].train.rounds == 3
+    assert config.contenders[2][0].train.learning_rate == 1e-4
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ OPTIONS = {"trees": 30, "patience": 5, "min_rows": 5}
 METHODS: dict[str, Any] = {
     "gbm": {"options": OPTIONS},
     "plain": {"method": "gbm", "options": OPTIONS, "statistics": False},
-    "inside": {"method": "gbm", "options": OPTIONS, "statistics": {"summed": False, "wide": "off"}},
+    "inside": {"method": "gbm", "options": OPTIONS, "statistics": {"summed": False, "wide": "none"}},
     "gbm-pooled": {"options": OPTIONS},
     "plain-pooled": {"method": "gbm-pooled", "options": OPTIONS, "statistics": False},
 }
@@ -100,7 +100,7 @@ def test_statistics_are_read_unless_it_is_said_otherwise(tmp_path: Path) -> None
     found = {one[0].name: one[0].statistics for one in parse_config(settings(tmp_path, methods=methods)).contenders}
     read = {name: own and (own.inputs, own.wide) for name, own in found.items()}
     assert read["gbm"] == read["gbm-pooled"] == (True, "offset")
-    assert (read["inside"], read["offset"], read["plain"]) == ((True, "off"), (False, "offset"), None)
+    assert (read["inside"], read["offset"], read["plain"]) == ((True, "none"), (False, "offset"), None)
 
 
 def test_the_same_run_again_gives_the_same_bytes(boosted: KnownRun, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ CONTENDERS: dict[str, Any] = {
     "local-summed": {"method": "local", "statistics": {"summed": True}},
     "emb-only": {"fine_tune": {"rounds": 1}},
     "inside": {"method": "pf-msmtrec", "statistics": {"inputs": True}},
-    "inside-only": {"method": "fedavg-all", "statistics": {"inputs": True, "wide": "off"}},
+    "inside-only": {"method": "fedavg-all", "statistics": {"inputs": True, "wide": "none"}},
     "pooled": None,
     "pooled-inside": {"method": "pooled", "model": {"name": "star"}, "statistics": {"inputs": True}},
 }

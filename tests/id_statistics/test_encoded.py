@@ -159,7 +159,7 @@ def test_rows_get_a_logit_and_inputs(data: EncodedData, inputs: bool) -> None:
                 rate = 1 / (1 + np.exp(-rows.offset[before.unit > 0].astype(float)))
                 np.testing.assert_allclose(rate.mean(0), before.labels[before.unit > 0].mean(0), atol=1e-3)
     if inputs:
-        without = Statistics(data.layout, fit_all(data, settings(inputs=True, wide="off")))
+        without = Statistics(data.layout, fit_all(data, settings(inputs=True, wide="none")))
         assert with_statistics(data, without).whole["train"].offset is None
 
 

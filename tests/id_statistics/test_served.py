@@ -48,7 +48,7 @@ def same(data: EncodedData, settings: StatisticsSettings) -> None:
 
 
 @pytest.mark.parametrize("share", [True, False])
-@pytest.mark.parametrize(("wide", "inputs"), [("offset", False), ("offset", True), ("off", True)])
+@pytest.mark.parametrize(("wide", "inputs"), [("offset", False), ("offset", True), ("none", True)])
 def test_by_id_is_by_history(share: bool, wide: str, inputs: bool) -> None:
     settings = StatisticsSettings(fields=("item", "segment", "user"), wide=wide, inputs=inputs)
     same(encode(logs(), share=share), settings)

@@ -14,7 +14,10 @@ from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
 from msmtrec.methods.settings.gbm import GBMSettings
+from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.models.trees import Categories
+from msmtrec.statistics.counting import agreed, days_count, fields_of
+from msmtrec.statistics.means import chosen
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
@@ -65,6 +68,17 @@ def _unequal(config: Config) -> Iterator[str]:
         yield f"unequal numbers of candidates: {'; '.join(parts)}; more candidates have more chances on validation rows"
 
 
+def _days(contender: Contender, data: EncodedData) -> bool:
+    """Whether what training rows read of ids, if anything, is of earlier days; errors as those of counting."""
+    settings = contender.statistics
+    if isinstance(contender.settings, BiasSettings):
+        chosen(data, contender.settings.counting)
+    if settings is None:
+        return True
+    agreed(data, fields_of(data, settings), settings)
+    return days_count(data, settings)
+
+
 def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
@@ -72,9 +86,15 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
         model = contender.model.build(data.layout)
         model.check(data)
         method: Method[Any] = contender.settings.build(model.declare())
+        days = _days(contender, data)
     except UserError as error:
         raise UserError(f"methods.{contender.name}: {error}") from error
     yield from method.cautions(len(data.scenarios))
+    if not days:
+        yield (
+            "training rows read statistics of ids from blocks of rows of any time, not from earlier days: rows of one"
+            " session may tell of each other, so that training figures flatter"
+        )
     roles = method.policies()
     owned = [d for d in method.leaving() if d.owners]
     if owned:

@@ -175,7 +175,7 @@ def _contender_grid(
                     " methods.NAME.tune of those that have it"
                 )
             if head in switched and switched[head] is None:
-                raise UserError(f"{where}: {place} {_WITHOUT[head]}; set its {head}: true, or remove this key")
+                raise UserError(f"{where}: {place} {_WITHOUT[head]}")
     for key, setting in clashes(grid, raw, place):
         where = f"{place}.tune.{key}" if key in own else f"tune.{key}"
         more = "" if key in own else f", or give the contender values of its own: {place}.tune.{key}"
@@ -218,7 +218,7 @@ def _candidate(
         model=_parse_model(whole.get("model"), raw.get("model"), place).for_method(template=entry.template),
         train=build(TrainSettings, {**train, **own}, "train"),
         fine_tune=None if raw["fine_tune"] is None else build(FineTune, raw["fine_tune"], f"{place}.fine_tune"),
-        statistics=_statistics(raw["statistics"], place),
+        statistics=_statistics(raw["statistics"], entry, place),
         grid=grid,
         start=None if whole.get("start") is None else Path(whole["start"]),
     )
@@ -238,11 +238,21 @@ def _parse_model(common: Any, own: Any, place: str) -> ModelSettings:
     return build(MODELS[name], {**shared, **mine, "name": name}, f"{place}.model" if mine else "model")
 
 
-_WITHOUT = {"fine_tune": "is not fine-tuned", "statistics": "has no statistics"}
+_WITHOUT = {
+    "fine_tune": "is not fine-tuned; set its fine_tune: true, or remove this key",
+    "statistics": "has no statistics; move the key to methods.NAME.tune of those that have them",
+}
 
 
-def _statistics(raw: Mapping[str, Any] | None, place: str) -> StatisticsSettings | None:
-    return None if raw is None else build(StatisticsSettings, raw, f"{place}.statistics")
+def _statistics(raw: Mapping[str, Any] | None, entry: Entry, place: str) -> StatisticsSettings | None:
+    if raw is None:
+        return None
+    found = build(StatisticsSettings, raw, f"{place}.statistics")
+    if not entry.alone or entry.boosted:
+        return found
+    if found.wide == "none":
+        raise UserError(f"{place}: linear is the linear head; set its statistics.wide: offset")
+    return found.model_copy(update={"inputs": False})  # nobody reads them
 
 
 def _statistics_group(common: Any, own: Any, method: str, place: str) -> dict[str, Any] | None:

@@ -9,11 +9,9 @@ from msmtrec.experiment.start import Start
 from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.models.base import Model
 from msmtrec.models.in_place import in_place
-from msmtrec.statistics.counting import agreed, fields_of
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.fitting import fit_all
-from msmtrec.statistics.means import Means, fit_means, in_order
-from msmtrec.statistics.settings import StatisticsSettings
+from msmtrec.statistics.means import chosen, fit_means
 
 
 def known_rows(
@@ -30,7 +28,8 @@ def known_rows(
     place = f"methods.{contender.name}"
     try:
         if isinstance(contender.settings, BiasSettings):
-            found = Statistics(data.layout, _means(contender.settings, data))
+            own = contender.settings
+            found = Statistics(data.layout, fit_means(data, *chosen(data, own.counting), own.shrinkage))
         elif contender.statistics is not None:
             before = start.ledgers(contender, data) if start else None
             found = Statistics(data.layout, fit_all(data, contender.statistics, before))
@@ -54,11 +53,3 @@ def network(contender: Contender, data: EncodedData) -> Model:
     """The network that trains on these rows, or what stands in its place."""
     alone = contender.entry.alone
     return in_place(data.layout, alone) if alone else contender.model.build(data.layout)
-
-
-def _means(settings: BiasSettings, data: EncodedData) -> dict[str, Means]:
-    asked = StatisticsSettings.model_validate(settings.model_dump())
-    fields = fields_of(data, asked)
-    if settings.fields is None:
-        fields = in_order(fields, data.schema.group)
-    return fit_means(data, fields, agreed(data, fields, asked), settings.shrinkage)

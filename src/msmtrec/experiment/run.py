@@ -102,8 +102,8 @@ def run(
             for candidates in config.contenders
             for contender in candidates
         ]
-        keep_ledgers(folder, data, [task.contender for task in tasks], start)
         notes = (*cautions(config, {task.contender.title: task.data for task in tasks}), *without_group(data))
+        keep_ledgers(folder, data, [task.contender for task in tasks], start)
         if start is not None:
             for task in tasks:
                 start.check(task.contender, task.data, config.seeds)

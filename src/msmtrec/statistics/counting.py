@@ -21,8 +21,8 @@ def rows_of(data: EncodedData, split: str) -> dict[str, Rows]:
     return {name: table.splits[split].take(part) for table in tables for name, part in table.parts[split].items()}
 
 
-def fields_of(data: EncodedData, settings: StatisticsSettings) -> tuple[Field, ...]:
-    """Those that are counted.
+def fields_of(data: EncodedData, settings: StatisticsSettings, place: str = "statistics") -> tuple[Field, ...]:
+    """Those that are counted. place: where the settings stand, for sentences.
 
     Raises:
         UserError: a field that is named is none, or none is large enough.
@@ -32,7 +32,7 @@ def fields_of(data: EncodedData, settings: StatisticsSettings) -> tuple[Field, .
         for name in settings.fields:
             if name not in known:
                 raise UserError(
-                    f"statistics.fields: there is no field '{name}' with ids; {nearest(name, known) if known else ''}"
+                    f"{place}.fields: there is no field '{name}' with ids; {nearest(name, known) if known else ''}"
                 )
         return tuple(known[name] for name in settings.fields)
     parts = rows_of(data, "train").values()
@@ -40,8 +40,8 @@ def fields_of(data: EncodedData, settings: StatisticsSettings) -> tuple[Field, .
     found = tuple(field for field, values in most.items() if values >= settings.least)
     if not found:
         raise UserError(
-            f"statistics: no field has {settings.least} values or more among a scenario's training rows; name some in"
-            " statistics.fields, lower statistics.least, or set statistics: false"
+            f"{place}: no field has {settings.least} values or more among a scenario's training rows; name some in"
+            f" {place}.fields, or lower {place}.least"
         )
     return found
 
@@ -51,8 +51,10 @@ def _different(rows: Rows, field: Field) -> int:
     return len(np.unique(values[values >= 0]))
 
 
-def agreed(data: EncodedData, fields: Iterable[Field], settings: StatisticsSettings) -> frozenset[str]:
-    """Names of the fields whose sums over scenarios are read.
+def agreed(
+    data: EncodedData, fields: Iterable[Field], settings: StatisticsSettings, place: str = "statistics"
+) -> frozenset[str]:
+    """Names of the fields whose sums over scenarios are read; arguments as `fields_of`.
 
     Raises:
         UserError: one that is named is not counted, or scenarios did not agree on its ids; or there is none.
@@ -62,20 +64,17 @@ def agreed(data: EncodedData, fields: Iterable[Field], settings: StatisticsSetti
     if isinstance(wanted, tuple):
         for name in wanted:
             if name not in known:
-                raise UserError(f"statistics.summed: '{name}' is no field that is counted; {nearest(name, known)}")
+                raise UserError(f"{place}.summed: '{name}' is no field that is counted; {nearest(name, known)}")
             if not known[name]:
-                raise UserError(f"statistics.summed: scenarios did not agree on the ids of '{name}'; {_NOT_AGREED}")
+                raise UserError(f"{place}.summed: scenarios did not agree on the ids of '{name}'; {_NOT_AGREED}")
         return frozenset(wanted)
     found = frozenset(name for name, same in known.items() if same and wanted is not False)
     if wanted and not found:
-        raise UserError(f"statistics.summed: no field that is counted has ids that scenarios agreed on; {_NOT_AGREED}")
+        raise UserError(f"{place}.summed: no field that is counted has ids that scenarios agreed on; {_NOT_AGREED}")
     return found
 
 
-_NOT_AGREED = (
-    "they are summed where the field is declared 'shared' and the contender shares embeddings; else set"
-    " statistics.summed: false"
-)
+_NOT_AGREED = "declare them 'shared', or set summed: false"
 
 
 @dataclass(frozen=True)

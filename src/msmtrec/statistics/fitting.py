@@ -117,7 +117,7 @@ def _heads(
     numeric: int,
     settings: StatisticsSettings,
 ) -> tuple[Wide, ...] | None:
-    if settings.wide == "off":
+    if settings.wide == "none":
         return None
     x = np.empty((int(taught.sum()), readout.width + numeric), np.float32)
     start = 0

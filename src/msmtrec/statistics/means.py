@@ -13,10 +13,11 @@ from torch import Tensor
 from msmtrec.data.table import EncodedData, Field, Layout, Rows
 from msmtrec.models.base import Model
 from msmtrec.models.beside import BIAS, NUMERIC, TABLE, Beside, Counted
-from msmtrec.statistics.counting import rows_of
+from msmtrec.statistics.counting import agreed, fields_of, rows_of
 from msmtrec.statistics.history import Floats, History, Labelled, Seen, counted, summed
 from msmtrec.statistics.inputs import Found
 from msmtrec.statistics.served import floats, values_of
+from msmtrec.statistics.settings import StatisticsSettings
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,18 @@ def fit_means(data: EncodedData, fields: Sequence[Field], agreed: Iterable[str],
     return {name: Means(rates[name], tuple(fields), tuple(tables[name]), shrinkage) for name in rows}
 
 
-def in_order(fields: Iterable[Field], group: str | None) -> tuple[Field, ...]:
-    """Fields in id spaces that scenarios agreed on first, which are items as a rule; that of the users last."""
-    return tuple(sorted(fields, key=lambda field: (field.name == group, not field.shared)))
+def chosen(data: EncodedData, settings: StatisticsSettings) -> tuple[tuple[Field, ...], frozenset[str]]:
+    """(fields in order, those of them whose means are over all scenarios' rows).
+
+    Where none are named, those come first in whose ids scenarios agreed, which are items as a rule, and the users last.
+
+    Raises:
+        UserError: as `fields_of` and `agreed`.
+    """
+    fields = fields_of(data, settings, "options")
+    if settings.fields is None:
+        fields = tuple(sorted(fields, key=lambda field: (field.name == data.schema.group, not field.shared)))
+    return fields, agreed(data, fields, settings, "options")
 
 
 def _once(rows: Rows) -> Seen:

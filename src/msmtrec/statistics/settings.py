@@ -27,30 +27,32 @@ class StatisticsSettings(Settings):
             training rows have days before them.
         delay: days after which a row's label is known, where history is of days.
         wide: `offset` fits a linear head on statistics and numeric features first, and the network learns what it
-            leaves over; `off` has none.
+            leaves over; `none` has none.
         ridge: what the head's squared weights cost, against the sum of the rows' losses.
         inputs: whether the network reads the statistics too.
     """
 
-    fields: tuple[str, ...] | None = Field(None, min_length=1)
+    fields: tuple[str, ...] | None = None
     least: int = Field(100, ge=2)
     summed: bool | tuple[str, ...] | None = None
     shrinkage: float = Field(SHRINKAGE, gt=0)
     threshold: int = Field(0, ge=0)
     history: Literal["auto", "days", "blocks"] = "auto"
     delay: int = Field(0, ge=0)
-    wide: Literal["offset", "off"] = "offset"
+    wide: Literal["offset", "none"] = "offset"
     ridge: float = Field(RIDGE, gt=0)
     inputs: bool = False
 
     @model_validator(mode="after")
     def _for_something(self) -> StatisticsSettings:
-        if self.wide == "off" and not self.inputs:
-            raise ValueError("wide: off and inputs: false leave nothing that would read statistics; set one of them")
+        if self.wide == "none" and not self.inputs:
+            raise ValueError("wide: none and inputs: false leave nothing that would read statistics; set one of them")
         return self
 
     @model_validator(mode="after")
     def _none_twice(self) -> StatisticsSettings:
+        if self.fields == ():
+            raise ValueError("fields lists none; name some, or take null for all of `least` values or more")
         for key, names in (("fields", self.fields), ("summed", self.summed)):
             listed = names if isinstance(names, tuple) else ()
             for name in listed:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from msmtrec.methods.settings.base import MethodSettings
+from msmtrec.statistics.settings import SHRINKAGE, StatisticsSettings
 
 if TYPE_CHECKING:
     from msmtrec.base.parameters import Declaration
@@ -38,11 +39,21 @@ class BiasSettings(AloneSettings):
         shrinkage: k, rows of nothing in particular that every value begins with.
     """
 
-    fields: tuple[str, ...] | None = Field(None, min_length=1)
+    fields: tuple[str, ...] | None = None
     least: int = Field(100, ge=2)
     summed: bool | tuple[str, ...] = True
-    shrinkage: float = Field(20.0, gt=0)
+    shrinkage: float = Field(SHRINKAGE, gt=0)
+
+    @model_validator(mode="after")
+    def _as_counting(self) -> BiasSettings:
+        _ = self.counting
+        return self
 
     @property
     def shares_embeddings(self) -> bool:
         return self.summed is not False
+
+    @property
+    def counting(self) -> StatisticsSettings:
+        """Which fields are counted, and which of them are summed."""
+        return StatisticsSettings.model_validate(self.model_dump())
