@@ -17,6 +17,7 @@ FLOORS = (
     {"federation", "config", "report", "sinks"},
     {"runtime", "profile", "serving"},
     {"experiment"},
+    {"studies"},
     {"cli"},
     {"__main__", "__init__"},
 )

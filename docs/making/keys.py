@@ -22,12 +22,14 @@ TITLES = {
     "model.{}": "Networks",
     "fine_tune.{}": "Fine-tuning",
     "statistics.{}": "Statistics of ids",
+    "bench.{}": "Benchmarks",
     "options.{}": "Options of methods",
     "data.{}": "Logs",
 }
 ABOUT = {
     "methods.NAME.{}": "NAME is the column of the result table. A list of methods is enough where none has keys.",
     "model.{}": "`model` at the top is common to all contenders; a contender's own goes first.",
+    "bench.{}": "Only for `msmtrec bench`, see [Benchmarks](bench.md). KEY is one such as `train.learning_rate`.",
     "options.{}": "Options belong to a contender: `methods.NAME.options.clip`.",
     "data.{}": "[Your own logs](own-logs.md), [SQL](sql.md) and [public data sets](data.md) say how to use them.",
 }

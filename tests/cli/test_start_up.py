@@ -16,6 +16,7 @@ ANSWERED = (
     "--version",
     "--help",
     "train --help",
+    "bench --help",
     "show --help",
     "report --help",
     "data --help",
@@ -37,6 +38,9 @@ REFUSED = (
     "continue nowhere --data rows.csv",
     "add-scenario nowhere --data rows.csv",
     "train absent.yaml",
+    "bench absent.yaml",
+    "bench bad.yaml",
+    "bench bad-bench.yaml",
     "train broken.yaml",
     "train bad.yaml",
     "train bad-source.yaml --log-format json",
@@ -131,6 +135,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     }
     (folder / "good.yaml").write_text(safe_dump(config))
     (folder / "bad.yaml").write_text(safe_dump({**config, "train": {"local_stops": 1}}))
+    (folder / "bad-bench.yaml").write_text(safe_dump({**config, "bench": {"space": {"train.local_steps": {"low": 2}}}}))
     (folder / "bad-source.yaml").write_text(safe_dump({**config, "data": {**config["data"], "feature": {}}}))
     (folder / "broken.yaml").write_text("data: [")
     environment = {**os.environ, "MSMTREC_CACHE": str(folder / "cache"), "MSMTREC_DATA": str(folder / "data")}

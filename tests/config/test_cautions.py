@@ -38,6 +38,13 @@ PF = {"method": "pf-msmtrec"}
         ({"method": "fedprox", "options": {"penalty": 0}}, {}, "row: penalty 0: nothing holds local steps near"),
         ({"method": "fedbn"}, {}, "row: the network has no batch normalisation, and so nothing that FedBN would keep"),
         (PF, {"model": {"experts": 1}}, "row: with one expert the gates do nothing"),
+        (PF, {"model": {"private_experts": 1, "norm": "batch"}}, "row: norm batch with private_experts: a method that"),
+        ({"method": "emb-only"}, {"model": {"private_experts": 1}}, "row: private_experts has no effect: no expert"),
+        (
+            {**PF, "options": {"alignment": "cosine"}},
+            {"model": {"experts": 2, "private_experts": 1}},
+            "row: alignment has no effect: the network has one expert to match",
+        ),
         (PF, {"train": {"local_steps": 1, "rounds": 5, "patience": 5}}, "row: train.patience 5 is never reached"),
         (
             PF,

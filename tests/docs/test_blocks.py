@@ -15,6 +15,7 @@ from docs.blocks import Block, blocks
 from docs.prepared import finished_run, lay_out
 from msmtrec.base.yaml import parse_yaml
 from msmtrec.cli.main import main
+from msmtrec.config.bench import parse_bench
 from msmtrec.config.parse import parse_config
 from places import ROOT
 
@@ -29,6 +30,11 @@ WITH_RUN = {"after-a-run.md", "calibration.md", "predict.md", "run-directory.md"
 """Pages that begin with the finished run of ten-minutes.md in runs/mine."""
 SHORTER = ("train={rounds: 1, local_steps: 2, batch_size: 32}", "seeds=1", "jobs=1", "fine_tune=false")
 """What `msmtrec train` is told besides, so that a page takes seconds."""
+BENCH_SHORTER = (
+    *("train.rounds=2", "bench.candidates=2", "bench.tune_seeds=1", "bench.seeds=1", "bench.rungs=2"),
+    *("jobs=1", "data.rows=400"),
+)
+"""What `msmtrec bench` is told besides."""
 FEWER_ROWS = "data.rows=400"
 """And where the logs are made up."""
 WHOLE: dict[str, Any] = {
@@ -78,6 +84,9 @@ def call(arguments: list[str]) -> None:
         made_up = arguments[1] == "synthetic"
         for change in (*SHORTER, *([FEWER_ROWS] if made_up else [])):
             sys.argv += ["--set", change]
+    elif arguments[0] == "bench":
+        for change in BENCH_SHORTER:
+            sys.argv += ["--set", change]
     elif arguments[:2] == ["data", "synthesize"]:
         sys.argv += ["--set", FEWER_ROWS]
     with pytest.raises(SystemExit) as stop:
@@ -112,7 +121,8 @@ def test_the_blocks_of_a_page(page: Path, made: Path, tmp_path: Path, monkeypatc
             for arguments in commands(block):
                 call(arguments)
         elif block.language == "yaml":
-            parse_config(whole_config(parse_yaml(block.text, str(block))))
+            raw = parse_yaml(block.text, str(block))
+            (parse_bench if "bench" in raw else parse_config)(whole_config(raw))
 
 
 def test_every_block_says_what_it_is() -> None:

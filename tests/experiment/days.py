@@ -15,6 +15,12 @@ from logs.sources.tabular import BASE
 from msmtrec.experiment.continuing import config_to_go_on
 from msmtrec.experiment.start import Start
 
+OPEN_CHOICES = {
+    "method": "pf-msmtrec",
+    "options": {"alignment": "cosine", "embeddings": "mixed", "personalization": "hyper", "penalty": 1e-3},
+    "model": {"private_experts": 1},
+}
+"""Of PF-MSMTrec, all that are off by default."""
 METHODS = {
     "local": {"fine_tune": {"rounds": 2}},
     "fedavg-all": None,
@@ -26,6 +32,7 @@ METHODS = {
     "fedamp": None,
     "fedhca2": None,
     "item-mix": None,
+    "choices": OPEN_CHOICES,
     "pooled": None,
 }
 

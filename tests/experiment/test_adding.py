@@ -14,6 +14,7 @@ from yaml import safe_load
 
 import msmtrec
 from data.encoding.test_encoder import FEATURES, own_logs
+from experiment.days import OPEN_CHOICES
 from logs.sources.tabular import BASE
 from msmtrec.base.errors import UserError
 from msmtrec.cli.main import app
@@ -39,11 +40,12 @@ METHODS = {
     "fedmtl": None,
     "fedhca2": None,
     "item-mix": None,
+    "choices": OPEN_CHOICES,
     "pooled": None,
 }
 COLUMNS = (
     *("local", "fedavg-all", "fedavg-all+ft", "recommended", "paper", "scaffold", "ditto", "fedrep", "fedala"),
-    *("pfedme", "feddwa", "fedmtl", "fedhca2", "item-mix"),
+    *("pfedme", "feddwa", "fedmtl", "fedhca2", "item-mix", "choices"),
 )
 
 

@@ -19,7 +19,7 @@ from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.experiment.continuing import config_to_go_on
 from msmtrec.experiment.start import Start
 from msmtrec.federation.checkpoint import load_server
-from msmtrec.methods.pf_msmtrec import PFState
+from msmtrec.methods.pf_state import PFState
 from msmtrec.record.columns import AS_IT_WAS
 from msmtrec.record.directory import DATA, RESULTS, model_file, read_json, server_file
 from msmtrec.record.events import Event, Progress
@@ -27,7 +27,7 @@ from msmtrec.record.models import load_model
 
 GOING_ON = (
     *("local", "fedavg-all", "recommended", "paper", "scaffold", "apple"),
-    *("pfedme", "fedamp", "fedhca2", "item-mix"),
+    *("pfedme", "fedamp", "fedhca2", "item-mix", "choices"),
 )
 
 

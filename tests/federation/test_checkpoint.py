@@ -16,7 +16,7 @@ from msmtrec.federation.rounds import Kept, Standing
 from msmtrec.federation.server import ServerState
 from msmtrec.methods.base import Reply
 from msmtrec.methods.hyper import Alphas
-from msmtrec.methods.pf_msmtrec import Held, PFState
+from msmtrec.methods.pf_state import Held, PFState
 
 
 def example() -> Checkpoint[PFState]:

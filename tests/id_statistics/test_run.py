@@ -15,7 +15,7 @@ from scipy.special import expit
 
 import msmtrec
 from id_statistics.runs import SCENARIOS, KnownRun
-from msmtrec.record.directory import contender_folder, ledger_file, model_file, read_json
+from msmtrec.record.directory import contender_folder, ledger_file, model_file, read_json, read_lines
 from msmtrec.record.models import load_model
 from msmtrec.serving.onnx.export import to_onnx
 from msmtrec.serving.onnx.inputs import feeds
@@ -105,6 +105,23 @@ def test_what_leaves_is_written_down(known_run: KnownRun) -> None:
     moments = 3 * 3 * 2 * 4 * 8  # of each: rows, sums, squares; three fields, two tables
     assert sent("emb-only")[0] == 2 * (48 * sum(own) + 2 * moments)  # two seeds
     assert sent("emb-only")[1] == 2 * (2 * 48 * len(keys[0] | keys[1]) + 2 * moments)
+
+
+def test_a_network_with_a_head_begins_as_the_head_alone(known_run: KnownRun) -> None:
+    """Its first logits are 0, and what that gives is measured as round 0: nothing worse on validation rows is kept."""
+
+    def scores(contender: str) -> dict[tuple[object, ...], float]:
+        lines = read_lines(contender_folder(known_run.folder, contender, "") / "metrics.jsonl")
+        return {(r["seed"], r["scenario"], r["task"]): r["auc"] for r in lines if r["round"] == 0}
+
+    alone = scores("linear")
+    assert len(alone) == 8
+    for contender in ("local-summed", "emb-only"):  # the ids and sums that linear has
+        assert scores(contender) == pytest.approx(alone, abs=1e-6)
+    assert scores("inside-only") == {}
+    chosen = read_json(contender_folder(known_run.folder, "emb-only", "") / "validation.json")
+    least = read_json(contender_folder(known_run.folder, "linear", "") / "validation.json")
+    assert all(one["auc"] >= other["auc"] - 1e-6 for one, other in zip(chosen, least, strict=True))
 
 
 def test_an_early_models_card_is_read(known_run: KnownRun, tmp_path: Path) -> None:

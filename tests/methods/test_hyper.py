@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from methods.helpers import COMMON, aggregate, method, start, upload
 from methods.suite import ALL, Case
-from methods.test_pf_msmtrec import A, B, uploads_of
+from methods.test_pf_msmtrec import NARROW, A, B, uploads_of
 from msmtrec.methods.settings.pf_msmtrec import PAPER
 
 CASE = Case(
@@ -16,6 +18,7 @@ CASE = Case(
     {
         "embeddings": "shared",
         "normalization": "off",
+        "alignment": "distance",
         "coordination": 0.9,
         "rescale": "fedhca2",
         "personalization": "uniform",
@@ -33,7 +36,7 @@ CASE = Case(
 
 @pytest.mark.parametrize("check", ALL)
 def test_properties(check) -> None:  # type: ignore[no-untyped-def]
-    check(CASE)
+    check(replace(CASE, rate=1.0, network=NARROW) if "option" in check.__name__ else CASE)
 
 
 def test_hyper_is_no_identity_for_identical_scenarios() -> None:

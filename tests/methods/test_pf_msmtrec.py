@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from methods.helpers import COMMON, aggregate, method, settle, start, upload
-from methods.suite import ALL, Case
+from methods.suite import ALL, Case, Federation
 from msmtrec.aggregation.normalization import moments
 from msmtrec.aggregation.personalization import mixture
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
 from msmtrec.methods.base import Answer
 from msmtrec.methods.consensus import expert_consensus
+from msmtrec.models.settings.mmoe import MMoESettings
 
 CASE = Case(
     "pf-msmtrec",
@@ -18,6 +19,7 @@ CASE = Case(
     {
         "embeddings": "local",
         "normalization": "tensor",
+        "alignment": "distance",
         "coordination": None,
         "rescale": "none",
         "personalization": "uniform",
@@ -30,11 +32,25 @@ CASE = Case(
     },
     {"alpha": 0.5},
 )
+NARROW = MMoESettings(template=True, embedding_dim=1, experts=6, expert_layers=(1,), tower_layers=(4,))
+OUT_OF_ORDER = replace(CASE, rate=0.4, network=NARROW)
+"""Experts of one unit, at a rate that brings them out of order."""
+ALIGNED = {"alignment": "cosine", "penalty": 1e-3}
 
 
 @pytest.mark.parametrize("check", ALL)
 def test_properties(check) -> None:  # type: ignore[no-untyped-def]
-    check(CASE)
+    check(OUT_OF_ORDER if "option" in check.__name__ else CASE)
+
+
+@pytest.mark.parametrize("personalization", ["hyper", "held-out", "uniform"])
+@pytest.mark.parametrize("check", [check for check in ALL if "option" not in check.__name__])
+def test_properties_of_matched_experts(check, personalization: str) -> None:  # type: ignore[no-untyped-def]
+    options = {**CASE.options, **ALIGNED, "personalization": personalization}
+    case = replace(OUT_OF_ORDER, options=options, identity=personalization != "hyper")
+    check(case)
+    found = Federation(case, 2).run().journal.records[-1]["diagnostics"][0]["order/experts"]
+    assert any(order != sorted(order) for order in found.values())
 
 
 A = torch.tensor([[1.0, 0.0], [2.0, 2.0]])

@@ -26,6 +26,7 @@ from msmtrec.models.settings.shared_bottom import SharedBottomSettings
 NETWORKS: list[ModelSettings] = [
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,)),
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,), template=True),
+    MMoESettings(embedding_dim=3, experts=3, private_experts=2, expert_layers=(4, 3), tower_layers=(), template=True),
     PLESettings(embedding_dim=3, expert_layers=(4,), tower_layers=()),
     SharedBottomSettings(embedding_dim=3, layers=(4,), tower_layers=()),
     ESMMSettings(embedding_dim=3, layers=(4,), tower_layers=()),
@@ -93,7 +94,7 @@ def found(model: Model, parameters: Mapping[str, Tensor], seen: Batch) -> tuple[
     return logits.detach(), torch.autograd.grad((logits * weight).sum(), list(leaves.values()), allow_unused=True)
 
 
-@pytest.mark.parametrize("settings", NETWORKS, ids=["mmoe", "template", *(one.name for one in NETWORKS[2:])])
+@pytest.mark.parametrize("settings", NETWORKS, ids=["mmoe", "template", "private", *(one.name for one in NETWORKS[3:])])
 @pytest.mark.parametrize("layout", [LAYOUT, WEIGHTED], ids=["attention", "weights"])
 @pytest.mark.parametrize("members", [1, 2])
 def test_logits_and_gradients_are_those_of_the_plain_layer(

@@ -1,7 +1,10 @@
+from typing import Literal
+
 import pytest
 import torch
+from pydantic import ValidationError
 
-from models.small import LAYOUT, PRIVATE_ROWS, rows, scrambled
+from models.small import LAYOUT, PRIVATE_ROWS, gradients, rows, scrambled
 from msmtrec.base.roles import FITTED, Role
 from msmtrec.data.table import EncodedData
 from msmtrec.models.base import Pass
@@ -10,10 +13,12 @@ from msmtrec.models.reference import reference_forward
 from msmtrec.models.settings.mmoe import MMoESettings
 
 
+@pytest.mark.parametrize("private", [0, 1, 2])
 @pytest.mark.parametrize("template", [True, False])
 @pytest.mark.parametrize("layers", [(6,), (6, 5), (6, 5, 3)])
-def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int, ...]) -> None:
-    settings = MMoESettings(embedding_dim=3, experts=3, expert_layers=layers, tower_layers=(4,), template=template)
+def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int, ...], private: int) -> None:
+    shape = {"embedding_dim": 3, "experts": 3, "expert_layers": layers, "tower_layers": (4,)}
+    settings = MMoESettings.model_validate({**shape, "template": template, "private_experts": private})
     model, params = scrambled(settings)
     data = rows(12)
     fast = predict(model, params, data)
@@ -24,7 +29,7 @@ def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int
 
 
 def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
-    settings = MMoESettings(template=True, embedding_dim=3, experts=3, expert_layers=(6, 5))
+    settings = MMoESettings(template=True, embedding_dim=3, experts=3, private_experts=1, expert_layers=(6, 5))
     model, params = scrambled(settings)
     assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS, *FITTED}
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}
@@ -94,3 +99,34 @@ def test_templates_first_forward_equals_the_plain_models(synthetic: EncodedData)
         for m in (plain, template)
     ]
     assert torch.allclose(*logits, atol=1e-12)
+
+
+@pytest.mark.parametrize("template", [True, False])
+@pytest.mark.parametrize("norm", ["batch", None])
+def test_private_experts_are_experts(template: bool, norm: Literal["batch"] | None) -> None:
+    """To logits, gradients and folding: the last ones of J, in a tensor of their own."""
+    whole = MMoESettings(template=template, norm=norm, embedding_dim=3, experts=3, expert_layers=(6, 5))
+    split = whole.model_copy(update={"private_experts": 2})
+    one, params = scrambled(whole)
+    two = split.build(LAYOUT)
+    parted = {n: v for n, v in params.items() if not n.endswith(".scenario")}
+    for n in params.keys() - parted.keys():
+        parted |= {n: params[n][:1], f"{n.removesuffix('.scenario')}.private": params[n][1:]}
+    assert {d.name for d in two.declare()} == parted.keys()
+    data = rows(20)
+    assert torch.equal(predict(one, params, data), predict(two, parted, data))
+    for training in (True, False):
+        wanted, found = (gradients(m, p, data, training=training)[0] for m, p in ((one, params), (two, parted)))
+        for n, value in wanted.items():
+            private = found.get(f"{n.removesuffix('.scenario')}.private", value[:0])
+            assert torch.allclose(torch.cat([found[n], private]), value, atol=1e-12), n
+    served, folded = two.folded(parted)
+    assert not any(n.endswith(".private") for n in folded)
+    assert torch.allclose(predict(served, folded, data), predict(one, params, data), atol=1e-10)
+
+
+def test_some_expert_is_there_for_all() -> None:
+    with pytest.raises(ValidationError, match="private_experts must be less than experts, 4, not 4"):
+        MMoESettings(private_experts=4)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        MMoESettings(private_experts=-1)

@@ -65,9 +65,10 @@ def test_evaluated_by_running_moments() -> None:
     assert torch.allclose(evaluated(x, table, bias, norm), wanted, atol=1e-12)
 
 
+@pytest.mark.parametrize("private", [0, 1])
 @pytest.mark.parametrize("template", [True, False])
-def test_one_member_without_normalisation_computes_the_same(template: bool) -> None:
-    model, params = scrambled(SMALL.model_copy(update={"template": template}))
+def test_one_member_without_normalisation_computes_the_same(template: bool, private: int) -> None:
+    model, params = scrambled(SMALL.model_copy(update={"template": template, "private_experts": private}))
     plain, folded = model.folded(params)
     assert not any(".norm." in name for name in folded)
     assert {d.name for d in plain.declare()} == folded.keys()

@@ -18,6 +18,7 @@ from msmtrec.models.settings.star import STARSettings
 
 NETWORKS = [
     MMoESettings(template=True, embedding_dim=3, experts=2, expert_layers=(4,)),
+    MMoESettings(template=True, embedding_dim=3, experts=2, private_experts=1, expert_layers=(4,)),
     PLESettings(embedding_dim=3),
     STARSettings(embedding_dim=3),
 ]

@@ -17,6 +17,7 @@ class Role(StrEnum):
     EXPERT_LOCAL = "expert.local"  # W_loc, or a whole plain expert's local part
     EXPERT_TASK = "expert.task"  # W_task
     EXPERT_SCENARIO = "expert.scenario"  # W_scen; without the template: the whole expert
+    EXPERT_PRIVATE = "expert.private"  # whole experts, or their W_scen, that no method lets travel
     ATTENTION = "attention"  # what weighs the values of a sequence
     GATE = "gate"  # what steers: mixes experts, or shifts logits by the scenario
     TOWER = "tower"

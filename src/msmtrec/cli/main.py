@@ -13,6 +13,7 @@ from rich.markup import escape
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
 from msmtrec.cli.adding import add_scenario
+from msmtrec.cli.bench import bench
 from msmtrec.cli.calibrate import calibrate
 from msmtrec.cli.console import ConfigArgument, SetOption, check_run, config_path, err, out
 from msmtrec.cli.continuing import go_on
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
+app.command()(bench)
 app.command()(predict)
 app.command()(export)
 app.command()(serve)

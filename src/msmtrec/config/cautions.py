@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import EXPERTS, Role
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
 from msmtrec.data.findings.finding import Weight
@@ -106,6 +106,9 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
         )
     if isinstance(contender.settings, GBMSettings) and contender.statistics is None:
         yield from _unread(contender.settings, data)
+    private = any(d.role is Role.EXPERT_PRIVATE for d in method.declarations)
+    if private and not any(role in EXPERTS for _, role in roles):
+        yield "private_experts has no effect: no expert travels"
     if contender.train.balance.rule != "none" and len(data.schema.task_names) == 1:
         yield f"train.balance {contender.train.balance.rule} has no effect: there is one task"
     if roles and len(data.scenarios) == 1:

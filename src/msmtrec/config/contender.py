@@ -58,6 +58,11 @@ class Contender:
         return self.settings.shares_embeddings or (bool(self.entry.alone) if summed is None else bool(summed))
 
     @property
+    def has_head(self) -> bool:
+        """Whether a linear head is fitted first, and the network learns what it leaves over."""
+        return self.statistics is not None and self.statistics.wide == "offset"
+
+    @property
     def title(self) -> str:
         """Its name, and the candidate's where there are several."""
         return f"{self.name}/{self.candidate}" if self.candidate else self.name
@@ -123,6 +128,8 @@ def parse_contender(
             f"{place}: '{AS_IT_WAS}' is for the column of models as they were in the run that training goes on from"
         )
     known(raw, _KEYS, place)
+    if raw.get("space") is not None:
+        raise UserError(f"{place}.space is for `msmtrec bench`, in a config with bench; elsewhere it is {place}.tune")
     method = one_of(raw.get("method", name), METHODS, f"{place}.method")
     entry, preset = METHODS[method], raw.get("preset")
     if entry.pooled and whole.get("start") is not None:

@@ -30,6 +30,11 @@ TOP = (
         "size of the common grid",
         "At most so many candidates for each contender: what a grid of its own may grow to.",
     ),
+    Setting(
+        "bench",
+        "null",
+        "Only for `msmtrec bench`, in place of tune and seeds: how many candidates and seeds every contender has.",
+    ),
     Setting("start", "null", "A finished run that training goes on from; `msmtrec continue` writes such a config."),
     Setting("seeds", str(SEEDS), "One federation for each: a count, or a list of integers."),
     Setting("jobs", str(JOBS), "Contenders that train at the same time, each with its share of the cores."),
@@ -53,6 +58,11 @@ CONTENDER = (
         "{}",
         "A grid of its own, joined with the common one; its keys replace common ones of the same name. Keys of train,"
         " model, options, fine_tune and statistics.",
+    ),
+    Setting(
+        "space",
+        "{}",
+        "Only for `msmtrec bench`: what this contender alone tries, in the form of bench.space, and in its place.",
     ),
 )
 """The keys of a contender."""

@@ -104,10 +104,11 @@ def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     Raises:
         UserError: the file is missing or no YAML mapping, or anything in it is not valid.
     """
-    return parse_config(_read(path, overrides), default_name=path.stem)
+    return parse_config(read_config(path, overrides), default_name=path.stem)
 
 
-def _read(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+def read_config(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a file and the overrides say, paths placed as `load_config` has them, and nothing checked beyond that."""
     folder = folder_of(path)
     raw = placed(read_yaml(path), folder)
     for override in overrides:
@@ -121,7 +122,8 @@ def load_config_for_rows(path: Path, overrides: tuple[str, ...] = ()) -> Config:
 
     What is there of them is checked; without methods the common settings are those of one contender, `local`.
     """
-    raw = _read(path, overrides)
+    raw = read_config(path, overrides)
+    raw = without_bench(with_length(raw) if raw.get("bench") is not None else raw)
     if not raw.get("methods"):
         parse_grid(raw.pop("tune", None), "tune")  # it may be of options that `local` has not
         train = optional_group(raw.get("train"), "train")
@@ -139,6 +141,10 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         UserError: naming the key.
     """
     known(raw, _KEYS, "")
+    if raw.get("bench") is not None:
+        raise UserError(
+            "bench is for `msmtrec bench CONFIG`, which trains what it says; other commands have tune and seeds"
+        )
     for needed in ("data", "methods"):
         if not raw.get(needed):
             raise UserError(f"the config has no '{needed}'; see configs/ for examples")
@@ -148,7 +154,7 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
     limit = _count(raw, "tune_candidates", size(common), "of candidates")
     contenders = tuple(
         parse_contender(name, contender, raw, common, limit)
-        for name, contender in _parse_methods(raw["methods"]).items()
+        for name, contender in parse_methods(raw["methods"]).items()
     )
     if isinstance(data, Synthetic | OwnLogs) and (names := data.scenario_names()):
         for sentence in unknown_batches((contender for candidates in contenders for contender in candidates), names):
@@ -162,6 +168,23 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         tune_candidates=limit,
         start=start,
     )
+
+
+def without_bench(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A config less what only `msmtrec bench` reads."""
+    found = {key: value for key, value in raw.items() if key != "bench"}
+    if isinstance(methods := raw.get("methods"), Mapping):
+        found["methods"] = {
+            name: {key: value for key, value in own.items() if key != "space"} if isinstance(own, Mapping) else own
+            for name, own in methods.items()
+        }
+    return found
+
+
+def with_length(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What a benchmark tries may say how long a round is; a config must say it all the same."""
+    train = optional_group(raw.get("train"), "train")
+    return {**raw, "train": train if {"local_steps", "local_epochs"} & train.keys() else {**train, "local_steps": 1}}
 
 
 def unknown_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -> Iterator[str]:
@@ -196,7 +219,7 @@ def parse_data(raw: Mapping[str, Any]) -> Source:
     return build(SOURCES[one_of(raw.get("source"), SOURCES, "data.source")], raw, "data")
 
 
-def _parse_methods(raw: Any) -> dict[str, dict[str, Any]]:
+def parse_methods(raw: Any) -> dict[str, dict[str, Any]]:
     """Contender name -> its settings; a plain list names contenders without any."""
     if not isinstance(raw, list):
         try:

@@ -6,8 +6,10 @@ from dataclasses import KW_ONLY, dataclass
 
 from msmtrec.base.explain import Setting, explain
 from msmtrec.base.settings import Settings
+from msmtrec.config.bench import BenchSettings
 from msmtrec.config.keys import CONTENDER, TOP
 from msmtrec.config.parse import SOURCES
+from msmtrec.config.space import Range
 from msmtrec.config.train import Balance, FineTune, TrainSettings
 from msmtrec.logs.reading.csv_form import CsvForm
 from msmtrec.logs.sources.settings.columns import Column, Label, Shared
@@ -54,6 +56,8 @@ def groups() -> tuple[Group, ...]:
         *(_group("model.{}", kind, name) for name, kind in MODELS.items()),
         _group("fine_tune.{}", FineTune),
         _group("statistics.{}", StatisticsSettings),
+        _group("bench.{}", BenchSettings),
+        _group("bench.space.KEY.{}", Range),
         *(_group("options.{}", kind, methods[kind]) for kind in reversed(methods)),
         Group("data.{}", (Setting("source", "required", f"Which logs: {', '.join(SOURCES)}."),)),
         *(_group("data.{}", kind, name) for name, kind in SOURCES.items()),

@@ -75,7 +75,7 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         return
     method = site.method
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    first = first_parameters(site.model, data, seeds, train)
+    first = first_parameters(site.model, data, seeds, train, silent=contender.has_head)
     start = Start.open(contender.start) if contender.start else None
     saved, ship = checkpoints.load(folder / "checkpoint", method.state_type), Shipment(site.deck.device)
     if saved is None:
@@ -84,7 +84,8 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         if start is None:
             example = {seed: first[Member(seed, data.scenarios[0])] for seed in seeds}
             common = {seed: {n: example[seed][n] for n in method.common_names()} for seed in seeds}
-            standing = Standing({seed: server.begin(method, common[seed], rows) for seed in seeds})
+            servers = {seed: server.begin(method, common[seed], rows) for seed in seeds}
+            standing = Standing(servers, measured=not contender.has_head)  # a head alone may be the best there is
         else:
             first = start.parameters(contender, data, first)
             standing = start.standing(contender, method, seeds, rows)

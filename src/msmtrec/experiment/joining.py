@@ -45,7 +45,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     method = site.method
     seeds = start.run.seeds(column)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    first = first_parameters(site.model, data, seeds, contender.train)
+    first = first_parameters(site.model, data, seeds, contender.train, silent=contender.has_head)
     ship = Shipment(site.deck.device)
     clients = InProcess(site, {member: site.begin(member, first[member], ship) for member in members})
     orders = dict.fromkeys(members, Order(1, measure=0))

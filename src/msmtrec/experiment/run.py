@@ -42,6 +42,7 @@ from msmtrec.record.events import (
     ignore,
 )
 from msmtrec.record.figures import figures
+from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.threads import threads_set
@@ -77,24 +78,24 @@ def run(
         observer(Note(text=text))
         caution(text)
 
-    with _stop_told(observer):
+    with stop_told(observer):
         config = _resolve(config)
         folder = Path(out) if out is not None else Path("runs") / config.name
         directory.open_run(folder, config.as_dict(), resume=resume)
-    with _stop_told(observer), directory.locked(folder), directory.discarded_if_empty(folder):
+    with stop_told(observer), directory.locked(folder), directory.discarded_if_empty(folder):
         observer(_started(config, folder, resume))
         observer(Phase(phase="reading the logs"))
         logs = config.data.load()
         start = Start.open(config.start) if config.start else None
-        data = _encode_all(config, logs, start, cache_directory() if cache else None)
+        data = encoded(config, logs, start, cache_directory() if cache else None)
         describe(folder, data, logs.notes)
         keep_encoders(folder, data)
-        threads, device = _environment(folder, config)
+        threads, device = settle(folder, config)
         directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads, device))
-        directory.write_json(folder / directory.CANDIDATES, _candidates(config))
+        directory.write_json(folder / directory.CANDIDATES, candidates_of(config))
         tasks = [
             ContenderTask(
-                _on_device(contender, device),
+                on_device(contender, device),
                 data[_variant(contender)],
                 config.seeds,
                 directory.contender_folder(folder, contender.name, contender.candidate),
@@ -115,7 +116,7 @@ def run(
         earlier = {task.folder for task in tasks if task.over}
 
         def ended(task: ContenderTask) -> None:
-            for event in _finished_columns(task, earlier=task.folder in earlier):
+            for event in finished_columns(task, earlier=task.folder in earlier):
                 observer(event)
             if isinstance(why := outcome(task.folder), str):
                 check_goes_on(tasks)
@@ -123,27 +124,41 @@ def run(
 
         run_tasks(tasks, config.jobs, threads, observer, ended)
         observer(Phase(phase="comparing"))
-        chosen = choose(tasks)
-        with directory.writing(folder):
-            for name, column in chosen.items():
-                with threads_set(column.task.contender.train.threads or threads):
-                    keep_scores(column.task.contender, name, column.task.data, column.folder)
-            results = summarise(
-                config.name,
-                {name: _finished(column) for name, column in chosen.items()},
-                next(iter(data.values())).schema.task_names,
-                (*notes, *lost(tasks)),
-                unit_of(logs.schema.group),
-            )
-            directory.write_json(folder / directory.RESULTS, results.as_dict())
-            directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
-            write_report(folder)
+        results = compare(config.name, folder, tasks, threads=threads, notes=notes)
         observer(RunFinished(folder=str(folder), seeds=config.seeds, results=results))
     return Run(folder, results)
 
 
+def compare(
+    name: str, folder: Path, tasks: list[ContenderTask], *, threads: int, notes: tuple[str, ...] = ()
+) -> Results:
+    """Choose on validation, read the test rows that were not read yet, write the table and its page.
+
+    Args:
+        tasks: all of them over.
+        threads: of a contender that does not set its own.
+    """
+    chosen, schema = choose(tasks), tasks[0].data.schema
+    with directory.writing(folder):
+        for column, found in chosen.items():
+            with threads_set(found.task.contender.train.threads or threads):
+                keep_scores(found.task.contender, column, found.task.data, found.folder)
+        results = summarise(
+            name,
+            {column: _finished(found) for column, found in chosen.items()},
+            schema.task_names,
+            (*notes, *lost(tasks)),
+            unit_of(schema.group),
+        )
+        directory.write_json(folder / directory.RESULTS, results.as_dict())
+        directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
+        write_report(folder)
+    return results
+
+
 @contextmanager
-def _stop_told(observer: Observer) -> Iterator[None]:
+def stop_told(observer: Observer) -> Iterator[None]:
+    """Whatever ends a run before its end is an event too."""
     try:
         yield
     except UserError as error:
@@ -170,7 +185,8 @@ def _started(config: Config, folder: Path, resume: bool) -> RunStarted:
     )
 
 
-def _finished_columns(task: ContenderTask, earlier: bool) -> Iterator[ContenderFinished]:
+def finished_columns(task: ContenderTask, earlier: bool) -> Iterator[ContenderFinished]:
+    """An event for every column that a training fills; `earlier`: it was over before."""
     for column, folder in task.folders.items():
         found = outcome(folder)
         score, why = (None, found) if isinstance(found, str) else (found, None)
@@ -179,7 +195,7 @@ def _finished_columns(task: ContenderTask, earlier: bool) -> Iterator[ContenderF
         )
 
 
-def _candidates(config: Config) -> dict[str, dict[str, Any]]:
+def candidates_of(config: Config) -> dict[str, dict[str, Any]]:
     """Column -> candidate -> settings, all resolved."""
     found: dict[str, dict[str, Any]] = {}
     for contender in (candidate for candidates in config.contenders for candidate in candidates):
@@ -198,7 +214,12 @@ def _resolve(config: Config | Path | str | dict[str, Any]) -> Config:
     return parse_config(config) if isinstance(config, dict) else load_config(Path(config))
 
 
-def _encode_all(config: Config, logs: Logs, start: Start | None, cache: Path | None) -> dict[str, EncodedData]:
+def encoded(config: Config, logs: Logs, start: Start | None, cache: Path | None) -> dict[str, EncodedData]:
+    """The rows as each contender sees them: name of the variant -> data.
+
+    Raises:
+        UserError: a contender shares embeddings, and no field is declared shared.
+    """
     wanted = dict.fromkeys(_variant(contender) for candidates in config.contenders for contender in candidates)
     if "shared" in wanted and not any(f.shared for f in logs.schema.features):
         raise UserError(
@@ -210,13 +231,14 @@ def _encode_all(config: Config, logs: Logs, start: Start | None, cache: Path | N
     return encode_all(logs, variants, cache=cache, before=before)
 
 
-def _on_device(contender: Contender, automatic: str) -> Contender:
+def on_device(contender: Contender, automatic: str) -> Contender:
+    """The contender with a device in place of `auto`."""
     if contender.train.device != "auto":
         return contender
     return replace(contender, train=contender.train.model_copy(update={"device": automatic}))
 
 
-def _environment(folder: Path, config: Config) -> tuple[int, str]:
+def settle(folder: Path, config: Config) -> tuple[int, str]:
     """Threads of a contender that does not set its own: its share of the cores, and the device
     that `auto` is. A resumed run keeps both.
     """

@@ -56,14 +56,19 @@ def _arithmetic(train: TrainSettings) -> torch.dtype:
 
 
 def first_parameters(
-    model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings
+    model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings, *, silent: bool = False
 ) -> dict[Member, Parameters]:
-    """Each member's first parameters; all but the private tables are one and the same for a federation."""
+    """Each member's first parameters; all but the private tables are one and the same for a federation.
+
+    silent: all logits are 0 at first, so that rows begin with what they start from.
+    """
     found, roles = {}, model.roles()
     for seed in seeds:
         common: Parameters = {}
         for name in data.scenarios:
             drawn = model.initialise(seed, name, data.tables[name].private_rows, _dtype(train), common)
+            if silent:
+                drawn |= {d.name: torch.zeros_like(drawn[d.name]) for d in model.declare() if d.output}
             common = {n: value for n, value in drawn.items() if roles[n] is not Role.EMBEDDING}
             found[Member(seed, name)] = drawn
     return found

@@ -65,7 +65,7 @@ class Apple(Method[AppleState]):
         weight = self.settings.penalty * _falling(round.number, self.settings.penalty_rounds)
         return (
             Phase(
-                roles=frozenset(TABLES),
+                roles=frozenset({*TABLES, Role.EXPERT_PRIVATE}),
                 also=(CORE, MIXING),
                 common=(CORES,),
                 rule=rule,

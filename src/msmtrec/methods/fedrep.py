@@ -25,7 +25,7 @@ class FedRep(Averaging):
         return body | table_policies(self.settings)
 
     def local(self, round: LocalRound) -> tuple[Phase, ...]:
-        body = frozenset({*BODY_AND_HEAD, *TABLES} - HEAD)
+        body = frozenset({*BODY_AND_HEAD, Role.EXPERT_PRIVATE, *TABLES} - HEAD)
         return (
             Phase(name="head", roles=HEAD, rule=round.adam),
             Phase(name="body", roles=body, rule=round.adam, passes=self.settings.body_passes),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from msmtrec.aggregation.matching import Order
 from msmtrec.aggregation.personalization import mixture
 from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Declaration, Parameters
@@ -17,7 +18,12 @@ from msmtrec.methods.base import Answer, Gathered, Method, Offer, OfferPart, Out
 from msmtrec.methods.consensus import expert_consensus, units_of
 from msmtrec.methods.fedavg import new_means
 from msmtrec.methods.hyper import Alphas, mean_updates, move_and_add, task_means
+from msmtrec.methods.item_mix import ItemMix
+from msmtrec.methods.matching import Orders
+from msmtrec.methods.mixing import Mixed
+from msmtrec.methods.pf_state import Held, MatchedState, PFState, order_of
 from msmtrec.methods.phases import MODEL, Leaves, LocalRound, Phase, Work, squared_distance
+from msmtrec.methods.settings.item_mix import ItemMixSettings
 from msmtrec.methods.settings.pf_msmtrec import PFSettings
 
 EXPERTS, TOWERS = "experts", "towers"
@@ -25,36 +31,11 @@ ANCHOR = "anchor"
 """The slot with the consensus that the local penalty refers to."""
 
 
-@dataclass(frozen=True)
-class Held:
-    """What the server knows of one scenario.
-
-    Args:
-        parameters: last_n, what its experts and towers held after its last download.
-        alphas: hyper: experts or towers -> its mixing weights.
-    """
-
-    parameters: Parameters
-    alphas: Mapping[str, Alphas] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PFState:
-    """Args:
-    consensus: C of the experts, means of the towers, and the shared tables.
-    first: the common first parameters of experts and towers.
-    held: scenario -> what it holds; absent before its first round.
-    dual: scenario -> its weight in the last conflict problem of each expert.
-    """
-
-    consensus: Parameters
-    first: Parameters
-    held: Mapping[str, Held] = field(default_factory=dict)
-    dual: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-
-
 class PFMSMTrec(Method[PFState]):
-    """One round: federated batch normalisation, conflict coordination, personalised aggregation, towers last."""
+    """One round: federated batch normalisation, conflict coordination, personalised aggregation, towers last.
+
+    With `alignment` scenarios' experts are matched with the last consensus before all this (`matching`).
+    """
 
     state_type = PFState
 
@@ -68,22 +49,41 @@ class PFMSMTrec(Method[PFState]):
             )
         self.towers = tuple(d for d in declarations if d.role is Role.TOWER) if settings.towers else ()
         self.groups = {EXPERTS: self.experts, TOWERS: self.towers}
+        self.orders = Orders(self.experts)
+        shared = any(d.role is Role.SHARED_EMBEDDING for d in declarations)
+        self.mixing: ItemMix | None = None
+        if settings.embeddings == "mixed" and shared:
+            self.mixing = ItemMix(declarations, ItemMixSettings.model_validate({}))
+        if settings.alignment != "off":
+            self.state_type = MatchedState
+
+    def cautions(self, scenarios: int) -> Iterator[str]:
+        if self.settings.embeddings == "mixed" and not self.mixing:
+            yield "embeddings mixed has no effect: no field is declared shared"
+        if self.settings.alignment != "off" and not any(self.orders.same):
+            yield "alignment has no effect: the network has one expert to match"
 
     def policies(self) -> Mapping[tuple[str, Role], Policy]:
         table = {(MODEL, Role.EXPERT_SCENARIO): Policy.COORDINATE}
         if self.settings.towers:
             table[MODEL, Role.TOWER] = Policy.PERSONALISE
         if self.settings.shares_embeddings:
-            table[MODEL, Role.SHARED_EMBEDDING] = Policy.AVERAGE_BY_TOUCHES
+            mixed = self.settings.embeddings == "mixed"
+            table[MODEL, Role.SHARED_EMBEDDING] = Policy.COLLECT if mixed else Policy.AVERAGE_BY_TOUCHES
         return table
 
     # the scenario's half: local steps with lambda |W_scen - consensus last received|²
 
     def begin(self, model: Parameters) -> Mapping[str, Parameters]:
-        return {ANCHOR: {d.name: model[d.name] for d in self.experts}} if self.settings.penalty else {}
+        anchor = {ANCHOR: {d.name: model[d.name] for d in self.experts}} if self.settings.penalty else {}
+        return anchor | dict(self.mixing.begin(model) if self.mixing else {})
 
     def local(self, round: LocalRound) -> tuple[Phase, ...]:
-        return (Phase(rule=round.adam, extra=self._penalty if self.settings.penalty else None),)
+        phases = self.mixing.local(round) if self.mixing else (Phase(rule=round.adam),)
+        return tuple(replace(phase, extra=self._penalty if self.settings.penalty else None) for phase in phases)
+
+    def adapt(self, round: LocalRound) -> tuple[Phase, ...]:
+        return self.mixing.adapt(round) if self.mixing else ()
 
     def _penalty(self, leaves: Leaves, work: Work) -> Tensor:
         names = [d.name for d in self.experts]
@@ -93,7 +93,7 @@ class PFMSMTrec(Method[PFState]):
 
     def init(self, common: Parameters, rows: Mapping[str, int]) -> PFState:
         names = [d.name for group in self.groups.values() for d in group]
-        return PFState(dict(common), {name: common[name] for name in names})
+        return self.state_type(dict(common), {name: common[name] for name in names})
 
     def last(self, state: PFState, scenario: str) -> Parameters:
         """What the scenario held after its last aggregation (at first: the common parameters)."""
@@ -102,10 +102,13 @@ class PFMSMTrec(Method[PFState]):
     def aggregate(self, state: PFState, gathered: Gathered) -> Outcome[PFState]:
         s, sent = self.settings, gathered.own()
         last = {name: self.last(state, name) for name in sent}
+        orders = self._matched(state, sent)
+        if isinstance(state, MatchedState):
+            state = replace(state, orders={**state.orders, **orders})
         found = expert_consensus(
             self.experts,
-            last,
-            sent,
+            {name: self.orders.common(own, orders[name]) for name, own in last.items()},
+            {name: self.orders.common(own, orders[name]) for name, own in sent.items()},
             gathered.rows,
             normalization=s.normalization,
             c=s.coordination,
@@ -114,37 +117,67 @@ class PFMSMTrec(Method[PFState]):
             updates=s.personalization == "hyper",
         )
         towers = task_means(self.towers, sent, gathered.tasks, state.consensus)
-        means = new_means(state.consensus, gathered)
-        shared = {name: means[name] for name in gathered.sums.get(MODEL, {})}
+        shared, tables, told = self._tables(state, gathered)
         consensus = {**state.consensus, **found.consensus, **towers, **shared}
+        state = replace(state, consensus=consensus, dual=found.dual)
+        own = self._in_own_order(state, sent)
         mixed: dict[str, Parameters] = {name: {} for name in sent}
         alphas: dict[str, dict[str, Alphas]] = {name: {} for name in sent}
-        parts, diagnostics = [], dict[str, Any](found.diagnostics)
+        parts: dict[str, list[OfferPart]] = {name: [] for name in sent}
+        diagnostics = {**found.diagnostics, **told}
+        if isinstance(state, MatchedState):
+            diagnostics["order/experts"] = {name: list(orders[name]) for name in sent}
         for label, choice in ((EXPERTS, s.personalization), (TOWERS, s.towers)):
-            part = {d.name: consensus[d.name] for d in self.groups[label]}
+            part = {n: {d.name: own[n][d.name] for d in self.groups[label]} for n in sent}
             if choice == "uniform":
                 for name in sent:
-                    mixed[name] |= part
+                    mixed[name] |= part[name]
             elif choice == "held-out":
                 keep = ANCHOR if label == EXPERTS and s.penalty else None
-                parts.append(OfferPart(label, part, per_task=label == TOWERS, keep=keep))
+                for name in sent:
+                    parts[name].append(OfferPart(label, part[name], per_task=label == TOWERS, keep=keep))
             elif choice == "hyper":
                 updates = found.updates if label == EXPERTS else mean_updates(self.towers, last, sent, gathered.tasks)
                 for name, (mine, moved) in self._hyper(label, state, last, gathered, updates).items():
                     alphas[name][label] = moved
-                    mixed[name] |= mine if label == EXPERTS else _zero_shot(mine, part, gathered.tasks[name])
+                    mixed[name] |= mine if label == EXPERTS else _zero_shot(mine, part[name], gathered.tasks[name])
                 diagnostics[f"alpha/{label}"] = {name: list(alphas[name][label].alpha) for name in sent}
         held = {**state.held, **{n: Held({**last[n], **mixed[n]}, alphas[n]) for n in sent}}
-        anchor = {ANCHOR: {d.name: consensus[d.name] for d in self.experts}}
         sends_anchor = s.penalty and s.personalization != "held-out"
         wait = self._towers_wait()
         replies = {}
         for name, params in mixed.items():
-            now = {key: value for key, value in params.items() if key not in wait} | shared
-            replies[name] = Reply({MODEL: now, **(anchor if sends_anchor else {})})
-        offer = Offer(tuple(parts), s.beta_start, s.beta_keep, s.tolerance)
-        offers = dict.fromkeys(sent, offer) if parts else {}
-        return Outcome(PFState(consensus, state.first, held, found.dual), replies, diagnostics, offers)
+            now = {key: value for key, value in params.items() if key not in wait} | tables[name].model
+            anchor = {ANCHOR: {d.name: own[name][d.name] for d in self.experts}} if sends_anchor else {}
+            replies[name] = Reply({**tables[name].slots, MODEL: now, **anchor})
+        made = {n: Offer(tuple(offered), s.beta_start, s.beta_keep, s.tolerance) for n, offered in parts.items()}
+        offers = {name: offer for name, offer in made.items() if offer.parts}
+        return Outcome(replace(state, held=held), replies, diagnostics, offers)
+
+    def _tables(self, state: PFState, gathered: Gathered) -> tuple[Parameters, Mapping[str, Reply], Mapping[str, Any]]:
+        """Means of the shared tables, what each scenario gets of them, and what is to be written down."""
+        before = {name: state.consensus[name] for name in gathered.sums.get(MODEL, {})}
+        if self.mixing:
+            outcome = self.mixing.aggregate(Mixed(before), gathered)
+            return outcome.state.means, outcome.replies, outcome.diagnostics
+        means = new_means(before, gathered)
+        return means, dict.fromkeys(gathered.rows, Reply({MODEL: means})), {}
+
+    def _matched(self, state: PFState, sent: Mapping[str, Parameters]) -> dict[str, Order]:
+        """Scenario -> the order of its experts, as `Orders` has it: those sent, matched with the last consensus."""
+        if self.settings.alignment == "off":
+            return dict.fromkeys(sent, ())
+        return {
+            name: self.orders.match(own, state.consensus, order_of(state, name), self.settings.alignment)
+            for name, own in sent.items()
+        }
+
+    def _in_own_order(self, state: PFState, scenarios: Collection[str]) -> dict[str, Parameters]:
+        """Scenario -> the consensus in the order of its own experts: the same tensors for all of one order."""
+        experts = {d.name: state.consensus[d.name] for d in self.experts}
+        orders = {name: order_of(state, name) for name in scenarios}
+        known = {order: {**state.consensus, **self.orders.own(experts, order)} for order in set(orders.values())}
+        return {name: known[order] for name, order in orders.items()}
 
     def _hyper(
         self,
@@ -163,16 +196,25 @@ class PFMSMTrec(Method[PFState]):
         ]  # elsewhere there is nobody to listen to
         start = Alphas.start(self.settings.alpha, len(units_of(group, next(iter(sent.values())))))
         before = {n: state.held[n].alphas.get(label, start) if n in state.held else start for n in sent}
-        return move_and_add(group, before, sent, last, {unit: updates[unit] for unit in sharing})
+        alike: dict[Order, list[str]] = {}
+        for name in sent:
+            alike.setdefault(order_of(state, name) if label == EXPERTS else (), []).append(name)
+        found = dict[str, tuple[Parameters, Alphas]]()
+        for order, names in alike.items():
+            given = self.orders.own_units({unit: updates[unit] for unit in sharing}, order)
+            own, held = ({name: params[name] for name in names} for params in (sent, last))
+            found |= move_and_add(group, before, own, held, given)
+        return found
 
     def settle(self, state: PFState, gathered: Gathered, answers: Mapping[str, Answer]) -> Outcome[PFState]:
         """Repeat the scenarios' own mixing on what they hold, unshortened: both sides then hold the same last_n."""
         held, own = dict(state.held), {name: slots[MODEL] for name, slots in gathered.whole.items()}
+        consensus = self._in_own_order(state, answers)
         for name, answer in answers.items():
             mixed = dict(held[name].parameters)
             for label, betas in answer.betas.items():
                 beta = torch.tensor(betas, dtype=torch.float64)
-                mixed |= {d.name: mixture(own[name][d.name], state.consensus[d.name], beta) for d in self.groups[label]}
+                mixed |= {d.name: mixture(own[name][d.name], consensus[name][d.name], beta) for d in self.groups[label]}
             held[name] = replace(held[name], parameters=mixed)
         diagnostics: dict[str, Any] = {}
         for label in dict.fromkeys(label for answer in answers.values() for label in answer.betas):
@@ -196,7 +238,11 @@ class PFMSMTrec(Method[PFState]):
 
     def welcome(self, state: PFState, scenario: str) -> tuple[PFState, Reply]:
         """Consensus and tower means; `hyper` has no consensus and gives the mean of the others' parameters."""
-        others = [held.parameters for name, held in sorted(state.held.items()) if name != scenario]
+        others = [
+            self.orders.common(held.parameters, order_of(state, name))
+            for name, held in sorted(state.held.items())
+            if name != scenario
+        ]
         personal: Parameters = {}
         for label, choice in ((EXPERTS, self.settings.personalization), (TOWERS, self.settings.towers)):
             for d in self.groups[label]:
@@ -204,28 +250,37 @@ class PFMSMTrec(Method[PFState]):
                 if choice == "hyper" and others:
                     value = torch.stack([params[d.name] for params in others]).double().mean(0).to(value.dtype)
                 personal[d.name] = value
-        return replace(state, held={**state.held, scenario: Held(personal)}), self._download(state, personal)
+        # the gates of who was long away are in its own order
+        personal = self.orders.own(personal, order_of(state, scenario))
+        state = replace(state, held={**state.held, scenario: Held(personal)})
+        reply, means = self._download(state, scenario), self._means(state) if self.mixing else {}
+        return state, Reply({**reply.slots, MODEL: {**reply.model, **means}})
 
     def again(self, state: PFState, rows: Mapping[str, int]) -> tuple[PFState, Mapping[str, Reply]]:
         """Who was there gets what it held, which is personal; only newcomers are welcomed."""
         replies: dict[str, Reply] = {}
         for scenario in rows:
             if scenario in state.held:
-                replies[scenario] = self._download(state, state.held[scenario].parameters)
+                replies[scenario] = self._download(state, scenario)
             else:
                 state, replies[scenario] = self.welcome(state, scenario)
         return state, replies
 
-    def _download(self, state: PFState, personal: Parameters) -> Reply:
-        """Personal parameters, and everything else that a scenario of this method begins with."""
-        slots = {MODEL: personal | self.refresh(state).model}
+    def _download(self, state: PFState, scenario: str) -> Reply:
+        """What it holds, and everything else that a scenario of this method begins with."""
+        tables = self.refresh(state)
+        slots = {**tables.slots, MODEL: state.held[scenario].parameters | tables.model}
         if self.settings.penalty:
-            slots[ANCHOR] = {d.name: state.consensus[d.name] for d in self.experts}
+            consensus = self._in_own_order(state, [scenario])[scenario]
+            slots[ANCHOR] = {d.name: consensus[d.name] for d in self.experts}
         return Reply(slots)
 
     def refresh(self, state: PFState) -> Reply:
-        shared = (d.name for d in self.leaving() if d.role is Role.SHARED_EMBEDDING)
-        return Reply({MODEL: {name: state.consensus[name] for name in shared}})
+        means = self._means(state)
+        return self.mixing.refresh(Mixed(means)) if self.mixing else Reply({MODEL: means})
+
+    def _means(self, state: PFState) -> Parameters:
+        return {d.name: state.consensus[d.name] for d in self.leaving() if d.role is Role.SHARED_EMBEDDING}
 
 
 def _zero_shot(towers: Parameters, means: Parameters, tasks: tuple[bool, ...]) -> Parameters:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
-from msmtrec.base.parameters import Declaration, Parameters
+from msmtrec.base.parameters import Declaration, Init, Parameters
 from msmtrec.base.roles import TABLES, Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Model, Pass
@@ -26,6 +27,9 @@ class MMoE(Model):
     With the template an expert's weight for task t is W[t, j] = W_loc ⊙ W_task[t] ⊙ W_scen[j] and its bias
     b[t, j] = b_loc ⊙ b_task[t] ⊙ b_scen[j]; W_loc = W_task = 1 and b_loc = b_task = 1, b_scen = 0 at the start (the
     paper does not say). Without it every task reads the same experts, whose role is expert.scenario.
+
+    The last `private_experts` of the J have a tensor of their own in the place of W_scen, whose role is expert.private.
+    To the gates, and to batch normalisation, they are experts like all others.
     """
 
     def __init__(self, layout: Layout, settings: MMoESettings) -> None:
@@ -47,15 +51,12 @@ class MMoE(Model):
                 if s.template:
                     found.append(Declaration(f"{name}.local", Role.EXPERT_LOCAL, size, "ones"))
                     found.append(Declaration(f"{name}.task", Role.EXPERT_TASK, (T, *size), "ones", unit_axis="task"))
-                found.append(
-                    Declaration(
-                        f"{name}.scenario",
-                        Role.EXPERT_SCENARIO,
-                        (J, *size),
-                        "kaiming" if kind == "weight" else "zeros",
-                        unit_axis="expert",
-                    )
-                )
+                init: Init = "kaiming" if kind == "weight" else "zeros"
+                shared = (J - s.private_experts, *size)
+                found.append(Declaration(f"{name}.scenario", Role.EXPERT_SCENARIO, shared, init, unit_axis="expert"))
+                if s.private_experts:
+                    own = (s.private_experts, *size)
+                    found.append(Declaration(f"{name}.private", Role.EXPERT_PRIVATE, own, init, unit_axis="expert"))
             width = out
             if s.norm:
                 found += declare_norm(f"expert.{n}", T * J if s.template else J, out)
@@ -76,12 +77,17 @@ class MMoE(Model):
         """Weights [K, Q, in, out], biases [K, Q, out] and what follows; Q = T·J with the template, J without."""
         s, name = self.settings, f"expert.{n}"
         whole = f"{name}.weight"
-        weight = self._factors(parameters, whole) if s.template else parameters[f"{whole}.scenario"]
+        weight = self._factors(parameters, whole) if s.template else self._each(parameters, whole)
         tail = Tail(parameters, forward, name, norm=s.norm == "batch", rate=s.dropout)
         return weight, self.compose(parameters, f"{name}.bias"), tail
 
     def _factors(self, parameters: Mapping[str, Tensor], name: str) -> Factors:
-        return Factors(*(parameters[f"{name}.{kind}"] for kind in ("local", "task", "scenario")))
+        return Factors(parameters[f"{name}.local"], parameters[f"{name}.task"], self._each(parameters, name))
+
+    def _each(self, parameters: Mapping[str, Tensor], name: str) -> Tensor:
+        """[K, J, ...] what each expert has of its own, private ones last."""
+        shared = parameters[f"{name}.scenario"]
+        return torch.cat([shared, parameters[f"{name}.private"]], 1) if self.settings.private_experts else shared
 
     def head(self, parameters: Mapping[str, Tensor], z: Tensor, forward: Pass) -> Tensor:
         s = self.settings
@@ -95,7 +101,8 @@ class MMoE(Model):
 
     def folded(self, parameters: Parameters, scenario: int = 0) -> tuple[Model, Parameters]:
         """Without the template: T·J experts of their own, of which each task mixes its J. And without normalisation."""
-        if not (self.settings.template or self.settings.norm):
+        s = self.settings
+        if not (s.template or s.norm or s.private_experts):
             return self, parameters
         tables = {name for name, role in self.roles().items() if role in TABLES}  # these have no axis of members
         model, found = self._plain({n: v if n in tables else v.unsqueeze(0) for n, v in parameters.items()})
@@ -110,7 +117,7 @@ class MMoE(Model):
 
     def _plain(self, parameters: Mapping[str, Tensor]) -> tuple[MMoE, Parameters]:
         s = self.settings
-        model = MMoE(self.layout, s.model_copy(update={"template": False, "norm": None}))
+        model = MMoE(self.layout, s.model_copy(update={"template": False, "norm": None, "private_experts": 0}))
         found = {n: v for n, v in parameters.items() if not n.startswith("expert.") and ".norm." not in n}
         layers = [(f"expert.{n}", ".scenario") for n in range(len(s.expert_layers))]
         for name, kind in (*layers, *((f"tower.{n}", "") for n in range(len(s.tower_layers)))):
@@ -128,4 +135,4 @@ class MMoE(Model):
         """[K, Q, ...] the experts' weights or biases, from three factors where the template is on."""
         if self.settings.template:
             return self._factors(parameters, name).composed()
-        return parameters[f"{name}.scenario"]
+        return self._each(parameters, name)

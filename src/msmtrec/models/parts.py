@@ -98,8 +98,10 @@ def declare_towers(tasks: int, width: int, layers: tuple[int, ...], *, norm: boo
     """A tower per task on `width` numbers: hidden `layers`, normalised or not, then one logit."""
     found = []
     for n, out in enumerate((*layers, 1)):
-        init: Init = "uniform" if n == len(layers) else "kaiming"
-        found.append(Declaration(f"tower.{n}.weight", Role.TOWER, (tasks, width, out), init, unit_axis="task"))
+        last = n == len(layers)
+        init: Init = "uniform" if last else "kaiming"
+        shape = (tasks, width, out)
+        found.append(Declaration(f"tower.{n}.weight", Role.TOWER, shape, init, unit_axis="task", output=last))
         found.append(Declaration(f"tower.{n}.bias", Role.TOWER, (tasks, out), "zeros", unit_axis="task"))
         if norm and n < len(layers):
             found += declare_norm(f"tower.{n}", tasks, out, "task")

@@ -68,7 +68,8 @@ def reference_input(layout: Layout, p: Mapping[str, Tensor], ids: Tensor, numeri
 
 
 def _factor(s: MMoESettings, p: Mapping[str, Tensor], name: str, t: int, j: int) -> Tensor:
-    scenario = p[f"{name}.scenario"][j]
+    shared = s.experts - s.private_experts
+    scenario = p[f"{name}.scenario"][j] if j < shared else p[f"{name}.private"][j - shared]
     if not s.template:
         return scenario
     return p[f"{name}.local"] * p[f"{name}.task"][t] * scenario

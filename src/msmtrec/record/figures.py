@@ -28,13 +28,22 @@ def figures(folder: Path, results: Results) -> str:
     data = next(iter(directory.read_json(folder / directory.DATA).values()))["name"]
     for contender, candidate in results.chosen.items():
         place = directory.contender_folder(folder, contender, candidate)
-        valid = _validation(place)
         order = {line: n for n, line in enumerate(results.lines)}
-        tests = directory.read_json(place / directory.TEST)
-        for r in sorted(tests, key=lambda r: order[r["scenario"], r["task"]]):
-            key = (r["scenario"], r["task"], r["seed"])
-            table.writerow([data, contender, *key, _text(valid.get(key)), _text(r["auc"])])
+        lines = sorted(lines_of_column(data, contender, place), key=lambda line: order[line[2], line[3]])
+        table.writerows(lines)
     return file.getvalue()
+
+
+def lines_of_column(data: str, column: str, folder: Path) -> Iterator[list[Any]]:
+    """The lines of a measured column, from its folder.
+
+    Raises:
+        UserError: the folder is incomplete.
+    """
+    valid = _validation(folder)
+    for r in directory.read_json(folder / directory.TEST):
+        key = (r["scenario"], r["task"], r["seed"])
+        yield [data, column, *key, _text(valid.get(key)), _text(r["auc"])]
 
 
 def _validation(place: Path) -> Mapping[tuple[str, str, int], float | None]:

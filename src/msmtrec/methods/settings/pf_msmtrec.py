@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from msmtrec.methods.settings.base import MethodSettings
 
@@ -21,7 +21,11 @@ class PFSettings(MethodSettings):
 
     Args:
         embeddings: `shared` averages the tables of shared fields by touches; the server then sees which ids moved.
+            `mixed` mixes a scenario's own and everybody's, id by id, as `item-mix` does with its defaults; the server
+            then sees each scenario's own, and a pass over them is part of each step.
         normalization: federated batch normalisation: moments per `tensor` or per output `channel`, `literal`, `off`.
+        alignment: match every scenario's experts with the last consensus before they are averaged: by squared
+            `distance` or by `cosine` of the scenario factors; `off` takes them as they are numbered.
         coordination: c of the conflict problem; None leaves the plain mean.
         rescale: length of the coordinated update.
         personalization: `hyper` (paper, FedHCA2), `held-out` (second exchange, ours), `uniform` (consensus for all).
@@ -35,8 +39,9 @@ class PFSettings(MethodSettings):
         clip: shorten updates to this multiple of the median norm; None leaves them.
     """
 
-    embeddings: Literal["local", "shared"] = "shared"
+    embeddings: Literal["local", "shared", "mixed"] = "shared"
     normalization: Literal["off", "tensor", "channel", "literal"] = "off"
+    alignment: Literal["off", "distance", "cosine"] = "off"
     coordination: float | None = Field(0.4, ge=0)
     rescale: Literal["none", "identity", "fedhca2"] = "identity"
     personalization: Personalisation = "held-out"
@@ -50,7 +55,16 @@ class PFSettings(MethodSettings):
 
     @property
     def shares_embeddings(self) -> bool:
-        return self.embeddings == "shared"
+        return self.embeddings != "local"
+
+    @model_validator(mode="after")
+    def _one_download(self) -> PFSettings:
+        if self.embeddings == "mixed" and self.personalization == "held-out" and self.towers in ("hyper", "uniform"):
+            raise ValueError(
+                "with personalization held-out and embeddings mixed, towers must be held-out or null, not"
+                f" {self.towers}: these come later, and embeddings would be mixed at both downloads"
+            )
+        return self
 
     def cautions(self) -> Iterator[str]:
         if self.coordination == 0:

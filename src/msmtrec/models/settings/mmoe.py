@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field as Constrained
+from pydantic import model_validator
 
 from msmtrec.models.settings.base import ModelSettings, Width
 
@@ -21,6 +22,7 @@ class MMoESettings(ModelSettings):
         name: which network; `msmtrec list models`.
         embedding_dim: width of every embedding.
         experts: J, per task gate.
+        private_experts: how many of these never leave a scenario, whatever the method; all others are as with 0.
         expert_layers: hidden widths of an expert, ReLU after each.
         tower_layers: hidden widths of a task tower; one logit follows.
         norm: batch normalisation before each ReLU, in experts and towers, with running moments for predictions; null
@@ -34,6 +36,7 @@ class MMoESettings(ModelSettings):
     name: Literal["mmoe"] = "mmoe"
     embedding_dim: int = Constrained(8, ge=1)
     experts: int = Constrained(4, ge=1)
+    private_experts: int = Constrained(0, ge=0)
     expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
     tower_layers: tuple[Width, ...] = (16,)
     norm: Literal["batch"] | None = None
@@ -41,9 +44,23 @@ class MMoESettings(ModelSettings):
     tower_dropout: float = Constrained(0.0, ge=0, lt=1)
     template: bool | None = None
 
+    @model_validator(mode="after")
+    def _some_travel(self) -> MMoESettings:
+        if self.private_experts >= self.experts:
+            raise ValueError(
+                f"private_experts must be less than experts, {self.experts}, not {self.private_experts}: the others are"
+                " what scenarios learn together"
+            )
+        return self
+
     def cautions(self) -> Iterator[str]:
         if self.experts == 1:
             yield "with one expert the gates do nothing"
+        if self.norm and self.private_experts:
+            yield (
+                "norm batch with private_experts: a method that lets scales, shifts and running moments travel sends"
+                " those of private experts' outputs too; pf-msmtrec and fedbn do not"
+            )
 
     def for_method(self, *, template: bool) -> MMoESettings:
         return self if self.template is not None else self.model_copy(update={"template": template})

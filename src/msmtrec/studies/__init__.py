@@ -1,0 +1,1 @@
+"""Many trainings for one answer: benchmarks of contenders that are tuned alike."""

@@ -1,0 +1,230 @@
+"""A benchmark at work: rung by rung, and then the seeds of the table."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.version import __version__
+from msmtrec.config.bench import Bench
+from msmtrec.config.contender import Contender
+from msmtrec.data.table import EncodedData
+from msmtrec.experiment.choice import REFERENCE, check_goes_on, outcome
+from msmtrec.experiment.encoders import variant
+from msmtrec.experiment.keeping import keep_scores
+from msmtrec.experiment.processes import ContenderTask, run_tasks
+from msmtrec.experiment.run import finished_columns, on_device
+from msmtrec.record import directory
+from msmtrec.record.events import ContenderStarted, Event, Note, Observer, Phase, RunStarted
+from msmtrec.runtime.threads import threads_set
+from msmtrec.studies.candidates import Candidate
+from msmtrec.studies.finished_seeds import FinishedSeeds
+from msmtrec.studies.folder import TRIED, rung_folder
+from msmtrec.studies.halving import better, left_after, rounds_at, rungs_of
+from msmtrec.studies.plan import Pace, plan, work_of
+
+_FIRST = 3
+"""Trainings in rounds after which the time left is said for the first time."""
+
+
+class Going:
+    """A benchmark at work.
+
+    Args:
+        bench, candidates: what is trained; folder: where.
+        data: variant -> rows.
+        threads: of a contender that does not set its own; device: what `auto` is.
+        seeds: where finished ones are written down.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        candidates: Mapping[str, tuple[Candidate, ...]],
+        folder: Path,
+        *,
+        observer: Observer,
+        data: Mapping[str, EncodedData],
+        threads: int,
+        device: str,
+        seeds: FinishedSeeds,
+    ) -> None:
+        self.bench, self.candidates, self.folder, self.data = bench, candidates, folder, data
+        self.observer, self.threads, self.device, self.seeds = observer, threads, device, seeds
+        self.planned = plan(bench, candidates)
+        self.pace = Pace(self.planned, bench.config.jobs)
+        self.lost: list[tuple[str, str]] = []
+
+    def tune(self) -> dict[str, Contender]:
+        """Contender -> its chosen candidate, without those whose candidates all came to nothing.
+
+        Raises:
+            UserError: these are all contenders, or `local` is one of them.
+        """
+        rungs = self.bench.settings.rungs
+        climbing = {name: {one.label: one for one in own} for name, own in self.candidates.items()}
+        tried: dict[str, Any] = {
+            name: {one.label: {"settings": dict(one.chosen), "rungs": []} for one in own}
+            for name, own in self.candidates.items()
+        }
+        for rung in range(rungs):
+            tasks = {
+                name: {label: self._candidate_task(one, rung, len(self.candidates[name])) for label, one in own.items()}
+                for name, own in climbing.items()
+                if rung < len(self.planned[name].rungs)
+            }
+            every = [task for own in tasks.values() for task in own.values()]
+            self._stage(f"rung {rung + 1} of {rungs}", every, dict.fromkeys(tasks, rung), _forget_models)
+            for name, own in tasks.items():
+                best = self._judge(name, own, rung, tried[name])
+                climbing[name] = {label: climbing[name][label] for label in best}
+                if not best:
+                    del climbing[name]
+            self._write_tried(tried, climbing)
+            lost = dict(self.lost)
+            if REFERENCE in lost or not climbing:
+                name = REFERENCE if REFERENCE in lost else next(iter(lost))
+                raise UserError(f"{name}: {lost[name]}")
+        self._write_tried(tried, climbing)
+        return {name: replace(next(iter(own.values())).contender, candidate="") for name, own in climbing.items()}
+
+    def _judge(self, name: str, tasks: Mapping[str, ContenderTask], rung: int, tried: Mapping[str, Any]) -> list[str]:
+        """The candidates that go on; a contender without any is lost."""
+        found = {label: judged(task) for label, task in tasks.items()}
+        scores = {label: None if isinstance(one, str) else one for label, one in found.items()}
+        best = better(scores, left_after(len(tasks), rung, len(self.planned[name].rungs)))
+        for label, score in scores.items():
+            line = {"rounds": tasks[label].contender.train.rounds, "auc": score, "goes_on": label in best}
+            why = found[label]
+            tried[label]["rungs"].append({**line, "failed": why} if isinstance(why, str) else line)
+        if not best:
+            self.lost.append((name, str(next(iter(found.values())))))
+            self.pace.not_needed(name)
+        return best
+
+    def train(self, chosen: Mapping[str, Contender]) -> list[ContenderTask]:
+        """The final seeds of every contender, measured on the test rows as they end."""
+        tasks = [
+            ContenderTask(
+                on_device(one, self.device),
+                self.data[variant(one)],
+                self.bench.seeds,
+                directory.contender_folder(self.folder, name),
+            )
+            for name, one in chosen.items()
+        ]
+
+        def ended(task: ContenderTask) -> None:
+            for column, folder in task.folders.items():
+                if isinstance(why := outcome(folder), str):
+                    check_goes_on(tasks)
+                    self.observer(Note(text=f"{column} came to nothing, the benchmark goes on without it: {why}"))
+                    continue
+                with directory.writing(folder), threads_set(task.contender.train.threads or self.threads):
+                    keep_scores(task.contender, column, task.data, folder)
+                self.seeds.put(column, folder)
+
+        last = {name: len(self.planned[name].rungs) for name in chosen}
+        self._stage(f"{len(self.bench.seeds)} seeds of the chosen candidates", tasks, last, ended)
+        return tasks
+
+    def _stage(
+        self,
+        phase: str,
+        tasks: list[ContenderTask],
+        numbers: Mapping[str, int],
+        ended: Callable[[ContenderTask], None],
+    ) -> None:
+        """Train what is not over yet, as many at a time as there are jobs.
+
+        numbers: contender -> which of its planned stages it is.
+        """
+        waiting = [task for task in tasks if not task.over]
+        waiting.sort(key=lambda task: task.contender.rounds > 0)  # what is quick first, so that its mistakes are
+        for name, number in numbers.items():
+            self.pace.stage(name, number, sum(work_of(task) for task in waiting if task.contender.name == name))
+        for task in tasks:
+            if task not in waiting:
+                ended(task)
+        if not waiting:
+            return
+
+        def tell(event: Event) -> None:
+            if isinstance(event, ContenderStarted):
+                self.pace.starts(event.title)
+            self.observer(event)
+
+        def over(task: ContenderTask) -> None:
+            self.pace.ended(task, numbers[task.contender.name])
+            for event in finished_columns(task, earlier=False):
+                self.observer(event)
+            ended(task)
+            if self.pace.items == _FIRST:
+                self._say_time()
+
+        self.observer(self._started(phase, waiting))
+        self.observer(Phase(phase=phase))
+        before = self.pace.items
+        run_tasks(waiting, self.bench.config.jobs, self.threads, tell, over)
+        if not before < _FIRST == self.pace.items:  # then it has just been said
+            self._say_time()
+
+    def _started(self, phase: str, tasks: list[ContenderTask]) -> RunStarted:
+        return RunStarted(
+            run=f"{self.bench.config.name}: {phase}",
+            folder=str(self.folder),
+            contenders={task.contender.title: task.contender.rounds for task in tasks},
+            seeds=tasks[0].seeds,
+            jobs=self.bench.config.jobs,
+            resumed=False,
+            version=__version__,
+        )
+
+    def _say_time(self) -> None:
+        left = self.pace.left()
+        if left:
+            self.observer(Note(text=f"{_time(left)} left of the whole benchmark, at the pace so far"))
+
+    def _candidate_task(self, candidate: Candidate, rung: int, among: int) -> ContenderTask:
+        contender = on_device(candidate.contender, self.device)
+        rungs = rungs_of(among, contender, self.bench.settings.rungs)
+        rounds = rounds_at(contender.train.rounds, rung, rungs)
+        if rung < rungs - 1:
+            contender = replace(contender, train=contender.train.model_copy(update={"rounds": rounds}), fine_tune=None)
+        place = rung_folder(self.folder, rung, contender.name, contender.candidate)
+        return ContenderTask(contender, self.data[variant(contender)], self.bench.tune_seeds, place)
+
+    def _write_tried(self, tried: Mapping[str, Any], climbing: Mapping[str, Mapping[str, Candidate]]) -> None:
+        chosen = {name: next(iter(own)) if len(own) == 1 else None for name, own in climbing.items()}
+        found = {name: {"chosen": chosen.get(name), "candidates": own} for name, own in tried.items()}
+        with directory.writing(self.folder):
+            directory.write_json(self.folder / TRIED, found)
+
+
+def judged(task: ContenderTask) -> float | str:
+    """The validation AUC of the better of the columns that a training fills, or why there is none."""
+    found = [outcome(folder) for folder in task.folders.values()]
+    scores = [score for score in found if isinstance(score, float)]
+    return max(scores) if scores else str(found[0])
+
+
+def _forget_models(task: ContenderTask) -> None:
+    """Of a candidate that is trained to be judged only its figures stay."""
+    for folder in task.folders.values():
+        for name in ("models", "server"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _time(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return (
+        f"about {seconds / 3600:.1f} hours"
+        if minutes >= 90
+        else f"about {minutes} min"
+        if minutes
+        else "less than a minute"
+    )

@@ -1,0 +1,266 @@
+"""Whole benchmarks: what is trained and read, what goes on, what is added."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import msmtrec
+from msmtrec import UserError
+from msmtrec.base.yaml import read_yaml
+from msmtrec.config.bench import parse_bench
+from msmtrec.record.events import ContenderStarted, Event, Note, RunFinished, RunStarted
+from msmtrec.serving.finished import Run
+from msmtrec.statistics.ledger_files import load_ledger
+from msmtrec.studies.bench import run_bench
+from studies.small import BENCH, changed
+
+CONTENDERS = ("local", "fedavg")
+
+
+def bench(raw: dict[str, Any], out: Path, **more: Any) -> Run | None:
+    return run_bench(parse_bench(raw), out=out, caution=lambda _: None, **more)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def told() -> list[Event]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, told: list[Event]) -> Path:
+    folder = tmp_path_factory.mktemp("bench") / "a"
+    found = bench(BENCH, folder, observer=told.append)
+    assert found is not None
+    return found.folder
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def trained(events: list[Event]) -> list[str]:
+    return [event.title for event in events if isinstance(event, ContenderStarted)]
+
+
+def test_what_is_trained(finished: Path, told: list[Event]) -> None:
+    tried = json.loads((finished / "bench.json").read_text())
+    better = [
+        f"{name}/{label}" for name in CONTENDERS for label in ("c01", "c02") if len(_rungs(tried, name, label)) > 1
+    ]
+    assert len(better) == 2
+    first = ["local/c01", "local/c02", "fedavg/c01", "fedavg/c02"]
+    assert trained(told) == [*first, *better, *CONTENDERS]
+    starts = [event for event in told if isinstance(event, RunStarted)]
+    assert [set(event.contenders.values()) for event in starts] == [{2}, {4}, {4}]
+    assert [event.seeds for event in starts] == [(1000,), (1000,), (0, 1)]
+    notes = [event.text for event in told if isinstance(event, Note)]
+    assert notes[0].startswith("2 contenders, 8 trainings: as much as 8 trainings of one seed over all rounds")
+    assert [text for text in notes if "left of the whole benchmark" in text]
+    assert isinstance(told[-1], RunFinished)
+
+
+def _rungs(tried: Any, name: str, label: str) -> list[Any]:
+    rungs: list[Any] = tried[name]["candidates"][label]["rungs"]
+    return rungs
+
+
+def test_what_was_tried_is_written_down_and_validation_chose(finished: Path) -> None:
+    tried = json.loads((finished / "bench.json").read_text())
+    chosen = json.loads((finished / "candidates.json").read_text())
+    for name in CONTENDERS:
+        aucs = {label: _rungs(tried, name, label)[0]["auc"] for label in ("c01", "c02")}
+        assert tried[name]["chosen"] == max(aucs, key=aucs.__getitem__)
+        for label, auc in aucs.items():
+            folder = finished / "tuning" / "rung-1" / "contenders" / name / label
+            found = json.loads((folder / "validation.json").read_text())
+            assert {entry["seed"] for entry in found} == {1000}
+            assert auc == pytest.approx(sum(entry["auc"] for entry in found) / len(found))
+        settings = tried[name]["candidates"][tried[name]["chosen"]]["settings"]
+        assert chosen[name][""]["train"]["learning_rate"] == settings["train.learning_rate"]
+
+
+def test_test_rows_are_read_for_the_table_only(finished: Path) -> None:
+    assert list((finished / "tuning").rglob("validation.json"))
+    for name in ("test.json", "scores.npz", "validation-scores.npz", "*.safetensors"):
+        assert not list((finished / "tuning").rglob(name))
+    assert {path.parent.name for path in finished.rglob("test.json")} == set(CONTENDERS)
+
+
+def test_the_folder_is_a_run_directory(finished: Path, tmp_path: Path) -> None:
+    run = Run(finished)
+    assert run.contenders == CONTENDERS
+    assert run.seeds("local") == (0, 1)
+    again = msmtrec.run(finished / "config.yaml", out=tmp_path / "again", caution=lambda _: None)
+    assert again.results.as_dict()["cells"] == run.results.as_dict()["cells"]
+    assert (finished / "bench.csv").read_text() == (finished / "results.csv").read_text()
+
+
+class Stop(Exception):
+    """In place of a power cut."""
+
+
+@pytest.mark.parametrize("items", [2, 5, 8])
+def test_a_killed_benchmark_goes_on_to_the_same_figures(finished: Path, tmp_path: Path, items: int) -> None:
+    """During the second candidate, the first of the second rung's, the last contender's seeds."""
+    begun = []
+
+    def stops(event: Event) -> None:
+        if isinstance(event, ContenderStarted):
+            begun.append(event.title)
+            if len(begun) == items:
+                raise Stop
+
+    with pytest.raises(Stop):
+        bench(BENCH, tmp_path / "b", observer=stops)
+    events: list[Event] = []
+    bench(BENCH, tmp_path / "b", resume=True, observer=events.append)
+    assert len(trained(events)) == 8 - (items - 1)
+    assert results(tmp_path / "b") == results(finished)
+    for name in ("bench.json", "bench.csv"):
+        assert (tmp_path / "b" / name).read_text() == (finished / name).read_text()
+
+
+def test_an_added_contender_is_the_only_one_that_trains_and_one_may_be_left_out(copy: Path) -> None:
+    before = {name: results(copy)["cells"][name] for name in CONTENDERS}
+    events: list[Event] = []
+    methods = {**BENCH["methods"], "emb-only": None}
+    bench({**BENCH, "methods": methods}, copy, resume=True, observer=events.append)
+    assert {title.split("/")[0] for title in trained(events)} == {"emb-only"}
+    assert list(results(copy)["cells"]) == [*CONTENDERS, "emb-only"]
+    for name in CONTENDERS:
+        assert [cell["auc"] for cell in results(copy)["cells"][name]] == [cell["auc"] for cell in before[name]]
+    events.clear()
+    bench({**BENCH, "methods": {"local": None, "emb-only": None}}, copy, resume=True, observer=events.append)
+    assert trained(events) == []
+    assert list(Run(copy).results.cells) == ["local", "emb-only"]
+    lines = list(csv.DictReader((copy / "bench.csv").open()))
+    assert {line["contender"] for line in lines} == {*CONTENDERS, "emb-only"}
+    asked = read_yaml(copy / "bench.yaml")
+    assert set(asked["contenders"]) == {*CONTENDERS, "emb-only"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "resume", "sentence"),
+    [
+        (BENCH, False, "already holds a benchmark; continue it with --resume"),
+        (changed("train.batch_size", 32), True, r"another config \(differs in: contenders.fedavg.c01.train.batch_size"),
+        (changed("data.rows", 600), True, r"differs in: data.rows\); choose another --out"),
+        (changed("bench.seeds", 3), True, r"differs in: bench.seeds\)"),
+        (changed("bench.candidates", 3), True, r"differs in: bench.candidates, contenders"),
+    ],
+)
+def test_another_benchmark_in_the_folder_is_refused(
+    finished: Path, raw: dict[str, Any], resume: bool, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        bench(raw, finished, resume=resume)
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_none_is_left_behind(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no benchmark in .* to resume"):
+        bench(BENCH, tmp_path / "none", resume=True)
+    with pytest.raises(UserError, match=r"no field has 100 values or more"):
+        bench({**BENCH, "methods": {"local": None, "linear": None, "bias": None}}, tmp_path / "bad")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(UserError, match="holds files but no benchmark"):
+        bench(BENCH, tmp_path / "mine")
+
+
+def test_what_was_trained_elsewhere_is_known_by_the_file_of_seeds(finished: Path, tmp_path: Path) -> None:
+    file = tmp_path / "seeds.csv"
+    lines = (finished / "bench.csv").read_text().splitlines(keepends=True)
+    other = "Elsewhere,fedavg,a,click,0,0.500000,0.500000\n"
+    file.write_text("".join([lines[0], other, *lines[1:-1]]))  # the last line of fedavg is missing
+    events: list[Event] = []
+    found = bench(BENCH, tmp_path / "c", results=file, observer=events.append)
+    assert found is not None
+    assert found.contenders == ("fedavg",)
+    assert {title.split("/")[0] for title in trained(events)} == {"fedavg"}
+    (note,) = [event.text for event in events if isinstance(event, Note) and event.text.startswith("local")]
+    assert "is not trained again and not in the table" in note
+    assert note in found.results.notes
+    assert file.read_text().splitlines(keepends=True) == [lines[0], other, *lines[1:]]
+    assert bench(BENCH, tmp_path / "d", results=file) is None
+
+
+def test_a_file_that_holds_no_seeds_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match=r"x.csv holds no results: its lines are not data,contender,"):
+        bench(BENCH, tmp_path / "e", results=file)
+    assert file.read_text() == "a,b\n1,2\n"
+
+
+def test_a_contender_whose_candidates_come_to_nothing_is_left_out(tmp_path: Path) -> None:
+    raw = changed("bench.space", {"train.local_steps": [2]})
+    rates = {"train.learning_rate": [1e30, 1e31]}
+    events: list[Event] = []
+    found = bench(
+        {**raw, "methods": {"local": None, "fedavg": {"space": rates}}}, tmp_path / "f", observer=events.append
+    )
+    assert found is not None
+    assert found.contenders == ("local",)
+    assert trained(events) == ["fedavg/c01", "fedavg/c02", "local"]  # of local there is but one candidate
+    assert [note for note in found.results.notes if "2 candidates were drawn from its space; one was chosen" in note]
+    assert [note for note in found.results.notes if note.startswith("fedavg is not in the table: all its candidates")]
+    tried = json.loads((tmp_path / "f" / "bench.json").read_text())
+    assert tried["fedavg"]["chosen"] is None
+    assert tried["local"] == {
+        "chosen": "c01",
+        "candidates": {"c01": {"settings": {"train.local_steps": 2}, "rungs": []}},
+    }
+    with pytest.raises(UserError, match="local: "):
+        bench({**raw, "methods": {"fedavg": None, "local": {"space": rates}}}, tmp_path / "g")
+
+
+def test_a_fine_tuned_contender_has_two_columns_and_is_fine_tuned_in_the_last_rung(tmp_path: Path) -> None:
+    methods = {"local": None, "fedavg": {"fine_tune": {"rounds": 2}}}
+    space = {**BENCH["bench"]["space"], "fine_tune.learning_rate": [1e-3, 1e-2]}
+    found = bench({**changed("bench.space", space), "methods": methods}, tmp_path / "h")
+    assert found is not None
+    assert found.contenders == ("local", "fedavg", "fedavg+ft")
+    for rung, columns in ((1, {"local", "fedavg"}), (2, {"local", "fedavg", "fedavg+ft"})):
+        assert {path.name for path in (tmp_path / "h" / "tuning" / f"rung-{rung}" / "contenders").iterdir()} == columns
+    assert not list((tmp_path / "h" / "tuning").rglob("*.safetensors"))
+    (label,) = [path.name for path in (tmp_path / "h" / "tuning" / "rung-2" / "contenders" / "fedavg+ft").iterdir()]
+    tried = json.loads((tmp_path / "h" / "bench.json").read_text())["fedavg"]
+    assert tried["chosen"] == label
+    columns = [tmp_path / "h" / "tuning" / "rung-2" / "contenders" / name / label for name in ("fedavg", "fedavg+ft")]
+    aucs = [[entry["auc"] for entry in json.loads((folder / "validation.json").read_text())] for folder in columns]
+    assert _rungs({"fedavg": tried}, "fedavg", label)[1]["auc"] == pytest.approx(max(sum(auc) / 2 for auc in aucs))
+    assert {line["contender"] for line in csv.DictReader((tmp_path / "h" / "bench.csv").open())} == set(
+        found.contenders
+    )
+
+
+def test_what_has_statistics_keeps_what_newer_rows_are_added_to(tmp_path: Path) -> None:
+    methods = {"local": None, "fedavg": {"statistics": {"least": 5}}}
+    for contenders in ({"local": None}, methods):
+        bench({**BENCH, "methods": contenders}, tmp_path / "i", resume=contenders is methods)
+        assert (tmp_path / "i" / "ledgers").exists() == (contenders is methods)
+    (one, *_) = (tmp_path / "i" / "ledgers").rglob("*.safetensors")
+    assert set(load_ledger(one).fields) == {"user", "item", "segment"}
+
+
+def test_a_contender_more_counts_its_fields_too(tmp_path: Path) -> None:
+    methods: dict[str, Any] = {"linear": {"statistics": {"fields": ["user"]}}}
+    raw = changed("bench.space", {"statistics.ridge": [5, 10]})
+    bench({**raw, "methods": methods}, tmp_path / "j")
+    methods["more"] = {"method": "linear", "statistics": {"fields": ["item"]}}
+    bench({**raw, "methods": methods}, tmp_path / "j", resume=True)
+    (one, *_) = (tmp_path / "j" / "ledgers").rglob("*.safetensors")
+    assert set(load_ledger(one).fields) == {"user", "item"}
