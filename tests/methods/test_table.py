@@ -12,10 +12,10 @@ from msmtrec.methods import METHODS
 from msmtrec.methods.phases import LocalRound
 
 
-def test_every_method_but_the_pooled_one_and_ours_is_a_reference() -> None:
-    assert {name for name, entry in METHODS.items() if entry.pooled} == {"pooled"}
+def test_every_method_but_pooled_ones_and_ours_is_a_reference() -> None:
+    assert {name for name, entry in METHODS.items() if entry.pooled} == {"pooled", "gbm-pooled"}
     assert {name for name, entry in METHODS.items() if entry.template} == {"pf-msmtrec"}
-    assert {name for name, entry in METHODS.items() if not entry.reference} == {"pooled", "pf-msmtrec"}
+    assert {name for name, entry in METHODS.items() if not entry.reference} == {"pooled", "gbm-pooled", "pf-msmtrec"}
 
 
 def test_what_fedavgs_neighbours_average() -> None:

@@ -25,6 +25,7 @@ class Role(StrEnum):
     NORM_STATISTICS = "norm.statistics"  # running means and variances: buffers
     ID_STATISTIC = "id-statistic"  # what training rows say of an id's values, as a network reads it
     WIDE = "wide"  # a linear head on these and on numerics, multiplied out value by value
+    TREES = "trees"  # of gradient boosting: grown once, sent nowhere
 
 
 class Policy(StrEnum):

@@ -13,7 +13,9 @@ from msmtrec.data.findings.finding import Weight
 from msmtrec.data.findings.told import findings
 from msmtrec.data.table import EncodedData
 from msmtrec.methods.base import Method
+from msmtrec.methods.settings.gbm import GBMSettings
 from msmtrec.methods.settings.linear import BiasSettings
+from msmtrec.models.trees import Categories
 from msmtrec.statistics.counting import agreed, days_count, fields_of
 from msmtrec.statistics.means import chosen
 
@@ -102,6 +104,8 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
             f"what {contender.model.name} has for each scenario apart ({len(owned)} tensors{moments}) travels: every"
             f" scenario receives all others'{own}"
         )
+    if isinstance(contender.settings, GBMSettings) and contender.statistics is None:
+        yield from _unread(contender.settings, data)
     private = any(d.role is Role.EXPERT_PRIVATE for d in method.declarations)
     if private and not any(role in EXPERTS for _, role in roles):
         yield "private_experts has no effect: no expert travels"
@@ -123,3 +127,14 @@ def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
                         f"scenario '{scenario}' has no task '{task}' and gets the other scenarios' mean tower for it"
                         " (zero-shot); no figure here measures that"
                     )
+
+
+def _unread(settings: GBMSettings, data: EncodedData) -> Iterator[str]:
+    most, found = settings.categories, dict[str, None]()
+    for table in data.tables.values():
+        found |= dict.fromkeys(Categories.of(table.splits["train"], data.layout, most).unread(data.layout))
+    if found:
+        yield (
+            f"trees do not read {', '.join(found)}, which in some scenario have none or more than {most} values"
+            " (options.categories); with statistics: true they read what is known of these"
+        )

@@ -139,6 +139,8 @@ def parse_contender(
     entry, preset = METHODS[method], raw.get("preset")
     if entry.pooled and whole.get("start") is not None:
         raise UserError(f"{place}: a pooled model cannot go on from a run, which keeps it as one model per scenario")
+    if entry.boosted and whole.get("start") is not None:
+        raise UserError(f"{place}: trees do not go on from a run, they are grown anew; leave it out: --contender NAME")
     if preset is not None:
         preset = one_of(preset, entry.presets, f"{place}.preset")
     switched = {
@@ -258,13 +260,15 @@ def _statistics(raw: Mapping[str, Any] | None, entry: Entry, place: str) -> Stat
     if raw is None:
         return None
     found = build(StatisticsSettings, raw, f"{place}.statistics")
-    if entry.alone and found.wide == "none":
+    if not entry.alone or entry.boosted:
+        return found
+    if found.wide == "none":
         raise UserError(f"{place}: linear is the linear head; set its statistics.wide: offset")
-    return found.model_copy(update={"inputs": False}) if entry.alone else found  # nobody reads them
+    return found.model_copy(update={"inputs": False})  # nobody reads them
 
 
 def _statistics_group(common: Any, own: Any, method: str, place: str) -> dict[str, Any] | None:
-    """As `_switched`; `linear` is made of them, and `bias` has its own."""
+    """As `_switched`; `linear` is made of them, `bias` has its own, and trees read them unless it is said otherwise."""
     if method == "bias":
         common = None
     found = _switched("statistics", common, own, place)
@@ -274,6 +278,8 @@ def _statistics_group(common: Any, own: Any, method: str, place: str) -> dict[st
         raise UserError(f"{place}: linear is the linear head of statistics; remove statistics: false")
     if method == "linear" and found is None:
         return {}
+    if METHODS[method].boosted and found is not None:
+        return {"inputs": True, **found}
     return found
 
 

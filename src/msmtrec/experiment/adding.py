@@ -138,8 +138,9 @@ def _columns(start: Start, wanted: Sequence[str]) -> list[str]:
 
 
 def _may_be_joined(contender: Contender) -> bool:
-    """A pooled model has all rows in one place; of `bias` nothing is kept that a newcomer could begin with."""
-    return not (contender.entry.pooled or (contender.entry.alone and contender.statistics is None))
+    """A pooled model has all rows in one place; of `bias` and of trees nothing is kept that a newcomer begins with."""
+    entry = contender.entry
+    return not (entry.pooled or entry.boosted or (entry.alone and contender.statistics is None))
 
 
 def _check_statistics(kept: Mapping[str, Contender], data: EncodedData) -> None:

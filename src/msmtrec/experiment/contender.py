@@ -16,6 +16,7 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
+from msmtrec.experiment.boosted import boosted_trees
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.keeping import save_models
@@ -32,6 +33,7 @@ from msmtrec.federation.messages import Order
 from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Reply
+from msmtrec.methods.settings.gbm import GBMSettings
 from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json, writing
 from msmtrec.record.events import ContenderStarted, Observer, Progress, ignore
 from msmtrec.runtime.in_process import InProcess
@@ -115,14 +117,18 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
 def _without_network(
     contender: Contender, site: Site, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer
 ) -> None:
-    """Everything was said when the rows were read; seeds differ in nothing."""
+    """Everything was said when the rows were read, or is what boosting makes of them; only then do seeds differ."""
     shutil.rmtree(folder, ignore_errors=True)
-    first = first_parameters(site.model, site.data, seeds, contender.train)
+    tell(_started(contender, seeds, 0))
+    if isinstance(contender.settings, GBMSettings):
+        first = boosted_trees(contender.settings, site.data, seeds, site.deck.dtype)
+        site = replace(site, stack="off")  # trees of two members have no shape in common
+    else:
+        first = first_parameters(site.model, site.data, seeds, contender.train)
     ship = Shipment(site.deck.device)
     clients = InProcess(site, {member: site.begin(member, own, ship) for member, own in first.items()})
     if contender.start:
         _keep_as_it_was(contender, Start.open(contender.start), data, clients, dict.fromkeys(first), folder)
-    tell(_started(contender, seeds, 0))
     _measured_once(contender, contender.name, clients, dict.fromkeys(first, Order(1, measure=0)), folder, tell)
 
 

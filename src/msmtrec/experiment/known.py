@@ -7,8 +7,8 @@ from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.start import Start
 from msmtrec.methods.settings.linear import BiasSettings
-from msmtrec.models.alone import Alone
 from msmtrec.models.base import Model
+from msmtrec.models.in_place import in_place
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.fitting import fit_all
 from msmtrec.statistics.means import chosen, fit_means
@@ -52,4 +52,4 @@ def rows_as_it_was(contender: Contender, data: EncodedData, start: Start) -> tup
 def network(contender: Contender, data: EncodedData) -> Model:
     """The network that trains on these rows, or what stands in its place."""
     alone = contender.entry.alone
-    return Alone(data.layout, alone) if alone else contender.model.build(data.layout)
+    return in_place(data.layout, alone) if alone else contender.model.build(data.layout)

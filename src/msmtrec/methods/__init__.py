@@ -19,6 +19,7 @@ from msmtrec.methods.settings.fedmtl import FedMTLSettings
 from msmtrec.methods.settings.fedper import FedPerSettings
 from msmtrec.methods.settings.fedprox import FedProxSettings
 from msmtrec.methods.settings.fedrep import FedRepSettings
+from msmtrec.methods.settings.gbm import GBMSettings
 from msmtrec.methods.settings.item_mix import ItemMixSettings
 from msmtrec.methods.settings.linear import BiasSettings, LinearSettings
 from msmtrec.methods.settings.matfl import MaTFLSettings
@@ -52,6 +53,11 @@ class Entry:
     template: bool = False
     alone: str = ""
 
+    @property
+    def boosted(self) -> bool:
+        """Whether trees are grown in a network's place."""
+        return issubclass(self.settings, GBMSettings)
+
 
 METHODS: dict[str, Entry] = {
     "local": Entry(FedAvgSettings, "every scenario trains alone", {"average": "nothing"}, reference=True),
@@ -68,6 +74,8 @@ METHODS: dict[str, Entry] = {
     "pooled": Entry(FedAvgSettings, "one model on all rows: what privacy costs", {"average": "nothing"}, pooled=True),
     "bias": Entry(BiasSettings, "rates and shrunk means of ids; no network", reference=True, alone="means-alone"),
     "linear": Entry(LinearSettings, "the linear head of statistics; no network", reference=True, alone="head-alone"),
+    "gbm": Entry(GBMSettings, "gradient boosting for every scenario; no network", reference=True, alone="trees"),
+    "gbm-pooled": Entry(GBMSettings, "gradient boosting on all rows; no network", pooled=True, alone="trees"),
     "scaffold": Entry(ScaffoldSettings, "control variates, plain SGD (Karimireddy et al. 2020)", reference=True),
     "ditto": Entry(DittoSettings, "FedAvg beside a personal model held near it (Li et al. 2021)", reference=True),
     "fedrep": Entry(FedRepSettings, "gates and towers local, trained first (Collins et al. 2021)", reference=True),

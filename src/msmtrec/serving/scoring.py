@@ -14,9 +14,9 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.table import Layout, Rows
 from msmtrec.models import MODELS
-from msmtrec.models.alone import HEAD, MEANS, Alone
 from msmtrec.models.base import Model
 from msmtrec.models.beside import beside
+from msmtrec.models.in_place import IN_PLACE, in_place
 from msmtrec.models.predict import predict
 from msmtrec.record.directory import encoder_folder
 from msmtrec.record.models import ModelCard
@@ -32,10 +32,12 @@ def network_of(card: ModelCard, layout: Layout) -> Model:
         UserError: it is unknown to this version.
     """
     network = str(card.network.get("name"))
-    if network not in (*MODELS, HEAD, MEANS):
+    if network not in (*MODELS, *IN_PLACE):
         raise UserError(f"the model of '{card.scenario}' is a '{network}', which msmtrec does not know; update it")
     build = (
-        MODELS[network].model_validate(dict(card.network)).build if network in MODELS else partial(Alone, name=network)
+        MODELS[network].model_validate(dict(card.network)).build
+        if network in MODELS
+        else partial(in_place, name=network)
     )
     return beside(layout, build, card.statistics) if card.statistics else build(layout)
 

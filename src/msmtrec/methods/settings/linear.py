@@ -14,14 +14,21 @@ if TYPE_CHECKING:
     from msmtrec.methods.fedavg import FedAvg
 
 
-class LinearSettings(MethodSettings):
-    """The linear head of `statistics`, alone; it has no options of its own."""
+class AloneSettings(MethodSettings):
+    """There are no rounds in which anything could travel."""
 
     def build(self, declarations: tuple[Declaration, ...]) -> FedAvg:
-        return _nothing_travels(declarations)
+        from msmtrec.methods.fedavg import FedAvg
+        from msmtrec.methods.settings.fedavg import FedAvgSettings
+
+        return FedAvg(declarations, FedAvgSettings.model_validate({"average": "nothing"}))
 
 
-class BiasSettings(MethodSettings):
+class LinearSettings(AloneSettings):
+    """The linear head of `statistics`, alone; it has no options of its own."""
+
+
+class BiasSettings(AloneSettings):
     """A scenario's rate, and shrunk means of what each field's values leave over, one field after the other.
 
     Args:
@@ -51,14 +58,3 @@ class BiasSettings(MethodSettings):
     def counting(self) -> StatisticsSettings:
         """Which fields are counted, and which of them are summed."""
         return StatisticsSettings.model_validate(self.model_dump())
-
-    def build(self, declarations: tuple[Declaration, ...]) -> FedAvg:
-        return _nothing_travels(declarations)
-
-
-def _nothing_travels(declarations: tuple[Declaration, ...]) -> FedAvg:
-    """There are no rounds in which anything could."""
-    from msmtrec.methods.fedavg import FedAvg
-    from msmtrec.methods.settings.fedavg import FedAvgSettings
-
-    return FedAvg(declarations, FedAvgSettings.model_validate({"average": "nothing"}))
