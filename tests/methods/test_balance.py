@@ -23,8 +23,8 @@ from msmtrec.methods.phases import LocalRound
 from msmtrec.runtime.in_process import InProcess
 from pretend_device import DEVICE, pretend_device
 
-ALONE = [name for name, entry in METHODS.items() if not entry.pooled]
-SLOTS = {"ditto": ["model", "personal"], "apple": ["model"]}
+ALONE = [name for name, entry in METHODS.items() if not (entry.pooled or entry.alone)]
+SLOTS = {"ditto": ["model", "personal"], "feddwa": ["model", "guide"]}
 """What is trained, where it is more than the model."""
 
 
