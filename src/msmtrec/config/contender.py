@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from msmtrec.base.errors import UserError, nearest
-from msmtrec.base.sentences import build, known, one_of, optional_group, shown
+from msmtrec.base.sentences import build, known, one_of, optional_group
 from msmtrec.config.keys import CONTENDER
+from msmtrec.config.switched import WITHOUT, fine_tune_group, statistics_group, statistics_of
 from msmtrec.config.train import FineTune, TrainSettings
 from msmtrec.config.tune import Grid, candidates, clashes, joined, parse_grid, paths, size, without
 from msmtrec.methods import METHODS, Entry, MethodSettings
@@ -144,8 +145,8 @@ def parse_contender(
     if preset is not None:
         preset = one_of(preset, entry.presets, f"{place}.preset")
     switched = {
-        "fine_tune": _fine_tune_group(whole.get("fine_tune"), raw.get("fine_tune"), entry, place),
-        "statistics": _statistics_group(whole.get("statistics"), raw.get("statistics"), method, place),
+        "fine_tune": fine_tune_group(whole.get("fine_tune"), raw.get("fine_tune"), entry, place),
+        "statistics": statistics_group(whole.get("statistics"), raw.get("statistics"), method, place),
     }
     grid = _contender_grid(common, raw, entry, preset, switched, place)
     if size(grid) > limit:
@@ -187,7 +188,7 @@ def _contender_grid(
                     " methods.NAME.tune of those that have it"
                 )
             if head in switched and switched[head] is None:
-                raise UserError(f"{where}: {place} {_WITHOUT[head]}")
+                raise UserError(f"{where}: {place} {WITHOUT[head]}")
     for key, setting in clashes(grid, raw, place):
         where = f"{place}.tune.{key}" if key in own else f"tune.{key}"
         more = "" if key in own else f", or give the contender values of its own: {place}.tune.{key}"
@@ -230,7 +231,7 @@ def _candidate(
         model=_parse_model(whole.get("model"), raw.get("model"), place).for_method(template=entry.template),
         train=build(TrainSettings, {**train, **own}, "train"),
         fine_tune=None if raw["fine_tune"] is None else build(FineTune, raw["fine_tune"], f"{place}.fine_tune"),
-        statistics=_statistics(raw["statistics"], entry, place),
+        statistics=statistics_of(raw["statistics"], entry, place),
         grid=grid,
         start=None if whole.get("start") is None else Path(whole["start"]),
     )
@@ -248,59 +249,3 @@ def _parse_model(common: Any, own: Any, place: str) -> ModelSettings:
     if name != usual:
         shared = {key: value for key, value in shared.items() if key in MODELS[name].model_fields}
     return build(MODELS[name], {**shared, **mine, "name": name}, f"{place}.model" if mine else "model")
-
-
-_WITHOUT = {
-    "fine_tune": "is not fine-tuned; set its fine_tune: true, or remove this key",
-    "statistics": "has no statistics; move the key to methods.NAME.tune of those that have them",
-}
-
-
-def _statistics(raw: Mapping[str, Any] | None, entry: Entry, place: str) -> StatisticsSettings | None:
-    if raw is None:
-        return None
-    found = build(StatisticsSettings, raw, f"{place}.statistics")
-    if not entry.alone or entry.boosted:
-        return found
-    if found.wide == "none":
-        raise UserError(f"{place}: linear is the linear head; set its statistics.wide: offset")
-    return found.model_copy(update={"inputs": False})  # nobody reads them
-
-
-def _statistics_group(common: Any, own: Any, method: str, place: str) -> dict[str, Any] | None:
-    """As `_switched`; `linear` is made of them, `bias` has its own, and trees read them unless it is said otherwise."""
-    if method == "bias":
-        common = None
-    found = _switched("statistics", common, own, place)
-    if method == "bias" and found is not None:
-        raise UserError(f"{place}: bias has means of its own, under options; remove statistics")
-    if method == "linear" and own is False:
-        raise UserError(f"{place}: linear is the linear head of statistics; remove statistics: false")
-    if method == "linear" and found is None:
-        return {}
-    if METHODS[method].boosted and found is not None:
-        return {"inputs": True, **found}
-    return found
-
-
-def _fine_tune_group(common: Any, own: Any, entry: Entry, place: str) -> dict[str, Any] | None:
-    """As `_switched`; a pooled model has none of the common one, nor has what trains no network."""
-    found = _switched("fine_tune", None if (entry.pooled or entry.alone) and own is None else common, own, place)
-    if entry.alone and found is not None:
-        raise UserError(f"{place}: there is no network to fine-tune; remove fine_tune")
-    if entry.pooled and found is not None:
-        raise UserError(f"{place}: a pooled model has no scenario to fine-tune to; remove fine_tune")
-    return found
-
-
-def _switched(key: str, common: Any, own: Any, place: str) -> dict[str, Any] | None:
-    """Settings of what may be off, None where it is: the contender's word counts before the common one.
-
-    true and an empty group are the defaults.
-    """
-    for raw, where in ((common, key), (own, f"{place}.{key}")):
-        if not isinstance(raw, bool | Mapping | None):
-            raise UserError(f"{where} must be true, false or a group of settings, not {shown(raw)}")
-    if own is False or (own is None and (common is None or common is False)):
-        return None
-    return {**(common if isinstance(common, Mapping) else {}), **(own if isinstance(own, Mapping) else {})}
