@@ -31,7 +31,7 @@ def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int
 def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
     settings = MMoESettings(template=True, embedding_dim=3, experts=3, private_experts=1, expert_layers=(6, 5))
     model, params = scrambled(settings)
-    assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS, *FITTED}
+    assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS, Role.TREES, *FITTED}
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}
     data = rows(64)
     with torch.enable_grad():
