@@ -17,6 +17,7 @@ import msmtrec
 from id_statistics.runs import SCENARIOS, KnownRun, config
 from msmtrec.base.errors import UserError
 from msmtrec.record.directory import contender_folder, ledger_file, model_file, read_json, read_lines
+from msmtrec.record.events import Event, Progress
 from msmtrec.record.models import load_model
 from msmtrec.serving.onnx.export import to_onnx
 from msmtrec.serving.onnx.inputs import feeds
@@ -152,3 +153,22 @@ def test_without_fields_in_common_there_are_own_counts_alone(known_run: KnownRun
     raw["methods"]["sums"] = {"method": "local", "statistics": {"least": 20, "summed": True}}
     with pytest.raises(UserError, match="no field is declared shared, but sums shares embeddings or sums"):
         msmtrec.run(raw, out=tmp_path / "other", caution=lambda _: None)
+
+
+def test_a_run_that_was_interrupted_ends_as_an_undisturbed_one(known_run: KnownRun, tmp_path: Path) -> None:
+    methods = {"emb-only": {"statistics": {"least": 20, "inputs": True}}, "local": None}
+    train = {"rounds": 4, "local_steps": 3, "batch_size": 32, "checkpoint_every": 1}
+    raw = config(known_run.log, methods=methods, seeds=1, statistics=False, train=train)
+    whole = msmtrec.run(raw, out=tmp_path / "whole", caution=lambda _: None)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        msmtrec.run(raw, out=tmp_path / "broken", caution=lambda _: None, observer=stop)
+    again = msmtrec.run(raw, out=tmp_path / "broken", caution=lambda _: None, resume=True)
+    for name, cells in whole.results.cells.items():
+        assert [cell.auc for cell in again.results.cells[name]] == [cell.auc for cell in cells]
+    one, two = (contender_folder(tmp_path / name, "emb-only", "") / "metrics.jsonl" for name in ("whole", "broken"))
+    assert one.read_text() == two.read_text()
