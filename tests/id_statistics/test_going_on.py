@@ -91,6 +91,7 @@ def test_statistics_that_change_are_refused(known_run: KnownRun, tmp_path: Path)
     going["methods"]["local"]["statistics"]["shrinkage"] = 5.0
     with pytest.raises(UserError, match=r"methods\.local\.statistics differs from the run it goes on from"):
         msmtrec.run(going, out=tmp_path / "run", caution=lambda _: None)
+    assert not (tmp_path / "run").exists()  # it is not in the way of the next try
 
 
 def test_a_scenario_that_joins_reads_what_others_have_counted(known_run: KnownRun, tmp_path: Path) -> None:

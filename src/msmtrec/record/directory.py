@@ -110,6 +110,7 @@ def discarded_if_empty(folder: Path) -> Iterator[None]:
             for name in (CONFIG, CANDIDATES, ENVIRONMENT, DATA, ".lock"):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder / ENCODERS, ignore_errors=True)
+            shutil.rmtree(folder / LEDGERS, ignore_errors=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
         raise
