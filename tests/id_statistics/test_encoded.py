@@ -184,6 +184,12 @@ def test_pooled_rows_read_what_a_federation_that_agreed_on_all_ids_reads(data: E
             rows = rows if split == "train" else tuple(replace(own, unit=None) for own in rows)
             wanted, found = fitted.readout(rows[0], fitted.moments), two[name].readout(rows[1], two[name].moments)
             np.testing.assert_allclose(found, wanted, atol=1e-9)
+    private = settings(fields=("segment",))  # apart in pooled rows too, so that a sum would be the scenario's own
+    assert (
+        fit_all(pooled, private)[data.scenarios[0]].readout.width
+        == fit_all(data, private)[data.scenarios[0]].readout.width
+        == 4
+    )
     whole = with_statistics(pooled, Statistics(pooled.layout, two)).tables[table.scenario].splits["train"]
     for name, part in table.parts["train"].items():
         alone = two[name](table.splits["train"].take(part), pooled.layout.numeric)

@@ -60,7 +60,9 @@ def agreed(
         UserError: one that is named is not counted, or scenarios did not agree on its ids; or there is none.
     """
     pooled = any(len(table.parts["train"]) > 1 for table in data.tables.values())
-    wanted, known = settings.summed, {field.name: field.shared or pooled for field in fields}
+    declared = {feature.name for feature in data.schema.categorical if feature.shared}  # others stay apart there too
+    wanted = settings.summed
+    known = {field.name: field.shared or (pooled and field.name in declared) for field in fields}
     if isinstance(wanted, tuple):
         for name in wanted:
             if name not in known:
