@@ -97,7 +97,7 @@ def test_a_rows_own_label_changes_nothing_of_what_it_reads(timed: bool) -> None:
 def test_labels_that_are_known_late_are_read_late(data: EncodedData) -> None:
     name = data.scenarios[0]
     rows = data.tables[name].splits["train"]
-    late = fit_all(data, settings(delay=3))[name].readout(rows)
+    late = fit_all(data, settings(delay=3, history="days"))[name].readout(rows)
     early = fit_all(data, settings())[name].readout(replace(rows, unit=rows.unit - 3))
     np.testing.assert_allclose(late, early)
 
@@ -122,6 +122,10 @@ def test_days_or_blocks(data: EncodedData) -> None:
     assert follow(train, later)
     assert not follow(train, {name: replace(rows, unit=rows.unit - 5) for name, rows in later.items()})
     assert not follow({name: replace(rows, unit=rows.unit // 5) for name, rows in train.items()}, later)
+    assert not follow(train, later, delay=6)
+    few = rows_of(data, "train")[data.scenarios[0]].take(np.arange(30))
+    tiny = replace(few, unit=np.full(30, 7, np.int32))  # all on one day: 30 rows of 1,500 decide nothing
+    assert follow({**train, "tiny": tiny}, {**later, "tiny": few})
     read = fit_all(data, settings(history="blocks"))
     name = data.scenarios[0]
     rows = train[name]
@@ -205,3 +209,17 @@ def test_moments_of_own_counts_stay_and_those_of_sums_are_everybodys(data: Encod
         np.testing.assert_allclose(
             own.moments.mean, np.where(own.readout.summed, everybody.mean(0), read[name].mean(0))
         )
+
+
+def test_a_scenario_of_one_day_learns_from_all_its_rows(data: EncodedData) -> None:
+    """Its own counts are empty then, the others' are not; and its rate is its rate."""
+    name = data.scenarios[2]
+    table = data.tables[name]
+    rows = table.splits["train"]
+    splits = {**table.splits, "train": replace(rows, unit=np.full(len(rows), 7, np.int32))}
+    tables = {**data.tables, name: replace(table, splits=splits)}
+    fitted = fit_all(replace(data, tables=tables), settings(history="days"))[name]
+    found = fitted(splits["train"], data.layout.numeric).offset
+    rate = 1 / (1 + np.exp(-found.astype(float)))
+    np.testing.assert_allclose(rate.mean(0), rows.labels.mean(0), atol=1e-3)
+    assert rate.std(0).min() > 0.01

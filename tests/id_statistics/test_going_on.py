@@ -16,7 +16,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.config.parse import parse_data
 from msmtrec.data.encode import encode
 from msmtrec.experiment.adding import add_scenarios
-from msmtrec.experiment.continuing import config_to_go_on
+from msmtrec.experiment.continuing import config_to_go_on, set_in_all
 from msmtrec.experiment.start import Start
 from msmtrec.record.columns import AS_IT_WAS
 from msmtrec.record.directory import contender_folder, ledger_file, model_file
@@ -76,6 +76,17 @@ def test_training_rows_of_both_runs_are_counted(known_run: KnownRun, after: Know
         for field in ("user", "item"):
             assert found.fields[field].sums[:, 0].sum() == rows
         assert found.seen.known[:, 0].sum() == rows
+
+
+def test_settings_of_all_contenders_are_set_in_each(known_run: KnownRun) -> None:
+    going = config_to_go_on(Start.open(known_run.folder), [known_run.log], ["local", "emb-only"])
+    set_in_all(going, "statistics.shrinkage=7")
+    set_in_all(going, "train.rounds=9")
+    set_in_all(going, "jobs=2")
+    found = {name: (own["statistics"]["shrinkage"], own["train"]["rounds"]) for name, own in going["methods"].items()}
+    assert found == {"local": (7, 9), "emb-only": (7, 9)}
+    assert going["jobs"] == 2
+    assert "statistics" not in going
 
 
 def test_days_that_both_logs_have_count_once(known_run: KnownRun) -> None:

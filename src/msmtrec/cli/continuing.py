@@ -36,13 +36,12 @@ def go_on(
     """
     with watching(quiet, log_format, log_to) as observer:
         check_run(run)
-        from msmtrec.base.yaml import apply_override
         from msmtrec.config.parse import parse_config
-        from msmtrec.experiment.continuing import config_to_go_on
+        from msmtrec.experiment.continuing import config_to_go_on, set_in_all
         from msmtrec.experiment.start import Start
 
         raw = config_to_go_on(Start.open(run), data, tuple(contenders or ()), rounds)
         for override in set_ or ():
-            apply_override(raw, override)
+            set_in_all(raw, override)
         finished = run_observed(parse_config(raw), out_dir or free(run), resume, observer)
     print_run(finished)

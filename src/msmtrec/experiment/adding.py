@@ -153,7 +153,7 @@ def _check_statistics(kept: Mapping[str, Contender], data: EncodedData) -> None:
             if contender.statistics is not None and (missing := sorted({*lacking} & {*wanted})):
                 raise UserError(
                     f"scenario '{name}' has no labelled training row of {', '.join(missing)}, and {column} fits a"
-                    " linear head on them; leave it out: --contender NAME"
+                    " linear head on them; give it labelled rows, or name contenders without statistics: --contender"
                 )
 
 

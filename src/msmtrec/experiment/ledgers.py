@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from msmtrec.base.errors import UserError
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.start import Start
 from msmtrec.record.directory import ledger_file, writing
-from msmtrec.statistics.counting import fields_of, rows_of
+from msmtrec.statistics.counting import agreed, days_count, fields_of, rows_of
 from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.ledger_files import save_ledger
+from msmtrec.statistics.settings import StatisticsSettings
 from msmtrec.statistics.units import Units
 
 
@@ -27,15 +29,29 @@ def keep_ledgers(
         UserError: as `fields_of`, or the directory cannot be written.
     """
     fields: dict[str, dict[str, None]] = {}
+    looked_at = set[tuple[str, StatisticsSettings]]()
     for contender in contenders:
-        if contender.statistics is not None and not contender.entry.pooled:
-            own = data[variant(contender)]
-            names = fields.setdefault(variant(contender), {})
-            if start is None:
-                names |= dict.fromkeys(field.name for field in fields_of(own, contender.statistics))
+        kind, settings = variant(contender), contender.statistics
+        if settings is None or (kind, settings) in looked_at:
+            continue
+        looked_at.add((kind, settings))
+        counted = _counted(contender, settings, data[kind])
+        if not contender.entry.pooled:
+            fields.setdefault(kind, {}).update({} if start else dict.fromkeys(counted))
     with writing(run):
         for kind, names in fields.items():
             _keep(run, kind, data[kind], tuple(names), start)
+
+
+def _counted(contender: Contender, settings: StatisticsSettings, data: EncodedData) -> list[str]:
+    """Names of the fields that a contender counts, after all has been asked that could be refused."""
+    try:
+        fields = fields_of(data, settings)
+        agreed(data, fields, settings)
+        days_count(data, settings)
+    except UserError as error:
+        raise UserError(f"methods.{contender.title}: {error}") from error
+    return [field.name for field in fields]
 
 
 def _keep(run: Path, kind: str, data: EncodedData, names: tuple[str, ...], start: Start | None) -> None:

@@ -80,8 +80,12 @@ class Start:
             known = nearest(name, self.run.contenders)
             raise UserError(f"{self.run.folder} has no contender '{name}' to go on from; {known}")
         columns = [column for column in (name, f"{name}{FINE_TUNED}") if column in self.run.contenders]
-        best = max(columns, key=lambda column: Finished(self._folder(column)).validation_auc)
+        best = max(columns, key=self.score)
         return best, self.run.results.chosen.get(best, "")
+
+    def score(self, column: str) -> float:
+        """Mean validation AUC of a column."""
+        return Finished(self._folder(column)).validation_auc
 
     def _folder(self, column: str) -> Path:
         return contender_folder(self.run.folder, column, self.run.results.chosen.get(column, ""))

@@ -145,4 +145,4 @@ def days_count(data: EncodedData, settings: StatisticsSettings) -> bool:
         raise UserError("statistics.history: days, but these logs have no times; take blocks, or auto")
     if settings.history != "auto" or not data.ordered:
         return settings.history == "days"
-    return follow(rows_of(data, "train"), rows_of(data, "validation"))
+    return follow(rows_of(data, "train"), rows_of(data, "validation"), settings.delay)

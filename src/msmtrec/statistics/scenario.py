@@ -20,14 +20,14 @@ CHUNK = 1 << 18
 
 
 def later(rows: Rows, units: Units, *, before: bool = False) -> NDArray[np.bool_]:
-    """[N] of a scenario's training rows: those that have a unit of the scenario's own before them.
+    """[N] of a scenario's training rows: those that have a unit of the scenario's own to read; all where none has.
 
     before: whether it counted rows of earlier units, in a run that this one goes on from.
     """
     if before or not units.ordered or not len(rows):
         return np.ones(len(rows), bool)
-    places = units.places(rows)
-    return np.asarray(places > places.min())
+    found = np.asarray(units.readable(rows) > units.places(rows).min())
+    return found if found.any() else np.ones(len(rows), bool)  # its rate, and what others have, are to be learned
 
 
 @dataclass(frozen=True)

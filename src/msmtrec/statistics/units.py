@@ -57,17 +57,17 @@ def unit_of(rows: Rows, *, ordered: bool) -> NDArray[np.int32]:
     return rows.unit
 
 
-def follow(train: Mapping[str, Rows], later: Mapping[str, Rows]) -> bool:
-    """Whether days can be what training rows read: those before their own.
+def follow(train: Mapping[str, Rows], later: Mapping[str, Rows], delay: int = 0) -> bool:
+    """Whether days can be what training rows read: those before their own, whose labels are known by then.
 
-    What they read must be as deep as what later rows will: on the mean over scenarios, more than LATER of the later
-    rows are of days after all training rows, and more than DEEP of the training rows are not of the first day. Where a
-    user's last rows are for testing, or times are coarse, they are not.
+    What they read must be as deep as what later rows will: of all scenarios' rows together, more than LATER of the
+    later ones are of days after all training rows of theirs, and more than DEEP of the training rows have a day to
+    read. Where a user's last rows are for testing, or times are coarse, they are not.
     """
-    after, deep = [], []
-    for name, rows in train.items():
-        days, others = unit_of(rows, ordered=True), unit_of(later[name], ordered=True)
-        if len(days) and len(others):
-            after.append(float((others > days.max()).mean()))
-            deep.append(float((days > days.min()).mean()))
-    return bool(after) and float(np.mean(after)) > LATER and float(np.mean(deep)) > DEEP
+    after, others, deep, rows = 0, 0, 0, 0
+    for name, own in train.items():
+        days, held = unit_of(own, ordered=True).astype(np.int64), unit_of(later[name], ordered=True)
+        if len(days):
+            after, others = after + int((held > days.max()).sum()), others + len(held)
+            deep, rows = deep + int((days > days.min() + delay).sum()), rows + len(days)
+    return others > 0 and after > LATER * others and deep > DEEP * rows

@@ -80,8 +80,9 @@ def in_words(planned: Mapping[str, Planned]) -> str:
     runs = {name: one.seed_runs for name, one in planned.items()}
     most = max(runs, key=lambda name: runs[name])
     items = sum(stage.items for one in planned.values() for stage in (*one.rungs, one.final))
+    each = f"{items} training{'s' * (items != 1)}"
     return (
-        f"{len(planned)} contender{'s' * (len(planned) > 1)}, {items} trainings: as much as {sum(runs.values()):.0f}"
+        f"{len(planned)} contender{'s' * (len(planned) > 1)}, {each}: as much as {sum(runs.values()):.0f}"
         f" trainings of one seed over all rounds, {runs[most]:.0f} for {most}"
     )
 
