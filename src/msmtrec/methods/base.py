@@ -223,8 +223,15 @@ class Method(ABC, Generic[S]):
         """
         replies: dict[str, Reply] = {}
         for scenario in rows:
-            state, replies[scenario] = self.welcome(state, scenario)
+            reply = self.back(state, scenario)
+            if reply is None:
+                state, reply = self.welcome(state, scenario)
+            replies[scenario] = reply
         return state, replies
+
+    def back(self, state: S, scenario: str) -> Reply | None:
+        """What a scenario that was there downloads when a federation goes on; None welcomes it like a newcomer."""
+        return None
 
     def last(self, state: S, scenario: str) -> Parameters:
         """What the scenario's network held after its last download, as far as it leaves; `clip` shortens towards it."""

@@ -201,15 +201,10 @@ class FedHCA2(Method[FedHCA2State]):
         mean = {name: chunks.mean([held[name] for held in others]) for name in state.first}
         return replace(state, held={**state.held, scenario: Held(mean)}), Reply({MODEL: mean | state.tables})
 
-    def again(self, state: FedHCA2State, rows: Mapping[str, int]) -> tuple[FedHCA2State, Mapping[str, Reply]]:
-        """Who was there gets what it held; only newcomers are welcomed."""
-        replies = {}
-        for scenario in rows:
-            if scenario in state.held:
-                replies[scenario] = Reply({MODEL: state.held[scenario].parameters | state.tables})
-            else:
-                state, replies[scenario] = self.welcome(state, scenario)
-        return state, replies
+    def back(self, state: FedHCA2State, scenario: str) -> Reply | None:
+        """Who was there gets what it held."""
+        held = state.held.get(scenario)
+        return None if held is None else Reply({MODEL: held.parameters | state.tables})
 
 
 def _slice(value: Tensor, task: int | None) -> Tensor:

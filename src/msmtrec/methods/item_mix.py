@@ -127,15 +127,9 @@ class ItemMix(Method[Mixed]):
         reply = Reply({**self.refresh(state).slots, **({MODEL: state.means} if state.means else {})})
         return replace(state, met=state.met | {scenario}), reply
 
-    def again(self, state: Mixed, rows: Mapping[str, int]) -> tuple[Mixed, Mapping[str, Reply]]:
-        """Who was there goes on with the embeddings that it served, and a new MLP; only newcomers are welcomed."""
-        replies = {}
-        for scenario in rows:
-            if scenario in state.met:
-                replies[scenario] = self.refresh(state)
-            else:
-                state, replies[scenario] = self.welcome(state, scenario)
-        return state, replies
+    def back(self, state: Mixed, scenario: str) -> Reply | None:
+        """Who was there goes on with the embeddings that it served, and a new MLP."""
+        return self.refresh(state) if scenario in state.met else None
 
 
 def first_adapter(name: str, table: Tensor) -> Parameters:

@@ -117,15 +117,9 @@ class Mixing(Method[Mixed]):
         slots = {MODEL: state.means, **({self.into: network} if self.into != MODEL else {})}
         return replace(state, met=state.met | {scenario}), Reply(slots)
 
-    def again(self, state: Mixed, rows: Mapping[str, int]) -> tuple[Mixed, Mapping[str, Reply]]:
-        """Who was there goes on with its own model; only newcomers are welcomed."""
-        replies = {}
-        for scenario in rows:
-            if scenario in state.met:
-                replies[scenario] = self.refresh(state)
-            else:
-                state, replies[scenario] = self.welcome(state, scenario)
-        return state, replies
+    def back(self, state: Mixed, scenario: str) -> Reply | None:
+        """Who was there goes on with its own model."""
+        return self.refresh(state) if scenario in state.met else None
 
 
 def filled(tensors: list[Tensor], tasks: list[tuple[bool, ...]], last: Tensor | None = None) -> list[Tensor]:

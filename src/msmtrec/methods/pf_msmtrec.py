@@ -256,15 +256,9 @@ class PFMSMTrec(Method[PFState]):
         reply, means = self._download(state, scenario), self._means(state) if self.mixing else {}
         return state, Reply({**reply.slots, MODEL: {**reply.model, **means}})
 
-    def again(self, state: PFState, rows: Mapping[str, int]) -> tuple[PFState, Mapping[str, Reply]]:
-        """Who was there gets what it held, which is personal; only newcomers are welcomed."""
-        replies: dict[str, Reply] = {}
-        for scenario in rows:
-            if scenario in state.held:
-                replies[scenario] = self._download(state, scenario)
-            else:
-                state, replies[scenario] = self.welcome(state, scenario)
-        return state, replies
+    def back(self, state: PFState, scenario: str) -> Reply | None:
+        """Who was there gets what it held, which is personal."""
+        return self._download(state, scenario) if scenario in state.held else None
 
     def _download(self, state: PFState, scenario: str) -> Reply:
         """What it holds, and everything else that a scenario of this method begins with."""

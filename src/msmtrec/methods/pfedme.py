@@ -93,12 +93,6 @@ class PFedMe(Method[PFedMeState]):
         slots = {**self.refresh(state).slots, MODEL: state.parameters}
         return replace(state, met=state.met | {scenario}), Reply(slots)
 
-    def again(self, state: PFedMeState, rows: Mapping[str, int]) -> tuple[PFedMeState, Mapping[str, Reply]]:
-        """Who was there has its personal model again; only newcomers are welcomed."""
-        replies = {}
-        for scenario in rows:
-            if scenario in state.met:
-                replies[scenario] = self.refresh(state)
-            else:
-                state, replies[scenario] = self.welcome(state, scenario)
-        return state, replies
+    def back(self, state: PFedMeState, scenario: str) -> Reply | None:
+        """Who was there has its personal model again."""
+        return self.refresh(state) if scenario in state.met else None
