@@ -16,6 +16,7 @@ from scipy.special import expit
 import msmtrec
 from id_statistics.runs import SCENARIOS, KnownRun, config
 from msmtrec.base.errors import UserError
+from msmtrec.evaluation.metrics import auc
 from msmtrec.record.directory import contender_folder, ledger_file, model_file, read_json, read_lines
 from msmtrec.record.events import Event, Progress
 from msmtrec.record.models import load_model
@@ -45,6 +46,17 @@ def test_raw_rows_get_the_scores_of_the_test_rows(known_run: KnownRun, contender
             for seed in (0, 1):
                 found = run.predictor(scenario, contender=contender, seed=seed).probabilities(known_run.rows(scenario))
                 np.testing.assert_allclose(found, expit(kept[f"{scenario}/{seed}"]), atol=2e-6)
+
+
+@pytest.mark.parametrize("contender", COLUMNS)
+def test_what_is_kept_scores_as_what_was_trained(known_run: KnownRun, contender: str) -> None:
+    """Rounds are measured on rows that were given what they read; a kept model looks it up by id."""
+    folder = contender_folder(known_run.folder, contender, "")
+    with np.load(folder / "validation-scores.npz") as held:
+        for one in read_json(folder / "validation.json"):
+            scores, labels = held[f"{one['scenario']}/{one['seed']}"], held[f"{one['scenario']}/labels"]
+            each = [auc(own, label) for own, label in zip(scores.T, labels.T, strict=True)]
+            assert np.mean(each) == pytest.approx(one["auc"], abs=1e-3)
 
 
 @pytest.mark.parametrize("contender", ["bias", "linear", "emb-only", "inside", "pooled-inside"])

@@ -64,7 +64,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
         fine_tune(clients, training, FineTuning(rounds or contender.train.rounds, patience), 0, journal)
     journal.finish()
     save_models(contender, column, clients, members, folder, unmeasured=True)
-    keep_scores(contender, column, data, folder, start)
+    keep_scores(data, folder)
     _add_lines_without_rows(data, folder)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import FITTED
 from msmtrec.config.contender import Contender
 from msmtrec.data.encoding.encoder import encoder_of
 from msmtrec.data.table import EncodedData
@@ -21,8 +19,6 @@ from msmtrec.evaluation.metrics import counting, measure, task_weights
 from msmtrec.evaluation.quality import quality
 from msmtrec.evaluation.sampled import Sampled, row_weights
 from msmtrec.experiment.encoders import variant
-from msmtrec.experiment.known import known_rows, rows_as_it_was
-from msmtrec.experiment.start import Start
 from msmtrec.federation.scenario import Site
 from msmtrec.models.base import Model
 from msmtrec.models.beside import Beside
@@ -110,12 +106,6 @@ def _card(
     )
 
 
-def _as_trained(parameters: Parameters, card: ModelCard) -> tuple[Parameters, ModelCard]:
-    """A kept model for rows that have been given what they read: by the unit that each of them is of, not all."""
-    roles = {name: role for name, role in card.roles.items() if role not in FITTED}
-    return {name: parameters[name] for name in roles}, replace(card, roles=roles, statistics={})
-
-
 def _sampled(data: EncodedData, table: str) -> Sampled | None:
     """What was sampled of a table's rows, as its encoder found it."""
     if all(task.negatives_kept == 1 for task in data.schema.tasks):
@@ -123,19 +113,16 @@ def _sampled(data: EncodedData, table: str) -> Sampled | None:
     return Sampled.of(encoder_of(data, table).schema)
 
 
-def keep_scores(contender: Contender, column: str, data: EncodedData, folder: Path, start: Start | None = None) -> None:
+def keep_scores(data: EncodedData, folder: Path) -> None:
     """Scores of the chosen models, and their test figures; the only place that touches test rows, once.
+
+    The models score as they do later: what they know of ids they look up themselves.
 
     Validation scores are kept too: on them probabilities can be calibrated without the logs. Of sampled logs the scores
     are those of all rows, and weights say how many of them each row stands for.
     """
     if (folder / TEST).exists():
         return
-    start = start or (Start.open(contender.start) if contender.start else None)
-    if start is not None and column == contender.as_it_was:
-        data, _ = rows_as_it_was(contender, data, start)
-    else:
-        data, _ = known_rows(contender, data, start)
     tasks, records = data.schema.task_names, list[dict[str, Any]]()
     held: dict[str, Any] = {"tasks": np.array(data.layout.tasks)}
     scores: dict[str, Any] = {THREADS: computed_with()}
@@ -144,7 +131,7 @@ def keep_scores(contender: Contender, column: str, data: EncodedData, folder: Pa
     for chosen in read_json(folder / VALIDATION):
         scenario, seed = chosen["scenario"], chosen["seed"]
         table = owners[scenario]
-        parameters, card = _as_trained(*load_model(model_file(folder, scenario, seed)))
+        parameters, card = load_model(model_file(folder, scenario, seed))
         validation, test = (table.splits[split].take(table.parts[split][scenario]) for split in ("validation", "test"))
         whole = sampled[table.scenario]
         logits, held_out = (logits_of(card, parameters, data.layout, rows) for rows in (test, validation))

@@ -140,9 +140,9 @@ def compare(
     """
     chosen, schema = choose(tasks), tasks[0].data.schema
     with directory.writing(folder):
-        for column, found in chosen.items():
+        for found in chosen.values():
             with threads_set(found.task.contender.train.threads or threads):
-                keep_scores(found.task.contender, column, found.task.data, found.folder)
+                keep_scores(found.task.data, found.folder)
         results = summarise(
             name,
             {column: _finished(found) for column, found in chosen.items()},

@@ -125,7 +125,7 @@ class Going:
                     self.observer(Note(text=f"{column} came to nothing, the benchmark goes on without it: {why}"))
                     continue
                 with directory.writing(folder), threads_set(task.contender.train.threads or self.threads):
-                    keep_scores(task.contender, column, task.data, folder)
+                    keep_scores(task.data, folder)
                 self.seeds.put(column, folder)
 
         last = {name: len(self.planned[name].rungs) for name in chosen}
