@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
+from msmtrec.cli.ablate import ablate
 from msmtrec.cli.adding import add_scenario
 from msmtrec.cli.bench import bench
 from msmtrec.cli.calibrate import calibrate
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.command()(bench)
+app.command()(ablate)
 app.command()(predict)
 app.command()(export)
 app.command()(serve)
@@ -140,6 +142,10 @@ def show(
         from msmtrec.record.figures import figures
 
         sys.stdout.write(figures(run, finished.results))
+    elif markdown and finished.results.ablation is not None:
+        from msmtrec.report.ablation import ablation_markdown
+
+        sys.stdout.write(ablation_markdown(run, finished.results))
     elif markdown:
         from msmtrec.report.markdown import results_markdown
 

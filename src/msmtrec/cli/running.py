@@ -30,6 +30,9 @@ def run_observed(config: Any, folder: Path | None, resume: bool, observer: Any) 
 
 
 def print_run(run: Any) -> None:
+    if run.results.ablation is not None:
+        _print_ablation(run)
+        return
     from msmtrec.report.qualities import quality_table
     from msmtrec.report.terminal import difference_table, results_table
     from msmtrec.report.words import trained_on, verdicts
@@ -41,6 +44,20 @@ def print_run(run: Any) -> None:
         out.print(quality_table(run.results))
     for sentence in (*trained_on(run.results), *verdicts(run.results)):
         out.print(escape(sentence), soft_wrap=not out.is_terminal, highlight=False)
+    _print_where(run)
+
+
+def _print_ablation(run: Any) -> None:
+    from msmtrec.report.ablation import ablation_table
+    from msmtrec.report.words import verdicts
+
+    out.print(ablation_table(run.folder, run.results))
+    for sentence in verdicts(run.results):
+        out.print(escape(sentence), soft_wrap=not out.is_terminal, highlight=False)
+    _print_where(run)
+
+
+def _print_where(run: Any) -> None:
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 

@@ -12,6 +12,7 @@ from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.sentences import build, group, known, one_of, optional_group, shown
 from msmtrec.base.settings import by_name
 from msmtrec.base.yaml import apply_override, read_yaml
+from msmtrec.config.ablation import declared
 from msmtrec.config.contender import Contender, parse_contender
 from msmtrec.config.keys import JOBS, SEEDS, TOP
 from msmtrec.config.places import check_there, folder_of, placed, placed_data
@@ -27,6 +28,7 @@ from msmtrec.logs.sources.settings.sql import Sql
 from msmtrec.logs.sources.settings.synthetic import Synthetic
 from msmtrec.logs.sources.settings.tabular import Tabular
 from msmtrec.logs.sources.settings.tenrec import Tenrec
+from msmtrec.record.results import Ablation
 
 __all__ = [
     "SOURCES",
@@ -68,6 +70,7 @@ class Config:
             cores.
         tune_candidates: how many candidates each contender may have.
         start: a finished run that training goes on from.
+        ablation: contenders that differ from one of them in one place each, which are the tests then.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Config:
     jobs: int
     tune_candidates: int
     start: Path | None = None
+    ablation: Ablation | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything resolved, as run directories hold it: `parse_config` makes the same config of it, anywhere."""
@@ -88,6 +92,7 @@ class Config:
             "seeds": list(self.seeds),
             "jobs": self.jobs,
             **({"start": str(Path.cwd() / self.start)} if self.start else {}),
+            **({"ablate": self.ablation.as_dict()} if self.ablation else {}),
         }
 
 
@@ -124,6 +129,7 @@ def load_config_for_rows(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     """
     raw = read_config(path, overrides)
     raw = without_bench(with_length(raw) if raw.get("bench") is not None else raw)
+    raw.pop("ablate", None)
     if not raw.get("methods"):
         parse_grid(raw.pop("tune", None), "tune")  # it may be of options that `local` has not
         train = optional_group(raw.get("train"), "train")
@@ -167,6 +173,7 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         jobs=_count(raw, "jobs", JOBS, "of processes"),
         tune_candidates=limit,
         start=start,
+        ablation=declared(raw.get("ablate"), [column for (one, *_) in contenders for column in one.columns]),
     )
 
 

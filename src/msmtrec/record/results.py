@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any
 
@@ -78,6 +78,33 @@ class Pair:
         return "up" if self.compared.difference > 0 else "down"
 
 
+@dataclass(frozen=True)
+class Ablation:
+    """Which tests an ablation declares: every variant against one contender, and no others.
+
+    Args:
+        of: that contender's column.
+        variants: part that is changed -> columns.
+    """
+
+    of: str
+    variants: Mapping[str, tuple[str, ...]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of all variants."""
+        return tuple(column for columns in self.variants.values() for column in columns)
+
+    def among(self, columns: Collection[str]) -> Ablation:
+        """What is left of it where some columns came to nothing."""
+        left = {part: tuple(c for c in own if c in columns) for part, own in self.variants.items()}
+        return Ablation(self.of, {part: own for part, own in left.items() if own})
+
+    def as_dict(self) -> dict[str, Any]:
+        """In the form of a config."""
+        return {"of": self.of, "variants": {part: list(columns) for part, columns in self.variants.items()}}
+
+
 @dataclass(frozen=True, eq=False)
 class Results:
     """The whole table.
@@ -97,6 +124,7 @@ class Results:
         notes: what a reader must know of the settings.
         qualities: contender -> figure (`evaluation.quality`) -> for each line a value per seed, None where there is
             none; the last line is the mean over those counted.
+        ablation: what was changed in the reference, where these contenders are the tests that were declared.
     """
 
     name: str
@@ -114,6 +142,7 @@ class Results:
     pairs: tuple[Pair, ...] = ()
     notes: tuple[str, ...] = ()
     qualities: Mapping[str, Mapping[str, tuple[tuple[float | None, ...], ...]]] = field(default_factory=dict)
+    ablation: Ablation | None = None
 
     def __eq__(self, other: object) -> bool:
         """By value, where figures that do not exist (NaN) are equal."""
@@ -173,6 +202,7 @@ class Results:
                 "counted": self.counted,
                 "pairs": [asdict(pair) for pair in self.pairs],
                 "cells": {contender: [asdict(cell) for cell in cells] for contender, cells in self.cells.items()},
+                **({"ablation": self.ablation.as_dict()} if self.ablation else {}),
             }
         )
         return found
@@ -199,6 +229,7 @@ class Results:
                 pairs=tuple(_pair(pair) for pair in raw["pairs"]),
                 notes=tuple(raw["notes"]),
                 qualities={contender: _qualities(figures) for contender, figures in raw.get("qualities", {}).items()},
+                ablation=_ablation(raw.get("ablation")),
             )
             lines = len(found.lines)
             if not found.cells or any(len(cells) != lines for cells in found.cells.values()):
@@ -243,6 +274,10 @@ def _comparison(raw: Mapping[str, Any]) -> Comparison:
         raise TypeError(f"untested is {raw['untested']!r}")
     numbers = {name: _number(name, value) for name, value in raw.items() if name != "untested"}
     return Comparison(seeds=int(numbers.pop("seeds")), untested=raw["untested"], **numbers)
+
+
+def _ablation(raw: Mapping[str, Any] | None) -> Ablation | None:
+    return Ablation(raw["of"], {part: tuple(own) for part, own in raw["variants"].items()}) if raw else None
 
 
 def _number(name: str, value: Any) -> float:

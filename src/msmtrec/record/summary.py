@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,7 @@ from msmtrec.evaluation.contributions import Array
 from msmtrec.evaluation.quality import QUALITIES
 from msmtrec.record.columns import POOLED, REFERENCE
 from msmtrec.record.directory import TEST, VALIDATION
-from msmtrec.record.results import MEAN, Cell, Pair, Results
+from msmtrec.record.results import MEAN, Ablation, Cell, Pair, Results
 from msmtrec.record.scores import Scores
 
 
@@ -48,11 +48,17 @@ def summarise(
     tasks: tuple[str, ...],
     notes: tuple[str, ...] = (),
     unit: str = "users",
+    *,
+    ablation: Ablation | None = None,
 ) -> Results:
     """Read every contender's test.json, scores.npz and validation.json, and compare.
 
     The mean counts the lines that have enough for a test (`Support.few`) and an AUC of every contender and seed; where
     there is none, those with an AUC of every contender and seed, and then nothing is tested.
+
+    Args:
+        ablation: its contender is the reference, and its variants' tests are the declared ones; else the reference is
+            `local`, and every contender is tested against it and the best that validation names.
 
     Raises:
         UserError: the contenders were not scored on the same test rows.
@@ -61,7 +67,7 @@ def summarise(
     lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for found in records.values() for r in found))
     seeds = tuple(dict.fromkeys(r["seed"] for found in records.values() for r in found))
     aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}
-    reference = "local" if "local" in contenders else next(iter(contenders))
+    reference = ablation.of if ablation else "local" if "local" in contenders else next(iter(contenders))
     with Scores({n: contender.folder for n, contender in contenders.items()}, lines, seeds, tasks) as scores:
         few = [scores.support[line].few for line in lines]
         complete = [not any(np.isnan(table[n]).any() for table in aucs.values()) for n in range(len(lines))]
@@ -78,7 +84,8 @@ def summarise(
             Cell(_known(values), None if contender == reference else difference)
             for values, difference in zip(table, differences, strict=True)
         )
-    baselines = _baselines(contenders, reference)
+    ablation = ablation.among(contenders) if ablation else None
+    baselines = {"reference": reference} if ablation else _baselines(contenders, reference)
     return Results(
         name,
         (*lines, MEAN),
@@ -91,9 +98,10 @@ def summarise(
         unit=unit,
         baselines=baselines,
         chosen={n: contender.candidate for n, contender in contenders.items()},
-        pairs=_pairs(means, baselines),
+        pairs=_pairs(means, baselines, ablation.columns if ablation else tuple(contenders)),
         notes=notes,
         qualities={n: _qualities(found, lines, seeds, counted) for n, found in records.items()},
+        ablation=ablation,
     )
 
 
@@ -164,11 +172,17 @@ def _baselines(contenders: Mapping[str, Finished], reference: str) -> dict[str, 
     return found
 
 
-def _pairs(means: _Means, baselines: Mapping[str, str]) -> tuple[Pair, ...]:
-    """Every two contenders; Holm's correction over those of which one is a baseline, and over no other."""
-    declared = set(baselines.values())
+def _pairs(means: _Means, baselines: Mapping[str, str], tested: Collection[str]) -> tuple[Pair, ...]:
+    """Every two contenders; Holm's correction over those that are tested against a baseline, and over no other."""
+    against = set(baselines.values())
     found = [
-        Pair(first, second, means.compare(first, second), float("nan"), family=first in declared or second in declared)
+        Pair(
+            first,
+            second,
+            means.compare(first, second),
+            float("nan"),
+            family=(first in against and second in tested) or (second in against and first in tested),
+        )
         for first, second in combinations(means.aucs, 2)
     ]
     corrected = holm([pair.compared.p_value if pair.family else float("nan") for pair in found])
