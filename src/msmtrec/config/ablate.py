@@ -61,9 +61,9 @@ def load_ablate(path: Path, overrides: tuple[str, ...] = (), **asked: Any) -> Ab
         raw["name"] = f"{raw.get('name', path.stem)}-ablation"
     given = {key: value for key, value in asked.items() if value is not None}
     raw["ablate"] = {**optional_group(raw.get("ablate"), "ablate"), **given}
-    if "variants" in raw["ablate"] and "parts" not in given:  # the config of an ablation's run: the same once more
-        raw["ablate"]["parts"] = list(raw["ablate"]["variants"])
-    raw["ablate"].pop("variants", None)
+    before = raw["ablate"].pop("variants", None)  # of an ablation's run: by itself the same parts once more
+    if before and (known := [part for part in before if part in PARTS]):
+        raw["ablate"].setdefault("parts", known)
     return parse_ablate(raw, default_name=path.stem, run=run)
 
 

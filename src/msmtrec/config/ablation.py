@@ -44,6 +44,8 @@ def declared(raw: Any, columns: Collection[str]) -> Ablation | None:
         raise UserError("ablate is for `msmtrec ablate CONFIG`, which trains what it says; elsewhere remove it")
     if found.parts is not None or found.seeds is not None:
         raise UserError("ablate.variants says what is trained; remove ablate.parts and ablate.seeds, or the variants")
+    if found.of is None:
+        raise UserError("ablate.of is missing; it names the contender that the variants are tested against")
     of, names = one_of(found.of, columns, "ablate.of"), list[str]()
     for part, own in found.variants.items():
         place = f"ablate.variants.{part}"

@@ -50,7 +50,8 @@ def variants(folder: Path, results: Results) -> list[Variant]:
     """
     if results.ablation is None:
         raise UserError(f"{folder} holds no ablation; msmtrec ablate CONFIG makes one")
-    found, settings = validation(folder, results), directory.read_json(folder / directory.CANDIDATES)
+    found, tried = validation(folder, results), directory.read_json(folder / directory.CANDIDATES)
+    settings = {name: tried[name][candidate] for name, candidate in results.chosen.items()}
     base = results.reference
     tested = [(part, column) for part, own in results.ablation.variants.items() for column in own]
     others = [name for name in results.cells if name != base and name not in results.ablation.columns]
@@ -82,6 +83,8 @@ def validation(folder: Path, results: Results) -> dict[str, Array]:
                 key = (row["contender"], row["scenario"], row["task"])
                 aucs.setdefault(key, {})[row["seed"]] = float(row["valid_auc"] or "nan")
         seeds = list(dict.fromkeys(seed for own in aucs.values() for seed in own))
+        if len(seeds) != len(results.cells[results.reference][-1].auc):
+            raise ValueError("it has other seeds than the table")
         table = np.array([[[aucs[c, *line][s] for s in seeds] for line in lines] for c in results.cells])
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"{folder / directory.FIGURES} is missing or damaged; is its folder a finished run?") from error
@@ -93,8 +96,7 @@ def validation(folder: Path, results: Results) -> dict[str, Array]:
 
 def _was(settings: Mapping[str, Mapping[str, Any]], base: str, name: str, part: str) -> str:
     """The one setting in which a variant differs from its base, as it is there."""
-    one, two = (next(iter(settings[column].values())) for column in (base, name))
-    different = [(key, was) for key, was, _ in directory.differences(one, two) if key != "fine_tune"]
+    different = [(k, v) for k, v, _ in directory.differences(settings[base], settings[name]) if k != "fine_tune"]
     if len(different) != 1 or isinstance(different[0][1], dict):
         return ""
     key, was = different[0]
