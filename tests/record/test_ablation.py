@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from msmtrec.evaluation.compare import holm
-from msmtrec.record.results import Ablation, Results
+from msmtrec.record.declared import Ablation
+from msmtrec.record.results import Results
 from msmtrec.record.summary import REFERENCE, summarise
 from msmtrec.report.words import correction, verdicts
 from record.finished import labels_of, write

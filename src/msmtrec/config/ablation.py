@@ -8,7 +8,7 @@ from typing import Any
 from msmtrec.base.errors import UserError
 from msmtrec.base.sentences import build, one_of
 from msmtrec.base.settings import Settings
-from msmtrec.record.results import Ablation
+from msmtrec.record.declared import Ablation
 
 
 class AblateSettings(Settings):

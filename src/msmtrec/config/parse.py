@@ -28,7 +28,7 @@ from msmtrec.logs.sources.settings.sql import Sql
 from msmtrec.logs.sources.settings.synthetic import Synthetic
 from msmtrec.logs.sources.settings.tabular import Tabular
 from msmtrec.logs.sources.settings.tenrec import Tenrec
-from msmtrec.record.results import Ablation
+from msmtrec.record.declared import Ablation
 
 __all__ = [
     "SOURCES",

@@ -31,6 +31,7 @@ from msmtrec.experiment.processes import ContenderTask, refuse_within_import, ru
 from msmtrec.experiment.start import Start
 from msmtrec.logs.reading.words import unmet
 from msmtrec.record import directory
+from msmtrec.record.declared import Ablation
 from msmtrec.record.events import (
     ContenderFinished,
     Note,
@@ -42,7 +43,7 @@ from msmtrec.record.events import (
     ignore,
 )
 from msmtrec.record.figures import figures
-from msmtrec.record.results import Ablation, Results
+from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished, summarise
 from msmtrec.report.page import write_report
 from msmtrec.runtime.threads import threads_set

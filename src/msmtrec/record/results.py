@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from msmtrec.base.errors import UserError
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.evaluation.support import Support
+from msmtrec.record.declared import Ablation
 
 MEAN = ("mean", "")
 """The table's last line: the mean over scenario × task."""
@@ -76,33 +77,6 @@ class Pair:
         if not self.p_value < SIGNIFICANT:
             return ""
         return "up" if self.compared.difference > 0 else "down"
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """Which tests an ablation declares: every variant against one contender, and no others.
-
-    Args:
-        of: that contender's column.
-        variants: part that is changed -> columns.
-    """
-
-    of: str
-    variants: Mapping[str, tuple[str, ...]]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Of all variants."""
-        return tuple(column for columns in self.variants.values() for column in columns)
-
-    def among(self, columns: Collection[str]) -> Ablation:
-        """What is left of it where some columns came to nothing."""
-        left = {part: tuple(c for c in own if c in columns) for part, own in self.variants.items()}
-        return Ablation(self.of, {part: own for part, own in left.items() if own})
-
-    def as_dict(self) -> dict[str, Any]:
-        """In the form of a config."""
-        return {"of": self.of, "variants": {part: list(columns) for part, columns in self.variants.items()}}
 
 
 @dataclass(frozen=True, eq=False)

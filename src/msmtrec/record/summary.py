@@ -16,8 +16,9 @@ from msmtrec.evaluation.compare import Comparison, compare, holm
 from msmtrec.evaluation.contributions import Array
 from msmtrec.evaluation.quality import QUALITIES
 from msmtrec.record.columns import POOLED, REFERENCE
+from msmtrec.record.declared import Ablation
 from msmtrec.record.directory import TEST, VALIDATION
-from msmtrec.record.results import MEAN, Ablation, Cell, Pair, Results
+from msmtrec.record.results import MEAN, Cell, Pair, Results
 from msmtrec.record.scores import Scores
 
 
