@@ -279,6 +279,8 @@ def test_the_config_of_its_run_is_the_same_ablation_and_one_that_can_be_trained(
     other = expand(load_ablate(path, of="penalty-0.01", parts=["towers"]), cache=False)
     assert other.base.settings == next(c.settings for (c,) in one.contenders if c.name == "penalty-0.01")
     assert load_config_for_rows(path).data == one.data
+    path.write_text(yaml.safe_dump(config(OURS, "penalty")))
+    assert load_config_for_rows(path).data == one.data
 
 
 def test_of_a_run_with_a_grid_the_chosen_candidate_is_taken(tmp_path: Path) -> None:

@@ -129,6 +129,22 @@ def test_options_that_are_refused(
     assert not Path("runs").exists()
 
 
+def test_a_folder_that_is_taken_is_said_before_the_rows_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MSMTREC_DATA", str(tmp_path / "nowhere"))
+    Path("a.yaml").write_text(yaml.safe_dump({**config(OURS, "towers"), "data": {"source": "movielens-1m"}}))
+    Path("taken").mkdir()
+    Path("taken/config.yaml").touch()
+    for words, sentence in ((["--out", "taken"], "taken already holds a run"), ([], "movielens")):
+        sys.argv = ["msmtrec", "ablate", "a.yaml", "--quiet", *words]
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_a_directory_without_a_run_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,10 @@ from rich.markup import escape
 from msmtrec.cli.console import SetOption, config_path, out, table_of
 from msmtrec.cli.running import OutOption, ResumeOption, print_run, run_observed
 from msmtrec.cli.watch import LogFormat, LogFormatOption, LogToOption, QuietOption, watching
+
+if TYPE_CHECKING:
+    from msmtrec.config.ablate import Ablate
+    from msmtrec.studies.ablate import Expanded
 
 
 def ablate(
@@ -40,17 +44,19 @@ def ablate(
     """
     from msmtrec.config.ablate import load_ablate
 
-    asked = {"of": of, "parts": [name.strip() for name in parts.split(",")] if parts is not None else None}
-    overrides = tuple(set_ or ())
+    names = None if parts is None else [name.strip() for name in parts.split(",")]
+
+    def asked() -> Ablate:
+        return load_ablate(config_path(config), tuple(set_ or ()), of=of, parts=names, seeds=seeds)
+
     if dry_run:
-        parsed = load_ablate(config_path(config), overrides, **asked, seeds=seeds)
-        _print_plan(_expanded(parsed))
+        _print_plan(_expanded(asked()))
         return
     with watching(quiet, log_format, log_to) as observer:
         from msmtrec.record.directory import check_free
         from msmtrec.record.events import Note
 
-        parsed = load_ablate(config_path(config), overrides, **asked, seeds=seeds)
+        parsed = asked()
         folder = out_dir or Path("runs") / parsed.config.name
         if not resume:
             check_free(folder, {}, resume=False)  # before the rows are read
@@ -61,13 +67,13 @@ def ablate(
     print_run(finished)
 
 
-def _expanded(parsed: Any) -> Any:
+def _expanded(parsed: Ablate) -> Expanded:
     from msmtrec.studies.ablate import expand  # torch with it: not before the config is known to be right
 
     return expand(parsed)
 
 
-def _print_plan(expanded: Any) -> None:
+def _print_plan(expanded: Expanded) -> None:
     from msmtrec.studies.ablate import in_words, plan
 
     table = table_of("part", "contender", "setting", f"{expanded.base.name} has", "here")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,18 @@ class Ablate:
         return self.config.contenders[1][0]
 
 
-def load_ablate(path: Path, overrides: tuple[str, ...] = (), **asked: Any) -> Ablate:
+def load_ablate(
+    path: Path,
+    overrides: tuple[str, ...] = (),
+    *,
+    of: str | None = None,
+    parts: Sequence[str] | None = None,
+    seeds: int | None = None,
+) -> Ablate:
     """As `load_config`; of a run's directory the config of that run, with the candidates that it has chosen.
 
     Args:
-        asked: values of `ablate`, in place of those of the config; None leaves them.
+        of, parts, seeds: of `ablate`, in place of those of the config; None leaves these.
 
     Raises:
         UserError: as `parse_ablate`; or the directory holds no run.
@@ -59,6 +66,7 @@ def load_ablate(path: Path, overrides: tuple[str, ...] = (), **asked: Any) -> Ab
     raw = read_config(run / directory.CONFIG if run else path, overrides)
     if "ablate" not in raw:  # written for another command, whose run has the name already
         raw["name"] = f"{raw.get('name', path.stem)}-ablation"
+    asked = {"of": of, "parts": parts, "seeds": seeds}
     given = {key: value for key, value in asked.items() if value is not None}
     raw["ablate"] = {**optional_group(raw.get("ablate"), "ablate"), **given}
     before = raw["ablate"].pop("variants", None)  # of an ablation's run: by itself the same parts once more

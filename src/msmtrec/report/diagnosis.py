@@ -71,12 +71,13 @@ def _names(names: Iterable[str]) -> str:
 def _below_reference(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
     """Lines below the reference, Holm-corrected over the contender's lines: a report has many of them."""
     cells = run.results.cells[contender.name][:-1]
+    why = "" if run.results.ablation else ": too much sharing for it"  # of a variant the reference may share as much
     corrected = holm([cell.compared.p_value if cell.compared else math.nan for cell in cells])
     for (scenario, task), cell, p in zip(run.results.lines[:-1], cells, corrected, strict=True):
         if cell.mean_difference < 0 and p < SIGNIFICANT:
             yield (
                 f"scenario {scenario}, {task} is below {run.results.reference} by {-100 * cell.mean_difference:.2f}"
-                f" points (p {p_text(p)}, corrected over the contender's lines): too much sharing for it"
+                f" points (p {p_text(p)}, corrected over the contender's lines){why}"
             )
 
 
