@@ -144,6 +144,10 @@ def show(
         from msmtrec.report.markdown import results_markdown
 
         sys.stdout.write(results_markdown(finished.results))
+        if finished.expected:
+            from msmtrec.report.expected import expected_markdown
+
+            sys.stdout.write("\n" + expected_markdown(finished.results, finished.expected))
     else:
         print_run(finished)
 
