@@ -142,14 +142,19 @@ def show(
         from msmtrec.record.figures import figures
 
         sys.stdout.write(figures(run, finished.results))
-    elif markdown and finished.results.ablation is not None:
-        from msmtrec.report.ablation import ablation_markdown
-
-        sys.stdout.write(ablation_markdown(run, finished.results))
     elif markdown:
-        from msmtrec.report.markdown import results_markdown
+        if finished.results.ablation is not None:
+            from msmtrec.report.ablation import ablation_markdown
 
-        sys.stdout.write(results_markdown(finished.results))
+            sys.stdout.write(ablation_markdown(run, finished.results))
+        else:
+            from msmtrec.report.markdown import results_markdown
+
+            sys.stdout.write(results_markdown(finished.results))
+        if finished.expected:
+            from msmtrec.report.expected import expected_markdown
+
+            sys.stdout.write("\n" + expected_markdown(finished.results, finished.expected))
     else:
         print_run(finished)
 

@@ -40,6 +40,9 @@ TOP = (
         "null",
         "Only for `msmtrec ablate`: which contender is changed in one place at a time, and in which places.",
     ),
+    Setting(
+        "expected", "null", "Figures of others that are printed beside those of the run: source, tolerance, figures."
+    ),
     Setting("start", "null", "A finished run that training goes on from; `msmtrec continue` writes such a config."),
     Setting("seeds", str(SEEDS), "One federation for each: a count, or a list of integers."),
     Setting("jobs", str(JOBS), "Contenders that train at the same time, each with its share of the cores."),

@@ -14,6 +14,7 @@ from msmtrec.base.settings import by_name
 from msmtrec.base.yaml import apply_override, read_yaml
 from msmtrec.config.ablation import declared
 from msmtrec.config.contender import Contender, parse_contender
+from msmtrec.config.expected import Expected, parse_expected
 from msmtrec.config.keys import JOBS, SEEDS, TOP
 from msmtrec.config.places import check_there, folder_of, placed, placed_data
 from msmtrec.config.tune import parse_grid, size
@@ -71,6 +72,7 @@ class Config:
         tune_candidates: how many candidates each contender may have.
         start: a finished run that training goes on from.
         ablation: contenders that differ from one of them in one place each, which are the tests then.
+        expected: figures of others to print beside its own.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Config:
     tune_candidates: int
     start: Path | None = None
     ablation: Ablation | None = None
+    expected: Expected | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything resolved, as run directories hold it: `parse_config` makes the same config of it, anywhere."""
@@ -93,6 +96,7 @@ class Config:
             "jobs": self.jobs,
             **({"start": str(Path.cwd() / self.start)} if self.start else {}),
             **({"ablate": self.ablation.as_dict()} if self.ablation else {}),
+            **({"expected": self.expected.model_dump(mode="json")} if self.expected else {}),
         }
 
 
@@ -174,6 +178,9 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         tune_candidates=limit,
         start=start,
         ablation=declared(raw.get("ablate"), [column for (one, *_) in contenders for column in one.columns]),
+        expected=parse_expected(
+            raw.get("expected"), [column for own in contenders for one in own for column in one.columns]
+        ),
     )
 
 
