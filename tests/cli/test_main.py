@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -44,6 +45,14 @@ def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str]
     assert (code, out) == (0, (tmp_path / "run" / "results.csv").read_text())
     assert len(out.splitlines()) == 1 + 2 * 4 * 2 * 2  # contenders, scenarios, tasks, seeds
     assert "not both" in call(capsys, "show", str(tmp_path / "run"), "--csv", "--markdown")[2]
+    assert call(capsys, "show", str(tmp_path / "run"), "--summary", "--latex")[2] == (
+        "error: give --latex or --summary, not both\n"
+    )
+    assert call(capsys, "show", str(tmp_path / "run"), "--latex")[1].startswith("% \\usepackage{booktabs}\n")
+    assert json.loads(call(capsys, "show", str(tmp_path / "run"), "--summary")[1])["contenders"].keys() == {
+        "local",
+        "paper",
+    }
     page = (tmp_path / "run" / "report.html").read_text()
     (tmp_path / "run" / "report.html").unlink()
     code, out, _ = call(capsys, "report", str(tmp_path / "run"))
