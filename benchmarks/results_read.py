@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def read(path: Path) -> DataSet:
     return DataSet(path.stem, seeds, facts)
 
 
-def required(file: str, names: Any) -> None:
+def required(file: str, names: Collection[str]) -> None:
     """Raises: UserError: one of REQUIRED is not among the names."""
     lacking = [name for name in REQUIRED if name not in names]
     if lacking:

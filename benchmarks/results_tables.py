@@ -30,7 +30,7 @@ def tests(one: DataSet) -> Iterator[str]:
     for other, what in one.baselines.items():
         groups: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": []}
         for name in one.contenders:
-            if test := one.test(name, other):
+            if (test := one.test(name, other)) and test[0].tested:
                 clear = test[1] < SIGNIFICANT
                 groups[("better" if test[0].difference > 0 else "worse") if clear else "not told apart"].append(name)
         sides = "; ".join(f"{verb}: {listed(names)}" for verb, names in groups.items() if names)
@@ -90,10 +90,7 @@ def harms(one: DataSet) -> Iterator[str]:
     yield " ".join(said)
     if len(one.lines) <= FEW:
         yield table([["gain", *(" ".join(line) for line in one.lines)], *line_gains(one)])
-        said = (
-            f"Gain over `{one.reference}` by line; bold where p is below {LEVEL}, Holm-corrected over the contender's"
-        )
-        yield f"{said} lines."
+        yield f"Gain over `{one.reference}` by line; bold: p below {LEVEL}, Holm-corrected over the contender's lines."
 
 
 def line_gains(one: DataSet) -> Iterator[list[str]]:

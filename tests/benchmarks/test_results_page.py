@@ -13,6 +13,8 @@ from results_read import REQUIRED, read, read_all
 
 from msmtrec.base.errors import UserError
 from msmtrec.record.results import Results
+from msmtrec.record.standing import gains
+from msmtrec.record.standing import harm as counted_harm
 from msmtrec.studies.digest import digest, text_of
 from places import ROOT
 from studies.finished_run import KINDS, finished_benchmark, mean_auc, write_figures
@@ -118,8 +120,14 @@ def test_a_data_set_has_its_tests_harm_figures_and_choices(
     harm = part(one, "### Is a scenario harmed?")
     assert harm.count("against `local") == 2
     assert rows(harm)[0] == ["against `local`", "harm", "lines below", "clearly", "lowest end"]
-    assert ["`bias`", "**yes**"] in [row[:2] for row in rows(harm)]
-    assert ["`ours`", "excluded", "0 of 3", "none"] in [row[:4] for row in rows(harm)]
+    found = {name: counted_harm(gains(table, name)) for name in list(KINDS) if name != "local"}
+    words = {
+        name: "**yes**" if one.clear else "excluded" if one.excluded else "possible" for name, one in found.items()
+    }
+    assert set(words.values()) == {"**yes**", "excluded", "possible"}
+    against_local = {row[0].strip("`"): row for row in rows(harm)[2 : 2 + len(found)]}
+    assert {name: row[1] for name, row in against_local.items()} == words
+    assert against_local["ours"][2:4] == ["0 of 3", "none"]
     assert "Too few rows for a test: thin click (4 positives)." in harm
     assert ["gain", "a click", "b, c click", "thin click"] in rows(harm)
     assert rows(part(one, "### What was chosen"))[2:] == [
@@ -128,6 +136,23 @@ def test_a_data_set_has_its_tests_harm_figures_and_choices(
     ]
     assert rows(part(one, "### Rows"))[2] == ["a", "5,400", "600", "600", "300"]
     assert len(rows(part(one, "### Figures by task"))) == 2 + len(KINDS)
+
+
+def test_what_could_not_be_tested_is_not_called_level(folder: Path) -> None:
+    level = {
+        "difference": 0.0,
+        "low": None,
+        "high": None,
+        "p": None,
+        "untested": "no spread",
+        "holm": None,
+        "effect": 0.0,
+    }
+    changed(folder / "one.json", lambda found: found["contenders"]["bias"]["tests"].update(local=level))
+    one = results_page.written(folder).partition("## Toy one\n")[2].partition("\n## ")[0]
+    (said,) = [line for line in one.splitlines() if line.startswith("- Against `local`")]
+    assert "`bias`" not in said
+    assert rows(part(one, "### The declared tests"))[2][:2] == ["`bias`", "+0.00<br>no\u00a0spread"]
 
 
 def test_data_sets_of_the_same_name_are_told_apart(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +120,7 @@ class Harm:
 
     lines: int
     below: int
+    _: KW_ONLY
     clear: tuple[Gain, ...]
     lowest: Gain | None
     untested: int
@@ -137,7 +138,7 @@ def harm(found: list[Gain]) -> Harm:
     return Harm(
         len(known),
         sum(gain.compared.difference < 0 for gain in known),
-        tuple(gain for gain in known if gain.below),
-        min(tested, key=lambda gain: gain.compared.low, default=None),
-        len(known) - len(tested),
+        clear=tuple(gain for gain in known if gain.below),
+        lowest=min(tested, key=lambda gain: gain.compared.low, default=None),
+        untested=len(known) - len(tested),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from msmtrec.record.results import Cell, Results
+from msmtrec.record.results import SIGNIFICANT, Cell, Results
 from msmtrec.record.standing import Gain, effect, gains, ranking
 from msmtrec.report.qualities import parts, spread_text
 from msmtrec.report.standing import EFFECT, effect_text, rank_note
@@ -143,7 +143,7 @@ def _lines(results: Results) -> Iterator[str]:
 
 def _line(cell: Cell, gain: Gain | None, *, best: float) -> str:
     text = _bold(spread_text(cell.mean, cell.sd), cell.mean == best)
-    if gain is None or not gain.p_value < 0.05:
+    if gain is None or not gain.p_value < SIGNIFICANT:
         return text
     return text + (r"$\downarrow$" if gain.below else r"$\uparrow$")
 
