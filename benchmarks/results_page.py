@@ -106,7 +106,10 @@ def overview(found: Sequence[DataSet]) -> Iterator[str]:
         f" `{found[0].reference}`; \\*: the declared test has a corrected p below {LEVEL}.",
     ]
     if ranks:
-        said.append(f"{sentence(rank_note(ranks, 'data sets'))} Only contenders of all data sets have one.")
+        said.append(
+            f"{sentence(rank_note(ranks, 'data sets'))} Only contenders of all data sets have"
+            " one; data sets made of one log are not independent."
+        )
     yield " ".join(said)
 
 

@@ -30,6 +30,7 @@ def run_observed(config: Any, folder: Path | None, resume: bool, observer: Any) 
 
 
 def print_run(run: Any) -> None:
+    from msmtrec.report.expected import expected_table
     from msmtrec.report.qualities import quality_table
     from msmtrec.report.terminal import difference_table, results_table
     from msmtrec.report.words import trained_on, verdicts
@@ -39,6 +40,8 @@ def print_run(run: Any) -> None:
         out.print(difference_table(run.results))
     if run.results.qualities:
         out.print(quality_table(run.results))
+    if run.expected:
+        out.print(expected_table(run.results, run.expected))
     for sentence in (*trained_on(run.results), *verdicts(run.results)):
         out.print(escape(sentence), soft_wrap=not out.is_terminal, highlight=False)
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
@@ -58,9 +61,11 @@ def shown(run: Any, form: str) -> str:
         from msmtrec.studies.digest import digest, text_of
 
         return text_of(digest(run.folder, run.results))
+    from msmtrec.report.expected import expected_markdown
     from msmtrec.report.markdown import results_markdown
 
-    return results_markdown(run.results)
+    expected = "\n" + expected_markdown(run.results, run.expected) if run.expected else ""
+    return results_markdown(run.results) + expected
 
 
 def free(folder: Path) -> Path:

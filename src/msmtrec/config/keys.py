@@ -35,6 +35,9 @@ TOP = (
         "null",
         "Only for `msmtrec bench`, in place of tune and seeds: how many candidates and seeds every contender has.",
     ),
+    Setting(
+        "expected", "null", "Figures of others that are printed beside those of the run: source, tolerance, figures."
+    ),
     Setting("start", "null", "A finished run that training goes on from; `msmtrec continue` writes such a config."),
     Setting("seeds", str(SEEDS), "One federation for each: a count, or a list of integers."),
     Setting("jobs", str(JOBS), "Contenders that train at the same time, each with its share of the cores."),

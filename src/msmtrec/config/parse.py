@@ -13,6 +13,7 @@ from msmtrec.base.sentences import build, group, known, one_of, optional_group, 
 from msmtrec.base.settings import by_name
 from msmtrec.base.yaml import apply_override, read_yaml
 from msmtrec.config.contender import Contender, parse_contender
+from msmtrec.config.expected import Expected, parse_expected
 from msmtrec.config.keys import JOBS, SEEDS, TOP
 from msmtrec.config.places import check_there, folder_of, placed, placed_data
 from msmtrec.config.tune import parse_grid, size
@@ -68,6 +69,7 @@ class Config:
             cores.
         tune_candidates: how many candidates each contender may have.
         start: a finished run that training goes on from.
+        expected: figures of others to print beside its own.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Config:
     jobs: int
     tune_candidates: int
     start: Path | None = None
+    expected: Expected | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything resolved, as run directories hold it: `parse_config` makes the same config of it, anywhere."""
@@ -88,6 +91,7 @@ class Config:
             "seeds": list(self.seeds),
             "jobs": self.jobs,
             **({"start": str(Path.cwd() / self.start)} if self.start else {}),
+            **({"expected": self.expected.model_dump(mode="json")} if self.expected else {}),
         }
 
 
@@ -167,6 +171,9 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         jobs=_count(raw, "jobs", JOBS, "of processes"),
         tune_candidates=limit,
         start=start,
+        expected=parse_expected(
+            raw.get("expected"), [column for own in contenders for one in own for column in one.columns]
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from msmtrec.base.explain import Setting, explain
 from msmtrec.base.settings import Settings
 from msmtrec.config.bench import BenchSettings
+from msmtrec.config.expected import Expected
 from msmtrec.config.keys import CONTENDER, TOP
 from msmtrec.config.parse import SOURCES
 from msmtrec.config.space import Range
@@ -58,6 +59,7 @@ def groups() -> tuple[Group, ...]:
         _group("statistics.{}", StatisticsSettings),
         _group("bench.{}", BenchSettings),
         _group("bench.space.KEY.{}", Range),
+        _group("expected.{}", Expected),
         *(_group("options.{}", kind, methods[kind]) for kind in reversed(methods)),
         Group("data.{}", (Setting("source", "required", f"Which logs: {', '.join(SOURCES)}."),)),
         *(_group("data.{}", kind, name) for name, kind in SOURCES.items()),

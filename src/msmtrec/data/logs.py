@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from msmtrec.base.errors import UserError
 from msmtrec.base.feature import Feature
 from msmtrec.base.schema import Schema
+from msmtrec.base.sentences import one_of
 from msmtrec.data.asked import Asked
 from msmtrec.data.snapshot import Snapshot
 
@@ -88,6 +89,29 @@ class Logs:
     def frame(self, scenario: str) -> pl.DataFrame:
         """All rows of one scenario, in memory."""
         return pl.concat([rows for name, rows in self.stream() if name == scenario], how="vertical_relaxed")
+
+    def without(self, names: Sequence[str]) -> Logs:
+        """The same rows without some features; what else needs a column (users of tests, time) keeps it.
+
+        Raises:
+            UserError: a name is no feature, or no feature is left.
+        """
+        if not names:
+            return self
+        features = self.schema.features
+        for name in names:
+            one_of(name, [f.name for f in features], "data.leave_out")
+        left = tuple(f for f in features if f.name not in names)
+        if not left:
+            raise UserError("data.leave_out names all features; leave one")
+        gone = {*names} - {self.schema.group, self.time}
+        return replace(
+            self,
+            schema=replace(self.schema, features=left),
+            stream=lambda: ((name, rows.drop(gone, strict=False)) for name, rows in self.stream()),
+            fingerprint=f"{self.fingerprint}:without {sorted({*names})}",
+            notes=(*self.notes, f"features left out: {', '.join(dict.fromkeys(names))}"),
+        )
 
     def pooled(self) -> Logs:
         """All rows as one scenario, with the scenario's name as a feature: what the privacy constraint costs.

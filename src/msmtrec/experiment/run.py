@@ -86,6 +86,8 @@ def run(
         observer(_started(config, folder, resume))
         observer(Phase(phase="reading the logs"))
         logs = config.data.load()
+        if config.expected is not None:
+            config.expected.check(logs.schema)
         start = Start.open(config.start) if config.start else None
         data = encoded(config, logs, start, cache_directory() if cache else None)
         describe(folder, data, logs.notes)

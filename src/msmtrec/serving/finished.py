@@ -9,15 +9,17 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msmtrec.base.errors import Caution, UserError, nearest
+from msmtrec.base.yaml import read_yaml
 from msmtrec.record.directory import (
     CALIBRATION,
     CANDIDATES,
+    CONFIG,
     RESULTS,
     SCORES,
     VALIDATION,
@@ -60,6 +62,12 @@ class Run:
     def contenders(self) -> tuple[str, ...]:
         """The columns of the result table."""
         return tuple(self.results.cells)
+
+    @cached_property
+    def expected(self) -> Mapping[str, Any] | None:
+        """Figures of others, as its config has them."""
+        found: Mapping[str, Any] | None = read_yaml(self.folder / CONFIG).get("expected")
+        return found
 
     @cached_property
     def tasks(self) -> dict[str, tuple[str, ...]]:

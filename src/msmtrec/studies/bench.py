@@ -80,6 +80,8 @@ def run_bench(
     with stop_told(observer), directory.locked(folder), discarded_if_untrained(folder):
         observer(Phase(phase="reading the logs"))
         logs = bench.config.data.load()
+        if bench.config.expected is not None:
+            bench.config.expected.check(logs.schema)
         seeds = FinishedSeeds(results or folder / SEEDS, logs.schema.name)
         elsewhere = [
             name

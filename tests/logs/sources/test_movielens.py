@@ -62,6 +62,24 @@ def test_both_forms_give_the_same_rows(tmp_path: Path) -> None:
     assert found[0]["F"]["genres"].to_list() == [["Comedy", "Romance"], ["Action"]]
 
 
+def test_the_first_ratings_of_each_user(tmp_path: Path) -> None:
+    ratings = {"ratings.dat": "1::10::5::300\n1::11::3::200\n2::10::4::50\n2::11::1::50\n"}
+    for file, text in {**ORIGINAL, **ratings}.items():
+        (tmp_path / file).write_bytes(text.encode("latin-1"))
+    whole = MovieLens(folder=tmp_path, scenarios="gender").load()
+    first = MovieLens(folder=tmp_path, scenarios="gender", first_ratings=1).load()
+    assert [first.frame(name)["title"].to_list() for name in ("F", "M")] == [["Heat (1995)"], ["Am\xe9lie (2001)"]]
+    assert first.fingerprint != whole.fingerprint
+    every = MovieLens(folder=tmp_path, scenarios="gender", first_ratings=2).load()
+    assert every.frame("M").equals(whole.frame("M"))
+
+
+def test_ten_ratings_a_user_in_seven_ages(movielens_folder: Path) -> None:
+    logs = MovieLens(folder=movielens_folder, scenarios="age", first_ratings=10).load()
+    rows = {name: logs.frame(name).height for name in logs.schema.scenarios}
+    assert rows == {"1": 2220, "18": 11030, "25": 20960, "35": 11930, "45": 5500, "50": 4960, "56": 3800}
+
+
 def test_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run: msmtrec data fetch movielens-1m"):
         MovieLens(folder=tmp_path).load()

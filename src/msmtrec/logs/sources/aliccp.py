@@ -68,7 +68,7 @@ def load(source: AliCCP) -> Logs:
             group="101",
         ),
         stream,
-        fingerprint=f"{files.digest}:{source.model_dump_json(exclude={'folder'})}",
+        fingerprint=f"{files.digest}:{source.decides}",
         origin=str(source.place),
         notes=tuple(notes),
         allow_one_class=source.allow_one_class,

@@ -66,7 +66,7 @@ def load(source: AliExpress) -> Logs:
             group="search_id",
         ),
         stream,
-        fingerprint=f"{files.digest}:{source.model_dump_json(exclude={'folder'})}",
+        fingerprint=f"{files.digest}:{source.decides}",
         origin=str(source.place),
         notes=(
             f"{source.validation:.0%} of the training search pages are validation rows, by a hash of the search id",

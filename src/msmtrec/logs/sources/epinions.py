@@ -69,7 +69,7 @@ def load(source: Reviews) -> Logs:
             group="user_id",
         ),
         in_memory(scenarios),
-        fingerprint=f"{files.digest}:{source.model_dump_json(exclude={'folder'})}",
+        fingerprint=f"{files.digest}:{source.decides}",
         origin=str(path),
         notes=(
             f"80/10/10 of each category's rows by time ({source.clock}), rows of one time in file order",

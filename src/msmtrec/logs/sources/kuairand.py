@@ -65,7 +65,7 @@ def load(source: KuaiRand) -> Logs:
             group="user_id",
         ),
         stream,
-        fingerprint=f"{files.digest}:{source.model_dump_json(exclude={'folder'})}",
+        fingerprint=f"{files.digest}:{source.decides}",
         origin=str(release.files.folder),
         notes=(
             f"window {window.first} to {window.last}: training to {window.train_until}, validation to"

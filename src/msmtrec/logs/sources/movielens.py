@@ -54,6 +54,10 @@ def load(source: MovieLens) -> Logs:
     rows = rows.join(movies.unique("title", keep="first"), on="title", how="left", maintain_order="left").select(
         _LISTED
     )
+    few = source.first_ratings
+    if few is not None:
+        order = pl.struct("timestamp", "title").rank("ordinal").over("user_id")
+        rows = rows.filter(order <= few)
     rows = shared_out(labelled(rows), source.split, "title")
     conditions = {
         "age-domain": {name: pl.col("age").is_in(ages) for name, ages in AGE_DOMAINS.items()},
@@ -78,9 +82,12 @@ def load(source: MovieLens) -> Logs:
     return Logs(
         schema,
         in_memory({name: rows.filter(condition) for name, condition in conditions.items()}),
-        fingerprint=f"{files.digest}:{source.scenarios}:{source.split}",
+        fingerprint=f"{files.digest}:{source.scenarios}:{source.split}" + (f":{few}" if few else ""),
         origin=str(folder),
-        notes=(f"{form} form; the rating itself and the time are not features",),
+        notes=(
+            f"{form} form; the rating itself and the time are not features",
+            *((f"the first {few} ratings of each user only",) if few else ()),
+        ),
         allow_one_class=source.allow_one_class,
         files=files,
         time="timestamp",

@@ -75,7 +75,7 @@ def load(source: Tenrec) -> Logs:
             group="user_id",
         ),
         stream,
-        fingerprint=f"{files.digest}:{source.model_dump_json(exclude={'folder'})}",
+        fingerprint=f"{files.digest}:{source.decides}",
         origin=str(paths[0].parent),
         notes=(
             "80/10/10 of each user's rows in file order: the release has no times",

@@ -13,13 +13,13 @@ from pydantic import Field
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import Name, data_directory
 from msmtrec.logs.sources.aliccp_files import find
-from msmtrec.logs.sources.settings.base import SourceSettings
+from msmtrec.logs.sources.settings.public import PublicSource
 
 if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
 
 
-class AliCCP(SourceSettings):
+class AliCCP(PublicSource):
     """Ali-CCP.
 
     Args:
@@ -55,7 +55,7 @@ class AliCCP(SourceSettings):
         except UserError:
             return False
 
-    def load(self) -> Logs:
+    def read(self) -> Logs:
         from msmtrec.logs.sources.aliccp import load
 
         return load(self)

@@ -10,7 +10,7 @@ from pydantic import Field
 from msmtrec.base.errors import UserError
 from msmtrec.base.settings import data_directory
 from msmtrec.logs.sources.aliexpress_files import find
-from msmtrec.logs.sources.settings.base import SourceSettings
+from msmtrec.logs.sources.settings.public import PublicSource
 
 if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Country = Literal["NL", "ES", "FR", "US", "RU"]
 
 
-class AliExpress(SourceSettings):
+class AliExpress(PublicSource):
     """AliExpress.
 
     Args:
@@ -49,7 +49,7 @@ class AliExpress(SourceSettings):
         except UserError:
             return False
 
-    def load(self) -> Logs:
+    def read(self) -> Logs:
         from msmtrec.logs.sources.aliexpress import load
 
         return load(self)

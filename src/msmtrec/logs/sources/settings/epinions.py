@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from msmtrec.base.settings import data_directory
-from msmtrec.logs.sources.settings.base import SourceSettings
+from msmtrec.logs.sources.settings.public import PublicSource
 
 if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FILE = "rating_with_timestamp.mat"
 
 
-class Reviews(SourceSettings):
+class Reviews(PublicSource):
     """What the two releases have in common.
 
     Args:
@@ -52,7 +52,7 @@ class Reviews(SourceSettings):
         """Whether the file is there."""
         return self.path.exists()
 
-    def load(self) -> Logs:
+    def read(self) -> Logs:
         from msmtrec.logs.sources.epinions import load
 
         return load(self)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from msmtrec.base.settings import Settings, data_directory
 from msmtrec.logs.sources.kuairand_files import Files
-from msmtrec.logs.sources.settings.base import SourceSettings
+from msmtrec.logs.sources.settings.public import PublicSource
 
 if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
@@ -40,7 +40,7 @@ class Window(Settings):
         return self
 
 
-class KuaiRand(SourceSettings):
+class KuaiRand(PublicSource):
     """KuaiRand.
 
     Args:
@@ -84,7 +84,7 @@ class KuaiRand(SourceSettings):
         files = folder / "data" if (folder / "data").is_dir() else folder
         return Files(files, self.release, random_log=self.random_log)
 
-    def load(self) -> Logs:
+    def read(self) -> Logs:
         from msmtrec.logs.sources.kuairand import load
 
         return load(self)

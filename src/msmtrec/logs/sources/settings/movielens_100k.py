@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from msmtrec.base.settings import data_directory
 from msmtrec.logs.sources.movielens_files import ML_100K, find_form
-from msmtrec.logs.sources.settings.base import SourceSettings
+from msmtrec.logs.sources.settings.public import PublicSource
 
 if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
 
 
-class MovieLens100K(SourceSettings):
+class MovieLens100K(PublicSource):
     """MovieLens-100K.
 
     Args:
@@ -45,7 +45,7 @@ class MovieLens100K(SourceSettings):
         """Which form is there."""
         return find_form(self.place, ML_100K)
 
-    def load(self) -> Logs:
+    def read(self) -> Logs:
         from msmtrec.logs.sources.movielens_100k import load
 
         return load(self)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from msmtrec.base.settings import data_directory
-from msmtrec.logs.sources.settings.base import SourceSettings
+from msmtrec.logs.sources.settings.public import PublicSource
 
 if TYPE_CHECKING:
     from msmtrec.data.logs import Logs
@@ -25,7 +25,7 @@ _LABELS: dict[Feed, tuple[Label, ...]] = {
 """Those that each feed's file has."""
 
 
-class Tenrec(SourceSettings):
+class Tenrec(PublicSource):
     """Tenrec.
 
     Args:
@@ -67,7 +67,7 @@ class Tenrec(SourceSettings):
         without = ("click",) if is_article(scenario) and not self.article_clicks else ()
         return tuple(task for task in self.tasks if task in _LABELS[scenario] and task not in without)
 
-    def load(self) -> Logs:
+    def read(self) -> Logs:
         from msmtrec.logs.sources.tenrec import load
 
         return load(self)
