@@ -16,7 +16,7 @@ from msmtrec.evaluation.compare import Comparison, compare, holm
 from msmtrec.evaluation.contributions import Array
 from msmtrec.evaluation.quality import QUALITIES
 from msmtrec.record.columns import POOLED, REFERENCE
-from msmtrec.record.directory import TEST, VALIDATION
+from msmtrec.record.directory import ENCODERS, TEST, VALIDATION, read_json
 from msmtrec.record.results import MEAN, Cell, Pair, Results
 from msmtrec.record.scores import Scores
 
@@ -48,11 +48,16 @@ def summarise(
     tasks: tuple[str, ...],
     notes: tuple[str, ...] = (),
     unit: str = "users",
+    reference: str = "local",
 ) -> Results:
     """Read every contender's test.json, scores.npz and validation.json, and compare.
 
     The mean counts the lines that have enough for a test (`Support.few`) and an AUC of every contender and seed; where
     there is none, those with an AUC of every contender and seed, and then nothing is tested.
+
+    Args:
+        tasks: in the order of the labels' columns.
+        reference: the contender that differences refer to; the first one where it is not there.
 
     Raises:
         UserError: the contenders were not scored on the same test rows.
@@ -61,7 +66,7 @@ def summarise(
     lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for found in records.values() for r in found))
     seeds = tuple(dict.fromkeys(r["seed"] for found in records.values() for r in found))
     aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}
-    reference = "local" if "local" in contenders else next(iter(contenders))
+    reference = reference if reference in contenders else next(iter(contenders))
     with Scores({n: contender.folder for n, contender in contenders.items()}, lines, seeds, tasks) as scores:
         few = [scores.support[line].few for line in lines]
         complete = [not any(np.isnan(table[n]).any() for table in aucs.values()) for n in range(len(lines))]
@@ -138,6 +143,13 @@ def _mean(table: Array, counted: list[bool]) -> Array:
 
 def _known(values: Array) -> tuple[float | None, ...]:
     return tuple(None if np.isnan(v) else float(v) for v in values)
+
+
+def task_order(folder: Path, results: Results) -> tuple[str, ...]:
+    """A run's tasks in the order of the labels' columns, which its encoders know; else as its table has them."""
+    for path in sorted((folder / ENCODERS).glob("*/*/encoder.json")):
+        return tuple(task["name"] for task in read_json(path)["schema"]["tasks"])
+    return tuple(dict.fromkeys(task for _, task in results.lines[:-1]))
 
 
 @dataclass(frozen=True)
