@@ -3,6 +3,7 @@
 # make lint   ruff and mypy
 # make docs   the documentation as a site, into site/; a broken link fails
 # make bench  every target of speed beside what this machine makes of it (40 minutes, 5 GB of disk; BENCH=training runs one)
+# make results DATA=kuairand   a benchmark for docs/results/ (a night); make results-page   docs/results.md from what is there
 # make dist   sdist and wheel, into dist/, and what PyPI would refuse about them
 # Each makes .venv first, once. PYTHON chooses the interpreter (3.11 or newer).
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs dist bench bench-page results-kuairand results-movielens results-epinions measure-data measure-predict measure-serving clean
+.PHONY: demo test lint docs dist bench bench-page results results-page measure-data measure-predict measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -42,14 +43,16 @@ bench-page: $(READY)
 	$(BIN)/python benchmarks/profiles.py
 	$(BIN)/python benchmarks/page.py
 
-results-kuairand: $(READY)
-	$(BIN)/msmtrec train configs/results/kuairand.yaml --out runs/results-kuairand
+# A benchmark of one data set, a night or more, which goes on where it was: DATA names a config of configs/bench/. What it found goes into docs/results/.
+results: $(READY)
+	@test -f "configs/bench/$(DATA).yaml" || { echo "name a data set: make results DATA=kuairand (or another of configs/bench/)"; exit 2; }
+	$(BIN)/msmtrec bench configs/bench/$(DATA).yaml --out runs/bench-$(DATA) --results docs/results/$(DATA).csv $(if $(wildcard runs/bench-$(DATA)/bench.yaml),--resume)
+	$(BIN)/msmtrec show runs/bench-$(DATA) --summary > runs/bench-$(DATA)/summary.json
+	cp runs/bench-$(DATA)/summary.json docs/results/$(DATA).json
 
-results-movielens: $(READY)
-	$(BIN)/msmtrec train configs/results/movielens-1m.yaml --out runs/results-movielens-1m
-
-results-epinions: $(READY)
-	$(BIN)/msmtrec train configs/results/epinions.yaml --out runs/results-epinions
+# docs/results.md from the files of docs/results/.
+results-page: $(READY)
+	$(BIN)/python benchmarks/results_page.py
 
 # 2 GB of logs, written once and encoded ten times: a quarter of an hour, 5 GB of disk; nothing else should run.
 measure-data: $(READY)

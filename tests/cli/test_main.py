@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -39,11 +40,19 @@ def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str]
     assert call(capsys, "show", str(tmp_path / "run"))[1] == out
     lines = call(capsys, "show", str(tmp_path / "run"), "--markdown")[1].splitlines()
     assert lines[0] == "| scenario | task | local | paper |"
-    assert {line.count("|") for line in lines} == {5, 0, 4, 3, 7}
+    assert {line.count("|") for line in lines} == {0, 3, 4, 5, 7, 9}
     code, out, _ = call(capsys, "show", str(tmp_path / "run"), "--csv")
     assert (code, out) == (0, (tmp_path / "run" / "results.csv").read_text())
     assert len(out.splitlines()) == 1 + 2 * 4 * 2 * 2  # contenders, scenarios, tasks, seeds
     assert "not both" in call(capsys, "show", str(tmp_path / "run"), "--csv", "--markdown")[2]
+    assert call(capsys, "show", str(tmp_path / "run"), "--summary", "--latex")[2] == (
+        "error: give --latex or --summary, not both\n"
+    )
+    assert call(capsys, "show", str(tmp_path / "run"), "--latex")[1].startswith("% \\usepackage{booktabs}\n")
+    assert json.loads(call(capsys, "show", str(tmp_path / "run"), "--summary")[1])["contenders"].keys() == {
+        "local",
+        "paper",
+    }
     page = (tmp_path / "run" / "report.html").read_text()
     (tmp_path / "run" / "report.html").unlink()
     code, out, _ = call(capsys, "report", str(tmp_path / "run"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from msmtrec.evaluation.ranks import average_ranks, critical_difference, groups
+from msmtrec.evaluation.ranks import average_ranks, critical_difference, friedman, groups, ranked
 
 # Demšar (2006), table 6: AUC of C4.5, +m, +cf, +m+cf on 14 data sets
 TABLE = [
@@ -59,3 +60,34 @@ def test_groups_are_the_largest_within_the_distance() -> None:
 def test_nothing_to_compare(k: int, lines: int) -> None:
     with pytest.raises(ValueError, match="cannot be compared"):
         critical_difference(k, lines)
+
+
+def test_friedmans_p_by_hand() -> None:
+    """Ranks (1 2 3), (1 2 3), (2 1 3): averages 4/3, 5/3, 3; F = 4.667 · 2 / 1.333 = 7, p = (1 + 2 · 7 / 4)^-2."""
+    values = np.array([[0.9, 0.8, 0.7], [0.6, 0.5, 0.4], [0.7, 0.8, 0.6]])
+    assert average_ranks(values) == pytest.approx([4 / 3, 5 / 3, 3])
+    assert friedman(values) == pytest.approx(4.5**-2)
+
+
+def test_friedmans_p_is_that_of_the_f_of_his_chi_square_with_ties() -> None:
+    """Demšar has 3.69 for his example, where ties are not counted."""
+    table = np.array(TABLE)
+    chi, n, k = stats.friedmanchisquare(*table.T).statistic, *table.shape
+    f = (n - 1) * chi / (n * (k - 1) - chi)
+    assert friedman(table) == pytest.approx(stats.f.sf(f, k - 1, (k - 1) * (n - 1)), rel=1e-9)
+
+
+def test_friedman_without_a_difference_without_a_doubt_and_with_one_line() -> None:
+    assert np.isnan(friedman(np.full((5, 3), 0.7)))
+    assert friedman(np.tile([0.9, 0.8, 0.7], (5, 1))) == 0
+    assert np.isnan(friedman(np.array([[0.9, 0.8, 0.7]])))
+    assert friedman(np.tile([0.9, 0.8, 0.7], (5, 1))[:, [0, 0, 1]]) == 0  # ties in every line
+
+
+def test_equals_share_their_ranks() -> None:
+    found = ranked(["a", "b", "c"], np.array([[0.7, 0.7, 0.6], [0.8, 0.7, 0.7]]))
+    assert found is not None
+    assert found.ranks == {"a": 1.25, "b": 2.0, "c": 2.75}
+    assert found.distance == pytest.approx(2.343 * np.sqrt(3 * 4 / 12), abs=0.002)
+    assert ranked(["a"], np.array([[0.7]])) is None
+    assert ranked(["a", "b"], np.empty((0, 2))) is None

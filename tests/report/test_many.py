@@ -69,8 +69,8 @@ def test_a_thousand_scenarios_are_reported_in_a_gigabyte(tmp_path: Path) -> None
     assert all(f'aria-label="scenario-{n} · buy: validation AUC by round"' in page for n in large)
     assert "The 12 largest of 1,000 scenarios, and the spread of all (5–95 %)." in page
     assert "gain of 1,000 scenarios over local" in page
-    curves, relations_, conflict, spread, costs_ = 31 * 2, 3 * 2, 2, 2, 2
-    assert page.count("data-figure=") == curves + relations_ + conflict + spread + costs_
+    curves, relations_, conflict, spread, costs_, ranks = 31 * 2, 3 * 2, 2, 2, 2, 1
+    assert page.count("data-figure=") == curves + relations_ + conflict + spread + costs_ + ranks
     table = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[0])
     assert len(table["table"]["labels"]) == 2001  # every line is searched, though few are drawn
     assert page.count("<tr") < 500

@@ -48,12 +48,14 @@ def test_the_page_is_self_contained_and_complete(folder: Path) -> None:
         "Conflict:",
         "Listening:",
         "Steps, bytes and seconds",
+        "Ranks, effect sizes, and who is harmed",
         "Beside AUC",
+        "Task by task",
     ):
         assert part in page
     results = read_run(folder).results
     for name in results.cells:
-        assert f"<td>{results.quality(name, 'normalised_entropy'):.4f}</td>" in page
+        assert f"<td>{results.quality(name, 'normalised_entropy'):.4f}<small>± " in page
     drawn = re.findall(r'data-figure="([a-z]+)', page)
     assert {kind: drawn.count(kind) for kind in drawn} == {
         "curve": 3 * 2,
@@ -61,6 +63,7 @@ def test_the_page_is_self_contained_and_complete(folder: Path) -> None:
         "conflict": 2,
         "cost": 3,
         "reliability": 3 * 2,
+        "ranks": 1,
     }
     data = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[0])
     assert set(re.findall(r'data-figure="([^"]*)"', page)) < data["figures"].keys()

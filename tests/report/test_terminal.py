@@ -91,11 +91,18 @@ def test_markdown_has_one_p_a_line_and_the_corrected_one_for_the_mean(results: R
     assert parts[2].splitlines()[0] == (
         "| mean | − local | − fedavg-all+ft (best reference) | − pooled (best pooled) |"
     )
-    assert "(p" not in parts[3]  # every two contenders: not tested
-    head, _, *rows = parts[4].splitlines()
-    assert head == "| contender | GAUC | log loss | norm. entropy | calibration | ECE |"
+    head, _, *rows = parts[3].splitlines()
+    assert head == (
+        "| contender | rank | d − local | d − fedavg-all+ft | d − pooled | below local | clearly | lowest end |"
+    )
     assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == list(results.cells)
-    assert "over 18 declared tests" in parts[5]
+    assert "Rank: average over 2 lines, 1 is the best; ranks closer than 7.4 (Nemenyi, .05)" in parts[4]
+    assert "(p" not in parts[5]  # every two contenders: not tested
+    head, _, *rows = parts[6].splitlines()
+    assert head == "| of | contender | AUC | GAUC | log loss | norm. entropy | calibration | ECE |"
+    assert [row.split(" | ")[1] for row in rows] == list(results.cells)  # one task: the mean is all there is
+    assert rows[0].startswith("| 2 of 3 lines | local | 0.")
+    assert "over 18 declared tests" in parts[7]
 
 
 def test_rows_are_called_rows_where_there_are_no_users(results: Results, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from msmtrec.cli.data import data_app
 from msmtrec.cli.export import export
 from msmtrec.cli.listing import list_app
 from msmtrec.cli.predict import predict
-from msmtrec.cli.running import OutOption, ResumeOption, free, print_run, run_observed
+from msmtrec.cli.running import OutOption, ResumeOption, free, print_run, run_observed, shown
 from msmtrec.cli.serve import serve
 from msmtrec.cli.watch import LogFormat, LogFormatOption, LogToOption, QuietOption, watching
 
@@ -126,7 +126,11 @@ def demo(
 def show(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with a test for every line.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="As LaTeX tables, for a paper.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Every test figure, one a line: results.csv.")] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="As JSON: tests, gains and figures, for a page of results.")
+    ] = False,
 ) -> None:
     """The tables of a finished run again.
 
@@ -136,25 +140,12 @@ def show(
     from msmtrec.serving.finished import Run
 
     finished = Run(run)
-    if markdown and as_csv:
-        raise UserError("give --markdown or --csv, not both")
-    if as_csv:
-        from msmtrec.record.figures import figures
-
-        sys.stdout.write(figures(run, finished.results))
-    elif markdown:
-        if finished.results.ablation is not None:
-            from msmtrec.report.ablation import ablation_markdown
-
-            sys.stdout.write(ablation_markdown(run, finished.results))
-        else:
-            from msmtrec.report.markdown import results_markdown
-
-            sys.stdout.write(results_markdown(finished.results))
-        if finished.expected:
-            from msmtrec.report.expected import expected_markdown
-
-            sys.stdout.write("\n" + expected_markdown(finished.results, finished.expected))
+    forms = {"--markdown": markdown, "--latex": latex, "--csv": as_csv, "--summary": summary}
+    wanted = [form for form, asked in forms.items() if asked]
+    if len(wanted) > 1:
+        raise UserError(f"give {wanted[0]} or {wanted[1]}, not both")
+    if wanted:
+        sys.stdout.write(shown(finished, wanted[0]))
     else:
         print_run(finished)
 

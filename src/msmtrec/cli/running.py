@@ -60,6 +60,30 @@ def _tables(run: Any) -> Iterator[Any]:
         yield quality_table(run.results)
 
 
+def shown(run: Any, form: str) -> str:
+    """A finished run's tables as text. form: as the option of `show` is called."""
+    if form == "--csv":
+        from msmtrec.record.figures import figures
+
+        return figures(run.folder, run.results)
+    if form == "--latex":
+        from msmtrec.report.latex import results_latex
+
+        return results_latex(run.results)
+    if form == "--summary":
+        from msmtrec.studies.digest import digest, text_of
+
+        return text_of(digest(run.folder, run.results))
+    from msmtrec.report.ablation import ablation_markdown
+    from msmtrec.report.expected import expected_markdown
+    from msmtrec.report.markdown import results_markdown
+
+    expected = "\n" + expected_markdown(run.results, run.expected) if run.expected else ""
+    if run.results.ablation is not None:
+        return ablation_markdown(run.folder, run.results) + expected
+    return results_markdown(run.results) + expected
+
+
 def free(folder: Path) -> Path:
     """The folder, or the first of folder-2, folder-3 … that is not taken."""
     candidate, number = folder, 1

@@ -17,7 +17,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.yaml import read_yaml
 from msmtrec.record import directory
 from msmtrec.record.results import Pair, Results
-from msmtrec.record.summary import Finished, summarise
+from msmtrec.record.summary import Finished, summarise, task_order
 
 Array = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ class Several:
         if len(runs) < 2:
             return {}
         finished = {run.name: Finished(run.place(contender)) for run in runs}
-        found = summarise(contender, finished, _tasks(runs[0]), unit=runs[0].results.unit)
+        found = summarise(contender, finished, task_order(runs[0].folder, runs[0].results), unit=runs[0].results.unit)
         pairs = {run.name: found.pair(run.name, runs[0].name) for run in runs[1:]}
         return {name: pair for name, pair in pairs.items() if pair is not None}
 
@@ -169,13 +169,6 @@ def _test_rows(run: OneRun) -> dict[str, str]:
             return found
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise UserError(f"{path} is missing or damaged; is its folder a finished run?") from error
-
-
-def _tasks(run: OneRun) -> tuple[str, ...]:
-    """In the order of the labels' columns, which the encoders know; else as the table has them."""
-    for path in sorted((run.folder / directory.ENCODERS).glob("*/*/encoder.json")):
-        return tuple(task["name"] for task in directory.read_json(path)["schema"]["tasks"])
-    return tuple(dict.fromkeys(task for _, task in run.results.lines[:-1]))
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

@@ -17,7 +17,7 @@ from msmtrec.evaluation.contributions import Array
 from msmtrec.evaluation.quality import QUALITIES
 from msmtrec.record.columns import POOLED, REFERENCE
 from msmtrec.record.declared import Ablation
-from msmtrec.record.directory import TEST, VALIDATION
+from msmtrec.record.directory import ENCODERS, TEST, VALIDATION, read_json
 from msmtrec.record.results import MEAN, Cell, Pair, Results
 from msmtrec.record.scores import Scores
 
@@ -49,6 +49,7 @@ def summarise(
     tasks: tuple[str, ...],
     notes: tuple[str, ...] = (),
     unit: str = "users",
+    reference: str = "local",
     *,
     ablation: Ablation | None = None,
 ) -> Results:
@@ -58,8 +59,10 @@ def summarise(
     there is none, those with an AUC of every contender and seed, and then nothing is tested.
 
     Args:
-        ablation: its contender is the reference, and its variants' tests are the declared ones; else the reference is
-            `local`, and every contender is tested against it and the best that validation names.
+        tasks: in the order of the labels' columns.
+        reference: the contender that differences refer to; the first one where it is not there.
+        ablation: its contender is the reference, and its variants' tests are the declared ones; else every contender is
+            tested against the reference and the best that validation names.
 
     Raises:
         UserError: the contenders were not scored on the same test rows.
@@ -68,7 +71,9 @@ def summarise(
     lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for found in records.values() for r in found))
     seeds = tuple(dict.fromkeys(r["seed"] for found in records.values() for r in found))
     aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}
-    reference = ablation.of if ablation else "local" if "local" in contenders else next(iter(contenders))
+    if ablation:
+        reference = ablation.of
+    reference = reference if reference in contenders else next(iter(contenders))
     with Scores({n: contender.folder for n, contender in contenders.items()}, lines, seeds, tasks) as scores:
         few = [scores.support[line].few for line in lines]
         complete = [not any(np.isnan(table[n]).any() for table in aucs.values()) for n in range(len(lines))]
@@ -147,6 +152,13 @@ def _mean(table: Array, counted: list[bool]) -> Array:
 
 def _known(values: Array) -> tuple[float | None, ...]:
     return tuple(None if np.isnan(v) else float(v) for v in values)
+
+
+def task_order(folder: Path, results: Results) -> tuple[str, ...]:
+    """A run's tasks in the order of the labels' columns, which its encoders know; else as its table has them."""
+    for path in sorted((folder / ENCODERS).glob("*/*/encoder.json")):
+        return tuple(task["name"] for task in read_json(path)["schema"]["tasks"])
+    return tuple(dict.fromkeys(task for _, task in results.lines[:-1]))
 
 
 @dataclass(frozen=True)

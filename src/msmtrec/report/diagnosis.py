@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
 
-from msmtrec.evaluation.compare import holm
 from msmtrec.record.reading import ContenderRecord, RunRecord
 from msmtrec.record.relations import personalisation, plain_means
-from msmtrec.record.results import SIGNIFICANT
+from msmtrec.record.standing import gains
 from msmtrec.report.choices import at_chance, grid_edge, rounds_exhausted
 from msmtrec.report.words import p_text
 
@@ -70,14 +68,14 @@ def _names(names: Iterable[str]) -> str:
 
 def _below_reference(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
     """Lines below the reference, Holm-corrected over the contender's lines: a report has many of them."""
-    cells = run.results.cells[contender.name][:-1]
     why = "" if run.results.ablation else ": too much sharing for it"  # of a variant the reference may share as much
-    corrected = holm([cell.compared.p_value if cell.compared else math.nan for cell in cells])
-    for (scenario, task), cell, p in zip(run.results.lines[:-1], cells, corrected, strict=True):
-        if cell.mean_difference < 0 and p < SIGNIFICANT:
+    for gain in gains(run.results, contender.name):
+        if gain.below:
+            scenario, task = gain.line
             yield (
-                f"scenario {scenario}, {task} is below {run.results.reference} by {-100 * cell.mean_difference:.2f}"
-                f" points (p {p_text(p)}, corrected over the contender's lines){why}"
+                f"scenario {scenario}, {task} is below {run.results.reference} by"
+                f" {-100 * gain.compared.difference:.2f} points (p {p_text(gain.p_value)}, corrected over the"
+                f" contender's lines){why}"
             )
 
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from msmtrec.record.results import Cell, Pair, Results
 from msmtrec.report.qualities import quality_markdown
+from msmtrec.report.standing import standing
 from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
 
 
 def results_markdown(results: Results) -> str:
-    """Test AUC; the difference to the reference by line; the declared tests on the mean; every two contenders."""
+    """Test AUC; the difference to the reference by line; the declared tests on the mean; ranks, effect sizes and harm;
+    every two contenders; figures beside AUC by task."""
     contenders = list(results.cells)
     others = [contender for contender in contenders if contender != results.reference]
     parts = [_aucs(results, contenders)]
     if others:
         parts.append(_lines(results, others))
         parts.append(_tests(results, others))
+    found = standing(results)
+    if found is not None:
+        head = [_row(["contender", *found.heads]), _row(["---"] + ["---:"] * len(found.heads))]
+        parts.append([*head, *(_row([name, *row]) for name, row in found.rows.items())])
+        parts.append([_sentences(found.notes)])
     if results.pairs:
         parts.append(
             [
@@ -66,8 +74,12 @@ def _tests(results: Results, others: list[str]) -> list[str]:
     ]
 
 
+def _sentences(said: Iterable[str]) -> str:
+    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said)
+
+
 def _legend(results: Results) -> list[str]:
-    said = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in gaps(results)]
+    said = [_sentences([sentence]) for sentence in gaps(results)]
     if results.pairs:
         said.insert(
             0,

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from msmtrec.base.errors import UserError
 from msmtrec.record import directory
 from msmtrec.record.reading import RunRecord, read_run
+from msmtrec.record.standing import line_means
 from msmtrec.report import gains, tables, told
 from msmtrec.report.calibrated import calibrated
 from msmtrec.report.costs import costs
@@ -19,9 +20,10 @@ from msmtrec.report.costs_figures import cost_figures
 from msmtrec.report.curves import PANELS, Curves, learning_curves
 from msmtrec.report.diagnosis import diagnose
 from msmtrec.report.figure import Figure, embedded
-from msmtrec.report.qualities import CAPTION, TITLES, quality_rows
+from msmtrec.report.ranks import rank_figure
 from msmtrec.report.relations import conflict_by_round, relations
 from msmtrec.report.spread import spreads
+from msmtrec.report.standing import standing
 from msmtrec.report.words import gaps, verdicts
 
 GENERATOR = b'<meta name="generator" content="msmtrec report">'
@@ -51,7 +53,9 @@ def render(run: RunRecord) -> str:
     spent = [costs(contender) for contender in run.contenders.values()]
     cost = cost_figures(spent)
     right = calibrated(run)
+    ranks = rank_figure("ranks", list(run.results.cells), line_means(run.results))
     figures = [*curves.panels, *conflict, *spread, *(f for f, _ in cost), *(f for _, found in related for f in found)]
+    figures += [ranks] if ranks else []
     figures += [*right.panels, *right.more, right.table] if right else []
     sentence, sign = told.verdict(run, main)
     return page(
@@ -71,7 +75,9 @@ def render(run: RunRecord) -> str:
         others=[name for name in run.results.cells if name != run.results.reference],
         lines=len(run.results.lines),
         tests=tables.tests(run.results),
-        qualities={"titles": TITLES.values(), "rows": quality_rows(run.results), "caption": CAPTION},
+        standing=standing(run.results),
+        ranks=ranks,
+        qualities=tables.qualities(run.results),
         verdicts=list(verdicts(run.results)),
         pairs=tables.pairs(run.results),
         said=SAID,

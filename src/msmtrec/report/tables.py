@@ -9,6 +9,7 @@ from msmtrec.aggregation.summaries import LISTED
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.record.reading import RunRecord
 from msmtrec.record.results import Pair, Results
+from msmtrec.report.qualities import CAPTION, WITH_AUC, parts
 from msmtrec.report.words import baseline_titles, correction, drawn, p_text, points, span
 
 
@@ -75,6 +76,25 @@ def pairs(results: Results) -> list[dict[str, Any]]:
         for one in results.cells
         if results.pairs
     ]
+
+
+def qualities(results: Results) -> dict[str, Any]:
+    """Figures beside AUC: on the mean first, then task by task where there are several; no parts where a run has none.
+
+    A cell is (mean, standard deviation over seeds).
+    """
+    found = [
+        (
+            what,
+            {
+                name: [tuple(_number(value) for value in figures[key]) for key in WITH_AUC]
+                for name, figures in contenders.items()
+            },
+        )
+        for what, contenders in parts(results)
+        if results.qualities
+    ]
+    return {"titles": list(WITH_AUC.values()), "parts": found, "caption": CAPTION}
 
 
 def data_facts(run: RunRecord) -> dict[str, Any]:
