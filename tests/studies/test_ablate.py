@@ -21,6 +21,7 @@ from places import ROOT
 
 DATA = {"source": "synthetic", "scenarios": 2, "rows": 500, "users": 40, "items": 30}
 OURS = {"method": "pf-msmtrec"}
+OTHER = {"method": "fedavg", "model": {"name": "ple"}}
 STATISTICS = {"least": 20}
 """Of the fields of `DATA`, user and item have as many values."""
 
@@ -288,12 +289,28 @@ def test_of_a_run_with_a_grid_the_chosen_candidate_is_taken(tmp_path: Path) -> N
     del raw["ablate"]
     run = msmtrec.run({**raw, "seeds": 1, "name": "tuned"}, out=tmp_path / "run", caution=lambda _: None)
     chosen = float(run.results.chosen["base"].removeprefix("penalty="))
-    found = load_ablate(tmp_path / "run", parts=["towers"])
-    assert found.base.resolved["options"]["penalty"] == chosen
-    assert found.base.title == "base"
-    assert found.config.name == "tuned-ablation"
-    with pytest.raises(UserError, match=r"methods.base has 2 candidates, but an ablation compares one setting with"):
-        load_ablate(tmp_path / "run" / "config.yaml", parts=["towers"])
+    for path in (tmp_path / "run", tmp_path / "run" / "config.yaml"):
+        found = load_ablate(path, ("train.rounds=7", "jobs=2"), parts=["towers"])
+        assert found.base.resolved["options"]["penalty"] == chosen
+        assert found.base.title == "base"
+        assert found.config.name == "tuned-ablation"
+        assert (found.base.train.rounds, found.base.train.local_steps, found.config.jobs) == (7, 2, 2)
+    (tmp_path / "run" / "results.json").unlink()
+    with pytest.raises(UserError, match=r"the run in .*run is not finished; continue it"):
+        load_ablate(tmp_path / "run")
+
+
+def test_of_a_run_only_the_one_that_is_changed_and_local_are_read(tmp_path: Path) -> None:
+    methods = {"base": OURS, "other": OTHER, "local": {"train": {"learning_rate": 0.5}}}
+    raw = {key: value for key, value in config(OURS, methods=methods).items() if key != "ablate"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(parse_config(raw).as_dict()))))
+    found = load_ablate(tmp_path, ("model.experts=3",), of="base")
+    assert [one.resolved["model"]["experts"] for one in (found.local, found.base)] == [3, 3]
+    assert found.local.train.learning_rate == 0.5
+    with pytest.raises(UserError, match=r"methods.other.model.experts"):  # ple has none of that name
+        load_ablate(tmp_path, ("model.experts=3",), of="other")
+    with pytest.raises(UserError, match=r"ablate.of is 'basee'; did you mean 'base'\?"):
+        load_ablate(tmp_path, of="basee")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "ablate").glob("*.yaml")), ids=lambda path: path.stem)

@@ -13,6 +13,7 @@ from msmtrec.config.ablation import AblateSettings
 from msmtrec.config.contender import Contender, parse_contender
 from msmtrec.config.parse import Config, parse_config, read_config
 from msmtrec.config.parts import FINE_TUNE, PARTS, parts_of
+from msmtrec.config.resolved import set_in_all
 from msmtrec.config.train import FineTune
 from msmtrec.record import directory
 
@@ -52,7 +53,9 @@ def load_ablate(
     parts: Sequence[str] | None = None,
     seeds: int | None = None,
 ) -> Ablate:
-    """As `load_config`; of a run's directory the config of that run, with the candidates that it has chosen.
+    """As `load_config`; of a run, its directory or the config in it, with the candidates that it has chosen.
+
+    Overrides of what a run's contenders have resolved are for the one that is changed and for `local`.
 
     Args:
         of, parts, seeds: of `ablate`, in place of those of the config; None leaves these.
@@ -60,10 +63,8 @@ def load_ablate(
     Raises:
         UserError: as `parse_ablate`; or the directory holds no run.
     """
-    run = path if path.is_dir() else None
-    if run and not (run / directory.CONFIG).exists():
-        directory.check_finished(run)
-    raw = read_config(run / directory.CONFIG if run else path, overrides)
+    run = path if path.is_dir() else path.parent if _is_of_a_run(path) else None
+    raw = _read_run(run, overrides, of) if run else read_config(path, overrides)
     if "ablate" not in raw:  # written for another command, whose run has the name already
         raw["name"] = f"{raw.get('name', path.stem)}-ablation"
     asked = {"of": of, "parts": parts, "seeds": seeds}
@@ -73,6 +74,22 @@ def load_ablate(
     if before and (known := [part for part in before if part in PARTS]):
         raw["ablate"].setdefault("parts", known)
     return parse_ablate(raw, default_name=path.stem, run=run)
+
+
+def _is_of_a_run(path: Path) -> bool:
+    return path.name == directory.CONFIG and (path.parent / directory.CANDIDATES).exists()
+
+
+def _read_run(run: Path, overrides: tuple[str, ...], of: str | None) -> dict[str, Any]:
+    if not (run / directory.CONFIG).exists():
+        directory.check_finished(run)
+    raw = read_config(run / directory.CONFIG)
+    of = of or (raw.get("ablate") or {}).get("of")
+    if of in raw["methods"]:
+        raw["methods"] = {name: own for name, own in raw["methods"].items() if name in (of, LOCAL)}
+    for override in overrides:
+        set_in_all(raw, override)
+    return raw
 
 
 def parse_ablate(raw: Mapping[str, Any], default_name: str = "ablation", run: Path | None = None) -> Ablate:

@@ -24,7 +24,7 @@ class AblateSettings(Settings):
 
     of: str | None = None
     parts: tuple[str, ...] | None = None
-    seeds: int | tuple[int, ...] | None = None
+    seeds: Any = None
     variants: dict[str, tuple[str, ...]] | None = None
 
 
