@@ -14,7 +14,7 @@ from msmtrec.cli.main import main
 from msmtrec.config.ablate import parse_ablate
 from msmtrec.config.bench import parse_bench
 from msmtrec.config.parse import parse_config
-from studies.test_ablate import OURS, config
+from studies.ablations import OURS, config
 
 
 def changed(**ablate: Any) -> dict[str, Any]:

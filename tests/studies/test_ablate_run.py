@@ -25,7 +25,7 @@ from msmtrec.record.events import ContenderStarted, Event
 from msmtrec.record.results import Results
 from msmtrec.report.ablation import ablation_markdown, ablation_table
 from msmtrec.serving.finished import Run
-from studies.test_ablate import config
+from studies.ablations import config
 
 PAPER = {"method": "pf-msmtrec", "preset": "paper"}
 VARIANTS = ["without-template", "without-penalty", "penalty-0.01"]
