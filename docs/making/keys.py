@@ -23,6 +23,7 @@ TITLES = {
     "fine_tune.{}": "Fine-tuning",
     "statistics.{}": "Statistics of ids",
     "bench.{}": "Benchmarks",
+    "ablate.{}": "Ablations",
     "options.{}": "Options of methods",
     "data.{}": "Logs",
 }
@@ -30,6 +31,7 @@ ABOUT = {
     "methods.NAME.{}": "NAME is the column of the result table. A list of methods is enough where none has keys.",
     "model.{}": "`model` at the top is common to all contenders; a contender's own goes first.",
     "bench.{}": "Only for `msmtrec bench`, see [Benchmarks](bench.md). KEY is one such as `train.learning_rate`.",
+    "ablate.{}": "Only for `msmtrec ablate`, see [Ablations](ablations.md).",
     "options.{}": "Options belong to a contender: `methods.NAME.options.clip`.",
     "data.{}": "[Your own logs](own-logs.md), [SQL](sql.md) and [public data sets](data.md) say how to use them.",
 }

@@ -32,7 +32,16 @@ PF = {"method": "pf-msmtrec"}
     [
         ({**PF, "options": {"coordination": 0}}, {}, "row: coordination 0 is plain averaging"),
         ({**PF, "options": {"normalization": "literal"}}, {}, "row: normalization literal averages to zero"),
-        ({**PF, "preset": "paper", "options": {"penalty": 0}}, {}, "row: normalization reaches nobody"),
+        (
+            {**PF, "preset": "paper", "options": {"penalty": 0}},
+            {},
+            "row: normalization has no effect: in hyper only the penalty",
+        ),
+        (
+            {**PF, "options": {"normalization": "literal", "personalization": "hyper"}},
+            {},
+            "row: normalization has no effect: in hyper only the penalty",
+        ),
         ({**PF, "options": {"beta_keep": 1}}, {}, "row: beta_keep 1 keeps the mixture at beta_start 1 or at 0"),
         ({"method": "ditto", "options": {"penalty": 0}}, {}, "row: penalty 0: the personal model never sees"),
         ({"method": "fedprox", "options": {"penalty": 0}}, {}, "row: penalty 0: nothing holds local steps near"),

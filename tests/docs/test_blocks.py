@@ -15,6 +15,7 @@ from docs.blocks import Block, blocks
 from docs.prepared import finished_run, lay_out
 from msmtrec.base.yaml import parse_yaml
 from msmtrec.cli.main import main
+from msmtrec.config.ablate import parse_ablate
 from msmtrec.config.bench import parse_bench
 from msmtrec.config.parse import parse_config
 from places import ROOT
@@ -35,6 +36,8 @@ BENCH_SHORTER = (
     *("jobs=1", "data.rows=400"),
 )
 """What `msmtrec bench` is told besides."""
+ABLATE_SHORTER = ("train={rounds: 1, local_steps: 2, batch_size: 32}", "data.rows=400", "ablate.seeds=1", "jobs=1")
+"""What `msmtrec ablate` is told besides."""
 FEWER_ROWS = "data.rows=400"
 """And where the logs are made up."""
 WHOLE: dict[str, Any] = {
@@ -87,6 +90,9 @@ def call(arguments: list[str]) -> None:
     elif arguments[0] == "bench":
         for change in BENCH_SHORTER:
             sys.argv += ["--set", change]
+    elif arguments[0] == "ablate":
+        for change in ABLATE_SHORTER:
+            sys.argv += ["--set", change]
     elif arguments[:2] == ["data", "synthesize"]:
         sys.argv += ["--set", FEWER_ROWS]
     with pytest.raises(SystemExit) as stop:
@@ -122,7 +128,9 @@ def test_the_blocks_of_a_page(page: Path, made: Path, tmp_path: Path, monkeypatc
                 call(arguments)
         elif block.language == "yaml":
             raw = parse_yaml(block.text, str(block))
-            (parse_bench if "bench" in raw else parse_config)(whole_config(raw))
+            asked = raw.get("ablate", {"variants": {}})  # with variants it is for `msmtrec train`
+            parse = parse_bench if "bench" in raw else parse_config if "variants" in asked else parse_ablate
+            parse(whole_config(raw))
 
 
 def test_every_block_says_what_it_is() -> None:

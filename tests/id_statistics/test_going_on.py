@@ -14,9 +14,10 @@ import msmtrec
 from id_statistics.runs import DAYS, SCENARIOS, KnownRun, config, log
 from msmtrec.base.errors import UserError
 from msmtrec.config.parse import parse_data
+from msmtrec.config.resolved import set_in_all
 from msmtrec.data.encode import encode
 from msmtrec.experiment.adding import add_scenarios
-from msmtrec.experiment.continuing import config_to_go_on, set_in_all
+from msmtrec.experiment.continuing import config_to_go_on
 from msmtrec.experiment.start import Start
 from msmtrec.record.columns import AS_IT_WAS
 from msmtrec.record.directory import contender_folder, ledger_file, model_file

@@ -37,7 +37,8 @@ def go_on(
     with watching(quiet, log_format, log_to) as observer:
         check_run(run)
         from msmtrec.config.parse import parse_config
-        from msmtrec.experiment.continuing import config_to_go_on, set_in_all
+        from msmtrec.config.resolved import set_in_all
+        from msmtrec.experiment.continuing import config_to_go_on
         from msmtrec.experiment.start import Start
 
         raw = config_to_go_on(Start.open(run), data, tuple(contenders or ()), rounds)

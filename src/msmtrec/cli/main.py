@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.version import __version__
+from msmtrec.cli.ablate import ablate
 from msmtrec.cli.adding import add_scenario
 from msmtrec.cli.bench import bench
 from msmtrec.cli.calibrate import calibrate
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
 app.command()(bench)
+app.command()(ablate)
 app.command()(predict)
 app.command()(export)
 app.command()(serve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,20 +32,32 @@ def run_observed(config: Any, folder: Path | None, resume: bool, observer: Any) 
 
 def print_run(run: Any) -> None:
     from msmtrec.report.expected import expected_table
-    from msmtrec.report.qualities import quality_table
-    from msmtrec.report.terminal import difference_table, results_table
     from msmtrec.report.words import trained_on, verdicts
 
-    out.print(results_table(run.results))
-    if len(run.results.cells) > 1:
-        out.print(difference_table(run.results))
-    if run.results.qualities:
-        out.print(quality_table(run.results))
+    for table in _tables(run):
+        out.print(table)
     if run.expected:
         out.print(expected_table(run.results, run.expected))
     for sentence in (*trained_on(run.results), *verdicts(run.results)):
         out.print(escape(sentence), soft_wrap=not out.is_terminal, highlight=False)
     out.print(f"run directory: {run.folder}   report: {run.folder / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def _tables(run: Any) -> Iterator[Any]:
+    """Of an ablation one line a variant; the report has the tables by scenario and task."""
+    if run.results.ablation is not None:
+        from msmtrec.report.ablation import ablation_table
+
+        yield ablation_table(run.folder, run.results)
+        return
+    from msmtrec.report.qualities import quality_table
+    from msmtrec.report.terminal import difference_table, results_table
+
+    yield results_table(run.results)
+    if len(run.results.cells) > 1:
+        yield difference_table(run.results)
+    if run.results.qualities:
+        yield quality_table(run.results)
 
 
 def shown(run: Any, form: str) -> str:
@@ -61,10 +74,13 @@ def shown(run: Any, form: str) -> str:
         from msmtrec.studies.digest import digest, text_of
 
         return text_of(digest(run.folder, run.results))
+    from msmtrec.report.ablation import ablation_markdown
     from msmtrec.report.expected import expected_markdown
     from msmtrec.report.markdown import results_markdown
 
     expected = "\n" + expected_markdown(run.results, run.expected) if run.expected else ""
+    if run.results.ablation is not None:
+        return ablation_markdown(run.folder, run.results) + expected
     return results_markdown(run.results) + expected
 
 

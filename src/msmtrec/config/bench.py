@@ -26,6 +26,7 @@ _ELSEWHERE = {
     "tune_candidates": "bench.candidates has their number",
     "seeds": "bench.seeds has their number",
     "start": "a benchmark begins anew",
+    "ablate": "`msmtrec ablate` changes one contender in one place at a time",
 }
 
 

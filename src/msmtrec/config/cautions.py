@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msmtrec.base.errors import UserError
@@ -32,7 +32,7 @@ def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]
     found: dict[str, dict[str, None]] = {}
     for candidates in config.contenders:
         for contender in candidates:
-            for sentence in _of_contender(contender, data[contender.title]):
+            for sentence in of_contender(contender, data[contender.title]):
                 found.setdefault(sentence, {})[contender.name] = None
     sentences = [
         *config.data.cautions(),
@@ -79,7 +79,17 @@ def _days(contender: Contender, data: EncodedData) -> bool:
     return days_count(data, settings)
 
 
-def _of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
+def without_effect(sentences: Iterable[str], option: str) -> str | None:
+    """The first of the sentences that says that an option has no effect, or None."""
+    return next((one for one in sentences if one.startswith(f"{option} ") and " has no effect" in one), None)
+
+
+def of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
+    """Sentences on a contender alone; that an option is without effect they say as "OPTION … has no effect".
+
+    Raises:
+        UserError: as `cautions`.
+    """
     for settings in (contender.settings, contender.model, contender.train):
         yield from settings.cautions()
     try:

@@ -36,6 +36,11 @@ TOP = (
         "Only for `msmtrec bench`, in place of tune and seeds: how many candidates and seeds every contender has.",
     ),
     Setting(
+        "ablate",
+        "null",
+        "Only for `msmtrec ablate`: which contender is changed in one place at a time, and in which places.",
+    ),
+    Setting(
         "expected", "null", "Figures of others that are printed beside those of the run: source, tolerance, figures."
     ),
     Setting("start", "null", "A finished run that training goes on from; `msmtrec continue` writes such a config."),

@@ -12,6 +12,7 @@ from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.sentences import build, group, known, one_of, optional_group, shown
 from msmtrec.base.settings import by_name
 from msmtrec.base.yaml import apply_override, read_yaml
+from msmtrec.config.ablation import declared
 from msmtrec.config.contender import Contender, parse_contender
 from msmtrec.config.expected import Expected, parse_expected
 from msmtrec.config.keys import JOBS, SEEDS, TOP
@@ -28,6 +29,7 @@ from msmtrec.logs.sources.settings.sql import Sql
 from msmtrec.logs.sources.settings.synthetic import Synthetic
 from msmtrec.logs.sources.settings.tabular import Tabular
 from msmtrec.logs.sources.settings.tenrec import Tenrec
+from msmtrec.record.declared import Ablation
 
 __all__ = [
     "SOURCES",
@@ -69,6 +71,7 @@ class Config:
             cores.
         tune_candidates: how many candidates each contender may have.
         start: a finished run that training goes on from.
+        ablation: contenders that differ from one of them in one place each, which are the tests then.
         expected: figures of others to print beside its own.
     """
 
@@ -79,6 +82,7 @@ class Config:
     jobs: int
     tune_candidates: int
     start: Path | None = None
+    ablation: Ablation | None = None
     expected: Expected | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,6 +95,7 @@ class Config:
             "seeds": list(self.seeds),
             "jobs": self.jobs,
             **({"start": str(Path.cwd() / self.start)} if self.start else {}),
+            **({"ablate": self.ablation.as_dict()} if self.ablation else {}),
             **({"expected": self.expected.model_dump(mode="json")} if self.expected else {}),
         }
 
@@ -128,6 +133,7 @@ def load_config_for_rows(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     """
     raw = read_config(path, overrides)
     raw = without_bench(with_length(raw) if raw.get("bench") is not None else raw)
+    raw.pop("ablate", None)
     if not raw.get("methods"):
         parse_grid(raw.pop("tune", None), "tune")  # it may be of options that `local` has not
         train = optional_group(raw.get("train"), "train")
@@ -171,6 +177,7 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
         jobs=_count(raw, "jobs", JOBS, "of processes"),
         tune_candidates=limit,
         start=start,
+        ablation=declared(raw.get("ablate"), [column for (one, *_) in contenders for column in one.columns]),
         expected=parse_expected(
             raw.get("expected"), [column for own in contenders for one in own for column in one.columns]
         ),

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from msmtrec.base.explain import Setting, explain
 from msmtrec.base.settings import Settings
+from msmtrec.config.ablation import AblateSettings
 from msmtrec.config.bench import BenchSettings
 from msmtrec.config.expected import Expected
 from msmtrec.config.keys import CONTENDER, TOP
@@ -59,6 +60,7 @@ def groups() -> tuple[Group, ...]:
         _group("statistics.{}", StatisticsSettings),
         _group("bench.{}", BenchSettings),
         _group("bench.space.KEY.{}", Range),
+        _group("ablate.{}", AblateSettings),
         _group("expected.{}", Expected),
         *(_group("options.{}", kind, methods[kind]) for kind in reversed(methods)),
         Group("data.{}", (Setting("source", "required", f"Which logs: {', '.join(SOURCES)}."),)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -64,11 +64,14 @@ def lost(tasks: list[ContenderTask]) -> Iterator[str]:
                     yield f"{column}/{task.contender.candidate} lost, its training came to nothing: {why}"
 
 
-def check_goes_on(tasks: list[ContenderTask]) -> None:
+def check_goes_on(tasks: list[ContenderTask], needed: Collection[str] = (REFERENCE,)) -> None:
     """Whether the run can still end in a table.
 
+    Args:
+        needed: contenders without which there is none.
+
     Raises:
-        UserError: every candidate of `local`, or of all contenders, came to nothing.
+        UserError: every candidate of one of these, or of all contenders, came to nothing.
     """
     contenders = _by_contender(tasks)
     over = {
@@ -78,8 +81,9 @@ def check_goes_on(tasks: list[ContenderTask]) -> None:
         for name, candidates in contenders.items()
     }
     hopeless = {name: why[0] for name, why in over.items() if len(why) == len(contenders[name])}
-    if REFERENCE in hopeless or len(hopeless) == len(contenders):
-        name = REFERENCE if REFERENCE in hopeless else next(iter(hopeless))
+    missed = [name for name in needed if name in hopeless]
+    if missed or len(hopeless) == len(contenders):
+        name = next(iter([*missed, *hopeless]))
         raise UserError(f"{name}: {hopeless[name]}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.yaml import apply_override, read_yaml
+from msmtrec.base.yaml import read_yaml
 from msmtrec.config.places import check_there, folder_of, placed_data
 from msmtrec.experiment.choice import REFERENCE
 from msmtrec.experiment.start import Start
@@ -41,15 +41,6 @@ def config_to_go_on(
     }
 
 
-def set_in_all(raw: dict[str, Any], override: str) -> None:
-    """Apply `a.b=c`; what every contender has resolved is set in each of them."""
-    if override.partition("=")[0].partition(".")[0] in _RESOLVED:
-        for own in raw["methods"].values():
-            apply_override(own, override)
-    else:
-        apply_override(raw, override)
-
-
 def _best(start: Start) -> str:
     """The contender with the best mean validation AUC among those that can go on."""
     known = [name for name in start.run.contenders if _may_go_on(start, name)]
@@ -61,9 +52,6 @@ def _best(start: Start) -> str:
 def _may_go_on(start: Start, column: str) -> bool:
     entry = start.settings(column).entry
     return not (entry.pooled or entry.boosted)
-
-
-_RESOLVED = ("train", "model", "fine_tune", "statistics")
 
 
 def _settings(start: Start, name: str, rounds: int | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
-from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost, outcome
+from msmtrec.experiment.choice import REFERENCE, Chosen, check_goes_on, choose, lost, outcome
 from msmtrec.experiment.described import describe, environment, unit_of, without_group
 from msmtrec.experiment.devices import automatic
 from msmtrec.experiment.encoders import keep_encoders
@@ -31,6 +31,7 @@ from msmtrec.experiment.processes import ContenderTask, refuse_within_import, ru
 from msmtrec.experiment.start import Start
 from msmtrec.logs.reading.words import unmet
 from msmtrec.record import directory
+from msmtrec.record.declared import Ablation
 from msmtrec.record.events import (
     ContenderFinished,
     Note,
@@ -116,29 +117,37 @@ def run(
             note(text)
         observer(Phase(phase="training"))
         earlier = {task.folder for task in tasks if task.over}
+        needed = (REFERENCE, *((config.ablation.of,) if config.ablation else ()))
 
         def ended(task: ContenderTask) -> None:
             for event in finished_columns(task, earlier=task.folder in earlier):
                 observer(event)
             if isinstance(why := outcome(task.folder), str):
-                check_goes_on(tasks)
+                check_goes_on(tasks, needed)
                 note(f"{task.contender.title} came to nothing, the run goes on without it: {why}")
 
         run_tasks(tasks, config.jobs, threads, observer, ended)
         observer(Phase(phase="comparing"))
-        results = compare(config.name, folder, tasks, threads=threads, notes=notes)
+        results = compare(config.name, folder, tasks, threads=threads, notes=notes, ablation=config.ablation)
         observer(RunFinished(folder=str(folder), seeds=config.seeds, results=results))
     return Run(folder, results)
 
 
 def compare(
-    name: str, folder: Path, tasks: list[ContenderTask], *, threads: int, notes: tuple[str, ...] = ()
+    name: str,
+    folder: Path,
+    tasks: list[ContenderTask],
+    *,
+    threads: int,
+    notes: tuple[str, ...] = (),
+    ablation: Ablation | None = None,
 ) -> Results:
     """Choose on validation, read the test rows that were not read yet, write the table and its page.
 
     Args:
         tasks: all of them over.
         threads: of a contender that does not set its own.
+        ablation: which tests are declared, where they are not the usual ones.
     """
     chosen, schema = choose(tasks), tasks[0].data.schema
     with directory.writing(folder):
@@ -151,6 +160,7 @@ def compare(
             schema.task_names,
             (*notes, *lost(tasks)),
             unit_of(schema.group),
+            ablation=ablation,
         )
         directory.write_json(folder / directory.RESULTS, results.as_dict())
         directory.write_atomic(folder / directory.FIGURES, figures(folder, results))

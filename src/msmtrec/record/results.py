@@ -12,6 +12,7 @@ import numpy as np
 from msmtrec.base.errors import UserError
 from msmtrec.evaluation.compare import Comparison
 from msmtrec.evaluation.support import Support
+from msmtrec.record.declared import Ablation
 
 MEAN = ("mean", "")
 """The table's last line: the mean over scenario × task."""
@@ -97,6 +98,7 @@ class Results:
         notes: what a reader must know of the settings.
         qualities: contender -> figure (`evaluation.quality`) -> for each line a value per seed, None where there is
             none; the last line is the mean over those counted.
+        ablation: what was changed in the reference, where these contenders are the tests that were declared.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Results:
     pairs: tuple[Pair, ...] = ()
     notes: tuple[str, ...] = ()
     qualities: Mapping[str, Mapping[str, tuple[tuple[float | None, ...], ...]]] = field(default_factory=dict)
+    ablation: Ablation | None = None
 
     def __eq__(self, other: object) -> bool:
         """By value, where figures that do not exist (NaN) are equal."""
@@ -173,6 +176,7 @@ class Results:
                 "counted": self.counted,
                 "pairs": [asdict(pair) for pair in self.pairs],
                 "cells": {contender: [asdict(cell) for cell in cells] for contender, cells in self.cells.items()},
+                **({"ablation": self.ablation.as_dict()} if self.ablation else {}),
             }
         )
         return found
@@ -199,6 +203,7 @@ class Results:
                 pairs=tuple(_pair(pair) for pair in raw["pairs"]),
                 notes=tuple(raw["notes"]),
                 qualities={contender: _qualities(figures) for contender, figures in raw.get("qualities", {}).items()},
+                ablation=_ablation(raw.get("ablation")),
             )
             lines = len(found.lines)
             if not found.cells or any(len(cells) != lines for cells in found.cells.values()):
@@ -243,6 +248,10 @@ def _comparison(raw: Mapping[str, Any]) -> Comparison:
         raise TypeError(f"untested is {raw['untested']!r}")
     numbers = {name: _number(name, value) for name, value in raw.items() if name != "untested"}
     return Comparison(seeds=int(numbers.pop("seeds")), untested=raw["untested"], **numbers)
+
+
+def _ablation(raw: Mapping[str, Any] | None) -> Ablation | None:
+    return Ablation(raw["of"], {part: tuple(own) for part, own in raw["variants"].items()}) if raw else None
 
 
 def _number(name: str, value: Any) -> float:

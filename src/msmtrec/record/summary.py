@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +16,7 @@ from msmtrec.evaluation.compare import Comparison, compare, holm
 from msmtrec.evaluation.contributions import Array
 from msmtrec.evaluation.quality import QUALITIES
 from msmtrec.record.columns import POOLED, REFERENCE
+from msmtrec.record.declared import Ablation
 from msmtrec.record.directory import ENCODERS, TEST, VALIDATION, read_json
 from msmtrec.record.results import MEAN, Cell, Pair, Results
 from msmtrec.record.scores import Scores
@@ -49,6 +50,8 @@ def summarise(
     notes: tuple[str, ...] = (),
     unit: str = "users",
     reference: str = "local",
+    *,
+    ablation: Ablation | None = None,
 ) -> Results:
     """Read every contender's test.json, scores.npz and validation.json, and compare.
 
@@ -58,6 +61,8 @@ def summarise(
     Args:
         tasks: in the order of the labels' columns.
         reference: the contender that differences refer to; the first one where it is not there.
+        ablation: its contender is the reference, and its variants' tests are the declared ones; else every contender is
+            tested against the reference and the best that validation names.
 
     Raises:
         UserError: the contenders were not scored on the same test rows.
@@ -66,6 +71,8 @@ def summarise(
     lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for found in records.values() for r in found))
     seeds = tuple(dict.fromkeys(r["seed"] for found in records.values() for r in found))
     aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}
+    if ablation:
+        reference = ablation.of
     reference = reference if reference in contenders else next(iter(contenders))
     with Scores({n: contender.folder for n, contender in contenders.items()}, lines, seeds, tasks) as scores:
         few = [scores.support[line].few for line in lines]
@@ -83,7 +90,8 @@ def summarise(
             Cell(_known(values), None if contender == reference else difference)
             for values, difference in zip(table, differences, strict=True)
         )
-    baselines = _baselines(contenders, reference)
+    ablation = ablation.among(contenders) if ablation else None
+    baselines = {"reference": reference} if ablation else _baselines(contenders, reference)
     return Results(
         name,
         (*lines, MEAN),
@@ -96,9 +104,10 @@ def summarise(
         unit=unit,
         baselines=baselines,
         chosen={n: contender.candidate for n, contender in contenders.items()},
-        pairs=_pairs(means, baselines),
+        pairs=_pairs(means, baselines, ablation.columns if ablation else tuple(contenders)),
         notes=notes,
         qualities={n: _qualities(found, lines, seeds, counted) for n, found in records.items()},
+        ablation=ablation,
     )
 
 
@@ -176,11 +185,17 @@ def _baselines(contenders: Mapping[str, Finished], reference: str) -> dict[str, 
     return found
 
 
-def _pairs(means: _Means, baselines: Mapping[str, str]) -> tuple[Pair, ...]:
-    """Every two contenders; Holm's correction over those of which one is a baseline, and over no other."""
-    declared = set(baselines.values())
+def _pairs(means: _Means, baselines: Mapping[str, str], tested: Collection[str]) -> tuple[Pair, ...]:
+    """Every two contenders; Holm's correction over those that are tested against a baseline, and over no other."""
+    against = set(baselines.values())
     found = [
-        Pair(first, second, means.compare(first, second), float("nan"), family=first in declared or second in declared)
+        Pair(
+            first,
+            second,
+            means.compare(first, second),
+            float("nan"),
+            family=(first in against and second in tested) or (second in against and first in tested),
+        )
         for first, second in combinations(means.aucs, 2)
     ]
     corrected = holm([pair.compared.p_value if pair.family else float("nan") for pair in found])

@@ -68,13 +68,14 @@ def _names(names: Iterable[str]) -> str:
 
 def _below_reference(run: RunRecord, contender: ContenderRecord) -> Iterator[str]:
     """Lines below the reference, Holm-corrected over the contender's lines: a report has many of them."""
+    why = "" if run.results.ablation else ": too much sharing for it"  # of a variant the reference may share as much
     for gain in gains(run.results, contender.name):
         if gain.below:
             scenario, task = gain.line
             yield (
                 f"scenario {scenario}, {task} is below {run.results.reference} by"
                 f" {-100 * gain.compared.difference:.2f} points (p {p_text(gain.p_value)}, corrected over the"
-                " contender's lines): too much sharing for it"
+                f" contender's lines){why}"
             )
 
 

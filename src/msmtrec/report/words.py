@@ -82,7 +82,7 @@ def told_apart(results: Results, name: str) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {"up": [], "down": [], "": []}
     for contender in results.cells:
         pair = results.pair(contender, name)
-        if pair and pair.compared.tested:
+        if pair and pair.family and pair.compared.tested:
             groups[pair.sign].append(contender)
     return groups
 

@@ -1,1 +1,1 @@
-"""Many trainings for one answer: benchmarks of contenders that are tuned alike."""
+"""Many trainings for one answer: benchmarks of contenders that are tuned alike, ablations of one of them."""

@@ -70,10 +70,11 @@ class PFSettings(MethodSettings):
         if self.coordination == 0:
             yield "coordination 0 is plain averaging; null says so"
         yield from self._unused()
-        if self.normalization == "literal":
+        alone = self.personalization == "hyper" and not self.penalty and self.alignment == "off"
+        if self.normalization != "off" and alone:
+            yield "normalization has no effect: in hyper only the penalty refers to the consensus; set penalty above 0"
+        elif self.normalization == "literal":
             yield "normalization literal averages to zero and wipes the experts; it is for ablations"
-        if self.normalization in ("tensor", "channel") and self.personalization == "hyper" and not self.penalty:
-            yield "normalization reaches nobody: in hyper only the penalty refers to the consensus; set penalty above 0"
         if "held-out" in (self.personalization, self.towers) and self.beta_keep == 1 and self.beta_start is not None:
             yield f"beta_keep 1 keeps the mixture at beta_start {self.beta_start:g} or at 0, whatever is measured"
 

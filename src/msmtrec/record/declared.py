@@ -1,0 +1,34 @@
+"""Tests that a config declares in place of the usual ones. A config is read without numpy, which results need."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Which tests an ablation declares: every variant against one contender, and no others.
+
+    Args:
+        of: that contender's column.
+        variants: part that is changed -> columns.
+    """
+
+    of: str
+    variants: Mapping[str, tuple[str, ...]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of all variants."""
+        return tuple(column for columns in self.variants.values() for column in columns)
+
+    def among(self, columns: Collection[str]) -> Ablation:
+        """What is left of it where some columns came to nothing."""
+        left = {part: tuple(c for c in own if c in columns) for part, own in self.variants.items()}
+        return Ablation(self.of, {part: own for part, own in left.items() if own})
+
+    def as_dict(self) -> dict[str, Any]:
+        """In the form of a config."""
+        return {"of": self.of, "variants": {part: list(columns) for part, columns in self.variants.items()}}
