@@ -14,7 +14,7 @@ from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.rounds import Standing
-from msmtrec.record.directory import Lines, metric_records
+from msmtrec.record.directory import CHECKPOINT, Lines, metric_records
 from msmtrec.runtime.side_by_side import Clients
 
 
@@ -24,12 +24,20 @@ class ContenderJournal:
     Args:
         lengths: of the files, in bytes, and the round, at which an earlier start left off.
         told: hears of every round too.
+        keep: write a checkpoint after the last round, whatever `checkpoint_every` says.
     """
 
     def __init__(
-        self, folder: Path, clients: Clients, train: TrainSettings, lengths: Mapping[str, int], *, told: RoundsTold
+        self,
+        folder: Path,
+        clients: Clients,
+        train: TrainSettings,
+        lengths: Mapping[str, int],
+        *,
+        told: RoundsTold,
+        keep: bool = False,
     ) -> None:
-        self.folder, self.clients, self.train, self.told = folder, clients, train, told
+        self.folder, self.clients, self.train, self.told, self.keep = folder, clients, train, told, keep
         self.written = lengths.get("round", 0), perf_counter()
         self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
 
@@ -45,10 +53,13 @@ class ContenderJournal:
 
     def checkpoint(self, standing: Standing[Any]) -> None:
         rounds, seconds = standing.round - self.written[0], perf_counter() - self.written[1]
-        if not self.train.checkpoint_due(rounds, seconds):
-            return
+        last = self.keep and standing.round == self.train.rounds
+        if last or self.train.checkpoint_due(rounds, seconds):
+            self.save(standing)
+
+    def save(self, standing: Standing[Any]) -> None:
         lengths = {name: lines.commit() for name, lines in self.lines.items()} | {"round": standing.round}
-        checkpoints.save(self.folder / "checkpoint", Checkpoint(standing, self.clients.memories, lengths))
+        checkpoints.save(self.folder / CHECKPOINT, Checkpoint(standing, self.clients.memories, lengths))
         self.written = standing.round, perf_counter()
 
     def finish(self) -> None:

@@ -8,7 +8,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -32,12 +32,14 @@ _GUARD = (
 
 @dataclass(frozen=True)
 class ContenderTask:
-    """One contender and where it goes."""
+    """One contender and where it goes; `on_to` as in `run_contender`."""
 
     contender: Contender
     data: EncodedData
     seeds: tuple[int, ...]
     folder: Path
+    _: KW_ONLY
+    on_to: int = 0
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -71,7 +73,7 @@ def run_tasks(
     for task in tasks:
         (here if jobs == 1 or task.over else elsewhere).append(task)
     for task in here:
-        run_contender(task.contender, task.data, task.seeds, task.folder, observer, threads)
+        run_contender(task.contender, task.data, task.seeds, task.folder, observer, threads, task.on_to)
         ended(task)
     _run_in_processes(elsewhere, jobs, threads, observer, ended)
 
@@ -168,7 +170,7 @@ def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     warnings.showwarning = warn  # type: ignore[assignment]
     message: tuple[str, Any] = ("done", None)
     try:
-        run_contender(task.contender, task.data, task.seeds, task.folder, tell, threads)
+        run_contender(task.contender, task.data, task.seeds, task.folder, tell, threads, task.on_to)
     except UserError as error:
         message = ("user error", str(error))
     except Exception:  # noqa: BLE001 - handed to the parent, which raises it

@@ -1,4 +1,4 @@
-"""Successive halving (Karnin, Koren & Somekh 2013): the better half trains for twice as many rounds."""
+"""Successive halving (Karnin, Koren & Somekh 2013): the better half trains on, to twice as many rounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def rungs_of(candidates: int, contender: Contender, rungs: int) -> int:
 
 
 def rounds_at(rounds: int, rung: int, rungs: int) -> int:
-    """Rounds in a rung, the first of which is 0, at least 1: all of them in the last one."""
+    """Rounds to which a rung trains, the first of which is 0, at least 1: all of them in the last one."""
     return max(1, rounds >> (rungs - 1 - rung))
 
 
