@@ -56,8 +56,8 @@ def run_contender(
     folder as finished; `failed.json` stands in its place where training diverged. `threads` are those of a contender
     that does not set its own. Reads training and validation rows only.
 
-    on_to: rounds of a training that goes on from this one, 0 where none does. What it goes on from, the checkpoint of
-        the last round, then stays; and each round gives, to the bit, what it gives in that training.
+    on_to: rounds of a training that goes on from this one, 0 where none does. The checkpoint of the last round, from
+        which it does, then stays; and each round gives, to the bit, what it gives in that training.
     """
     places = column_folders(contender, folder)
     if all(ended(place) for place in places.values()):
@@ -113,14 +113,13 @@ def _train(
             replies = {member: standing.servers[member.seed].owed.get(member.scenario) for member in members}
             _keep_as_it_was(contender, start, data, clients, replies, folder)
         told = RoundsTold(tell, contender.name, contender.candidate)
-        lengths = saved.journal if saved else {}
-        journal = ContenderJournal(folder, clients, train, lengths, told=told, keep=on_to > 0)
+        journal = ContenderJournal(folder, clients, train, saved.journal if saved else {}, told=told)
         tell(_started(contender, seeds, standing.round))
         told.again(folder)
         plan = _plan(contender, site, seeds, shapes)
         standing = federate(plan, method, clients, standing, journal, lambda done: tell(_progress(contender, done)))
-        if on_to and standing.round < train.rounds:  # ended early: whatever goes on from it is over too
-            journal.save(standing)
+        if on_to:
+            journal.keep(standing)
         journal.finish()
         for seed, kept in standing.kept.items():
             checkpoints.save_server(server_file(folder, seed), kept)

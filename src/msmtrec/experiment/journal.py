@@ -24,20 +24,12 @@ class ContenderJournal:
     Args:
         lengths: of the files, in bytes, and the round, at which an earlier start left off.
         told: hears of every round too.
-        keep: write a checkpoint after the last round, whatever `checkpoint_every` says.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        clients: Clients,
-        train: TrainSettings,
-        lengths: Mapping[str, int],
-        *,
-        told: RoundsTold,
-        keep: bool = False,
+        self, folder: Path, clients: Clients, train: TrainSettings, lengths: Mapping[str, int], *, told: RoundsTold
     ) -> None:
-        self.folder, self.clients, self.train, self.told, self.keep = folder, clients, train, told, keep
+        self.folder, self.clients, self.train, self.told = folder, clients, train, told
         self.written = lengths.get("round", 0), perf_counter()
         self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
 
@@ -53,11 +45,11 @@ class ContenderJournal:
 
     def checkpoint(self, standing: Standing[Any]) -> None:
         rounds, seconds = standing.round - self.written[0], perf_counter() - self.written[1]
-        last = self.keep and standing.round == self.train.rounds
-        if last or self.train.checkpoint_due(rounds, seconds):
-            self.save(standing)
+        if self.train.checkpoint_due(rounds, seconds):
+            self.keep(standing)
 
-    def save(self, standing: Standing[Any]) -> None:
+    def keep(self, standing: Standing[Any]) -> None:
+        """A checkpoint, due or not."""
         lengths = {name: lines.commit() for name, lines in self.lines.items()} | {"round": standing.round}
         checkpoints.save(self.folder / CHECKPOINT, Checkpoint(standing, self.clients.memories, lengths))
         self.written = standing.round, perf_counter()
