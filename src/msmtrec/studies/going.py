@@ -31,6 +31,8 @@ from msmtrec.studies.plan import Pace, plan, work_of
 
 _FIRST = 3
 """Trainings in rounds after which the time left is said for the first time."""
+_SHOWN = 3
+"""Candidates that a sentence names."""
 
 
 class Going:
@@ -104,9 +106,9 @@ class Going:
             take_over(rung_folder(self.folder, rung - 1, task.contender.name, task.contender.candidate), task.folder)
         anew = [task.contender.title for task in waiting if not trained(task.folder)]
         if anew:
-            self.observer(
-                Note(text=f"trained from the first round: {', '.join(anew)}: rung {rung} left nothing to go on from")
-            )
+            more = f" and {len(anew) - _SHOWN} more" if len(anew) > _SHOWN else ""
+            text = f"{', '.join(anew[:_SHOWN])}{more}; rung {rung} kept nothing to go on from"
+            self.observer(Note(text=f"trained from the first round: {text}"))
 
     def _tried_out(self, tasks: Mapping[str, Mapping[str, ContenderTask]], rung: int, task: ContenderTask) -> None:
         """Of a candidate whose training is over only its figures stay, and what it may go on from."""
