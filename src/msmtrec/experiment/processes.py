@@ -51,6 +51,10 @@ class ContenderTask:
         """Whether it was trained before, well or badly."""
         return all(directory.ended(folder) for folder in self.folders.values())
 
+    def train(self, tell: Observer, threads: int) -> None:
+        """As `run_contender`, in this process."""
+        run_contender(self.contender, self.data, self.seeds, self.folder, tell, threads, self.on_to)
+
 
 def run_tasks(
     tasks: list[ContenderTask],
@@ -73,7 +77,7 @@ def run_tasks(
     for task in tasks:
         (here if jobs == 1 or task.over else elsewhere).append(task)
     for task in here:
-        run_contender(task.contender, task.data, task.seeds, task.folder, observer, threads, task.on_to)
+        task.train(observer, threads)
         ended(task)
     _run_in_processes(elsewhere, jobs, threads, observer, ended)
 
@@ -170,7 +174,7 @@ def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     warnings.showwarning = warn  # type: ignore[assignment]
     message: tuple[str, Any] = ("done", None)
     try:
-        run_contender(task.contender, task.data, task.seeds, task.folder, tell, threads, task.on_to)
+        task.train(tell, threads)
     except UserError as error:
         message = ("user error", str(error))
     except Exception:  # noqa: BLE001 - handed to the parent, which raises it

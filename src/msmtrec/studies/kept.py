@@ -29,7 +29,7 @@ def take_over(before: Path, folder: Path) -> None:
         with directory.writing(folder):
             forget(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            for path in before.glob("*.jsonl"):  # without lines that the checkpoint does not count, when it is read
+            for path in before.glob("*.jsonl"):
                 directory.write_atomic(folder / path.name, path.read_text(encoding="utf-8"))
             (before / directory.CHECKPOINT).rename(folder / directory.CHECKPOINT)
 
