@@ -30,7 +30,7 @@ from msmtrec.record.directory import read_lines
 from msmtrec.record.events import ContenderStarted, Event, Progress, ignore
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.side_by_side import SideBySide
-from msmtrec.studies.halving import rounds_at
+from msmtrec.studies.halving import in_rung
 from msmtrec.studies.kept import take_over, trained
 
 SEEDS, RUNGS = (1000, 1001), 3
@@ -63,10 +63,8 @@ def in_rungs(contender: Contender, data: EncodedData, folder: Path, tell: Any = 
         if rung:
             take_over(places[rung - 1], place)
             assert not trained(places[rung - 1])
-        rounds, last = rounds_at(contender.train.rounds, rung, RUNGS), rung == RUNGS - 1
-        short = replace(contender, train=contender.train.model_copy(update={"rounds": rounds}), fine_tune=None)
-        on_to = 0 if last else contender.rounds
-        run_contender(contender if last else short, data, SEEDS, place, tell, threads, on_to)
+        now, on_to = in_rung(contender, rung, RUNGS)
+        run_contender(now, data, SEEDS, place, tell, threads, on_to)
     return places[-1]
 
 

@@ -25,7 +25,7 @@ from msmtrec.runtime.threads import threads_set
 from msmtrec.studies.candidates import Candidate
 from msmtrec.studies.finished_seeds import FinishedSeeds
 from msmtrec.studies.folder import TRIED, rung_folder
-from msmtrec.studies.halving import better, left_after, rounds_at, rungs_of
+from msmtrec.studies.halving import better, in_rung, left_after, rungs_of
 from msmtrec.studies.kept import forget, take_over, trained
 from msmtrec.studies.plan import Pace, plan, work_of
 
@@ -224,11 +224,7 @@ class Going:
 
     def _candidate_task(self, candidate: Candidate, rung: int, among: int) -> ContenderTask:
         contender = on_device(candidate.contender, self.device)
-        rungs = rungs_of(among, contender, self.bench.settings.rungs)
-        rounds, on_to = rounds_at(contender.train.rounds, rung, rungs), 0
-        if rung < rungs - 1:
-            on_to = contender.rounds
-            contender = replace(contender, train=contender.train.model_copy(update={"rounds": rounds}), fine_tune=None)
+        contender, on_to = in_rung(contender, rung, rungs_of(among, contender, self.bench.settings.rungs))
         place = rung_folder(self.folder, rung, contender.name, contender.candidate)
         return ContenderTask(contender, self.data[variant(contender)], self.bench.tune_seeds, place, on_to=on_to)
 
