@@ -37,7 +37,7 @@ def divided(
     contender = parse_config(config).contenders[0][0]
     data = replace(data, folder=folder)
     members = [Member(seed, name) for seed in (0, 1) for name in data.scenarios]
-    return shares_of(contender, data, site_of(contender, data), members, threads)
+    return shares_of(contender.rounds, data, site_of(contender, data), members, threads)
 
 
 def test_where_much_is_to_do_every_core_gets_alike_members(synthetic: EncodedData) -> None:

@@ -14,7 +14,7 @@ import msmtrec
 from msmtrec import UserError
 from msmtrec.base.yaml import read_yaml
 from msmtrec.config.bench import parse_bench
-from msmtrec.record.events import ContenderStarted, Event, Note, RunFinished, RunStarted
+from msmtrec.record.events import ContenderFinished, ContenderStarted, Event, Note, Progress, RunFinished, RunStarted
 from msmtrec.serving.finished import Run
 from msmtrec.statistics.ledger_files import load_ledger
 from msmtrec.studies.bench import run_bench
@@ -65,8 +65,10 @@ def test_what_is_trained(finished: Path, told: list[Event]) -> None:
     starts = [event for event in told if isinstance(event, RunStarted)]
     assert [set(event.contenders.values()) for event in starts] == [{2}, {4}, {4}]
     assert [event.seeds for event in starts] == [(1000,), (1000,), (0, 1)]
+    assert [event.done for event in told if isinstance(event, ContenderStarted)] == [0, 0, 0, 0, 2, 2, 0, 0]
     notes = [event.text for event in told if isinstance(event, Note)]
-    assert notes[0].startswith("2 contenders, 8 trainings: as much as 8 trainings of one seed over all rounds")
+    assert notes[0].startswith("2 contenders, 8 trainings: as much as 7 trainings of one seed over all rounds")
+    assert not [text for text in notes if "from the first round" in text]
     assert [text for text in notes if "left of the whole benchmark" in text]
     assert isinstance(told[-1], RunFinished)
 
@@ -111,25 +113,79 @@ class Stop(Exception):
     """In place of a power cut."""
 
 
-@pytest.mark.parametrize("items", [2, 5, 8])
-def test_a_killed_benchmark_goes_on_to_the_same_figures(finished: Path, tmp_path: Path, items: int) -> None:
-    """During the second candidate, the first of the second rung's, the last contender's seeds."""
-    begun = []
+KILLS = [
+    ("during the second candidate", ContenderStarted, 2, 7),
+    ("before the rung's last candidate is judged", ContenderFinished, 4, 4),
+    ("when the second rung has taken over", RunStarted, 2, 4),
+    ("during its first candidate", ContenderStarted, 5, 4),
+    ("in its first round", Progress, 9, 4),
+    ("during the last contender's seeds", ContenderStarted, 8, 1),
+]
+
+
+@pytest.mark.parametrize(("kind", "number", "left"), [row[1:] for row in KILLS], ids=[row[0] for row in KILLS])
+def test_a_killed_benchmark_goes_on_to_the_same_figures(
+    finished: Path, tmp_path: Path, kind: type[Event], number: int, left: int
+) -> None:
+    told = []
 
     def stops(event: Event) -> None:
-        if isinstance(event, ContenderStarted):
-            begun.append(event.title)
-            if len(begun) == items:
+        if isinstance(event, kind):
+            told.append(event)
+            if len(told) == number:
                 raise Stop
 
     with pytest.raises(Stop):
         bench(BENCH, tmp_path / "b", observer=stops)
     events: list[Event] = []
     bench(BENCH, tmp_path / "b", resume=True, observer=events.append)
-    assert len(trained(events)) == 8 - (items - 1)
+    assert len(trained(events)) == left
+    assert [e.done for e in events if isinstance(e, ContenderStarted) and "/" in e.title][-2:] in ([2, 2], [])
+    assert not list((tmp_path / "b").rglob("checkpoint"))
     assert results(tmp_path / "b") == results(finished)
     for name in ("bench.json", "bench.csv"):
         assert (tmp_path / "b" / name).read_text() == (finished / name).read_text()
+
+
+def test_a_folder_of_the_version_before_goes_on_by_training_from_the_first_round(
+    finished: Path, tmp_path: Path
+) -> None:
+    """Its first rung is over, and kept nothing."""
+    old = Path(shutil.copytree(finished, tmp_path / "old"))
+    for name in ("contenders", "tuning/rung-2"):
+        shutil.rmtree(old / name)
+    (old / "bench.csv").unlink()
+    events: list[Event] = []
+    bench(BENCH, old, resume=True, observer=events.append)
+    started = [event for event in events if isinstance(event, ContenderStarted)]
+    assert [event.done for event in started] == [0] * 4
+    begun = ", ".join(event.title for event in started[:2])
+    wanted = f"trained from the first round: {begun}; rung 1 kept nothing to go on from"
+    assert [event.text for event in events if isinstance(event, Note)].count(wanted) == 1
+    assert results(old) == results(finished)
+    assert (old / "bench.json").read_text() == (finished / "bench.json").read_text()
+
+
+def test_a_rung_keeps_what_may_still_go_on_and_ends_as_a_training_in_one_piece(tmp_path: Path) -> None:
+    raw = changed("bench", {**BENCH["bench"], "candidates": 4, "seeds": 1})
+    folder, counts = tmp_path / "k", list[dict[str, int]]()
+
+    def count(event: Event) -> None:
+        if isinstance(event, ContenderStarted):
+            rung = folder / "tuning" / "rung-1" / "contenders"
+            counts.append({name: len(list(rung.glob(f"{name}/*/checkpoint"))) for name in CONTENDERS})
+
+    bench(raw, folder, observer=count)
+    assert [own["local"] for own in counts] == [0, 1, 2, *[2] * 5, *[0] * 6]
+    assert [own["fedavg"] for own in counts] == [*[0] * 5, 1, 2, 2, *[0] * 6]
+    assert not list(folder.rglob("checkpoint"))
+    bench({**raw, "bench": {**raw["bench"], "rungs": 1}}, tmp_path / "whole")
+    ends = list((folder / "tuning" / "rung-2").rglob("metrics.jsonl"))
+    assert len(ends) == 4
+    for path in ends:
+        whole = tmp_path / "whole" / "tuning" / "rung-1" / path.relative_to(folder / "tuning" / "rung-2")
+        assert path.read_bytes() == whole.read_bytes()
+        assert (path.parent / "validation.json").read_bytes() == (whole.parent / "validation.json").read_bytes()
 
 
 def test_an_added_contender_is_the_only_one_that_trains_and_one_may_be_left_out(copy: Path) -> None:

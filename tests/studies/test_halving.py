@@ -48,15 +48,15 @@ def test_what_trains_in_no_rounds_climbs_one_rung_and_a_single_candidate_none() 
 
 
 def test_the_plan_of_the_issue() -> None:
-    """Twelve candidates, two seeds, three rungs, then ten seeds: 28 trainings of one seed."""
+    """Twelve candidates, two seeds, three rungs, each of which goes on: 12 trainings of one seed; then ten seeds."""
     raw = changed("bench", {**BENCH["bench"], "candidates": 12, "tune_seeds": 2, "seeds": 10, "rungs": 3})
     bench = parse_bench({**raw, "train": {"rounds": 60}, "methods": {"local": None, "bias": None}})
     found = plan(bench, candidates_of(bench))
-    assert found["local"].rungs == (Stage(12, 15, 2), Stage(6, 30, 2), Stage(3, 60, 2))
+    assert found["local"].rungs == (Stage(12, 15, 2), Stage(6, 15, 2), Stage(3, 30, 2))
     assert found["local"].final == Stage(1, 60, 10)
-    assert (found["local"].seed_runs, found["bias"].seed_runs) == (28, 0)
+    assert (found["local"].seed_runs, found["bias"].seed_runs) == (12 + 10, 0)
     assert in_words(found) == (
-        "2 contenders, 23 trainings: as much as 28 trainings of one seed over all rounds, 28 for local"
+        "2 contenders, 23 trainings: as much as 22 trainings of one seed over all rounds, 22 for local"
     )
 
 
@@ -88,13 +88,13 @@ def test_what_trains_in_no_rounds_says_nothing_of_the_pace_of_others() -> None:
     pace.starts(local.title)
     pace.clock()
     pace.clock()
-    pace.ended(ContenderTask(local, nothing, (0,), Path("x")), 2)  # 3 seconds for 4 of its 16 rounds
-    assert pace.left() == pytest.approx(12 * 3 / 4)
+    pace.ended(ContenderTask(local, nothing, (0,), Path("x")), 2)  # 3 seconds for 4 of its 14 rounds
+    assert pace.left() == pytest.approx(10 * 3 / 4)
     assert pace.items == 1
 
 
 def test_time_left_by_the_pace_of_each_contender() -> None:
-    bench = parse_bench(BENCH)  # 2 candidates of 2 and then 1 of 4 rounds, 1 seed; then 4 rounds of 2 seeds
+    bench = parse_bench(BENCH)  # 2 candidates of 2 rounds, 1 of 2 more, 1 seed; then 4 rounds of 2 seeds
     candidates = candidates_of(bench)
     now = 0.0
     pace = Pace(plan(bench, candidates), 2, lambda: now)
@@ -106,7 +106,20 @@ def test_time_left_by_the_pace_of_each_contender() -> None:
         pace.starts(short.title)
         now += seconds
         pace.ended(ContenderTask(short, nothing, (0,), Path("x")), 0)
-    work = 2 + 4 + 8  # the other candidate, the second rung, the final seeds
+    work = 2 + 2 + 8  # the other candidate, the second rung, the final seeds
     assert pace.left() == pytest.approx(work * (4 / 2 + 12 / 2) / 2)
     pace.not_needed("fedavg")
     assert pace.left() == pytest.approx(work * 2 / 2)
+
+
+def test_a_training_that_goes_on_is_paced_by_what_it_trains_itself() -> None:
+    bench = parse_bench({**BENCH, "methods": ["local"]})
+    candidates = candidates_of(bench)
+    now = 0.0
+    pace = Pace(plan(bench, candidates), 1, lambda: now)
+    nothing: Any = None
+    task = ContenderTask(candidates["local"][0].contender, nothing, (0,), Path("x"))
+    pace.starts(task.contender.title)
+    now = 6.0
+    pace.ended(task, 1, 2)  # rounds 3 and 4
+    assert pace.left() == pytest.approx((4 + 8) * 6 / 2)

@@ -39,8 +39,8 @@ class BenchSettings(Settings):
             where every contender has them; keys of fine_tune and statistics for those that have these switched on.
         tune_seeds: seeds that candidates are trained on, none of which is a seed of the table.
         seeds: seeds that the chosen candidate is trained on.
-        rungs: successive halving: in each rung the remaining candidates train twice as many rounds as in the one
-            before, in the last one all of them, and the better half goes on.
+        rungs: successive halving: in each rung the remaining candidates train on to twice as many rounds as in the one
+            before, in the last one to all of them, and the better half goes on.
     """
 
     candidates: int = Field(12, ge=1)

@@ -34,7 +34,7 @@ from msmtrec.federation.rounds import Plan, Standing, federate
 from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Reply
 from msmtrec.methods.settings.gbm import GBMSettings
-from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json, writing
+from msmtrec.record.directory import CHECKPOINT, FAILED, VALIDATION, ended, server_file, write_json, writing
 from msmtrec.record.events import ContenderStarted, Observer, Progress, ignore
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.side_by_side import Clients, divided
@@ -42,13 +42,22 @@ from msmtrec.runtime.threads import threads_set
 
 
 def run_contender(
-    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer, threads: int
+    contender: Contender,
+    data: EncodedData,
+    seeds: tuple[int, ...],
+    folder: Path,
+    tell: Observer,
+    threads: int,
+    on_to: int = 0,
 ) -> None:
     """Train one contender and write its folder, and beside it that of its fine-tuned column.
 
     A finished contender is left alone, an interrupted one continued. `validation.json` is written last and marks a
     folder as finished; `failed.json` stands in its place where training diverged. `threads` are those of a contender
     that does not set its own. Reads training and validation rows only.
+
+    on_to: rounds of a training that goes on from this one, 0 where none does. The checkpoint of the last round, from
+        which it does, then stays; and each round gives, to the bit, what it gives in that training.
     """
     places = column_folders(contender, folder)
     if all(ended(place) for place in places.values()):
@@ -59,16 +68,19 @@ def run_contender(
     else:
         with writing(folder), threads_set(contender.train.threads or threads):
             try:
-                _train(contender, data, seeds, folder, tell)
+                _train(contender, data, seeds, folder, tell, on_to)
             except Diverged as error:
                 for place in places.values():
                     if not ended(place):
                         place.mkdir(parents=True, exist_ok=True)
                         write_json(place / FAILED, {"sentence": str(error)})
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    if not on_to:
+        shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
 
 
-def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer) -> None:
+def _train(
+    contender: Contender, data: EncodedData, seeds: tuple[int, ...], folder: Path, tell: Observer, on_to: int
+) -> None:
     train, site = contender.train, site_of(contender, data)
     if contender.entry.alone:
         _without_network(contender, site, data, seeds, folder, tell)
@@ -77,7 +89,7 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
     first = first_parameters(site.model, data, seeds, train, silent=contender.has_head)
     start = Start.open(contender.start) if contender.start else None
-    saved, ship = checkpoints.load(folder / "checkpoint", method.state_type), Shipment(site.deck.device)
+    saved, ship = checkpoints.load(folder / CHECKPOINT, method.state_type), Shipment(site.deck.device)
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
         rows = {name: site.deck.counted[name] for name in data.scenarios}
@@ -94,7 +106,7 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         standing = saved.standing
         memories = {m: replace(memory, slots=ship(memory.slots)) for m, memory in saved.memories.items()}
     shapes, own = first[members[0]], InProcess(site, memories)
-    shares = shares_of(contender, data, site, members, torch.get_num_threads())
+    shares = shares_of(max(contender.rounds, on_to), data, site, members, torch.get_num_threads())
     del first, memories  # in a large federation they are most of what is in memory
     with divided(own, shares, partial(site_of, contender, data)) as clients:
         if start is not None and saved is None:
@@ -106,6 +118,8 @@ def _train(contender: Contender, data: EncodedData, seeds: tuple[int, ...], fold
         told.again(folder)
         plan = _plan(contender, site, seeds, shapes)
         standing = federate(plan, method, clients, standing, journal, lambda done: tell(_progress(contender, done)))
+        if on_to:
+            journal.keep(standing)
         journal.finish()
         for seed, kept in standing.kept.items():
             checkpoints.save_server(server_file(folder, seed), kept)

@@ -14,7 +14,7 @@ from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.rounds import Standing
-from msmtrec.record.directory import Lines, metric_records
+from msmtrec.record.directory import CHECKPOINT, Lines, metric_records
 from msmtrec.runtime.side_by_side import Clients
 
 
@@ -45,10 +45,13 @@ class ContenderJournal:
 
     def checkpoint(self, standing: Standing[Any]) -> None:
         rounds, seconds = standing.round - self.written[0], perf_counter() - self.written[1]
-        if not self.train.checkpoint_due(rounds, seconds):
-            return
+        if self.train.checkpoint_due(rounds, seconds):
+            self.keep(standing)
+
+    def keep(self, standing: Standing[Any]) -> None:
+        """A checkpoint, due or not."""
         lengths = {name: lines.commit() for name, lines in self.lines.items()} | {"round": standing.round}
-        checkpoints.save(self.folder / "checkpoint", Checkpoint(standing, self.clients.memories, lengths))
+        checkpoints.save(self.folder / CHECKPOINT, Checkpoint(standing, self.clients.memories, lengths))
         self.written = standing.round, perf_counter()
 
     def finish(self) -> None:

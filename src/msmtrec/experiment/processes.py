@@ -8,7 +8,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -32,12 +32,14 @@ _GUARD = (
 
 @dataclass(frozen=True)
 class ContenderTask:
-    """One contender and where it goes."""
+    """One contender and where it goes; `on_to` as in `run_contender`."""
 
     contender: Contender
     data: EncodedData
     seeds: tuple[int, ...]
     folder: Path
+    _: KW_ONLY
+    on_to: int = 0
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -48,6 +50,10 @@ class ContenderTask:
     def over(self) -> bool:
         """Whether it was trained before, well or badly."""
         return all(directory.ended(folder) for folder in self.folders.values())
+
+    def train(self, tell: Observer, threads: int) -> None:
+        """As `run_contender`, in this process."""
+        run_contender(self.contender, self.data, self.seeds, self.folder, tell, threads, self.on_to)
 
 
 def run_tasks(
@@ -71,7 +77,7 @@ def run_tasks(
     for task in tasks:
         (here if jobs == 1 or task.over else elsewhere).append(task)
     for task in here:
-        run_contender(task.contender, task.data, task.seeds, task.folder, observer, threads)
+        task.train(observer, threads)
         ended(task)
     _run_in_processes(elsewhere, jobs, threads, observer, ended)
 
@@ -168,7 +174,7 @@ def _work(task: ContenderTask, threads: int, sender: Connection) -> None:
     warnings.showwarning = warn  # type: ignore[assignment]
     message: tuple[str, Any] = ("done", None)
     try:
-        run_contender(task.contender, task.data, task.seeds, task.folder, tell, threads)
+        task.train(tell, threads)
     except UserError as error:
         message = ("user error", str(error))
     except Exception:  # noqa: BLE001 - handed to the parent, which raises it

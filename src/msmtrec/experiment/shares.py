@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from msmtrec.base.member import Member
-from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
 from msmtrec.federation.scenario import STACK_MEMBERS, Site
 
@@ -14,25 +13,25 @@ STEPS, PRODUCTS = 5_000, 1e11
 once more: some 20 seconds of training with a small network, or with a large one."""
 
 
-def shares_of(
-    contender: Contender, data: EncodedData, site: Site, members: list[Member], threads: int
-) -> list[list[Member]]:
+def shares_of(rounds: int, data: EncodedData, site: Site, members: list[Member], threads: int) -> list[list[Member]]:
     """One share for each process that trains; a single one, with all threads, where more of them do not pay.
 
     It follows from the config, the rows and the number of threads alone.
+
+    rounds: of the whole training, fine-tuning among them.
     """
-    if threads < 2 or len(members) < 2 or not pays(contender, data, site, members):
+    if threads < 2 or len(members) < 2 or not pays(rounds, data, site, members):
         return [members]
     ordered = sorted(members, key=lambda m: -site.steps[m.scenario] * site.batches[m.scenario])
     count = min(threads, len(members))
     return [ordered[number::count] for number in range(count)]  # alike ones in turn: as much to do for each
 
 
-def pays(contender: Contender, data: EncodedData, site: Site, members: list[Member]) -> bool:
+def pays(rounds: int, data: EncodedData, site: Site, members: list[Member]) -> bool:
     """Whether processes gain more than they cost. A worker opens the encoded rows by their file: they must have one."""
     if os.name != "posix" or site.deck.device.type != "cpu" or site.stack == "all" or data.folder is None:
         return False
     steps = sum(site.steps[member.scenario] for member in members)
     rows = sum(site.steps[member.scenario] * site.batches[member.scenario] for member in members)
     largest = max(steps / (STEPS * STACK_MEMBERS), rows * site.model.first_products / PRODUCTS)
-    return contender.rounds * largest >= 1
+    return rounds * largest >= 1

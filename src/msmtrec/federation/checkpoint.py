@@ -79,10 +79,9 @@ def load(folder: Path, state_type: type[S]) -> Checkpoint[S] | None:
     Raises:
         UserError: it is damaged.
     """
-    complete = sorted(p for p in folder.glob("round-*") if p.suffix != ".tmp" and (p / INDEX).exists())
-    if not complete:
+    path = _newest(folder)
+    if path is None:
         return None
-    path = complete[-1]
     try:
         index = json.loads((path / INDEX).read_text())
         tensors = {str(n): tensor for n, tensor in enumerate(read_slabs(path / TENSORS, index["shapes"]))}
@@ -95,6 +94,17 @@ def load(folder: Path, state_type: type[S]) -> Checkpoint[S] | None:
             " starts this contender anew"
         ) from error
     return found
+
+
+def round_of(folder: Path) -> int:
+    """The round after which the newest complete checkpoint was written; 0 where there is none."""
+    path = _newest(folder)
+    return 0 if path is None else int(path.name.removeprefix("round-"))
+
+
+def _newest(folder: Path) -> Path | None:
+    complete = sorted(p for p in folder.glob("round-*") if p.suffix != ".tmp" and (p / INDEX).exists())
+    return complete[-1] if complete else None
 
 
 def save_server(path: Path, kept: Kept[Any]) -> None:

@@ -44,6 +44,7 @@ CONFIG, CANDIDATES, ENVIRONMENT, DATA, RESULTS, FIGURES, REPORT = (
 ENCODERS, LEDGERS = "encoders", "ledgers"
 TENSORBOARD, MLFLOW = "tensorboard", "mlflow.json"
 """The event files; the ids of the run's MLflow runs."""
+CHECKPOINT = "checkpoint"
 VALIDATION, FAILED = "validation.json", "failed.json"
 """Either is written last in a contender's folder."""
 CALIBRATION = "calibration.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,14 @@ from msmtrec.runtime.threads import threads_set
 from msmtrec.studies.candidates import Candidate
 from msmtrec.studies.finished_seeds import FinishedSeeds
 from msmtrec.studies.folder import TRIED, rung_folder
-from msmtrec.studies.halving import better, left_after, rounds_at, rungs_of
+from msmtrec.studies.halving import better, in_rung, left_after, rungs_of
+from msmtrec.studies.kept import forget, take_over, trained
 from msmtrec.studies.plan import Pace, plan, work_of
 
 _FIRST = 3
 """Trainings in rounds after which the time left is said for the first time."""
+_SHOWN = 3
+"""Candidates that a sentence names."""
 
 
 class Going:
@@ -78,7 +82,10 @@ class Going:
                 if rung < len(self.planned[name].rungs)
             }
             every = [task for own in tasks.values() for task in own.values()]
-            self._stage(f"rung {rung + 1} of {rungs}", every, dict.fromkeys(tasks, rung), _forget_models)
+            if rung:
+                self._go_on(every, rung)
+            ended = partial(self._tried_out, tasks, rung)
+            self._stage(f"rung {rung + 1} of {rungs}", every, dict.fromkeys(tasks, rung), ended)
             for name, own in tasks.items():
                 best = self._judge(name, own, rung, tried[name])
                 climbing[name] = {label: climbing[name][label] for label in best}
@@ -92,15 +99,39 @@ class Going:
         self._write_tried(tried, climbing)
         return {name: replace(next(iter(own.values())).contender, candidate="") for name, own in climbing.items()}
 
+    def _go_on(self, tasks: list[ContenderTask], rung: int) -> None:
+        """Every training of a rung but the first goes on from what the one before kept, or begins anew and says so."""
+        waiting = [task for task in tasks if not task.over]
+        for task in waiting:
+            take_over(rung_folder(self.folder, rung - 1, task.contender.name, task.contender.candidate), task.folder)
+        anew = [task.contender.title for task in waiting if not trained(task.folder)]
+        if anew:
+            more = f" and {len(anew) - _SHOWN} more" if len(anew) > _SHOWN else ""
+            text = f"{', '.join(anew[:_SHOWN])}{more}; rung {rung} kept nothing to go on from"
+            self.observer(Note(text=f"trained from the first round: {text}"))
+
+    def _tried_out(self, tasks: Mapping[str, Mapping[str, ContenderTask]], rung: int, task: ContenderTask) -> None:
+        """Of a candidate whose training is over only its figures stay, and what it may go on from."""
+        _forget_models(task)
+        own = tasks[task.contender.name]
+        over = {label: judged(one) for label, one in own.items() if one.over}
+        best = self._best(task.contender.name, over, len(own), rung)
+        for label in over.keys() - best:
+            forget(own[label].folder)
+
+    def _best(self, name: str, found: Mapping[str, float | str], among: int, rung: int) -> list[str]:
+        """The candidates that go on, of those that have been judged; the others will not, whoever is judged later."""
+        scores = {label: None if isinstance(one, str) else one for label, one in found.items()}
+        return better(scores, left_after(among, rung, len(self.planned[name].rungs)))
+
     def _judge(self, name: str, tasks: Mapping[str, ContenderTask], rung: int, tried: Mapping[str, Any]) -> list[str]:
         """The candidates that go on; a contender without any is lost."""
         found = {label: judged(task) for label, task in tasks.items()}
-        scores = {label: None if isinstance(one, str) else one for label, one in found.items()}
-        best = better(scores, left_after(len(tasks), rung, len(self.planned[name].rungs)))
-        for label, score in scores.items():
-            line = {"rounds": tasks[label].contender.train.rounds, "auc": score, "goes_on": label in best}
-            why = found[label]
-            tried[label]["rungs"].append({**line, "failed": why} if isinstance(why, str) else line)
+        best = self._best(name, found, len(tasks), rung)
+        for label, one in found.items():
+            auc, why = (None, {"failed": one}) if isinstance(one, str) else (one, {})
+            line = {"rounds": tasks[label].contender.train.rounds, "auc": auc, "goes_on": label in best}
+            tried[label]["rungs"].append(line | why)
         if not best:
             self.lost.append((name, str(next(iter(found.values())))))
             self.pace.not_needed(name)
@@ -145,8 +176,10 @@ class Going:
         """
         waiting = [task for task in tasks if not task.over]
         waiting.sort(key=lambda task: task.contender.rounds > 0)  # what is quick first, so that its mistakes are
+        done = {task.contender.title: trained(task.folder) for task in waiting}
         for name, number in numbers.items():
-            self.pace.stage(name, number, sum(work_of(task) for task in waiting if task.contender.name == name))
+            own = [task for task in waiting if task.contender.name == name]
+            self.pace.stage(name, number, sum(work_of(task, done[task.contender.title]) for task in own))
         for task in tasks:
             if task not in waiting:
                 ended(task)
@@ -159,7 +192,7 @@ class Going:
             self.observer(event)
 
         def over(task: ContenderTask) -> None:
-            self.pace.ended(task, numbers[task.contender.name])
+            self.pace.ended(task, numbers[task.contender.name], done[task.contender.title])
             for event in finished_columns(task, earlier=False):
                 self.observer(event)
             ended(task)
@@ -191,12 +224,9 @@ class Going:
 
     def _candidate_task(self, candidate: Candidate, rung: int, among: int) -> ContenderTask:
         contender = on_device(candidate.contender, self.device)
-        rungs = rungs_of(among, contender, self.bench.settings.rungs)
-        rounds = rounds_at(contender.train.rounds, rung, rungs)
-        if rung < rungs - 1:
-            contender = replace(contender, train=contender.train.model_copy(update={"rounds": rounds}), fine_tune=None)
+        contender, on_to = in_rung(contender, rung, rungs_of(among, contender, self.bench.settings.rungs))
         place = rung_folder(self.folder, rung, contender.name, contender.candidate)
-        return ContenderTask(contender, self.data[variant(contender)], self.bench.tune_seeds, place)
+        return ContenderTask(contender, self.data[variant(contender)], self.bench.tune_seeds, place, on_to=on_to)
 
     def _write_tried(self, tried: Mapping[str, Any], climbing: Mapping[str, Mapping[str, Candidate]]) -> None:
         chosen = {name: next(iter(own)) if len(own) == 1 else None for name, own in climbing.items()}

@@ -1,8 +1,9 @@
-"""Successive halving (Karnin, Koren & Somekh 2013): the better half trains for twice as many rounds."""
+"""Successive halving (Karnin, Koren & Somekh 2013): the better half trains on, to twice as many rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from msmtrec.config.contender import Contender
 
@@ -15,8 +16,20 @@ def rungs_of(candidates: int, contender: Contender, rungs: int) -> int:
 
 
 def rounds_at(rounds: int, rung: int, rungs: int) -> int:
-    """Rounds in a rung, the first of which is 0, at least 1: all of them in the last one."""
+    """Rounds to which a rung trains, the first of which is 0, at least 1: all of them in the last one."""
     return max(1, rounds >> (rungs - 1 - rung))
+
+
+def in_rung(contender: Contender, rung: int, rungs: int) -> tuple[Contender, int]:
+    """The contender as a rung trains it, and to how many rounds it goes on then, as `run_contender` takes both.
+
+    It is fine-tuned in the last rung alone, from which it does not go on.
+    """
+    if rung == rungs - 1:
+        return contender, 0
+    rounds = rounds_at(contender.train.rounds, rung, rungs)
+    short = contender.train.model_copy(update={"rounds": rounds})
+    return replace(contender, train=short, fine_tune=None), contender.rounds
 
 
 def left_after(candidates: int, rung: int, rungs: int) -> int:

@@ -18,7 +18,7 @@ class Stage:
 
     Args:
         items: trainings.
-        rounds: of each, at most.
+        rounds: of each, at most; of a rung those that it adds to what the rung before has trained.
         seeds: of each.
     """
 
@@ -64,12 +64,12 @@ def plan(bench: Bench, candidates: Mapping[str, tuple[Candidate, ...]]) -> dict[
     found = {}
     for name, own in candidates.items():
         contender, seeds = own[0].contender, bench.settings
-        count, stages, number = rungs_of(len(own), contender, seeds.rungs), list[Stage](), len(own)
+        count, stages, number, done = rungs_of(len(own), contender, seeds.rungs), list[Stage](), len(own), 0
         for rung in range(count):
             last = rung == count - 1
             rounds = contender.rounds if last else rounds_at(contender.train.rounds, rung, count)
-            stages.append(Stage(number, rounds, seeds.tune_seeds))
-            number = left_after(number, rung, count)
+            stages.append(Stage(number, rounds - done, seeds.tune_seeds))
+            number, done = left_after(number, rung, count), rounds
         final = Stage(1, contender.rounds, seeds.seeds)
         found[name] = Planned(len(own), tuple(stages), final, whole=contender.rounds)
     return found
@@ -120,12 +120,12 @@ class Pace:
         """A training begins."""
         self.begun[title] = self.clock()
 
-    def ended(self, task: ContenderTask, number: int) -> None:
-        """A training is over, in the stage of that number."""
-        name, done = task.contender.name, work_of(task)
+    def ended(self, task: ContenderTask, number: int, before: int = 0) -> None:
+        """A training is over, in the stage of that number; `before` as in `work_of`."""
+        name, done = task.contender.name, work_of(task, before)
         seconds = self.clock() - self.begun.get(task.contender.title, self.clock())
-        spent, before = self.spent.get(name, (0.0, 0.0))
-        self.spent[name] = spent + seconds, before + done
+        spent, work = self.spent.get(name, (0.0, 0.0))
+        self.spent[name] = spent + seconds, work + done
         self.ahead[name, number] = max(0.0, self.ahead.get((name, number), 0.0) - done)
         self.items += task.contender.rounds > 0
 
@@ -139,6 +139,6 @@ class Pace:
         return sum(work * rates.get(name, mean) for (name, _), work in self.ahead.items()) / self.jobs
 
 
-def work_of(task: ContenderTask) -> int:
-    """As `Stage.work`, of one training."""
-    return Stage(1, task.contender.rounds, len(task.seeds)).work
+def work_of(task: ContenderTask, before: int = 0) -> int:
+    """As `Stage.work`, of one training of which so many rounds were trained before."""
+    return Stage(1, task.contender.rounds - before, len(task.seeds)).work
