@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs dist bench bench-page results results-page measure-data measure-predict measure-serving clean
+.PHONY: demo test lint docs dist bench bench-page results results-registered results-page measure-data measure-predict measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -49,6 +49,13 @@ results: $(READY)
 	$(BIN)/msmtrec bench configs/bench/$(DATA).yaml --out runs/bench-$(DATA) --results docs/results/$(DATA).csv $(if $(wildcard runs/bench-$(DATA)/bench.yaml),--resume)
 	$(BIN)/msmtrec show runs/bench-$(DATA) --summary > runs/bench-$(DATA)/summary.json
 	cp runs/bench-$(DATA)/summary.json docs/results/$(DATA).json
+
+# The split of KuaiRand that was registered before it was read, with the settings that the benchmark chose: a quarter of an hour.
+results-registered: $(READY)
+	$(BIN)/msmtrec train configs/results/kuairand-registered.yaml --out runs/kuairand-registered
+	$(BIN)/msmtrec show runs/kuairand-registered --summary > runs/kuairand-registered/summary.json
+	cp runs/kuairand-registered/results.csv docs/results/kuairand-registered.csv
+	cp runs/kuairand-registered/summary.json docs/results/kuairand-registered.json
 
 # docs/results.md from the files of docs/results/.
 results-page: $(READY)
