@@ -39,6 +39,8 @@ class BenchSettings(Settings):
             where every contender has them; keys of fine_tune and statistics for those that have these switched on.
         tune_seeds: seeds that candidates are trained on, none of which is a seed of the table.
         seeds: seeds that the chosen candidate is trained on.
+        folds: windows of time that candidates are judged on: the validation rows and, rolled back, as long windows of
+            training rows before them, each with what is earlier to train on. For logs split at one point of time.
         rungs: successive halving: in each rung the remaining candidates train on to twice as many rounds as in the one
             before, in the last one to all of them, and the better half goes on.
     """
@@ -48,6 +50,7 @@ class BenchSettings(Settings):
     tune_seeds: int = Field(2, ge=1)
     seeds: int = Field(10, ge=1)
     rungs: int = Field(3, ge=1)
+    folds: int = Field(1, ge=1)
 
     @field_validator("space", mode="before")
     @classmethod

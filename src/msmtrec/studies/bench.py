@@ -15,6 +15,7 @@ from msmtrec.config.bench import Bench
 from msmtrec.config.cautions import cautions
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config
+from msmtrec.data.folds import rolled
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.described import describe, environment, without_group
@@ -99,13 +100,17 @@ def run_bench(
         if not here:
             return None
         whole = replace(bench.config, contenders=tuple(tuple(one.contender for one in own) for own in here.values()))
-        data = encoded(whole, logs, None, cache_directory() if cache else None)
+        folds = [
+            encoded(whole, fold, None, cache_directory() if cache else None)
+            for fold in rolled(logs, bench.settings.folds)
+        ]
+        data = folds[0]
         write_asked(folder, wanted)
         describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads, device = settle(folder, whole)
         directory.write_json(folder / directory.ENVIRONMENT, environment(whole, threads, device))
-        going = Going(bench, here, folder, observer=observer, data=data, threads=threads, device=device, seeds=seeds)
+        going = Going(bench, here, folder, observer=observer, folds=folds, threads=threads, device=device, seeds=seeds)
         first = {name: replace(own[0].contender, candidate="") for name, own in here.items()}
         early = _notes(_config(bench, first), logs, data)
         say(early)
@@ -163,8 +168,10 @@ def _write_config(folder: Path, config: Config, data: dict[str, EncodedData], ta
 
 def _tuned(bench: Bench) -> str:
     one = bench.settings
+    folds = f", on {one.folds} windows of time" if one.folds > 1 else ""
+    where = f" in {one.rungs} rung{'s' * (one.rungs > 1)}{folds}"
     return (
         f"for every contender {one.candidates} candidates were drawn from its space; one was chosen on validation rows,"
-        f" with {one.tune_seeds} other seed{'s' * (one.tune_seeds > 1)} in {one.rungs} rung{'s' * (one.rungs > 1)}:"
+        f" with {one.tune_seeds} other seed{'s' * (one.tune_seeds > 1)}{where}:"
         f" {TRIED} has all of them"
     )

@@ -26,6 +26,8 @@ _SHOWN = 3
 def asked(bench: Bench, candidates: Mapping[str, tuple[Candidate, ...]]) -> dict[str, Any]:
     """What the figures follow from."""
     settings = bench.settings.model_dump(mode="json", exclude={"space"})
+    if settings["folds"] == 1:  # folders of earlier versions do not have it
+        del settings["folds"]
     found = {
         "data": bench.config.as_dict()["data"],
         "bench": settings,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from msmtrec.base.errors import UserError
@@ -29,6 +30,8 @@ from msmtrec.studies.halving import better, in_rung, left_after, rungs_of
 from msmtrec.studies.kept import forget, take_over, trained
 from msmtrec.studies.plan import Pace, plan, work_of
 
+Tried = Mapping[str, Sequence[ContenderTask]]
+"""Label of a contender's candidate -> its training on each fold."""
 _FIRST = 3
 """Trainings in rounds after which the time left is said for the first time."""
 _SHOWN = 3
@@ -40,7 +43,7 @@ class Going:
 
     Args:
         bench, candidates: what is trained; folder: where.
-        data: variant -> rows.
+        folds: variant -> rows, of each window that candidates are judged on; the first is the table's.
         threads: of a contender that does not set its own; device: what `auto` is.
         seeds: where finished ones are written down.
     """
@@ -52,12 +55,12 @@ class Going:
         folder: Path,
         *,
         observer: Observer,
-        data: Mapping[str, EncodedData],
+        folds: Sequence[Mapping[str, EncodedData]],
         threads: int,
         device: str,
         seeds: FinishedSeeds,
     ) -> None:
-        self.bench, self.candidates, self.folder, self.data = bench, candidates, folder, data
+        self.bench, self.candidates, self.folder, self.folds = bench, candidates, folder, folds
         self.observer, self.threads, self.device, self.seeds = observer, threads, device, seeds
         self.planned = plan(bench, candidates)
         self.pace = Pace(self.planned, bench.config.jobs)
@@ -77,11 +80,11 @@ class Going:
         }
         for rung in range(rungs):
             tasks = {
-                name: {label: self._candidate_task(one, rung, len(self.candidates[name])) for label, one in own.items()}
+                name: {label: self._candidate_tasks(one, rung) for label, one in own.items()}
                 for name, own in climbing.items()
                 if rung < len(self.planned[name].rungs)
             }
-            every = [task for own in tasks.values() for task in own.values()]
+            every = [task for own in tasks.values() for folds in own.values() for task in folds]
             if rung:
                 self._go_on(every, rung)
             ended = partial(self._tried_out, tasks, rung)
@@ -110,27 +113,34 @@ class Going:
             text = f"{', '.join(anew[:_SHOWN])}{more}; rung {rung} kept nothing to go on from"
             self.observer(Note(text=f"trained from the first round: {text}"))
 
-    def _tried_out(self, tasks: Mapping[str, Mapping[str, ContenderTask]], rung: int, task: ContenderTask) -> None:
+    def _tried_out(self, tasks: Mapping[str, Tried], rung: int, task: ContenderTask) -> None:
         """Of a candidate whose training is over only its figures stay, and what it may go on from."""
         _forget_models(task)
         own = tasks[task.contender.name]
-        over = {label: judged(one) for label, one in own.items() if one.over}
+        over = {label: on_average(folds) for label, folds in own.items() if all(one.over for one in folds)}
         best = self._best(task.contender.name, over, len(own), rung)
         for label in over.keys() - best:
-            forget(own[label].folder)
+            for one in own[label]:
+                forget(one.folder)
 
     def _best(self, name: str, found: Mapping[str, float | str], among: int, rung: int) -> list[str]:
         """The candidates that go on, of those that have been judged; the others will not, whoever is judged later."""
         scores = {label: None if isinstance(one, str) else one for label, one in found.items()}
         return better(scores, left_after(among, rung, len(self.planned[name].rungs)))
 
-    def _judge(self, name: str, tasks: Mapping[str, ContenderTask], rung: int, tried: Mapping[str, Any]) -> list[str]:
+    def _judge(self, name: str, tasks: Tried, rung: int, tried: Mapping[str, Any]) -> list[str]:
         """The candidates that go on; a contender without any is lost."""
-        found = {label: judged(task) for label, task in tasks.items()}
+        found = {label: on_average(folds) for label, folds in tasks.items()}
         best = self._best(name, found, len(tasks), rung)
         for label, one in found.items():
             auc, why = (None, {"failed": one}) if isinstance(one, str) else (one, {})
-            line = {"rounds": tasks[label].contender.train.rounds, "auc": auc, "goes_on": label in best}
+            line: dict[str, Any] = {
+                "rounds": tasks[label][0].contender.train.rounds,
+                "auc": auc,
+                "goes_on": label in best,
+            }
+            if len(tasks[label]) > 1 and auc is not None:
+                line["folds"] = [judged(task) for task in tasks[label]]
             tried[label]["rungs"].append(line | why)
         if not best:
             self.lost.append((name, str(next(iter(found.values())))))
@@ -142,7 +152,7 @@ class Going:
         tasks = [
             ContenderTask(
                 on_device(one, self.device),
-                self.data[variant(one)],
+                self.folds[0][variant(one)],
                 self.bench.seeds,
                 directory.contender_folder(self.folder, name),
             )
@@ -222,17 +232,31 @@ class Going:
         if left:
             self.observer(Note(text=f"{_time(left)} left of the whole benchmark, at the pace so far"))
 
-    def _candidate_task(self, candidate: Candidate, rung: int, among: int) -> ContenderTask:
-        contender = on_device(candidate.contender, self.device)
-        contender, on_to = in_rung(contender, rung, rungs_of(among, contender, self.bench.settings.rungs))
-        place = rung_folder(self.folder, rung, contender.name, contender.candidate)
-        return ContenderTask(contender, self.data[variant(contender)], self.bench.tune_seeds, place, on_to=on_to)
+    def _candidate_tasks(self, candidate: Candidate, rung: int) -> list[ContenderTask]:
+        """On each fold; those beside the table's rows have its number in their folder's name."""
+        whole = on_device(candidate.contender, self.device)
+        rungs = rungs_of(len(self.candidates[whole.name]), whole, self.bench.settings.rungs)
+        whole, on_to = in_rung(whole, rung, rungs)
+        found = []
+        for number, data in enumerate(self.folds):
+            contender = replace(whole, candidate=f"{whole.candidate}.fold-{number}") if number else whole
+            place = rung_folder(self.folder, rung, contender.name, contender.candidate)
+            rows = data[variant(contender)]
+            found.append(ContenderTask(contender, rows, self.bench.tune_seeds, place, on_to=on_to))
+        return found
 
     def _write_tried(self, tried: Mapping[str, Any], climbing: Mapping[str, Mapping[str, Candidate]]) -> None:
         chosen = {name: next(iter(own)) if len(own) == 1 else None for name, own in climbing.items()}
         found = {name: {"chosen": chosen.get(name), "candidates": own} for name, own in tried.items()}
         with directory.writing(self.folder):
             directory.write_json(self.folder / TRIED, found)
+
+
+def on_average(folds: Sequence[ContenderTask]) -> float | str:
+    """The mean over the windows that a candidate is judged on; why there is none where it comes to nothing in one."""
+    found = [judged(task) for task in folds]
+    failed = next((one for one in found if isinstance(one, str)), None)
+    return failed if failed is not None else fmean(one for one in found if isinstance(one, float))
 
 
 def judged(task: ContenderTask) -> float | str:

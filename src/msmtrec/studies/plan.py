@@ -68,7 +68,7 @@ def plan(bench: Bench, candidates: Mapping[str, tuple[Candidate, ...]]) -> dict[
         for rung in range(count):
             last = rung == count - 1
             rounds = contender.rounds if last else rounds_at(contender.train.rounds, rung, count)
-            stages.append(Stage(number, rounds - done, seeds.tune_seeds))
+            stages.append(Stage(number * seeds.folds, rounds - done, seeds.tune_seeds))
             number, done = left_after(number, rung, count), rounds
         final = Stage(1, contender.rounds, seeds.seeds)
         found[name] = Planned(len(own), tuple(stages), final, whole=contender.rounds)
