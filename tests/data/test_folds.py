@@ -94,6 +94,7 @@ def test_without_later_test_rows_the_window_is_what_validation_rows_span() -> No
     mixed = [*days(1, 12, 11, 13), (3.0, "test")]
     fold = rolled(logs_of({"a": mixed, "b": days(1, 12, 11, 13)}), 2)[1]
     assert parts(fold, "a")["validation"] == [10.0]  # from 11 to 12: one day
+    assert parts(fold, "a")["train"] == [*range(1, 10)]  # and not the test row of day 3
 
 
 def test_one_fold_is_the_logs_whatever_they_are() -> None:
