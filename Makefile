@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs dist bench bench-page results results-registered results-page measure-data measure-predict measure-serving clean
+.PHONY: demo test lint docs dist bench bench-page results results-page measure-data measure-predict measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -43,19 +43,19 @@ bench-page: $(READY)
 	$(BIN)/python benchmarks/profiles.py
 	$(BIN)/python benchmarks/page.py
 
-# A benchmark of one data set, a night or more, which goes on where it was: DATA names a config of configs/bench/. What it found goes into docs/results/.
+# The figures of docs/results/: DATA names a benchmark of configs/bench/, a night or more, or a config of configs/results/ whose settings are chosen
+# already. Called again it goes on.
+FOUND := runs/results-$(DATA)
 results: $(READY)
-	@test -f "configs/bench/$(DATA).yaml" || { echo "name a data set: make results DATA=kuairand (or another of configs/bench/)"; exit 2; }
-	$(BIN)/msmtrec bench configs/bench/$(DATA).yaml --out runs/bench-$(DATA) --results docs/results/$(DATA).csv $(if $(wildcard runs/bench-$(DATA)/bench.yaml),--resume)
-	$(BIN)/msmtrec show runs/bench-$(DATA) --summary > runs/bench-$(DATA)/summary.json
-	cp runs/bench-$(DATA)/summary.json docs/results/$(DATA).json
-
-# The split of KuaiRand that was registered before it was read, with the settings that the benchmark chose: a quarter of an hour.
-results-registered: $(READY)
-	$(BIN)/msmtrec train configs/results/kuairand-registered.yaml --out runs/kuairand-registered
-	$(BIN)/msmtrec show runs/kuairand-registered --summary > runs/kuairand-registered/summary.json
-	cp runs/kuairand-registered/results.csv docs/results/kuairand-registered.csv
-	cp runs/kuairand-registered/summary.json docs/results/kuairand-registered.json
+	@test -f "configs/bench/$(DATA).yaml" -o -f "configs/results/$(DATA).yaml" || { echo "name a data set: make results DATA=kuairand (or another of configs/bench/ and configs/results/)"; exit 2; }
+ifneq ($(wildcard configs/bench/$(DATA).yaml),)
+	$(BIN)/msmtrec bench configs/bench/$(DATA).yaml --out $(FOUND) --results docs/results/$(DATA).csv $(if $(wildcard $(FOUND)/bench.yaml),--resume)
+else
+	$(BIN)/msmtrec train configs/results/$(DATA).yaml --out $(FOUND) $(if $(wildcard $(FOUND)/config.yaml),--resume)
+	cp $(FOUND)/results.csv docs/results/$(DATA).csv
+endif
+	$(BIN)/msmtrec show $(FOUND) --summary > $(FOUND)/summary.json
+	cp $(FOUND)/summary.json docs/results/$(DATA).json
 
 # docs/results.md from the files of docs/results/.
 results-page: $(READY)

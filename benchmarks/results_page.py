@@ -153,8 +153,11 @@ def about(one: DataSet) -> str:
     if tuning := facts["tuning"]:
         said.append(
             f"Candidates of each contender: {tuning['candidates']}, on {count(tuning['tune_seeds'], 'other seed')}, in"
-            f" {count(tuning['rungs'], 'rung')}."
+            f" {count(tuning['rungs'], 'rung')}"
+            + (f", judged on {tuning['folds']} windows of time." if tuning.get("folds", 1) > 1 else ".")
         )
+    else:
+        said.append("Nothing was tuned here: the settings are the config's.")
     environment = facts["environment"]
     revision = str(environment["git"] or "unknown")
     revision = revision[:12] + ("-dirty" if revision.endswith("-dirty") else "")

@@ -115,7 +115,7 @@ def read_all(folder: Path) -> list[DataSet]:
         UserError: a file is damaged, its other half is missing or of other figures, or a contender of REQUIRED is not
             there.
     """
-    return [read(path) for path in sorted(folder.glob("*.csv"))]
+    return [read(path) for path in sorted(folder.glob("*.csv"), key=lambda path: path.stem)]
 
 
 def read(path: Path) -> DataSet:
