@@ -50,6 +50,7 @@ def test_every_change_of_recommended_with_statistics() -> None:
     ]
     ((left, why),) = found.left_out
     assert (left.name, why.split(":")[1]) == ("without-wide", " wide")
+    assert found.config.as_dict()["ablate"]["left_out"] == {"without-wide": why}
     assert list(named(found)) == ["local", "base", *(change.name for change in found.changes)]
     assert found.config.ablation is not None
     assert found.config.ablation.variants["fine_tune"] == ("base+ft",)
