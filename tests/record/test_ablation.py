@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,10 @@ def test_it_is_read_as_it_was_written_and_others_write_none(results: Results, tm
     raw = json.loads(json.dumps(results.as_dict()))
     assert raw["ablation"] == {"of": "base", "variants": {"penalty": ["more", "less"], "fine_tune": ["base+ft"]}}
     assert Results.from_dict(raw) == results
+    with_more = replace(ASKED, left_out={"most": "too much"})
+    again = replace(results, ablation=with_more.among(("more", "base+ft")))
+    assert again.as_dict()["ablation"]["left_out"] == {"most": "too much"}
+    assert Results.from_dict(json.loads(json.dumps(again.as_dict()))).ablation == again.ablation
     ordinary = summarise("t", {"local": write(tmp_path / "local", 0.7, 1, BIG)}, ("click",))
     assert "ablation" not in ordinary.as_dict()
     assert ordinary.ablation is None

@@ -11,6 +11,7 @@ import pytest
 
 from msmtrec.record.reading import read_run
 from msmtrec.report.page import write_report
+from report.ablated import EXPECTED, LEFT_OUT, ablated
 from report.browser import Browser
 from report.made import diagnostics, frame, journal
 
@@ -115,6 +116,21 @@ def test_axe_finds_nothing(browser: Browser, folder: Path, odd: Path, which: str
     browser.show(folder / "report.html" if which == "small" else odd, width, dark=dark)
     browser.evaluate(OPEN)
     assert browser.violations() == []
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
+def test_an_ablation_with_figures_of_others(browser: Browser, tmp_path: Path, width: int, dark: bool) -> None:
+    place = ablated(tmp_path / "run", LEFT_OUT)
+    (place / "config.yaml").write_text(EXPECTED)
+    browser.show(write_report(place), width, dark=dark)
+    assert browser.trouble == []
+    assert browser.violations() == []
+    assert browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert browser.evaluate(FAINT)[1] == []
+    browser.evaluate(CAPTURE)
+    for key, first in (("ablation", "\n,base,,"), ("expected", "\nbase,a,click,0.69,0.7,0.01,")):
+        browser.evaluate(f"document.querySelector('[data-save=\"{key}\"]').click()")
+        assert first in browser.evaluate("new Promise((done) => setTimeout(() => done(window.saved), 5))")
 
 
 def test_axe_finds_what_is_wrong(browser: Browser, tmp_path: Path) -> None:

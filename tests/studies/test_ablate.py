@@ -10,7 +10,7 @@ import pytest
 
 from msmtrec.base.errors import UserError
 from msmtrec.config.ablate import parse_ablate
-from msmtrec.config.parts import PARTS
+from msmtrec.config.parts import PARTS, Change
 from msmtrec.record.directory import differences
 from msmtrec.studies.ablate import expand
 from studies.ablations import DATA, OURS, STATISTICS, config, expanded, named
@@ -50,6 +50,7 @@ def test_every_change_of_recommended_with_statistics() -> None:
     ]
     ((left, why),) = found.left_out
     assert (left.name, why.split(":")[1]) == ("without-wide", " wide")
+    assert found.config.as_dict()["ablate"]["left_out"] == {"without-wide": why}
     assert list(named(found)) == ["local", "base", *(change.name for change in found.changes)]
     assert found.config.ablation is not None
     assert found.config.ablation.variants["fine_tune"] == ("base+ft",)
@@ -229,3 +230,13 @@ def test_names_that_are_taken_get_a_number() -> None:
     raw["methods"] = {"without-penalty": raw["methods"]["base"]}
     found = expand(parse_ablate({**raw, "ablate": {"parts": ["penalty"]}}), cache=False)
     assert [change.name for change in found.changes] == ["without-penalty-2", "penalty-0.001", "penalty-0.01"]
+
+
+def test_a_name_stands_for_one_variant_also_where_that_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fields may be alike but for signs that names of contenders have not."""
+    alike = [Change("private_experts", "x", "model.private_experts", number) for number in (8, 9, 1, 2)]
+    monkeypatch.setattr("msmtrec.studies.ablate.changes", lambda *_: alike)
+    found = expanded({**OURS, "model": {"experts": 4}}, "private_experts")
+    assert found.config.ablation is not None
+    assert list(found.config.ablation.left_out) == ["x", "x-2"]
+    assert found.config.ablation.variants == {"private_experts": ("x-3", "x-4")}

@@ -13,6 +13,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.config.ablate import load_ablate, parse_ablate
 from msmtrec.config.parse import load_config_for_rows, parse_config
 from msmtrec.config.parts import PARTS
+from msmtrec.record.directory import check_free
 from msmtrec.studies.ablate import expand
 from places import ROOT
 from studies.ablations import OTHER, OURS, STATISTICS, config, expanded
@@ -40,6 +41,12 @@ def test_the_config_of_its_run_is_the_same_ablation_and_one_that_can_be_trained(
     path.write_text(yaml.safe_dump(json.loads(json.dumps(one.as_dict()))))
     for place in (path, tmp_path):
         assert expand(load_ablate(place), cache=False).config.as_dict() == one.as_dict()
+    for old in ({}, {"left_out": {"x": "an older version said so"}}):
+        ablate = {key: value for key, value in one.as_dict()["ablate"].items() if key != "left_out"}
+        held = {**one.as_dict(), "ablate": {**ablate, **old}}
+        path.write_text(yaml.safe_dump(json.loads(json.dumps(held))))
+        assert expand(load_ablate(path), cache=False).config.as_dict() == one.as_dict()
+        check_free(tmp_path, one.as_dict(), resume=True)
     other = expand(load_ablate(path, of="penalty-0.01", parts=["towers"]), cache=False)
     assert other.base.settings == next(c.settings for (c,) in one.contenders if c.name == "penalty-0.01")
     assert load_config_for_rows(path).data == one.data

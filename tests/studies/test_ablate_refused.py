@@ -43,6 +43,7 @@ def with_methods(**methods: Any) -> dict[str, Any]:
         (changed(seeds=True), r"seeds must be a count or a list of different integers, not True"),
         (changed(seeds=[1, 1]), r"seeds must be a count or a list of different integers, not \[1, 1\]"),
         (changed(variants={"towers": ["base"]}), r"ablate.variants is what `msmtrec ablate` writes"),
+        (changed(left_out={"towers": "so"}), r"ablate.left_out is what `msmtrec ablate` writes beside ablate.variants"),
         ({**config(OURS), "start": "runs/one"}, r"start is not for `msmtrec ablate`"),
         ({**config(OURS), "bench": {}}, r"bench is for `msmtrec bench CONFIG`"),
         (

@@ -215,3 +215,5 @@ def test_what_is_left_out_is_said_and_a_base_that_comes_to_nothing_ends_it(
     assert err.splitlines()[0].startswith("note: private_experts-2 is left out: model: private_experts must be less")
     assert err.splitlines()[-1].startswith("error: base: ")
     assert not (tmp_path / "b" / "results.json").exists()
+    (kept,) = read_yaml(tmp_path / "b" / "config.yaml")["ablate"]["left_out"].items()
+    assert "note: {} is left out: {}".format(*kept) == err.splitlines()[0]

@@ -71,6 +71,8 @@ def load_ablate(
     given = {key: value for key, value in asked.items() if value is not None}
     raw["ablate"] = {**optional_group(raw.get("ablate"), "ablate"), **given}
     before = raw["ablate"].pop("variants", None)  # of an ablation's run: by itself the same parts once more
+    if before is not None:
+        raw["ablate"].pop("left_out", None)  # is found anew
     if before and (known := [part for part in before if part in PARTS]):
         raw["ablate"].setdefault("parts", known)
     return parse_ablate(raw, default_name=path.stem, run=run)
@@ -104,6 +106,8 @@ def parse_ablate(raw: Mapping[str, Any], default_name: str = "ablation", run: Pa
     settings = build(AblateSettings, optional_group(raw.get("ablate"), "ablate"), "ablate")
     if settings.variants is not None:
         raise UserError("ablate.variants is what `msmtrec ablate` writes; remove it, or train the config as it stands")
+    if settings.left_out is not None:
+        raise UserError("ablate.left_out is what `msmtrec ablate` writes beside ablate.variants; remove it")
     if raw.get("start") is not None:
         raise UserError("start is not for `msmtrec ablate`: an ablation begins anew; remove it")
     plain = {key: value for key, value in raw.items() if key != "ablate"}

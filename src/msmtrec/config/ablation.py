@@ -20,12 +20,14 @@ class AblateSettings(Settings):
         seeds: in place of `seeds`: a count, or a list of integers.
         variants: part -> contenders: what `msmtrec ablate` writes into the config of its run. Where it is given,
             contenders are trained as they stand in `methods`, and each of these is tested against `of`.
+        left_out: beside `variants`: those that are not trained -> why. It is shown, and changes nothing.
     """
 
     of: str | None = None
     parts: tuple[str, ...] | None = None
     seeds: Any = None
     variants: dict[str, tuple[str, ...]] | None = None
+    left_out: dict[str, str] | None = None
 
 
 def declared(raw: Any, columns: Collection[str]) -> Ablation | None:
@@ -55,4 +57,4 @@ def declared(raw: Any, columns: Collection[str]) -> Ablation | None:
             names.append(name)
     if not names:
         raise UserError("ablate.variants names no contender; name some, or remove ablate")
-    return Ablation(of, found.variants)
+    return Ablation(of, found.variants, found.left_out or {})

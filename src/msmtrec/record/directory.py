@@ -51,6 +51,8 @@ CALIBRATION = "calibration.json"
 TEST = "test.json"
 SCORES, VALIDATION_SCORES = "scores.npz", "validation-scores.npz"
 """Logits of test and of validation rows."""
+_NO_MATTER = ("jobs", "ablate.left_out")
+"""Settings that change no figure."""
 _SHOWN = 3
 """Differing settings that a sentence names."""
 
@@ -128,12 +130,14 @@ def _meant(folder: Path) -> str:
 def differences(one: Any, two: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
     """(key, value in one, value in two) of what differs in two configs; None where one has no such key.
 
-    `jobs` is left out: it changes no figure.
+    What changes no figure is left out.
     """
+    if place in _NO_MATTER:
+        return
     if isinstance(one, dict) and isinstance(two, dict):
         for key in sorted({*one, *two}, key=str):
             yield from differences(one.get(key), two.get(key), f"{place}.{key}" if place else str(key))
-    elif one != two and place != "jobs":
+    elif one != two:
         yield place or "settings", one, two
 
 

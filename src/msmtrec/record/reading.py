@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from msmtrec.aggregation.summaries import largest
 from msmtrec.base.errors import UserError
+from msmtrec.base.yaml import read_yaml
 from msmtrec.record import directory
+from msmtrec.record.ablation import Variant, variants
 from msmtrec.record.calibration import read_calibration
 from msmtrec.record.columns import AS_IT_WAS, FINE_TUNED
 from msmtrec.record.results import Results
@@ -111,6 +113,8 @@ class RunRecord:
     Args:
         sizes: scenario -> training rows, in table order; validation rows where every contender is pooled.
         calibration: what calibration.json holds; None where nothing was calibrated.
+        ablation: the lines of an ablation's table; empty where the run is none.
+        expected: figures of others, as the config has them; None where it has none.
     """
 
     results: Results
@@ -121,6 +125,8 @@ class RunRecord:
     config_text: str
     sizes: Mapping[str, int]
     calibration: Mapping[str, Any] | None = None
+    ablation: Sequence[Variant] = ()
+    expected: Mapping[str, Any] | None = None
 
     @property
     def scenarios(self) -> list[str]:
@@ -186,6 +192,8 @@ def read_run(folder: Path) -> RunRecord:
         config_text=text,
         sizes=sizes,
         calibration=read_calibration(folder),
+        ablation=variants(folder, results) if results.ablation else (),
+        expected=read_yaml(folder / directory.CONFIG).get("expected"),
     )
 
 

@@ -251,7 +251,10 @@ def _comparison(raw: Mapping[str, Any]) -> Comparison:
 
 
 def _ablation(raw: Mapping[str, Any] | None) -> Ablation | None:
-    return Ablation(raw["of"], {part: tuple(own) for part, own in raw["variants"].items()}) if raw else None
+    if not raw:
+        return None
+    variants = {part: tuple(own) for part, own in raw["variants"].items()}
+    return Ablation(raw["of"], variants, dict(raw.get("left_out", {})))
 
 
 def _number(name: str, value: Any) -> float:

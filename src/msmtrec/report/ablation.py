@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
 from rich.text import Text
 
 from msmtrec.record.ablation import Array, Variant, variants
@@ -21,12 +23,12 @@ def ablation_table(folder: Path, results: Results) -> Blocks:
     """Lines = what is compared, by part; columns = validation and test AUC, and their differences to the reference."""
     found = variants(folder, results)
     return Blocks(
-        f"{results.name}: {results.reference} changed in one place, AUC, mean ± sd over {_seeds(found)}",
-        "\n".join(_caption(results)),
-        {"part": _parts(found), "contender": [one.column for one in found]},
+        f"{results.name}: {results.reference} changed in one place, AUC, mean ± sd over {seeds(found)}",
+        escape("\n".join(_caption(results))),
+        {"part": parts(found), "contender": [one.column for one in found]},
         [
             ("validation", [Text(_auc(one.validation, "\n")) for one in found]),
-            (f"− {results.reference}", [Text(_gain(one)) for one in found]),
+            (f"− {results.reference}", [Text(gain(one)) for one in found]),
             ("test", [Text(_auc(np.array(one.test.auc, float), "\n")) for one in found]),
             (f"− {results.reference}", [_difference(one) for one in found]),
         ],
@@ -37,10 +39,10 @@ def ablation_table(folder: Path, results: Results) -> Blocks:
 def ablation_markdown(folder: Path, results: Results) -> str:
     """The same as Markdown."""
     found = variants(folder, results)
-    gain = f"− {results.reference}"
-    head = ["part", "contender", "validation", gain, "test", gain, "p", "95 % interval"]
+    minus = f"− {results.reference}"
+    head = ["part", "contender", "validation", minus, "test", minus, "p", "95 % interval"]
     rows = [head, ["---", "---", *["---:"] * 6]]
-    for part, one in zip(_parts(found), found, strict=True):
+    for part, one in zip(parts(found), found, strict=True):
         compared = one.compared.compared if one.compared else None
         difference = points(compared) if compared else ""
         rows.append(
@@ -48,7 +50,7 @@ def ablation_markdown(folder: Path, results: Results) -> str:
                 part,
                 one.column,
                 _auc(one.validation, " "),
-                _gain(one),
+                gain(one),
                 _auc(np.array(one.test.auc, float), " "),
                 f"**{difference}**" if one.compared and one.compared.sign else difference,
                 p_text(one.compared.p_value) if one.compared and one.compared.family else "",
@@ -56,12 +58,13 @@ def ablation_markdown(folder: Path, results: Results) -> str:
             ]
         )
     text = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    said = [f"Mean ± sd over {_seeds(found)}", *_caption(results)]
+    said = [f"Mean ± sd over {seeds(found)}", *_caption(results)]
     legend = " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said)
     return f"{text}\n\n{legend}\n"
 
 
-def _caption(results: Results) -> list[str]:
+def notes(results: Results) -> list[str]:
+    """How to read the table, a sentence each."""
     mean = f"the mean of {results.mean_of}" if results.mean_of else "the mean over scenario × task"
     return [
         f"differences on {mean}, in AUC points (.01); in brackets what {results.reference} has",
@@ -72,11 +75,15 @@ def _caption(results: Results) -> list[str]:
             else "nothing could be tested"
         ),
         _CHOOSE,
-        *gaps(results),
     ]
 
 
-def _parts(found: list[Variant]) -> list[str]:
+def _caption(results: Results) -> list[str]:
+    missing = results.ablation.left_out.items() if results.ablation else ()
+    return [*notes(results), *gaps(results), *(f"not trained: {name} ({why})" for name, why in missing)]
+
+
+def parts(found: Sequence[Variant]) -> list[str]:
     """The part's name where its lines begin, with what the reference has."""
     names, last = [], ""
     for one in found:
@@ -86,7 +93,8 @@ def _parts(found: list[Variant]) -> list[str]:
     return names
 
 
-def _seeds(found: list[Variant]) -> str:
+def seeds(found: Sequence[Variant]) -> str:
+    """How many."""
     number = len(found[0].validation)
     return f"{number} seed{'s' * (number != 1)}"
 
@@ -99,7 +107,8 @@ def _auc(values: Array, between: str) -> str:
     return f"{mean:.4f}{sd}".replace("0.", ".")
 
 
-def _gain(one: Variant) -> str:
+def gain(one: Variant) -> str:
+    """On validation, in AUC points of .01; empty for the reference itself."""
     if one.compared is None:
         return ""
     return "–" if math.isnan(one.gain) else f"{100 * one.gain:+.2f}"

@@ -12,7 +12,7 @@ from rich.text import Text
 from msmtrec.record.results import Results
 from msmtrec.report.blocks import Blocks
 
-_HEADS = ("contender", "scenario", "task", "expected", "measured", "apart", "")
+HEADS = ("contender", "scenario", "task", "expected", "measured", "apart", "")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Held:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """As columns of _HEADS."""
+        """As columns of HEADS."""
         wanted = f"{self.expected:.4f}"
         if math.isnan(self.measured):
             return (self.contender, *self.line, wanted, "–", "–", "not measured")
@@ -59,19 +59,19 @@ def expected_table(results: Results, expected: Mapping[str, Any]) -> Blocks:
     """Lines = figures."""
     rows = [found.texts for found in held(results, expected)]
     columns = list(zip(*rows, strict=True))
-    heads = {name: list(columns[n]) for n, name in enumerate(_HEADS[:3])}
+    heads = {name: list(columns[n]) for n, name in enumerate(HEADS[:3])}
     return Blocks(
         f"Expected test AUC, ± {expected['tolerance']:g}",
         f"apart: measured − expected, in AUC points (.01). Expected: {expected['source']}",
         heads,
-        [(_HEADS[n], [Text(text) for text in columns[n]]) for n in range(3, len(_HEADS))],
+        [(HEADS[n], [Text(text) for text in columns[n]]) for n in range(3, len(HEADS))],
         last_apart=False,
     )
 
 
 def expected_markdown(results: Results, expected: Mapping[str, Any]) -> str:
     """The same as Markdown."""
-    head = [_HEADS, ("---",) * 3 + ("---:",) * 3 + ("---",)]
+    head = [HEADS, ("---",) * 3 + ("---:",) * 3 + ("---",)]
     lines = [*head, *(found.texts for found in held(results, expected))]
     said = (
         f"Expected, ± {expected['tolerance']:g}: {expected['source']}. Apart: measured − expected, in AUC points (.01)."

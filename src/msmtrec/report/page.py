@@ -57,6 +57,8 @@ def render(run: RunRecord) -> str:
     figures = [*curves.panels, *conflict, *spread, *(f for f, _ in cost), *(f for _, found in related for f in found)]
     figures += [ranks] if ranks else []
     figures += [*right.panels, *right.more, right.table] if right else []
+    ablation, expected = tables.ablation(run), tables.expected(run)
+    figures += [found["table"] for found in (ablation, expected) if found]
     sentence, sign = told.verdict(run, main)
     return page(
         "page.html.j2",
@@ -90,6 +92,8 @@ def render(run: RunRecord) -> str:
         costs=spent,
         cost_figures=cost,
         span=_steps,
+        ablation=ablation,
+        expected=expected,
         warnings=[*run.results.notes, *gaps(run.results), *diagnose(run)],
         data=tables.data_facts(run),
     )

@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from msmtrec.aggregation.summaries import LISTED
 from msmtrec.evaluation.compare import Comparison
+from msmtrec.record.ablation import Variant
 from msmtrec.record.reading import RunRecord
 from msmtrec.record.results import Pair, Results
+from msmtrec.report.ablation import gain, notes, seeds
+from msmtrec.report.ablation import parts as titled
+from msmtrec.report.expected import HEADS, held
+from msmtrec.report.figure import Figure
 from msmtrec.report.qualities import CAPTION, WITH_AUC, parts
 from msmtrec.report.words import baseline_titles, correction, drawn, p_text, points, span
 
@@ -95,6 +103,67 @@ def qualities(results: Results) -> dict[str, Any]:
         if results.qualities
     ]
     return {"titles": list(WITH_AUC.values()), "parts": found, "caption": CAPTION}
+
+
+def ablation(run: RunRecord) -> dict[str, Any] | None:
+    """Every variant beside what it was made of, by part; None where the run is no ablation.
+
+    `table` has the numbers behind it.
+    """
+    if run.results.ablation is None:
+        return None
+    groups: list[dict[str, Any]] = []
+    for title, one in zip(titled(run.ablation), run.ablation, strict=True):
+        if title or not groups:
+            groups.append({"title": title, "rows": []})
+        groups[-1]["rows"].append(
+            {
+                "contender": one.column,
+                "validation": (_number(float(one.validation.mean())), _number(_sd(one.validation))),
+                "gain": gain(one),
+                "test": (_number(one.test.mean), _number(one.test.sd)),
+                "compared": _test(one.compared) | ({} if one.compared and one.compared.family else {"p": ""}),
+            }
+        )
+    return {
+        "groups": groups,
+        "notes": [f"mean and standard deviation over {seeds(run.ablation)}", *notes(run.results)],
+        "left_out": run.results.ablation.left_out,
+        "table": Figure("ablation", "ablation", "", _ABLATION, rows=[_numbers(one) for one in run.ablation]),
+    }
+
+
+_ABLATION = (
+    *("part", "contender", "changed from", "validation", "validation sd", "validation difference"),
+    *("test", "test sd", "difference", "low", "high", "p", "untested"),
+)
+
+
+def _numbers(one: Variant) -> list[Any]:
+    gained, test = None, list[Any]([None, None, None, None, ""])
+    if one.compared is not None:
+        pair, c = one.compared, one.compared.compared
+        gained, test = one.gain, [c.difference, c.low, c.high, pair.p_value, c.untested]
+    validation = float(one.validation.mean()), _sd(one.validation)
+    return [one.part, one.column, one.was, *validation, gained, one.test.mean, one.test.sd, *test]
+
+
+def _sd(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else math.nan
+
+
+def expected(run: RunRecord) -> dict[str, Any] | None:
+    """Figures of others beside those of the run; None where its config has none. `table` has the numbers."""
+    if run.expected is None:
+        return None
+    found = list(held(run.results, run.expected))
+    rows = [[h.contender, *h.line, h.expected, h.measured, h.measured - h.expected, h.texts[-1]] for h in found]
+    return {
+        "source": run.expected["source"],
+        "tolerance": f"{run.expected['tolerance']:g}",
+        "rows": [h.texts for h in found],
+        "table": Figure("expected", "expected", "", [*HEADS[:-1], "said"], rows=rows),
+    }
 
 
 def data_facts(run: RunRecord) -> dict[str, Any]:

@@ -53,9 +53,10 @@ def expand(asked: Ablate, *, cache: bool = True) -> Expanded:
     common, read = _sums(asked.base, data)
     base = _settled(asked.base, read)
     said = tuple(of_contender(base, data[variant(base)]))
-    kept, left_out, found = [], [], dict[str, Contender]()
+    kept, left_out, found = list[Change](), list[tuple[Change, str]](), dict[str, Contender]()
     for wanted in changes(base, asked.parts, common, read):
-        change = replace(wanted, name=_free(wanted.name, (base.name, LOCAL, *found)))
+        taken = (base.name, LOCAL, *found, *(left.name for left, _ in left_out))
+        change = replace(wanted, name=_free(wanted.name, taken))
         try:
             (one,) = parse_contender(change.name, changed(base, change), {}, {}, 1)
             why = _without_effect(base, said, one, change, data)
@@ -69,7 +70,7 @@ def expand(asked: Ablate, *, cache: bool = True) -> Expanded:
     base = replace(base, fine_tune=asked.fine_tune)
     if not found and not base.fine_tune:
         raise UserError(f"ablate: of {base.name} nothing can be changed: {'; '.join(why for _, why in left_out)}")
-    return Expanded(_config(asked, base, found, kept), tuple(kept), tuple(left_out), base)
+    return Expanded(_config(asked, base, found, kept, left_out), tuple(kept), tuple(left_out), base)
 
 
 def _sums(base: Contender, data: Mapping[str, EncodedData]) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -112,7 +113,13 @@ def _without_effect(
     return without_effect((*of_contender(one, data[variant(one)]), *said), change.key.rpartition(".")[2])
 
 
-def _config(asked: Ablate, base: Contender, found: Mapping[str, Contender], kept: Collection[Change]) -> Config:
+def _config(
+    asked: Ablate,
+    base: Contender,
+    found: Mapping[str, Contender],
+    kept: Collection[Change],
+    left_out: Collection[tuple[Change, str]],
+) -> Config:
     parts: dict[str, list[str]] = {}
     for change in kept:
         parts.setdefault(change.part, []).append(change.name)
@@ -124,7 +131,11 @@ def _config(asked: Ablate, base: Contender, found: Mapping[str, Contender], kept
         {
             **{key: whole[key] for key in ("name", "data", "seeds", "jobs")},
             "methods": {one.name: one.resolved for one in contenders},
-            "ablate": {"of": base.name, "variants": parts},
+            "ablate": {
+                "of": base.name,
+                "variants": parts,
+                **({"left_out": {change.name: why for change, why in left_out}} if left_out else {}),
+            },
         }
     )
 
