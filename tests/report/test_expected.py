@@ -12,7 +12,7 @@ from msmtrec.report.expected import expected_markdown, expected_table, held
 from record.finished import labels_of, write
 from report.test_terminal import printed
 
-EXPECTED: dict[str, Any] = {"source": "a README", "tolerance": 0.01}
+EXPECTED: dict[str, Any] = {"source": "a README [red]", "tolerance": 0.01}
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def test_as_it_is_printed(results: Results) -> None:
     expected = EXPECTED | {"figures": {"local": {"NL": {"click": 0.25}}}}
     text = printed(expected_table(results, expected), 100)
     assert "Expected test AUC, ± 0.01" in text
-    assert "a README" in text
+    assert "a README [red]" in " ".join(text.split())
     assert "0.2500" in text
     assert "beyond" in text
     lines = expected_markdown(results, expected).splitlines()
     assert {line.count("|") for line in lines[:3]} == {8}
-    assert lines[-1].startswith("Expected, ± 0.01: a README.")
+    assert lines[-1].startswith("Expected, ± 0.01: a README [red].")
 
 
 def test_a_run_without_any(tmp_path: Path) -> None:

@@ -104,13 +104,14 @@ class Logs:
         left = tuple(f for f in features if f.name not in names)
         if not left:
             raise UserError("data.leave_out names all features; leave one")
+        given = tuple(dict.fromkeys(names))
         gone = {*names} - {self.schema.group, self.time}
         return replace(
             self,
-            schema=replace(self.schema, features=left),
+            schema=replace(self.schema, name=f"{self.schema.name} without {'/'.join(given)}", features=left),
             stream=lambda: ((name, rows.drop(gone, strict=False)) for name, rows in self.stream()),
             fingerprint=f"{self.fingerprint}:without {sorted({*names})}",
-            notes=(*self.notes, f"features left out: {', '.join(dict.fromkeys(names))}"),
+            notes=(*self.notes, f"features left out: {', '.join(given)}"),
         )
 
     def pooled(self) -> Logs:

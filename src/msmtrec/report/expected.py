@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from rich.markup import escape
 from rich.text import Text
 
 from msmtrec.record.results import Results
@@ -62,7 +63,7 @@ def expected_table(results: Results, expected: Mapping[str, Any]) -> Blocks:
     heads = {name: list(columns[n]) for n, name in enumerate(HEADS[:3])}
     return Blocks(
         f"Expected test AUC, ± {expected['tolerance']:g}",
-        f"apart: measured − expected, in AUC points (.01). Expected: {expected['source']}",
+        f"apart: measured − expected, in AUC points (.01). Expected: {escape(expected['source'])}",
         heads,
         [(HEADS[n], [Text(text) for text in columns[n]]) for n in range(3, len(HEADS))],
         last_apart=False,

@@ -65,7 +65,7 @@ def load(source: MovieLens) -> Logs:
         "age": {str(age): pl.col("age") == age for age in AGES},
     }[source.scenarios]
     schema = Schema(
-        name="MovieLens-1M",
+        name="MovieLens-1M" + (f" (first {few} ratings)" if few else ""),
         features=(
             Feature("user_id"),
             Feature("title", shared=IdSpace.of_values(catalogue.to_list())),
