@@ -49,7 +49,8 @@ FOUND := runs/results-$(DATA)
 results: $(READY)
 	@test -f "configs/bench/$(DATA).yaml" -o -f "configs/results/$(DATA).yaml" || { echo "name a data set: make results DATA=kuairand (or another of configs/bench/ and configs/results/)"; exit 2; }
 ifneq ($(wildcard configs/bench/$(DATA).yaml),)
-	$(BIN)/msmtrec bench configs/bench/$(DATA).yaml --out $(FOUND) --results docs/results/$(DATA).csv $(if $(wildcard $(FOUND)/bench.yaml),--resume)
+	$(BIN)/msmtrec bench configs/bench/$(DATA).yaml --out $(FOUND) $(if $(wildcard $(FOUND)/bench.yaml),--resume)
+	cp $(FOUND)/bench.csv docs/results/$(DATA).csv
 else
 	$(BIN)/msmtrec train configs/results/$(DATA).yaml --out $(FOUND) $(if $(wildcard $(FOUND)/config.yaml),--resume)
 	cp $(FOUND)/results.csv docs/results/$(DATA).csv

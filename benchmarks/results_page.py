@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from harness import ROOT
-from results_read import DataSet, read_all
+from results_read import DataSet, damaged, read_all
 from results_tables import (
     LEVEL,
     chosen,
@@ -75,7 +75,11 @@ def written(folder: Path) -> str:
     parts = [HEAD.rstrip(), ABOUT.strip(), *overview(found)]
     for one in found:
         reading = folder / f"{one.key}.md"
-        parts += of_data_set(one, title(one, found), reading.read_text(encoding="utf-8") if reading.exists() else "")
+        told = reading.read_text(encoding="utf-8") if reading.exists() else ""
+        try:
+            parts += of_data_set(one, title(one, found), told)
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise damaged(one.key) from error
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

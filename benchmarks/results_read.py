@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 from collections.abc import Collection
@@ -115,7 +116,21 @@ def read_all(folder: Path) -> list[DataSet]:
         UserError: a file is damaged, its other half is missing or of other figures, or a contender of REQUIRED is not
             there.
     """
-    return [read(path) for path in sorted(folder.glob("*.csv"), key=lambda path: path.stem)]
+    alone = {path.stem for path in folder.glob("*.json")} - {path.stem for path in folder.glob("*.csv")}
+    if alone:
+        raise UserError(f"{min(alone)}.json has no {min(alone)}.csv beside it; write that too, or remove the one")
+    found = []
+    for path in sorted(folder.glob("*.csv"), key=lambda path: path.stem):
+        try:
+            found.append(read(path))
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise damaged(path.stem) from error
+    return found
+
+
+def damaged(key: str) -> UserError:
+    """The JSON lacks what a page shows, or has it in another form."""
+    return UserError(f"{key}.json is damaged; write it again: msmtrec show RUN --summary > docs/results/{key}.json")
 
 
 def read(path: Path) -> DataSet:
@@ -140,7 +155,15 @@ def read(path: Path) -> DataSet:
                 f"{path.stem}.json and {path.name} are of different figures ({contender}: mean test AUC {told:.6f} and"
                 f" {found:.6f}); write the one again: msmtrec show RUN --summary > {path.with_suffix('.json')}"
             )
-    return DataSet(path.stem, seeds, facts)
+    found_set = DataSet(path.stem, seeds, facts)
+    if facts["seeds"] != len(numbers):
+        raise UserError(f"{path.name} has {len(numbers)} seeds, and {path.stem}.json says {facts['seeds']}")
+    for contender, other in itertools.product(facts["contenders"], found_set.baselines):
+        test = found_set.test(contender, other)
+        apart = found_set.mean(contender) - found_set.mean(other)
+        if contender != other and (test is None or not abs(test[0].difference - apart) < CLOSE):
+            raise UserError(f"{path.stem}.json and {path.name} are of different figures ({contender} − {other})")
+    return found_set
 
 
 def required(file: str, names: Collection[str]) -> None:
@@ -165,6 +188,8 @@ def _figures(path: Path) -> dict[tuple[str, str, str, str], float]:
             for _, contender, scenario, task, seed, _, auc in lines
         }
         names = {line[0] for line in lines}
+        if len(found) < len(lines):
+            raise ValueError("a contender's scenario, task and seed stand there twice")
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"cannot read {path.name}: {error}") from error
     if len(names) != 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,6 @@ def test_a_data_set_has_its_tests_harm_figures_and_choices(
 
 def test_what_could_not_be_tested_is_not_called_level(folder: Path) -> None:
     level = {
-        "difference": 0.0,
         "low": None,
         "high": None,
         "p": None,
@@ -148,11 +148,41 @@ def test_what_could_not_be_tested_is_not_called_level(folder: Path) -> None:
         "holm": None,
         "effect": 0.0,
     }
-    changed(folder / "one.json", lambda found: found["contenders"]["bias"]["tests"].update(local=level))
+    changed(folder / "one.json", lambda found: found["contenders"]["bias"]["tests"]["local"].update(level))
     one = results_page.written(folder).partition("## Toy one\n")[2].partition("\n## ")[0]
     (said,) = [line for line in one.splitlines() if line.startswith("- Against `local`")]
     assert "`bias`" not in said
-    assert rows(part(one, "### The declared tests"))[2][:2] == ["`bias`", "+0.00<br>no\u00a0spread"]
+    assert rows(part(one, "### The declared tests"))[2][1].endswith("<br>no\u00a0spread")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda found: found["contenders"]["bias"]["tests"]["local"].update(difference=-0.5), r"\(bias − local\)"),
+        (lambda found: found["contenders"]["bias"]["tests"].pop("local"), r"\(bias − local\)"),
+        (lambda found: found.update(seeds=99), "seeds, and one.json says 99"),
+        (lambda found: found.pop("unit"), "one.json is damaged; write it again"),
+        (lambda found: found.pop("contenders"), "one.json is damaged"),
+        (lambda found: found["contenders"]["bias"].pop("mean"), "one.json is damaged"),
+        (lambda found: found["contenders"]["bias"]["lines"]["local"].pop(), "one.json is damaged"),
+    ],
+)
+def test_a_summary_that_does_not_fit_or_is_damaged(
+    folder: Path, change: Callable[[dict[str, Any]], object], sentence: str
+) -> None:
+    changed(folder / "one.json", change)
+    with pytest.raises(UserError, match=sentence):
+        results_page.written(folder)
+
+
+def test_a_summary_without_figures_and_figures_that_are_there_twice(folder: Path) -> None:
+    lines = (folder / "one.csv").read_text().splitlines()
+    (folder / "one.csv").write_text("\n".join([*lines, lines[-1]]) + "\n")
+    with pytest.raises(UserError, match=r"one.csv: .* stand there twice"):
+        results_page.written(folder)
+    (folder / "one.csv").unlink()
+    with pytest.raises(UserError, match=r"one\.json has no one\.csv beside it"):
+        results_page.written(folder)
 
 
 def test_data_sets_of_the_same_name_are_told_apart(folder: Path) -> None:

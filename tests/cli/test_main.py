@@ -289,3 +289,12 @@ def test_every_argument_has_its_help() -> None:
                 words = (parameter.help or "").split()
                 assert len(words) > 1, (name, more, parameter.name)
                 assert words[0] in found.output, (name, more, parameter.name)
+
+
+def test_names_are_no_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    from msmtrec.cli.console import err, out
+
+    out.print("app:x:feed", highlight=False)
+    err.print("app:b:", highlight=False)
+    printed = capsys.readouterr()
+    assert (printed.out.strip(), printed.err.strip()) == ("app:x:feed", "app:b:")

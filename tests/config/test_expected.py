@@ -23,7 +23,11 @@ def config_of(expected: Any, **more: Any) -> dict[str, Any]:
 
 
 def test_what_is_said_is_kept_with_the_run() -> None:
-    asked = {"source": "a README", "tolerance": 0.02, "figures": {"pooled": {"NL": {"ctr": 0.72}}, "tuned+ft": {}}}
+    asked = {
+        "source": "a README",
+        "tolerance": 0.02,
+        "figures": {"pooled": {"NL": {"ctr": 0.72}}, "tuned+ft": {"FR": {"ctr": 0.7}}},
+    }
     config = parse_config(config_of(asked))
     assert config.expected is not None
     assert config.as_dict()["expected"] == asked
@@ -39,6 +43,8 @@ def test_what_is_said_is_kept_with_the_run() -> None:
         ({"pooled": {"NL": {"ctr": 72.3}}}, "expected.figures.pooled.NL.ctr is 72.3; an AUC is from 0 to 1"),
         ({"pooled": {"NL": 0.7}}, "expected.figures.pooled.NL must be a group of settings"),
         ({}, "expected.figures"),
+        ({"pooled": {}}, "expected.figures.pooled lacks figures"),
+        ({"pooled": {"NL": {}}}, "expected.figures.pooled lacks figures"),
     ],
 )
 def test_refused_when_read(figures: Any, sentence: str) -> None:

@@ -90,6 +90,28 @@ def test_dates_are_times() -> None:
     assert fold.filter(pl.col(SPLIT) == "validation")["at"].dt.day().to_list() == [9, 10]
 
 
+def test_a_few_rows_on_the_wrong_side_are_as_their_time_says() -> None:
+    """The day that divides rows and their time may disagree by minutes."""
+    many = [(0.5 + n / 1e4, "train") for n in range(4000)]
+    early, late = (10.6, "validation"), (10.9, "train")
+    logs = logs_of({"a": [*many, *days(1, 14, 11, 13), early, late], "b": days(1, 14, 11, 13)})
+    fold = rolled(logs, 2)[1]
+    assert parts(fold, "a")["validation"] == [9.0, 10.0, 10.6]  # 10.75 - 2.25 to 10.75; test rows begin at 13
+    assert parts(fold, "a")["test"] == [11.0, 12.0, 10.9]
+
+
+def test_a_window_of_one_moment_has_no_length() -> None:
+    rows = [*days(1, 10, 11, 13), (11.0, "validation"), (2.0, "test")]
+    with pytest.raises(UserError, match="validation rows have one time and no test row is later"):
+        rolled(logs_of({"a": rows, "b": rows}), 2)
+
+
+def test_times_between_0_and_1() -> None:
+    tenths = [(day / 100 if day else day, split) for day, split in days(1, 14, 11, 13)]
+    fold = rolled(logs_of({"a": tenths, "b": tenths}), 2)[1]
+    assert parts(fold, "a")["validation"] == [0.09, 0.1]
+
+
 def test_without_later_test_rows_the_window_is_what_validation_rows_span() -> None:
     mixed = [*days(1, 12, 11, 13), (3.0, "test")]
     fold = rolled(logs_of({"a": mixed, "b": days(1, 12, 11, 13)}), 2)[1]
@@ -109,7 +131,7 @@ def test_one_fold_is_the_logs_whatever_they_are() -> None:
         (
             logs_of({"a": [*days(1, 14, 11, 13), (11.0, "train")], "b": days(1, 14, 11, 13)}),
             2,
-            "not every training row is earlier than every validation row",
+            r"rows are not split at one time \(1 of 25 training and validation rows are",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def printed(table: object, width: int) -> str:
 
 def headers(text: str) -> list[str]:
     return [cell.strip() for line in text.splitlines() if line.startswith("┃") for cell in line.strip("┃").split("┃")]
+
+
+def test_a_name_is_no_markup_of_the_table(results: Results) -> None:
+    odd = replace(results, lines=(("a|b <i>", "click"), *results.lines[1:]))
+    lines = results_markdown(odd).splitlines()
+    line = next(line for line in lines if "a\\|b" in line)
+    assert line.startswith("| a\\|b &lt;i> | click |")
+    assert line.replace("\\|", "").count("|") == lines[0].count("|")
 
 
 @pytest.mark.parametrize("width", [40, 80, 100, 200])

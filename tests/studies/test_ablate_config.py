@@ -54,6 +54,15 @@ def test_the_config_of_its_run_is_the_same_ablation_and_one_that_can_be_trained(
     assert load_config_for_rows(path).data == one.data
 
 
+def test_variants_of_its_own_are_not_taken_for_parts(tmp_path: Path) -> None:
+    """They are for `msmtrec train`; another ablation would be silently another one."""
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({**config(OURS), "ablate": {"of": "base", "variants": {"width": ["local"]}}}))
+    with pytest.raises(UserError, match=r"own.yaml has ablate.variants of its own \(width\)"):
+        load_ablate(path)
+    assert load_ablate(path, parts=["towers"]).parts == ("towers",)
+
+
 def test_of_a_run_with_a_grid_the_chosen_candidate_is_taken(tmp_path: Path) -> None:
     raw = config({**OURS, "tune": {"options.penalty": [0.5, 0.7]}}, tune_candidates=2)
     del raw["ablate"]

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)  # names such as a:x:b are no pictures
 if not out.is_terminal:
-    out = Console(width=200)  # into a file or a pipe: do not fold tables to 80 columns
+    out = Console(width=200, emoji=False)  # into a file or a pipe: do not fold tables to 80 columns
 
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="YAML file, or a built-in name such as kuairand.")

@@ -70,12 +70,28 @@ def load_ablate(
     asked = {"of": of, "parts": parts, "seeds": seeds}
     given = {key: value for key, value in asked.items() if value is not None}
     raw["ablate"] = {**optional_group(raw.get("ablate"), "ablate"), **given}
-    before = raw["ablate"].pop("variants", None)  # of an ablation's run: by itself the same parts once more
-    if before is not None:
-        raw["ablate"].pop("left_out", None)  # is found anew
-    if before and (known := [part for part in before if part in PARTS]):
-        raw["ablate"].setdefault("parts", known)
+    _same_parts(raw["ablate"], path)
     return parse_ablate(raw, default_name=path.stem, run=run)
+
+
+def _same_parts(settings: dict[str, Any], path: Path) -> None:
+    """Of an ablation's run, by itself, the same parts once more.
+
+    Raises:
+        UserError: some variants are the user's own, and no parts are named.
+    """
+    before = settings.pop("variants", None)
+    if before is None:
+        return
+    settings.pop("left_out", None)  # is found anew
+    if not before or "parts" in settings:
+        return
+    if own := [part for part in before if part not in PARTS]:
+        raise UserError(
+            f"{path} has ablate.variants of its own ({', '.join(own)}), which are trained by: msmtrec train CONFIG; for"
+            " parts of its contender as well name them: --parts"
+        )
+    settings["parts"] = list(before)
 
 
 def _is_of_a_run(path: Path) -> bool:
@@ -148,7 +164,10 @@ def _one(candidates: tuple[Contender, ...], run: Path | None) -> Contender:
             " the finished run that chose it: msmtrec ablate RUN"
         )
     directory.check_finished(run)
-    chosen = directory.read_json(run / directory.RESULTS)["chosen"].get(first.name)
+    table = directory.read_json(run / directory.RESULTS)
+    if not isinstance(table, dict) or not isinstance(table.get("chosen"), dict):
+        raise UserError(f"{run / directory.RESULTS} is damaged: it does not say which candidates were chosen")
+    chosen = table["chosen"].get(first.name)
     if chosen is None:
         raise UserError(f"{first.name} is not in the table of {run}, so that no candidate of it is chosen")
     return next(one for one in candidates if one.candidate == chosen)

@@ -52,6 +52,8 @@ def parse_expected(raw: Any, contenders: Collection[str]) -> Expected | None:
     found: Expected = build(Expected, given, "expected")
     for name, scenarios in found.figures.items():
         _one_of(name, contenders, "expected.figures", "contender")
+        if not scenarios or not all(scenarios.values()):
+            raise UserError(f"expected.figures.{name} lacks figures; give scenario -> task -> AUC, or remove it")
         for scenario, tasks in scenarios.items():
             for task, auc in tasks.items():
                 if not 0 <= auc <= 1:

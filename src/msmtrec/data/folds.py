@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 
 import polars as pl
 
@@ -12,18 +12,20 @@ from msmtrec.base.errors import UserError
 from msmtrec.data.findings.times import Span, numbers
 from msmtrec.data.logs import SPLIT, Chunk, Logs
 
+STRAY = 1e-3
+"""Share of training and validation rows whose time may be on the wrong side of the split."""
+
 
 def rolled(logs: Logs, number: int) -> tuple[Logs, ...]:
     """The logs themselves, and `number` - 1 folds of their training and validation rows, later ones first.
 
-    With b the first time of a validation row and w how long validation rows last (until the first test row, where
-    these are later), fold j has rows before b - j w as training rows and those from there on, for w, as validation
+    With b the time at which validation rows begin and w how long they last (until the first test row, where these are
+    later), fold j has rows before b - j w as training rows and those from there on, for w, as validation
     rows. Test rows of the logs are in no fold; a fold's own test rows, which encoding needs and nobody reads, are the w
     after its validation rows. Training rows without a time stay training rows; other rows without one are left out.
 
     Raises:
-        UserError: the rows have no times, some training row is not earlier than all validation rows, or the folds reach
-            before the first row.
+        UserError: the rows have no times, they are not split at one time, or the folds reach before the first row.
     """
     if number == 1:
         return (logs,)
@@ -46,13 +48,38 @@ def _windows(logs: Logs, number: int) -> tuple[float, float, float]:
         for (split,), part in rows.partition_by(SPLIT, as_dict=True).items():
             spans[split].add(part[str(logs.time)])
     train, validation, test = spans.values()
-    if not train.highest < validation.lowest:
+    start = validation.lowest
+    if not train.highest < start:
+        start = _between(logs, start, train.highest, number)
+    after = test.lowest if validation.highest < test.lowest < inf else validation.highest
+    if not start < after:
         raise UserError(
-            f"bench.folds is {number}, but not every training row is earlier than every validation row: such a split"
-            " has no windows of time to roll back; give 1"
+            f"bench.folds is {number}, but validation rows have one time and no test row is later: how long a window is"
+            " cannot be told; give 1"
         )
-    after = test.lowest if validation.highest < test.lowest < float("inf") else validation.highest
-    return train.lowest, validation.lowest, max(after - validation.lowest, 1.0)
+    return train.lowest, start, after - start
+
+
+def _between(logs: Logs, low: float, high: float, number: int) -> float:
+    """The middle of the time in which training and validation rows overlap: where they are divided by a day that is
+    written beside their times, the two need not agree to the minute.
+
+    Raises:
+        UserError: more than STRAY of the rows are on the wrong side of it.
+    """
+    middle, rows, stray = (low + high) / 2, 0, 0
+    for _, chunk in logs.stream():
+        known = chunk.filter(pl.col(SPLIT) != "test")
+        at, trains = numbers(known[str(logs.time)]), (known[SPLIT] == "train").to_numpy()
+        rows += len(at)
+        stray += int(((at >= middle) & trains).sum() + ((at < middle) & ~trains).sum())
+    if stray > STRAY * rows:
+        raise UserError(
+            f"bench.folds is {number}, but rows are not split at one time ({stray:,} of {rows:,} training and"
+            " validation rows are on the other's side), so that there are no windows to roll back; split by"
+            " train_until and validation_until, or give 1"
+        )
+    return middle
 
 
 def _fold(logs: Logs, start: float, width: float, number: int) -> Logs:

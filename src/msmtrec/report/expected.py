@@ -12,6 +12,7 @@ from rich.text import Text
 
 from msmtrec.record.results import Results
 from msmtrec.report.blocks import Blocks
+from msmtrec.report.markdown import plain
 
 HEADS = ("contender", "scenario", "task", "expected", "measured", "apart", "")
 
@@ -73,7 +74,7 @@ def expected_table(results: Results, expected: Mapping[str, Any]) -> Blocks:
 def expected_markdown(results: Results, expected: Mapping[str, Any]) -> str:
     """The same as Markdown."""
     head = [HEADS, ("---",) * 3 + ("---:",) * 3 + ("---",)]
-    lines = [*head, *(found.texts for found in held(results, expected))]
+    lines = [*head, *(tuple(map(plain, found.texts)) for found in held(results, expected))]
     said = (
         f"Expected, ± {expected['tolerance']:g}: {expected['source']}. Apart: measured − expected, in AUC points (.01)."
     )

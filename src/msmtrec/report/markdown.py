@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from msmtrec.record.results import Cell, Pair, Results
 from msmtrec.report.qualities import quality_markdown
@@ -14,6 +15,7 @@ from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_tex
 def results_markdown(results: Results) -> str:
     """Test AUC; the difference to the reference by line; the declared tests on the mean; ranks, effect sizes and harm;
     every two contenders; figures beside AUC by task."""
+    results = replace(results, lines=tuple((plain(one), plain(two)) for one, two in results.lines))
     contenders = list(results.cells)
     others = [contender for contender in contenders if contender != results.reference]
     parts = [_aucs(results, contenders)]
@@ -37,6 +39,11 @@ def results_markdown(results: Results) -> str:
         parts.append(quality_markdown(results))
     parts.append(_legend(results))
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def plain(name: str) -> str:
+    """A name as Markdown shows it in a table, not as it would read it."""
+    return name.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _row(cells: list[str]) -> str:

@@ -155,10 +155,11 @@ def plan(expanded: Expanded) -> list[tuple[str, str, str, str, str]]:
 def in_words(expanded: Expanded) -> str:
     """What is trained, in one sentence."""
     contenders, seeds = expanded.config.contenders, len(expanded.config.seeds)
-    rounds = replace(expanded.base, fine_tune=None).rounds
+    rounds, variants = replace(expanded.base, fine_tune=None).rounds, len(contenders) - 2
+    each = f", each of {rounds} round{'s' * (rounds != 1)} at most" if rounds else ""
     return (
-        f"{expanded.base.name}, {LOCAL} and {len(contenders) - 2} variants on {seeds} seed{'s' * (seeds != 1)}:"
-        f" {len(contenders) * seeds} trainings of one seed{f', each of {rounds} rounds at most' if rounds else ''}"
+        f"{expanded.base.name}, {LOCAL} and {variants} variant{'s' * (variants != 1)} on {seeds}"
+        f" seed{'s' * (seeds != 1)}: {len(contenders) * seeds} trainings of one seed{each}"
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from msmtrec.base.errors import Caution
+from msmtrec.base.errors import Caution, UserError
 from msmtrec.base.settings import cache_directory
 from msmtrec.base.yaml import dump_yaml
 from msmtrec.config.bench import Bench
@@ -100,17 +100,24 @@ def run_bench(
         if not here:
             return None
         whole = replace(bench.config, contenders=tuple(tuple(one.contender for one in own) for own in here.values()))
-        folds = [
-            encoded(whole, fold, None, cache_directory() if cache else None)
-            for fold in rolled(logs, bench.settings.folds)
-        ]
+        where = cache_directory() if cache else None
+        folds = [_fold(whole, fold, where, of=logs) for fold in rolled(logs, bench.settings.folds)]
         data = folds[0]
         write_asked(folder, wanted)
         describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads, device = settle(folder, whole)
         directory.write_json(folder / directory.ENVIRONMENT, environment(whole, threads, device))
-        going = Going(bench, here, folder, observer=observer, folds=folds, threads=threads, device=device, seeds=seeds)
+        going = Going(
+            bench,
+            here,
+            folder,
+            observer=observer,
+            folds=folds,
+            threads=threads,
+            device=device,
+            seeds=seeds,
+        )
         first = {name: replace(own[0].contender, candidate="") for name, own in here.items()}
         early = _notes(_config(bench, first), logs, data)
         say(early)
@@ -130,6 +137,16 @@ def run_bench(
         table = compare(final.name, folder, tasks, threads=threads, notes=(*told, *notes))
         observer(RunFinished(folder=str(folder), seeds=bench.seeds, results=table))
     return Run(folder, table)
+
+
+def _fold(config: Config, fold: Logs, cache: Path | None, *, of: Logs) -> dict[str, EncodedData]:
+    """Its rows; errors as `encoded`."""
+    try:
+        return encoded(config, fold, None, cache)
+    except UserError as error:
+        if fold is of:
+            raise
+        raise UserError(f"bench.folds: {error}; or give fewer folds") from error
 
 
 def _config(bench: Bench, contenders: Mapping[str, Contender]) -> Config:
