@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from called import called
 from msmtrec.base.version import __version__
-from msmtrec.cli.main import app, main
+from msmtrec.cli.main import app
 from msmtrec.config.reference import groups
 from msmtrec.models import MODELS
 
@@ -24,48 +25,40 @@ SMALL += [
 ]
 
 
-def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    sys.argv = ["msmtrec", *arguments]
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
-
-
 def test_train_and_show_print_the_same_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, _ = call(capsys, "train", "synthetic", *SMALL, "--out", str(tmp_path / "run"))
+    code, out, _ = called(capsys, "train", "synthetic", *SMALL, "--out", str(tmp_path / "run"))
     assert code == 0
     for word in ("scenario-0", "conversion", "paper", "±", "Row − column", "GAUC", str(tmp_path / "run")):
         assert word in out
-    assert call(capsys, "show", str(tmp_path / "run"))[1] == out
-    lines = call(capsys, "show", str(tmp_path / "run"), "--markdown")[1].splitlines()
+    assert called(capsys, "show", str(tmp_path / "run"))[1] == out
+    lines = called(capsys, "show", str(tmp_path / "run"), "--markdown")[1].splitlines()
     assert lines[0] == "| scenario | task | local | paper |"
     assert {line.count("|") for line in lines} == {0, 3, 4, 5, 7, 9}
-    code, out, _ = call(capsys, "show", str(tmp_path / "run"), "--csv")
+    code, out, _ = called(capsys, "show", str(tmp_path / "run"), "--csv")
     assert (code, out) == (0, (tmp_path / "run" / "results.csv").read_text())
     assert len(out.splitlines()) == 1 + 2 * 4 * 2 * 2  # contenders, scenarios, tasks, seeds
-    assert "not both" in call(capsys, "show", str(tmp_path / "run"), "--csv", "--markdown")[2]
-    assert call(capsys, "show", str(tmp_path / "run"), "--summary", "--latex")[2] == (
+    assert "not both" in called(capsys, "show", str(tmp_path / "run"), "--csv", "--markdown")[2]
+    assert called(capsys, "show", str(tmp_path / "run"), "--summary", "--latex")[2] == (
         "error: give --latex or --summary, not both\n"
     )
-    assert call(capsys, "show", str(tmp_path / "run"), "--latex")[1].startswith("% \\usepackage{booktabs}\n")
-    assert json.loads(call(capsys, "show", str(tmp_path / "run"), "--summary")[1])["contenders"].keys() == {
+    assert called(capsys, "show", str(tmp_path / "run"), "--latex")[1].startswith("% \\usepackage{booktabs}\n")
+    assert json.loads(called(capsys, "show", str(tmp_path / "run"), "--summary")[1])["contenders"].keys() == {
         "local",
         "paper",
     }
     page = (tmp_path / "run" / "report.html").read_text()
     (tmp_path / "run" / "report.html").unlink()
-    code, out, _ = call(capsys, "report", str(tmp_path / "run"))
+    code, out, _ = called(capsys, "report", str(tmp_path / "run"))
     assert (code, out) == (0, f"{tmp_path / 'run' / 'report.html'}\n")
     assert (tmp_path / "run" / "report.html").read_text() == page
-    assert call(capsys, "report", str(tmp_path / "run"), "--out", str(tmp_path / "x.html"))[0] == 0
+    assert called(capsys, "report", str(tmp_path / "run"), "--out", str(tmp_path / "x.html"))[0] == 0
     assert (tmp_path / "x.html").read_text() == page
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"name": "t", "lines": [], "cells": {}}'])
 def test_show_of_a_foreign_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str) -> None:
     (tmp_path / "results.json").write_text(content)
-    code, out, err = call(capsys, "show", str(tmp_path))
+    code, out, err = called(capsys, "show", str(tmp_path))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "results.json is from another version or damaged" in err
 
@@ -90,7 +83,7 @@ def test_show_of_a_foreign_run(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 def test_mistakes_exit_2_with_one_sentence(
     capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
-    code, out, err = call(capsys, *arguments)
+    code, out, err = called(capsys, *arguments)
     assert code == 2
     assert out == ""
     assert sentence in err
@@ -103,17 +96,17 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
     for path, group in groups:
         for command in group.registered_commands:
             name = command.name or command.callback.__name__.replace("_", "-")
-            code, out, _ = call(capsys, *path, name, "--help")
+            code, out, _ = called(capsys, *path, name, "--help")
             assert code == 0
             assert "Example:" in out, name
 
 
 def test_describe_and_check(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "data", "describe", "synthetic", "--set", "data.rows=600")
+    code, out, _ = called(capsys, "data", "describe", "synthetic", "--set", "data.rows=600")
     assert code == 0
     assert "scenario-3" in out
     assert "420" in out  # 70 % of 600
-    code, out, _ = call(capsys, "data", "check", "synthetic", "--set", "data.rows=2000")
+    code, out, _ = called(capsys, "data", "check", "synthetic", "--set", "data.rows=2000")
     assert (code, out) == (0, "4 scenarios, 8,000 rows: usable\n")
 
 
@@ -136,7 +129,7 @@ def test_check_warns_of_leakage(capsys: pytest.CaptureFixture[str], tmp_path: Pa
         " split: {fractions: [.6, .2, .2]}}\nmethods: [local]\n"
         "train: {local_steps: 1}\n"
     )
-    code, out, _ = call(capsys, "data", "check", str(tmp_path / "c.yaml"))
+    code, out, _ = called(capsys, "data", "check", str(tmp_path / "c.yaml"))
     assert code == 0
     assert "leakage? feature 'tags' alone reaches AUC 1.0000" in out
     assert "feature 'u'" not in out
@@ -153,18 +146,18 @@ def test_logs_are_looked_at_before_anything_else_is_written(
     data, _, _ = config.read_text().replace(f"{tmp_path}/shop/", "").partition("\n")
     config.write_text(data)
     monkeypatch.chdir(tmp_path)
-    assert call(capsys, "data", "check", "shop/c.yaml")[:2] == (
+    assert called(capsys, "data", "check", "shop/c.yaml")[:2] == (
         0,
         "the split: 60 / 20 / 20 % training / validation / test rows (asked: 60 / 20 / 20 %)\n"
         "1 scenario, 200 rows: usable\n",
     )
-    code, out, err = call(capsys, "data", "describe", "shop/c.yaml", "--html", "profile.html")
+    code, out, err = called(capsys, "data", "describe", "shop/c.yaml", "--html", "profile.html")
     assert (code, "profile: profile.html" in out) == (0, True), err
     assert (tmp_path / "profile.html").exists()
-    code, _, err = call(capsys, "train", "shop/c.yaml")
+    code, _, err = called(capsys, "train", "shop/c.yaml")
     assert (code, err) == (2, "error: the config has no 'methods'; see configs/ for examples\n")
     config.write_text(f"{data}\ntrian: {{rounds: 2}}")
-    code, _, err = call(capsys, "data", "check", "shop/c.yaml")
+    code, _, err = called(capsys, "data", "check", "shop/c.yaml")
     assert (code, err) == (2, "error: unknown config key 'trian'; did you mean 'train'?\n")
 
 
@@ -196,23 +189,23 @@ def own_data(folder: Path, shared: str, batch: str = "4") -> str:
 def test_check_warns_of_values_outside_a_shared_id_space(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: str, warning: str
 ) -> None:
-    code, out, _ = call(capsys, "data", "check", own_data(tmp_path, shared))
+    code, out, _ = called(capsys, "data", "check", own_data(tmp_path, shared))
     assert code == 0
     assert warning in out
     assert out.endswith("1 scenario, 200 rows: usable, 1 warning\n" if warning else "1 scenario, 200 rows: usable\n")
-    code, out, _ = call(capsys, "data", "describe", own_data(tmp_path, shared))
+    code, out, _ = called(capsys, "data", "describe", own_data(tmp_path, shared))
     assert code == 0
     assert ("100.0% outside item" in out) == bool(warning)
 
 
 def test_check_warns_of_a_batch_size_for_nobody(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, _ = call(capsys, "data", "check", own_data(tmp_path, "{hash: 9}", "{a: 4, aa: 4}"))
+    code, out, _ = called(capsys, "data", "check", own_data(tmp_path, "{hash: 9}", "{a: 4, aa: 4}"))
     assert code == 0
     assert "warning: train.batch_size: there is no scenario 'aa'; did you mean 'a'?" in out
 
 
 def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "list", "settings")
+    code, out, _ = called(capsys, "list", "settings")
     assert code == 0
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
     found = {key: (default, meaning) for key, default, meaning in rows if key}
@@ -223,28 +216,28 @@ def test_every_setting_is_listed_with_default_and_meaning(capsys: pytest.Capture
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(capsys, "--version") == (0, f"msmtrec {__version__}\n", "")
+    assert called(capsys, "--version") == (0, f"msmtrec {__version__}\n", "")
 
 
 def test_resuming_what_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = ["train", "synthetic", *SMALL]
-    assert call(capsys, *arguments, "--out", str(tmp_path / "first"))[0] == 0
-    code, out, err = call(capsys, *arguments, "--out", str(tmp_path / "frist"), "--resume")
+    assert called(capsys, *arguments, "--out", str(tmp_path / "first"))[0] == 0
+    code, out, err = called(capsys, *arguments, "--out", str(tmp_path / "frist"), "--resume")
     assert (code, out) == (2, "")
     assert err.endswith(f"there is no run in {tmp_path / 'frist'} to resume; did you mean {tmp_path / 'first'}?\n")
-    code, _, err = call(capsys, *arguments, "--out", str(tmp_path / "quite" / "other"), "--resume")
+    code, _, err = called(capsys, *arguments, "--out", str(tmp_path / "quite" / "other"), "--resume")
     assert (code, err.count("start it without --resume")) == (2, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["first"]
 
 
 def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "pf-msmtrec" in call(capsys, "list", "methods")[1]
-    models = call(capsys, "list", "models")[1]
+    assert "pf-msmtrec" in called(capsys, "list", "methods")[1]
+    models = called(capsys, "list", "models")[1]
     for name, settings in MODELS.items():
         assert name in models
         assert all(key in models for key in settings.model_fields if key != "name")
-    assert "tabular" in call(capsys, "list", "datasets")[1]
-    assert "movielens-1m" in call(capsys, "data", "list")[1]
+    assert "tabular" in called(capsys, "list", "datasets")[1]
+    assert "movielens-1m" in called(capsys, "data", "list")[1]
 
 
 def test_python_dash_m() -> None:

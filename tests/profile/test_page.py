@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from called import called
 from msmtrec.base.errors import UserError
 from msmtrec.base.sentences import build
-from msmtrec.cli.main import main
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import Logs
 from msmtrec.logs.sources.synthetic import Synthetic
@@ -151,11 +150,7 @@ def test_the_time_column_changes_no_encoded_row(logs: Logs) -> None:
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    sys.argv = ["msmtrec", "data", "describe", "synthetic", "--set", "data.rows=400", *arguments]
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
+    return called(capsys, "data", "describe", "synthetic", "--set", "data.rows=400", *arguments)
 
 
 def test_the_command_writes_a_page_and_overwrites_only_its_own(

@@ -16,6 +16,7 @@ import yaml
 from rich.console import Console
 
 import msmtrec
+from called import called
 from msmtrec.base.errors import UserError
 from msmtrec.base.yaml import read_yaml
 from msmtrec.cli.main import main
@@ -30,14 +31,6 @@ from studies.ablations import config
 PAPER = {"method": "pf-msmtrec", "preset": "paper"}
 VARIANTS = ["without-template", "without-penalty", "penalty-0.01"]
 COLUMNS = ["local", "base", "base+ft", *VARIANTS]
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    sys.argv = ["msmtrec", *arguments]
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +134,11 @@ def test_the_table_at_every_width(finished: Path, results: Results, width: int) 
 def test_show_prints_the_table_and_markdown_all_its_lines(
     finished: Path, results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = call(capsys, "show", str(finished))
+    code, out, _ = called(capsys, "show", str(finished))
     assert code == 0
     assert "base changed in one place" in out
     assert "against base: " in out
-    code, out, _ = call(capsys, "show", str(finished), "--markdown")
+    code, out, _ = called(capsys, "show", str(finished), "--markdown")
     assert (code, out) == (0, ablation_markdown(finished, results))
     lines = [line.split(" | ") for line in out.splitlines() if line.startswith("| ")]
     assert [line[1] for line in lines[2:]] == ["base", "local", *VARIANTS, "base+ft"]
@@ -155,7 +148,7 @@ def test_show_prints_the_table_and_markdown_all_its_lines(
     assert pair is not None
     assert lines[6][5].strip("*") == f"{100 * pair.compared.difference:+.2f}"
     assert lines[6][7].startswith(f"{100 * pair.compared.low:+.2f} … ")
-    code, out, _ = call(capsys, "show", str(finished), "--csv")
+    code, out, _ = called(capsys, "show", str(finished), "--csv")
     assert out == (finished / "results.csv").read_text()
 
 
@@ -165,14 +158,16 @@ def test_a_dry_run_lists_what_would_be_trained_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     config = str(finished.parents[1] / "a.yaml")
     words = ("--parts", "statistics, penalty", "--seeds", "4", "--set", "data.users=130", "--set", "data.rows=700")
-    code, out, err = call(capsys, "ablate", config, "--dry-run", *words)
+    code, out, err = called(capsys, "ablate", config, "--dry-run", *words)
     assert (code, err) == (0, "")
     for word in ("penalty-0.01", "options.penalty", "0.001", "statistics-own", "{summed: false}", "base has"):
         assert word in out
     assert out.splitlines()[-1] == (
         "base, local and 4 variants on 4 seeds: 24 trainings of one seed, each of 2 rounds at most"
     )
-    code, out, _ = call(capsys, "ablate", config, "--dry-run", "--parts", "private_experts", "--set", "model.experts=2")
+    code, out, _ = called(
+        capsys, "ablate", config, "--dry-run", "--parts", "private_experts", "--set", "model.experts=2"
+    )
     assert "left out" in out
     assert "private_experts must be less than experts, 2" in " ".join(out.split())
     assert not list(tmp_path.iterdir())
@@ -194,10 +189,10 @@ def test_it_goes_on_and_so_does_train_from_its_own_config(
     assert "penalty-0.01" in begun
     assert (copy / "results.json").read_text() == before
     for source in (copy, finished.parents[1] / "a.yaml"):
-        code, out, _ = call(capsys, "ablate", str(source), "--out", str(copy), "--resume", "--quiet")
+        code, out, _ = called(capsys, "ablate", str(source), "--out", str(copy), "--resume", "--quiet")
         assert (code, "base changed in one place" in out) == (0, True)
         assert (copy / "results.json").read_text() == before
-    code, _, err = call(capsys, "ablate", str(copy), "--out", str(copy), "--resume", "--parts", "penalty", "--quiet")
+    code, _, err = called(capsys, "ablate", str(copy), "--out", str(copy), "--resume", "--parts", "penalty", "--quiet")
     assert code == 2
     assert "holds a run of another config (differs in: ablate.variants.fine_tune" in err
 
@@ -210,7 +205,7 @@ def test_what_is_left_out_is_said_and_a_base_that_comes_to_nothing_ends_it(
     )
     raw["methods"]["local"] = None
     (tmp_path / "b.yaml").write_text(yaml.safe_dump(raw))
-    code, out, err = call(capsys, "ablate", str(tmp_path / "b.yaml"), "--out", str(tmp_path / "b"))
+    code, out, err = called(capsys, "ablate", str(tmp_path / "b.yaml"), "--out", str(tmp_path / "b"))
     assert (code, out) == (2, "")
     assert err.splitlines()[0].startswith("note: private_experts-2 is left out: model: private_experts must be less")
     assert err.splitlines()[-1].startswith("error: base: ")

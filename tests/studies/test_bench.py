@@ -16,7 +16,6 @@ from msmtrec.base.yaml import read_yaml
 from msmtrec.config.bench import parse_bench
 from msmtrec.record.events import ContenderFinished, ContenderStarted, Event, Note, Progress, RunFinished, RunStarted
 from msmtrec.serving.finished import Run
-from msmtrec.statistics.ledger_files import load_ledger
 from msmtrec.studies.bench import run_bench
 from studies.small import BENCH, changed
 
@@ -57,7 +56,7 @@ def trained(events: list[Event]) -> list[str]:
 def test_what_is_trained(finished: Path, told: list[Event]) -> None:
     tried = json.loads((finished / "bench.json").read_text())
     better = [
-        f"{name}/{label}" for name in CONTENDERS for label in ("c01", "c02") if len(_rungs(tried, name, label)) > 1
+        f"{name}/{label}" for name in CONTENDERS for label in ("c01", "c02") if len(rungs_tried(tried, name, label)) > 1
     ]
     assert len(better) == 2
     first = ["local/c01", "local/c02", "fedavg/c01", "fedavg/c02"]
@@ -73,7 +72,7 @@ def test_what_is_trained(finished: Path, told: list[Event]) -> None:
     assert isinstance(told[-1], RunFinished)
 
 
-def _rungs(tried: Any, name: str, label: str) -> list[Any]:
+def rungs_tried(tried: Any, name: str, label: str) -> list[Any]:
     rungs: list[Any] = tried[name]["candidates"][label]["rungs"]
     return rungs
 
@@ -82,7 +81,7 @@ def test_what_was_tried_is_written_down_and_validation_chose(finished: Path) -> 
     tried = json.loads((finished / "bench.json").read_text())
     chosen = json.loads((finished / "candidates.json").read_text())
     for name in CONTENDERS:
-        aucs = {label: _rungs(tried, name, label)[0]["auc"] for label in ("c01", "c02")}
+        aucs = {label: rungs_tried(tried, name, label)[0]["auc"] for label in ("c01", "c02")}
         assert tried[name]["chosen"] == max(aucs, key=aucs.__getitem__)
         for label, auc in aucs.items():
             folder = finished / "tuning" / "rung-1" / "contenders" / name / label
@@ -259,64 +258,3 @@ def test_a_file_that_holds_no_seeds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x.csv holds no results: its lines are not data,contender,"):
         bench(BENCH, tmp_path / "e", results=file)
     assert file.read_text() == "a,b\n1,2\n"
-
-
-def test_a_contender_whose_candidates_come_to_nothing_is_left_out(tmp_path: Path) -> None:
-    raw = changed("bench.space", {"train.local_steps": [2]})
-    rates = {"train.learning_rate": [1e30, 1e31]}
-    events: list[Event] = []
-    found = bench(
-        {**raw, "methods": {"local": None, "fedavg": {"space": rates}}}, tmp_path / "f", observer=events.append
-    )
-    assert found is not None
-    assert found.contenders == ("local",)
-    assert trained(events) == ["fedavg/c01", "fedavg/c02", "local"]  # of local there is but one candidate
-    assert [note for note in found.results.notes if "2 candidates were drawn from its space; one was chosen" in note]
-    assert [note for note in found.results.notes if note.startswith("fedavg is not in the table: all its candidates")]
-    tried = json.loads((tmp_path / "f" / "bench.json").read_text())
-    assert tried["fedavg"]["chosen"] is None
-    assert tried["local"] == {
-        "chosen": "c01",
-        "candidates": {"c01": {"settings": {"train.local_steps": 2}, "rungs": []}},
-    }
-    with pytest.raises(UserError, match="local: "):
-        bench({**raw, "methods": {"fedavg": None, "local": {"space": rates}}}, tmp_path / "g")
-
-
-def test_a_fine_tuned_contender_has_two_columns_and_is_fine_tuned_in_the_last_rung(tmp_path: Path) -> None:
-    methods = {"local": None, "fedavg": {"fine_tune": {"rounds": 2}}}
-    space = {**BENCH["bench"]["space"], "fine_tune.learning_rate": [1e-3, 1e-2]}
-    found = bench({**changed("bench.space", space), "methods": methods}, tmp_path / "h")
-    assert found is not None
-    assert found.contenders == ("local", "fedavg", "fedavg+ft")
-    for rung, columns in ((1, {"local", "fedavg"}), (2, {"local", "fedavg", "fedavg+ft"})):
-        assert {path.name for path in (tmp_path / "h" / "tuning" / f"rung-{rung}" / "contenders").iterdir()} == columns
-    assert not list((tmp_path / "h" / "tuning").rglob("*.safetensors"))
-    (label,) = [path.name for path in (tmp_path / "h" / "tuning" / "rung-2" / "contenders" / "fedavg+ft").iterdir()]
-    tried = json.loads((tmp_path / "h" / "bench.json").read_text())["fedavg"]
-    assert tried["chosen"] == label
-    columns = [tmp_path / "h" / "tuning" / "rung-2" / "contenders" / name / label for name in ("fedavg", "fedavg+ft")]
-    aucs = [[entry["auc"] for entry in json.loads((folder / "validation.json").read_text())] for folder in columns]
-    assert _rungs({"fedavg": tried}, "fedavg", label)[1]["auc"] == pytest.approx(max(sum(auc) / 2 for auc in aucs))
-    assert {line["contender"] for line in csv.DictReader((tmp_path / "h" / "bench.csv").open())} == set(
-        found.contenders
-    )
-
-
-def test_what_has_statistics_keeps_what_newer_rows_are_added_to(tmp_path: Path) -> None:
-    methods = {"local": None, "fedavg": {"statistics": {"least": 5}}}
-    for contenders in ({"local": None}, methods):
-        bench({**BENCH, "methods": contenders}, tmp_path / "i", resume=contenders is methods)
-        assert (tmp_path / "i" / "ledgers").exists() == (contenders is methods)
-    (one, *_) = (tmp_path / "i" / "ledgers").rglob("*.safetensors")
-    assert set(load_ledger(one).fields) == {"user", "item", "segment"}
-
-
-def test_a_contender_more_counts_its_fields_too(tmp_path: Path) -> None:
-    methods: dict[str, Any] = {"linear": {"statistics": {"fields": ["user"]}}}
-    raw = changed("bench.space", {"statistics.ridge": [5, 10]})
-    bench({**raw, "methods": methods}, tmp_path / "j")
-    methods["more"] = {"method": "linear", "statistics": {"fields": ["item"]}}
-    bench({**raw, "methods": methods}, tmp_path / "j", resume=True)
-    (one, *_) = (tmp_path / "j" / "ledgers").rglob("*.safetensors")
-    assert set(load_ledger(one).fields) == {"user", "item"}

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from msmtrec.cli.main import main
+from called import called
 from msmtrec.studies import bench as module
 from studies.small import BENCH
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    sys.argv = ["msmtrec", "bench", *arguments]
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
+    return called(capsys, "bench", *arguments)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from called import called
 from logs.sources.test_tenrec import write
-from msmtrec.cli.main import main
 from places import ROOT
 
 SMALL = (
@@ -23,12 +22,9 @@ SMALL = (
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str, sets: tuple[str, ...]) -> str:
-    sys.argv = ["msmtrec", *arguments, *(part for one in sets for part in ("--set", one))]
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    assert stop.value.code in (0, None), printed.err
-    return printed.out
+    code, out, err = called(capsys, *arguments, *(part for one in sets for part in ("--set", one)))
+    assert code == 0, err
+    return out
 
 
 def fields(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.sentences import build, group, known, one_of, optional_group, shown
@@ -30,6 +30,9 @@ from msmtrec.logs.sources.settings.synthetic import Synthetic
 from msmtrec.logs.sources.settings.tabular import Tabular
 from msmtrec.logs.sources.settings.tenrec import Tenrec
 from msmtrec.record.declared import Ablation
+
+if TYPE_CHECKING:
+    from msmtrec.data.logs import Logs
 
 __all__ = [
     "SOURCES",
@@ -84,6 +87,17 @@ class Config:
     start: Path | None = None
     ablation: Ablation | None = None
     expected: Expected | None = None
+
+    def load(self) -> Logs:
+        """Its logs.
+
+        Raises:
+            UserError: as those of the source; or a figure is expected of a line that they do not have.
+        """
+        logs = self.data.load()
+        if self.expected is not None:
+            self.expected.check(logs.schema)
+        return logs
 
     def as_dict(self) -> dict[str, Any]:
         """Everything resolved, as run directories hold it: `parse_config` makes the same config of it, anywhere."""

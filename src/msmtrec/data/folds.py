@@ -11,6 +11,7 @@ import polars as pl
 from msmtrec.base.errors import UserError
 from msmtrec.data.findings.times import Span, numbers
 from msmtrec.data.logs import SPLIT, Chunk, Logs
+from msmtrec.data.snapshot import remembered
 
 STRAY = 1e-3
 """Share of training and validation rows whose time may be on the wrong side of the split."""
@@ -31,7 +32,9 @@ def rolled(logs: Logs, number: int) -> tuple[Logs, ...]:
         return (logs,)
     if logs.time is None:
         raise UserError(f"bench.folds is {number}, but {logs.origin} has no times to roll in; give 1")
-    first, start, width = _windows(logs, number)
+    question = f"windows: {logs.fingerprint}"
+    known = remembered(logs.files, question, lambda: [repr(bound) for bound in _windows(logs, number)])
+    first, start, width = map(float, known)
     most = max(1, ceil((start - first) / width))  # the first of them has a row to train on
     if number > most:
         raise UserError(

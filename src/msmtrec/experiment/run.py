@@ -86,9 +86,7 @@ def run(
     with stop_told(observer), directory.locked(folder), directory.discarded_if_empty(folder):
         observer(_started(config, folder, resume))
         observer(Phase(phase="reading the logs"))
-        logs = config.data.load()
-        if config.expected is not None:
-            config.expected.check(logs.schema)
+        logs = config.load()
         start = Start.open(config.start) if config.start else None
         data = encoded(config, logs, start, cache_directory() if cache else None)
         describe(folder, data, logs.notes)

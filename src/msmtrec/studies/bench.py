@@ -80,9 +80,7 @@ def run_bench(
             folder.mkdir(parents=True, exist_ok=True)
     with stop_told(observer), directory.locked(folder), discarded_if_untrained(folder):
         observer(Phase(phase="reading the logs"))
-        logs = bench.config.data.load()
-        if bench.config.expected is not None:
-            bench.config.expected.check(logs.schema)
+        logs = bench.config.load()
         seeds = FinishedSeeds(results or folder / SEEDS, logs.schema.name)
         elsewhere = [
             name
