@@ -38,13 +38,16 @@ def test_what_is_said_is_kept_with_the_run() -> None:
 @pytest.mark.parametrize(
     ("figures", "sentence"),
     [
-        ({"pool": {"NL": {"ctr": 0.7}}}, "expected.figures: there is no contender 'pool'; did you mean 'pooled'"),
-        ({"local+ft": {}}, r"expected.figures: there is no contender 'local\+ft'"),
-        ({"pooled": {"NL": {"ctr": 72.3}}}, "expected.figures.pooled.NL.ctr is 72.3; an AUC is from 0 to 1"),
+        ({"pool": {"NL": {"ctr": 0.7}}}, "unknown config key 'expected.figures.pool'; did you mean 'pooled'"),
+        ({"local+ft": {"NL": {"ctr": 0.7}}}, r"unknown config key 'expected.figures.local\+ft'"),
+        (
+            {"pooled": {"NL": {"ctr": 72.3}}},
+            r"expected.figures.pooled.NL.ctr: Input should be less than or equal to 1 \(given: 72.3\)",
+        ),
         ({"pooled": {"NL": 0.7}}, "expected.figures.pooled.NL must be a group of settings"),
-        ({}, "expected.figures"),
-        ({"pooled": {}}, "expected.figures.pooled lacks figures"),
-        ({"pooled": {"NL": {}}}, "expected.figures.pooled lacks figures"),
+        ({}, "expected.figures is empty; fill it, or remove it"),
+        ({"pooled": {}}, "expected.figures.pooled is empty"),
+        ({"pooled": {"NL": {}}}, "expected.figures.pooled.NL is empty"),
     ],
 )
 def test_refused_when_read(figures: Any, sentence: str) -> None:
@@ -55,9 +58,9 @@ def test_refused_when_read(figures: Any, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("figures", "sentence"),
     [
-        ({"NLD": {"ctr": 0.7}}, "expected.figures.pooled: there is no scenario 'NLD'; did you mean 'NL'"),
-        ({"NL": {"ctrr": 0.7}}, "expected.figures.pooled.NL: there is no task 'ctrr'; did you mean 'ctr'"),
-        ({"FR": {"cvr": 0.7}}, "expected.figures.pooled.FR: there is no task 'cvr'"),
+        ({"NLD": {"ctr": 0.7}}, "unknown config key 'expected.figures.pooled.NLD'; did you mean 'NL'"),
+        ({"NL": {"ctrr": 0.7}}, "unknown config key 'expected.figures.pooled.NL.ctrr'; did you mean 'ctr'"),
+        ({"FR": {"cvr": 0.7}}, "unknown config key 'expected.figures.pooled.FR.cvr'"),
     ],
 )
 def test_refused_when_the_logs_are_known(figures: Any, sentence: str) -> None:

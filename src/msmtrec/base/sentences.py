@@ -45,6 +45,8 @@ def _sentence(kind: type[Settings], error: Mapping[str, Any], place: str) -> str
             return f"{where} is missing; it has no default"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"{where} must be a group of settings, not {shown(error['input'])}"
+        case "too_short" if error["input"] == {}:
+            return f"{where} is empty; fill it, or remove it"
         case "value_error":
             return f"{where}: {error['msg'].removeprefix('Value error, ')}"
         case "string_type" if isinstance(error["input"], bool | int | float | date):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from msmtrec.base.errors import UserError, nearest
 from msmtrec.base.schema import Schema
-from msmtrec.base.sentences import build, group
+from msmtrec.base.sentences import build, group, known
 from msmtrec.base.settings import Settings
+
+Tasks = Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+Scenarios = Annotated[dict[str, Tasks], Field(min_length=1)]
 
 
 class Expected(Settings):
@@ -24,7 +26,7 @@ class Expected(Settings):
 
     source: str = Field(min_length=1)
     tolerance: float = Field(0.01, gt=0, le=0.5)
-    figures: dict[str, dict[str, dict[str, float]]] = Field(min_length=1)
+    figures: dict[str, Scenarios] = Field(min_length=1)
 
     def check(self, schema: Schema) -> None:
         """Refuse lines that the logs do not have.
@@ -34,10 +36,9 @@ class Expected(Settings):
         """
         for contender, scenarios in self.figures.items():
             place = f"expected.figures.{contender}"
+            known(scenarios, tuple(schema.scenarios), place)
             for scenario, tasks in scenarios.items():
-                _one_of(scenario, schema.scenarios, place, "scenario")
-                for task in tasks:
-                    _one_of(task, schema.scenarios[scenario], f"{place}.{scenario}", "task")
+                known(tasks, schema.scenarios[scenario], f"{place}.{scenario}")
 
 
 def parse_expected(raw: Any, contenders: Collection[str]) -> Expected | None:
@@ -48,19 +49,6 @@ def parse_expected(raw: Any, contenders: Collection[str]) -> Expected | None:
     """
     if raw is None:
         return None
-    given: Mapping[str, Any] = group(raw, "expected")
-    found: Expected = build(Expected, given, "expected")
-    for name, scenarios in found.figures.items():
-        _one_of(name, contenders, "expected.figures", "contender")
-        if not scenarios or not all(scenarios.values()):
-            raise UserError(f"expected.figures.{name} lacks figures; give scenario -> task -> AUC, or remove it")
-        for scenario, tasks in scenarios.items():
-            for task, auc in tasks.items():
-                if not 0 <= auc <= 1:
-                    raise UserError(f"expected.figures.{name}.{scenario}.{task} is {auc:g}; an AUC is from 0 to 1")
+    found: Expected = build(Expected, group(raw, "expected"), "expected")
+    known(found.figures, tuple(contenders), "expected.figures")
     return found
-
-
-def _one_of(name: str, valid: Collection[str], place: str, what: str) -> None:
-    if name not in valid:
-        raise UserError(f"{place}: there is no {what} '{name}'; {nearest(name, valid)}")
