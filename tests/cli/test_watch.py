@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from cli.test_main import SMALL, call
+from called import called
+from cli.test_main import SMALL
 from msmtrec.record.events import Event
 from msmtrec.sinks import tensorboard
 
@@ -34,18 +35,18 @@ def parsed(err: str) -> list[dict[str, Any]]:
 
 def test_quiet_leaves_the_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     one_seed = [*RUN, "--set", "seeds=1"]
-    code, out, err = call(capsys, *one_seed, "--out", str(tmp_path / "loud"))
+    code, out, err = called(capsys, *one_seed, "--out", str(tmp_path / "loud"))
     assert (code, "note: one seed: no spread over seeds" in err) == (0, True)
-    code, quiet, err = call(capsys, *one_seed, "--out", str(tmp_path / "run"), "--quiet")
+    code, quiet, err = called(capsys, *one_seed, "--out", str(tmp_path / "run"), "--quiet")
     assert (code, err) == (0, "")
     assert quiet == out.replace(str(tmp_path / "loud"), str(tmp_path / "run"))
-    code, out, err = call(capsys, *one_seed, "--out", str(tmp_path / "run"), "--quiet")
+    code, out, err = called(capsys, *one_seed, "--out", str(tmp_path / "run"), "--quiet")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "already holds a run" in err
 
 
 def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    _, _, err = call(capsys, *RUN, "--out", str(tmp_path / "run"))
+    _, _, err = called(capsys, *RUN, "--out", str(tmp_path / "run"))
     first, second, *more = err.splitlines()
     assert (first, second, more[-1]) == ("reading the logs", "training", "comparing")
     assert [line.split(":")[0] for line in more[:-1]] == ["local", "paper"]
@@ -56,7 +57,7 @@ def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_json_lines(jobs: int, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = [*RUN, "--set", "train.rounds=3", "--set", f"jobs={jobs}", "--out", str(tmp_path / "run")]
-    code, out, err = call(capfd, *arguments, "--log-format", "json")
+    code, out, err = called(capfd, *arguments, "--log-format", "json")
     events = parsed(err)
     assert code == 0
     assert "run directory:" in out
@@ -69,13 +70,13 @@ def test_json_lines(jobs: int, capfd: pytest.CaptureFixture[str], tmp_path: Path
     assert {len(event["validation"]) for event in rounds} == {2 * 4 * 2}  # seeds, scenarios, tasks
     assert all(event["seconds"] > 0 for event in rounds)
     assert [event["bytes_up"] > 0 for event in rounds] == [event["contender"] == "paper" for event in rounds]
-    code, out, err = call(capfd, *arguments, "--log-format", "json", "--resume")
+    code, out, err = called(capfd, *arguments, "--log-format", "json", "--resume")
     again = parsed(err)
     assert code == 0
     assert not [event for event in again if event["event"] == "round"]  # they were told
     assert [event["earlier"] for event in again if event["event"] == "contender_finished"] == [True, True]
     assert again[-1]["test_auc"] == events[-1]["test_auc"]
-    code, out, err = call(capfd, *arguments, "--log-format", "json")
+    code, out, err = called(capfd, *arguments, "--log-format", "json")
     (only,) = parsed(err)
     assert (code, out, only["event"], only["reason"]) == (2, "", "run_stopped", "error")
     assert "already holds a run" in only["text"]
@@ -91,7 +92,7 @@ def test_json_lines(jobs: int, capfd: pytest.CaptureFixture[str], tmp_path: Path
 def test_a_mistake_before_the_run_is_a_json_line_too(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = call(capsys, *arguments, "--log-format", "json")
+    code, out, err = called(capsys, *arguments, "--log-format", "json")
     (event,) = parsed(err)
     assert (code, out, event["event"], event["reason"]) == (2, "", "run_stopped", "error")
     assert sentence in event["text"]
@@ -109,13 +110,13 @@ def test_a_warning_of_python_is_a_note_among_json_lines(
         return real(folder)
 
     monkeypatch.setattr(module, "write_report", warns)
-    code, _, err = call(capsys, *RUN, "--out", str(tmp_path / "run"), "--log-format", "json")
+    code, _, err = called(capsys, *RUN, "--out", str(tmp_path / "run"), "--log-format", "json")
     assert code == 0
     assert [event["text"] for event in parsed(err) if event["event"] == "note"] == ["an odd\nfont"]
 
 
 def test_quiet_and_json_do_not_go_together(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, err = call(capsys, *RUN, "--out", str(tmp_path / "run"), "--quiet", "--log-format", "json")
+    code, out, err = called(capsys, *RUN, "--out", str(tmp_path / "run"), "--quiet", "--log-format", "json")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "--quiet leaves out what --log-format json writes" in err
     assert list(tmp_path.iterdir()) == []
@@ -126,7 +127,7 @@ def test_a_missing_package_is_said_before_anything_trains(
     more: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tensorboard, "find_spec", lambda _: None)
-    code, out, err = call(capsys, *RUN, "--out", str(tmp_path / "run"), "--log-to", "tensorboard", *more)
+    code, out, err = called(capsys, *RUN, "--out", str(tmp_path / "run"), "--log-to", "tensorboard", *more)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "logging to TensorBoard needs a package: pip install 'msmtrec[tensorboard]'" in err
     assert list(tmp_path.iterdir()) == []
@@ -136,7 +137,7 @@ def test_a_sink_that_fails_in_the_middle_does_not_end_the_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("tensorboard")
-    code, out, _ = call(capsys, *RUN, "--out", str(tmp_path / "sound"))
+    code, out, _ = called(capsys, *RUN, "--out", str(tmp_path / "sound"))
     real, calls = tensorboard._Series.add, 0
 
     def full(self: Any, *arguments: Any) -> None:
@@ -147,7 +148,7 @@ def test_a_sink_that_fails_in_the_middle_does_not_end_the_run(
         real(self, *arguments)
 
     monkeypatch.setattr(tensorboard._Series, "add", full)
-    code, found, err = call(capsys, *RUN, "--out", str(tmp_path / "run"), "--log-to", "tensorboard")
+    code, found, err = called(capsys, *RUN, "--out", str(tmp_path / "run"), "--log-to", "tensorboard")
     assert (code, calls) == (0, 2)
     assert found == out.replace(str(tmp_path / "sound"), str(tmp_path / "run"))
     assert (
@@ -159,8 +160,8 @@ def test_a_sink_that_fails_in_the_middle_does_not_end_the_run(
 def test_where_series_go_changes_no_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     folder = str(tmp_path / "run")
-    assert call(capsys, *RUN, "--out", folder)[0] == 0
-    assert call(capsys, *RUN, "--out", folder, "--resume", "--log-to", "tensorboard")[0] == 0
+    assert called(capsys, *RUN, "--out", folder)[0] == 0
+    assert called(capsys, *RUN, "--out", folder, "--resume", "--log-to", "tensorboard")[0] == 0
     assert "tensorboard" not in (tmp_path / "run" / "config.yaml").read_text()
 
 

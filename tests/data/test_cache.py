@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_main import call
+from called import called
 from msmtrec.base.errors import UserError
 from msmtrec.data.cache import entries, remove
 from msmtrec.data.encode import encode
@@ -57,17 +57,17 @@ def test_only_what_is_old_is_removed_and_opening_counts_as_use(cache: Path) -> N
 
 def test_the_command_shows_and_clears(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(cache)
-    code, out, _ = call(capsys, "data", "cache")
+    code, out, _ = called(capsys, "data", "cache")
     assert code == 0
     assert "synthetic logs" in out
     assert "today" in out
-    assert call(capsys, "data", "cache", "--clear", "--unused", "1")[0] == 0
+    assert called(capsys, "data", "cache", "--clear", "--unused", "1")[0] == 0
     assert len(list(cache.iterdir())) == 1
-    code, out, _ = call(capsys, "data", "cache", "--clear")
+    code, out, _ = called(capsys, "data", "cache", "--clear")
     assert "freed" in out
     assert not list(cache.iterdir())
-    assert "0.00 GB used" in call(capsys, "data", "cache")[1]
-    assert call(capsys, "data", "cache", "--unused", "3")[::2] == (
+    assert "0.00 GB used" in called(capsys, "data", "cache")[1]
+    assert called(capsys, "data", "cache", "--unused", "3")[::2] == (
         2,
         "error: --unused says what --clear removes; add --clear\n",
     )

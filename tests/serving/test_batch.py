@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cli.test_main import call
+from called import called
 from msmtrec.base.errors import UserError
 from msmtrec.serving.batch import Best, _Ranking, predict_file
 from serving.conftest import OwnRun
@@ -57,15 +57,15 @@ def test_a_csv_of_another_form(
     (tmp_path / "rows.txt").write_bytes(rows.write_csv(separator="\t", include_header=False).encode("utf-16"))
     told = f"{{separator: tab, encoding: utf-16, header: false, columns: [{', '.join(rows.columns)}]}}"
     given = ["--scenario", "NL", "--input", str(tmp_path / "rows.txt"), "--output", str(tmp_path / "scores.csv")]
-    code, _, error = call(capsys, "predict", str(own_run.folder), *given, "--csv", told)
+    code, _, error = called(capsys, "predict", str(own_run.folder), *given, "--csv", told)
     assert code == 0, error
     found = pl.read_csv(tmp_path / "scores.csv")
     assert np.allclose(found.select("click", "buy").to_numpy(), wanted.to_numpy(), atol=1e-6)
     for odd, said in (("{separater: tab}", "--csv.separater"), ("tab", "--csv must be")):
-        code, _, error = call(capsys, "predict", str(own_run.folder), *given, "--csv", odd)
+        code, _, error = called(capsys, "predict", str(own_run.folder), *given, "--csv", odd)
         assert (code, said in error) == (2, True), error
     given[3] = "-"
-    code, _, error = call(capsys, "predict", str(own_run.folder), *given, "--csv", "{separator: tab}")
+    code, _, error = called(capsys, "predict", str(own_run.folder), *given, "--csv", "{separator: tab}")
     assert (code, "with --csv, name a file" in error) == (2, True), error
 
 
@@ -136,7 +136,7 @@ def test_the_command(own_run: OwnRun, wanted: pl.DataFrame, tmp_path: Path, caps
     rows = pl.read_csv(path, infer_schema=False).sort("user", maintain_order=True)
     rows.write_csv(path)
     asked = ("predict", str(own_run.folder), "--scenario", "NL", "--input", str(path), "--output", str(target))
-    code, out, err = call(capsys, *asked, "--top-k", "1", "--request", "user", "--by", "buy", "--keep", "hour")
+    code, out, err = called(capsys, *asked, "--top-k", "1", "--request", "user", "--by", "buy", "--keep", "hour")
     assert (code, out) == (0, "")
     assert f"{wanted.height} rows scored" in err
     assert f"contender {own_run.loaded.best}, seeds 0, 1" in err
@@ -178,7 +178,9 @@ def test_what_cannot_be_done_is_one_sentence_and_nothing_is_lost(
     asked = {"--scenario": "NL", "--input": "rows.csv", "--output": "scores.csv"}
     extra = [] if change[0] in asked else change
     asked.update([change[:2]] if not extra else [])
-    code, out, err = call(capsys, "predict", str(own_run.folder), *(w for pair in asked.items() for w in pair), *extra)
+    code, out, err = called(
+        capsys, "predict", str(own_run.folder), *(w for pair in asked.items() for w in pair), *extra
+    )
     assert (code, out) == (2, "")
     assert sentence in " ".join(err.split())
     assert "Traceback" not in err

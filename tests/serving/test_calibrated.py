@@ -13,7 +13,7 @@ import torch
 from scipy.special import expit
 
 import msmtrec
-from cli.test_main import call
+from called import called
 from msmtrec.base.errors import Caution, UserError
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.encoding.forms import as_yielded
@@ -123,7 +123,7 @@ def test_the_command_shows_test_rows_before_and_after(
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(few_run.folder, folder)
-    code, out, err = call(capsys, "calibrate", str(folder), "--kind", "beta", "--contender", "recommended")
+    code, out, err = called(capsys, "calibrate", str(folder), "--kind", "beta", "--contender", "recommended")
     assert code == 0, err
     assert FEW in " ".join(err.split())
     found = json.loads((folder / "calibration.json").read_text())
@@ -146,14 +146,14 @@ def test_the_command_shows_test_rows_before_and_after(
     assert "Are the probabilities right?" not in (few_run.folder / "report.html").read_text()
     scores = folder / "scores.csv"
     asked = ("predict", str(folder), "--scenario", "FR", "--input", str(few_run.log), "--output", str(scores))
-    code, _, err = call(capsys, *asked, "--calibration", "beta")
+    code, _, err = called(capsys, *asked, "--calibration", "beta")
     assert (code, "calibrated: beta" in err) == (0, True)
 
 
 def test_what_cannot_be_calibrated_is_said(few_run: OwnRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
     shutil.copytree(few_run.folder, folder)
-    code, _, err = call(capsys, "calibrate", str(folder), "--kind", "plat")
+    code, _, err = called(capsys, "calibrate", str(folder), "--kind", "plat")
     assert (code, "there is no calibration 'plat'; did you mean 'platt'?" in err) == (2, True)
     held = folder / "contenders" / "recommended" / "validation-scores.npz"
     content = held.read_bytes()
@@ -167,7 +167,7 @@ def test_what_cannot_be_calibrated_is_said(few_run: OwnRun, tmp_path: Path, caps
     with pytest.raises(UserError, match=r"validation-scores.npz is missing or damaged"):
         msmtrec.load(folder).predictor("FR", **asked)  # type: ignore[arg-type]
     (folder / "calibration.json").write_text("[]")
-    code, _, err = call(capsys, "report", str(folder))
+    code, _, err = called(capsys, "report", str(folder))
     assert (code, "damaged, or from another version; write it again: msmtrec calibrate" in " ".join(err.split())) == (
         2,
         True,

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import msmtrec
-from cli.test_main import call
+from called import called
 from data.encoding.test_encoder import VARIANTS, own_logs
 from msmtrec.data.encode import encode_all
 from msmtrec.data.encoding.encoder import Encoder, encoder_of
@@ -174,11 +174,11 @@ def test_what_cannot_be_exported_is_said(own_run: OwnRun, tmp_path: Path, capsys
         (["--scenario", "NLL"], "has no scenario 'NLL'; did you mean 'NL'?"),
         (["--scenario", "NL", "--seed", "9"], "has no seed 9"),
     ):
-        code, _, err = call(capsys, "export", run, "--output", str(tmp_path / "out"), *arguments)
+        code, _, err = called(capsys, "export", run, "--output", str(tmp_path / "out"), *arguments)
         assert (code, sentence in " ".join(err.split())) == (2, True), err
     assert not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("")
-    code, _, err = call(capsys, "export", run, "--output", str(tmp_path / "file"), "--scenario", "NL", "--seed", "0")
+    code, _, err = called(capsys, "export", run, "--output", str(tmp_path / "file"), "--scenario", "NL", "--seed", "0")
     assert (code, "cannot write to" in err) == (2, True)
 
 

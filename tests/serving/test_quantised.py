@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto
 
 import msmtrec
-from cli.test_main import call
+from called import called
 from msmtrec.base.errors import UserError
 from msmtrec.data.encoding.forms import as_yielded
 from msmtrec.evaluation.metrics import auc
@@ -62,7 +62,7 @@ def test_labelled_rows_of_a_file(own_run: OwnRun, tmp_path: Path, capsys: pytest
     rows.write_csv(tmp_path / "rows.csv")
     asked = ("export", str(own_run.folder), "--output", str(tmp_path), "--contender", "recommended")
     more = ("--quantise", "tables", "--rows", str(tmp_path / "rows.csv"))
-    code, out, err = call(capsys, *asked, "--scenario", "NL", *more)
+    code, out, err = called(capsys, *asked, "--scenario", "NL", *more)
     assert code == 0, err
     card = json.loads((tmp_path / "NL.json").read_text())["quantised"]
     assert (card["rows"], card["measured_on"]) == (len(rows), f"the rows of {tmp_path / 'rows.csv'}")
@@ -109,7 +109,7 @@ def test_nothing_is_written_that_was_not_measured(
     rows.drop("buy").write_csv("rows.csv")
     rows.with_columns(click=0, buy=0).write_csv("one.csv")
     rows.with_columns(click=2).write_csv("odd.csv")
-    code, _, err = call(capsys, "export", str(own_run.folder), "--output", "out", *arguments)
+    code, _, err = called(capsys, "export", str(own_run.folder), "--output", "out", *arguments)
     assert (code, sentence in " ".join(err.split())) == (2, True), err
     assert not list(tmp_path.glob("out/*.onnx"))
 

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from yaml import safe_load
 
-from cli.test_main import call
+from called import called
 from data.encoding.test_encoder import FEATURES, own_logs
 from logs.sources.tabular import BASE
 from msmtrec import UserError, run
@@ -150,7 +150,7 @@ def test_a_cleared_cache_takes_nothing_that_a_finished_run_needs(
     config = {**SYNTHETIC, "data": {**SYNTHETIC["data"], "rows": 600}, "methods": ["local"], "seeds": 1}
     finished = run(config, out=tmp_path / "run", caution=lambda _: None)
     frames = raw_test_rows(config, finished)
-    assert call(capsys, "data", "cache", "--clear")[0] == 0
+    assert called(capsys, "data", "cache", "--clear")[0] == 0
     assert list((tmp_path / "cache").iterdir()) == []
     with np.load(finished.folder / "contenders" / "local" / "scores.npz") as kept:
         for scenario, frame in frames.items():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_main import call
+from called import called
 from logs.remote.server import Server, serving
 from logs.sources.tabular import ROWS, source
 from msmtrec.base.errors import UserError
@@ -54,11 +54,11 @@ def test_the_cache_command_names_urls_and_removes_copies(
         ("remote file", f"{server.url}/1.csv"),
     }
     assert all(entry.bytes > len(BODY) for entry in found)
-    assert "remote file" in call(capsys, "data", "cache")[1]
+    assert "remote file" in called(capsys, "data", "cache")[1]
     assert remove() == []
     assert logs.frame("NL").height == 20
     del logs
-    assert call(capsys, "data", "cache", "--clear")[0] == 0
+    assert called(capsys, "data", "cache", "--clear")[0] == 0
     assert [path for path in cache.iterdir() if path.is_dir()] == []
     assert not list(cache.glob("*.lease"))
     assert source(f"{server.url}/0.csv").load().frame("NL").height == 10

@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 import pytest
 
-from cli.test_main import call
+from called import called
 from msmtrec.serving.http.settings import Settings
 from places import ROOT
 from serving.conftest import OwnRun
@@ -200,7 +200,7 @@ def test_what_cannot_be_served_is_one_sentence(
             ([run, "--contender", "recomended"], "no contender 'recomended'; did you mean 'recommended'?"),
             ([run, "--seed", "9"], "has no seed 9"),
         ):
-            code, out, err = call(capsys, "serve", *arguments)
+            code, out, err = called(capsys, "serve", *arguments)
             assert (code, out, sentence in " ".join(err.split())) == (2, "", True), err
             assert "Traceback" not in err
             assert ("neither TLS nor a password" in err) == ("--host" in arguments)
@@ -213,8 +213,8 @@ def test_missing_packages_and_graphs_that_cannot_be_written(
     (tmp_path / "file").write_text("")
     words = ("--contender", "recommended", "--seed", "0", "--graphs", str(tmp_path / "file"))
     for more in (["--prepare"], ["--port", "0"]):  # the second is told while it listens already
-        code, out, err = call(capsys, "serve", str(own_run.folder), *words, *more)
+        code, out, err = called(capsys, "serve", str(own_run.folder), *words, *more)
         assert (code, out, "name another folder with --graphs" in " ".join(err.split())) == (2, "", True)
     monkeypatch.setattr("msmtrec.cli.serve.find_spec", lambda name: None if name == "uvicorn" else name)
-    code, _, err = call(capsys, "serve", str(own_run.folder))
+    code, _, err = called(capsys, "serve", str(own_run.folder))
     assert (code, "serving needs more packages: pip install 'msmtrec[serve]'" in " ".join(err.split())) == (2, True)
