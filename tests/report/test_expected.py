@@ -59,3 +59,18 @@ def test_a_run_without_any(tmp_path: Path) -> None:
     data = {"source": "synthetic", "scenarios": 2, "rows": 600}
     config = {"data": data, "train": {"rounds": 1, "local_steps": 1}, "methods": ["local"], "seeds": 1}
     assert run(config, out=tmp_path / "run", caution=lambda _: None).expected is None
+
+
+def test_they_may_be_said_later(tmp_path: Path) -> None:
+    from msmtrec import run
+
+    data = {"source": "synthetic", "scenarios": 2, "rows": 600}
+    config = {"data": data, "train": {"rounds": 1, "local_steps": 1}, "methods": ["local"], "seeds": 1}
+    first = run(config, out=tmp_path / "run", caution=lambda _: None)
+    figures = {"local": {"scenario-0": {"click": 0.7}}}
+    later = {**config, "expected": {"source": "a paper", "figures": figures}}
+    again = run(later, out=tmp_path / "run", resume=True, caution=lambda _: None)
+    assert again.results == first.results
+    assert again.expected is not None
+    assert again.expected["figures"] == figures
+    assert "a paper" in (tmp_path / "run" / "report.html").read_text()

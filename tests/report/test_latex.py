@@ -115,3 +115,10 @@ def test_many_lines_are_several_tables_and_too_many_are_none(results: Results) -
     text = results_latex(many(results, MOST))
     assert "s0 & click" not in text
     assert f"% {MOST} lines are too many for tables of them" in text
+
+
+def test_where_nothing_is_tested_nothing_is_said_of_intervals() -> None:
+    text = results_latex(made({"local": VALUES, "ours": VALUES}, {"ours": [compared(0.0, untested="one seed")] * 5}))
+    assert "Nothing could be tested. Effect d:" in text
+    assert "Intervals over" not in text
+    assert "declared test" not in text

@@ -15,6 +15,7 @@ from msmtrec.record.summary import POOLED, REFERENCE, summarise
 from msmtrec.report.markdown import results_markdown
 from msmtrec.report.terminal import difference_table, results_table
 from record.finished import labels_of, write
+from record.made_results import compared, made
 
 KINDS = {
     **dict.fromkeys(("local", "local+ft", "emb-only", "fedavg", "fedavg-all", "fedavg-all+ft"), REFERENCE),
@@ -121,3 +122,12 @@ def test_rows_are_called_rows_where_there_are_no_users(results: Results, tmp_pat
     assert "over seeds and 600 test rows together" in markdown
     assert "10 negative test rows: thin click (4 positives)" in markdown
     assert "users" not in markdown
+
+
+def test_of_one_seed_nothing_is_said_of_intervals() -> None:
+    values = [(0.6, 0.7)] * 4
+    legend = results_markdown(
+        made({"local": values, "ours": values}, {"ours": [compared(0.0, untested="one seed")] * 5})
+    )
+    assert "Differences in AUC points (.01) to local; nothing could be tested." in legend
+    assert "interval over" not in legend

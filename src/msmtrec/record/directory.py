@@ -51,21 +51,24 @@ CALIBRATION = "calibration.json"
 TEST = "test.json"
 SCORES, VALIDATION_SCORES = "scores.npz", "validation-scores.npz"
 """Logits of test and of validation rows."""
-_NO_MATTER = ("jobs", "ablate.left_out")
+_NO_MATTER = ("jobs", "ablate.left_out", "expected")
 """Settings that change no figure."""
 _SHOWN = 3
 """Differing settings that a sentence names."""
 
 
 def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
-    """Create the directory, or check that it belongs to this config.
+    """Create the directory, or check that it belongs to this config; figures of others are those of now.
 
     Raises:
         UserError: as `check_free`, or it is unwritable.
     """
     check_free(folder, config, resume=resume)
     if (folder / CONFIG).exists():
-        return
+        held = read_yaml(folder / CONFIG)
+        if held.get("expected") == config.get("expected"):
+            return
+        config = {**held, "expected": config.get("expected")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / CONFIG, dump_yaml(json.loads(json.dumps(config))))
