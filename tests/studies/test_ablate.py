@@ -38,6 +38,9 @@ def test_every_change_of_recommended_with_statistics() -> None:
         ("towers-hyper", "options.towers", "hyper"),
         ("towers-uniform", "options.towers", "uniform"),
         ("towers-local", "options.towers", None),
+        ("without-tolerance", "options.tolerance", 0.0),
+        ("tolerance-0.5", "options.tolerance", 0.5),
+        ("tolerance-1", "options.tolerance", 1.0),
         ("penalty-0.001", "options.penalty", 0.001),
         ("penalty-0.01", "options.penalty", 0.01),
         ("embeddings-local", "options.embeddings", "local"),
@@ -62,7 +65,10 @@ def test_changes_of_the_paper_s_preset_where_they_differ() -> None:
     found = expanded({**OURS, "preset": "paper"})
     names = [change.name for change in found.changes]
     assert {"without-normalization", "personalization-held-out", "without-penalty", "embeddings-shared"} <= set(names)
-    ((left, why),) = found.left_out
+    *mixtures, (left, why) = found.left_out
+    assert {(one.part, reason) for one, reason in mixtures} == {
+        ("tolerance", "tolerance has no effect: it needs personalization or towers: held-out")
+    }
     assert (left.name, why[:49]) == ("statistics-own", "statistics: no field has 100 values or more among")
     assert not {"wide", "inputs"} & {change.part for change in found.changes}
 

@@ -55,6 +55,7 @@ PARTS: dict[str, Part] = {
         Part("rescale", "options.rescale"),
         Part("personalization", "options.personalization"),
         Part("towers", "options.towers", names={"None": "towers-local"}),
+        Part("tolerance", "options.tolerance", (0.0, 0.5, 1.0, 2.0)),
         Part("penalty", "options.penalty", (0.0, 1e-3, 1e-2)),
         Part("embeddings", "options.embeddings"),
         Part(STATISTICS, "statistics"),
