@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
         "fedavg": None,
         "fedavg-all": {"fine_tune": {"rounds": 2, "patience": 2}},
         "paper": {"method": "pf-msmtrec", "preset": "paper"},
-        "recommended": {"method": "pf-msmtrec"},
+        "recommended": {"method": "pf-msmtrec", "options": {"tolerance": 2.0}},
         "pooled": None,
     },
     "seeds": 2,

@@ -33,8 +33,8 @@ class PFSettings(MethodSettings):
         penalty: lambda of |W_scen - consensus last received|² in the local loss.
         beta_start: held-out: remembered beta before the first round; None takes the first measurement as it is.
         beta_keep: held-out: how much of the remembered beta stays each round.
-        tolerance: held-out: standard errors by which a mixture may be worse than the best and still count as equal; the
-            largest such beta is taken. 0 takes the minimum.
+        tolerance: held-out: 0 takes the mixture of the smallest loss; else the largest beta whose loss is within so many
+            standard errors of it.
         alpha: hyper: first alpha of every scenario and expert.
         clip: shorten updates to this multiple of the median norm; None leaves them.
     """
@@ -49,7 +49,7 @@ class PFSettings(MethodSettings):
     penalty: float = Field(0.0, ge=0)
     beta_start: float | None = Field(1.0, ge=0, le=1)
     beta_keep: float = Field(0.7, ge=0, le=1)
-    tolerance: float = Field(2.0, ge=0)
+    tolerance: float = Field(0.0, ge=0)
     alpha: float = Field(0.1, ge=0, le=1)
     clip: float | None = Field(None, gt=0)
 
