@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,8 @@ def fading(fields: Mapping[str, History], units: Units, decay: float) -> Mapping
     """Field -> its history as it is read; with a decay of 1 as it is."""
     if decay == 1:
         return fields
-    return {name: Fading(own.units, own.keys, own.sums, units.numbers, decay) for name, own in fields.items()}
+    days = units.numbers
+    return {name: Fading(own.units, own.keys, own.sums, days=days, decay=decay) for name, own in fields.items()}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Fading(History):
         decay: in (0, 1].
     """
 
+    _: KW_ONLY
     days: NDArray[np.int64]
     decay: float
 

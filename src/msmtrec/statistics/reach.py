@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class Reach:
     """
 
     fields: tuple[str, ...]
+    _: KW_ONLY
     days: int
     delay: int
     decay: float
@@ -52,4 +53,5 @@ def reach(data: EncodedData, settings: StatisticsSettings) -> Reach:
             rows += len(own)
         without[split] = empty / max(rows, 1)
     days = len(counts.units) if counts.units.ordered else 0
-    return Reach(tuple(field.name for field in counts.fields), days, counts.units.delay, settings.decay, without)
+    names = tuple(field.name for field in counts.fields)
+    return Reach(names, days=days, delay=counts.units.delay, decay=settings.decay, without=without)
