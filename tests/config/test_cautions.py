@@ -149,6 +149,12 @@ def test_statistics_without_days_are_said_and_what_cannot_be_counted_is_refused(
         found(synthetic, {"method": "local", "statistics": {"least": 9000}})
     with pytest.raises(UserError, match=r"methods\.row: statistics\.history: days, but these logs have no times"):
         found(synthetic, {"method": "local", "statistics": {"fields": ["user"], "history": "days"}})
+    with pytest.raises(
+        UserError, match=r"methods\.row: statistics\.decay: 0\.9 is by days, and these logs have no times"
+    ):
+        found(synthetic, {"method": "local", "statistics": {"fields": ["user"], "decay": 0.9}})
+    with pytest.raises(UserError, match=r"methods\.row\.statistics: decay: 0\.9 is by days, and blocks have no order"):
+        found(synthetic, {"method": "local", "statistics": {"history": "blocks", "decay": 0.9}})
     with pytest.raises(UserError, match=r"methods\.row: statistics\.summed: 'item' is no field that is counted"):
         found(synthetic, {"method": "emb-only", "statistics": {"fields": ["user"], "summed": ["item"]}})
 

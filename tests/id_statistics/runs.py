@@ -19,6 +19,7 @@ CONTENDERS: dict[str, Any] = {
     "emb-only": {"fine_tune": {"rounds": 1}},
     "inside": {"method": "pf-msmtrec", "statistics": {"inputs": True}},
     "inside-only": {"method": "fedavg-all", "statistics": {"inputs": True, "wide": "none"}},
+    "fading": {"method": "emb-only", "statistics": {"inputs": True, "decay": 0.8}},
     "pooled": None,
     "pooled-inside": {"method": "pooled", "model": {"name": "star"}, "statistics": {"inputs": True}},
 }

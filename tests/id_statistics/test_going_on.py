@@ -24,7 +24,7 @@ from msmtrec.record.directory import contender_folder, ledger_file, model_file
 from msmtrec.record.models import load_model
 from msmtrec.statistics.ledger_files import load_ledger
 
-GOING_ON = ("local", "emb-only", "inside", "linear", "bias")
+GOING_ON = ("local", "emb-only", "inside", "fading", "linear", "bias")
 FIRST = 13
 """Day of May on which the newer log begins."""
 
@@ -112,7 +112,7 @@ def test_a_scenario_that_joins_reads_what_others_have_counted(known_run: KnownRu
     rows = rows.filter(~pl.col("item").is_in(["i1", "i2"]) | (pl.col("date") > f"2024-05-{DAYS - 2:02}"))
     rows.with_columns(country=pl.lit("BE")).write_csv(tmp_path / "be.csv")
     logs = parse_data(config(tmp_path / "be.csv")["data"]).load()
-    columns = ("linear", "local", "emb-only", "inside")
+    columns = ("linear", "local", "emb-only", "inside", "fading")
     found = add_scenarios(known_run.folder, logs, out=tmp_path / "joined", contenders=columns)
     test = rows.filter(pl.col("date") == f"2024-05-{DAYS:02}").with_columns(country=pl.lit("BE"))
     for contender in columns:

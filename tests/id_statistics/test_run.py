@@ -33,6 +33,7 @@ COLUMNS = (
     "emb-only+ft",
     "inside",
     "inside-only",
+    "fading",
     "pooled",
     "pooled-inside",
 )
@@ -59,7 +60,7 @@ def test_what_is_kept_scores_as_what_was_trained(known_run: KnownRun, contender:
             assert np.mean(each) == pytest.approx(one["auc"], abs=1e-3)
 
 
-@pytest.mark.parametrize("contender", ["bias", "linear", "emb-only", "inside", "pooled-inside"])
+@pytest.mark.parametrize("contender", ["bias", "linear", "emb-only", "inside", "fading", "pooled-inside"])
 def test_the_graph_scores_as_the_predictor(known_run: KnownRun, contender: str) -> None:
     predictor = msmtrec.load(known_run.folder).predictor("FR", contender=contender)
     rows = known_run.rows("FR").with_columns(

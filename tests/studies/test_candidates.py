@@ -105,6 +105,16 @@ def test_a_group_that_is_switched_on_takes_a_key() -> None:
         assert (statistics.shrinkage, statistics.ridge) == (7, ridge)
 
 
+@pytest.mark.parametrize("decay", [[1, 0.9], {"low": 0.8, "high": 1.0}, {"low": 0.8, "high": 1.0, "step": 0.1}])
+def test_a_decay_is_a_list_or_a_range(decay: Any) -> None:
+    raw = {**BENCH, "methods": {"local": {"statistics": True}, "linear": None}}
+    raw["bench"] = {**BENCH["bench"], "space": {**BENCH["bench"]["space"], "statistics.decay": decay}}
+    for own in candidates_of(parse_bench(raw)).values():
+        found = {one.contender.statistics.decay for one in own if one.contender.statistics}
+        assert len(found) > 1
+        assert all(0.8 <= one <= 1 for one in found)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from itertools import chain
 
 import polars as pl
 
-from msmtrec.base.errors import UserError
-from msmtrec.base.feature import Feature
+from msmtrec.base.errors import UserError, nearest
+from msmtrec.base.feature import Feature, IdSpace
 from msmtrec.base.schema import Schema
 from msmtrec.base.sentences import one_of
 from msmtrec.data.asked import Asked
@@ -23,6 +24,8 @@ POOLED = "pooled"
 """Name of the one scenario that holds everybody's rows."""
 SCENARIO_FIELD = "__scenario"
 """Column that a pooled table has beside those of its scenarios: where a row is from."""
+CROSSED = "_x_"
+"""Between the names of the features that a cross is of."""
 CHUNK = 131_072
 """Rows that are in memory at a time. Sums depend on it in the last bit, so it is the same everywhere."""
 
@@ -112,6 +115,40 @@ class Logs:
             stream=lambda: ((name, rows.drop(gone, strict=False)) for name, rows in self.stream()),
             fingerprint=f"{self.fingerprint}:without {sorted({*names})}",
             notes=(*self.notes, f"features left out: {', '.join(given)}"),
+        )
+
+    def crossed(self, crosses: Sequence[tuple[str, ...]], buckets: int) -> Logs:
+        """The same rows with features whose value is that of several others together (`Feature.cross`).
+
+        Args:
+            buckets: of the common id space of a cross all of whose parts are shared; others are private.
+
+        Raises:
+            UserError: a part is no feature, or has not one id a row.
+        """
+        if not crosses:
+            return self
+        known = {f.name: f for f in self.schema.features}
+        single = [name for name, f in known.items() if f.kind == "categorical"]
+        for name in chain(*crosses):
+            if name not in known:
+                raise UserError(f"data.crosses: there is no feature '{name}'; {nearest(name, single)}")
+            if name not in single:
+                raise UserError(
+                    f"data.crosses: '{name}' is a {known[name].kind} feature, and a cross is of features with one id a"
+                    f" row: {', '.join(single)}"
+                )
+        common = IdSpace("hash", buckets)
+        made = [
+            Feature(CROSSED.join(parts), shared=common if all(known[p].shared for p in parts) else None, cross=parts)
+            for parts in crosses
+        ]
+        names = ", ".join(f.name for f in made)
+        return replace(
+            self,
+            schema=replace(self.schema, name=f"{self.schema.name} with {names}", features=(*known.values(), *made)),
+            fingerprint=f"{self.fingerprint}:crossed {[*crosses]} {buckets}",
+            notes=(*self.notes, f"features crossed: {names}"),
         )
 
     def pooled(self) -> Logs:

@@ -9,6 +9,7 @@ import numpy as np
 
 from msmtrec.base.errors import UserError, nearest
 from msmtrec.data.table import EncodedData, Field, Rows
+from msmtrec.statistics.fading import fading
 from msmtrec.statistics.history import History, summed
 from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.settings import StatisticsSettings
@@ -86,7 +87,8 @@ class Counts:
     Args:
         fields: in order.
         own: scenario -> field -> its history, numbered as `units`; sums of labels are above the scenario's rates.
-        common: field -> its histories' sum over scenarios, of those that are read.
+        common: field -> its histories' sum over scenarios, of those that are read. All as they are read: with decay
+            they fade, after one last day for all scenarios, so that sums stay plain sums.
     """
 
     fields: tuple[Field, ...]
@@ -132,15 +134,26 @@ def count_all(data: EncodedData, settings: StatisticsSettings, before: Mapping[s
         for name, ledger in whole.items()
     }
     common = {name: summed([histories[name] for histories in own.values()]) for name in sorted(summing)}
-    return Counts(fields, units, {name: own[name] for name in rows}, common if len(own) > 1 else {})
+    faded = {name: fading(own[name], units, settings.decay) for name in rows}
+    return Counts(fields, units, faded, fading(common, units, settings.decay) if len(own) > 1 else {})
 
 
 def days_count(data: EncodedData, settings: StatisticsSettings) -> bool:
     """Whether history is of days, not of blocks.
 
     Raises:
-        UserError: days are asked for, and the log has no times.
+        UserError: days are asked for, and the log has no times; or decay, and history is of blocks.
     """
+    days = _days_count(data, settings)
+    if settings.decay < 1 and not days:
+        why, what = "these logs have no times", "set decay: 1"
+        if data.ordered:
+            why, what = "history: auto takes blocks here", "set history: days, or decay: 1"
+        raise UserError(f"statistics.decay: {settings.decay} is by days, and {why}; {what}")
+    return days
+
+
+def _days_count(data: EncodedData, settings: StatisticsSettings) -> bool:
     if settings.history == "days" and not data.ordered:
         raise UserError("statistics.history: days, but these logs have no times; take blocks, or auto")
     if settings.history != "auto" or not data.ordered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 
@@ -19,17 +19,21 @@ class Reach:
 
     Args:
         fields: that are counted.
-        days: how many days rows read from; 0 where history is of blocks. delay: until labels are known.
+        days: how many days rows read from; 0 where history is of blocks. delay: until labels are known; decay: how much
+            a day counts against the day after it.
         without: split -> share of its rows none of whose values has a history.
     """
 
     fields: tuple[str, ...]
+    _: KW_ONLY
     days: int
     delay: int
+    decay: float
     without: dict[str, float]
 
     def sentence(self) -> str:
         before = f"more than {self.delay} days before it" if self.delay else "before it"
+        before += f", a day counts {self.decay} of the next" if self.decay < 1 else ""
         what = f"{self.days} days, each reads those {before}" if self.days else "blocks, each reads all others"
         shares = ", ".join(f"{self.without[split]:.1%} of {split} rows" for split in SPLITS)
         return f"history of {', '.join(self.fields)}, for statistics: {what}; without any: {shares}"
@@ -49,4 +53,5 @@ def reach(data: EncodedData, settings: StatisticsSettings) -> Reach:
             rows += len(own)
         without[split] = empty / max(rows, 1)
     days = len(counts.units) if counts.units.ordered else 0
-    return Reach(tuple(field.name for field in counts.fields), days, counts.units.delay, without)
+    names = tuple(field.name for field in counts.fields)
+    return Reach(names, days=days, delay=counts.units.delay, decay=settings.decay, without=without)

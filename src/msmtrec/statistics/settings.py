@@ -26,6 +26,7 @@ class StatisticsSettings(Settings):
             of 20 by what rows hold; `auto` takes days where the log has times, later rows are of later days, and most
             training rows have days before them.
         delay: days after which a row's label is known, where history is of days.
+        decay: how much a day counts against the day after it; 1: all count alike. Refused where history is of blocks.
         wide: `offset` fits a linear head on statistics and numeric features first, and the network learns what it
             leaves over; `none` has none.
         ridge: what the head's squared weights cost, against the sum of the rows' losses.
@@ -39,6 +40,7 @@ class StatisticsSettings(Settings):
     threshold: int = Field(0, ge=0)
     history: Literal["auto", "days", "blocks"] = "auto"
     delay: int = Field(0, ge=0)
+    decay: float = Field(1.0, gt=0, le=1)
     wide: Literal["offset", "none"] = "offset"
     ridge: float = Field(RIDGE, gt=0)
     inputs: bool = False
@@ -47,6 +49,14 @@ class StatisticsSettings(Settings):
     def _for_something(self) -> StatisticsSettings:
         if self.wide == "none" and not self.inputs:
             raise ValueError("wide: none and inputs: false leave nothing that would read statistics; set one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _with_an_order(self) -> StatisticsSettings:
+        if self.decay < 1 and self.history == "blocks":
+            raise ValueError(
+                f"decay: {self.decay} is by days, and blocks have no order; set history: days, or decay: 1"
+            )
         return self
 
     @model_validator(mode="after")
