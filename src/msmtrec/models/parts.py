@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from msmtrec.base.parameters import Declaration, Init
+from msmtrec.base.parameters import Declaration, Init, Parameters
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Pass
@@ -16,16 +16,20 @@ from msmtrec.models.folding import Folded, Folding, counts
 from msmtrec.models.layers import next_layer, pooled
 from msmtrec.models.tails import Tail, declare_norm
 
+PRIVATE, SHARED, RESIDUAL = "embedding", "shared_embedding", "residual_embedding"
+
 
 class Inputs:
     """The fields' embeddings and the numerics, side by side: [K, B, `width`].
 
-    Tables are `embedding` (a scenario's own ids) and `shared_embedding` (ids that scenarios agreed on); `attention`
-    has a matrix per field whose values are weighed by another field.
+    Tables are `embedding` (a scenario's own ids) and `shared_embedding` (ids that scenarios agreed on); with `residual`
+    the rows of `residual_embedding`, zeros at first, are added to those of the latter. `attention` has a matrix per
+    field whose values are weighed by another field.
     """
 
-    def __init__(self, layout: Layout, embedding_dim: int) -> None:
+    def __init__(self, layout: Layout, embedding_dim: int, *, residual: bool = False) -> None:
         self.layout, self.embedding_dim = layout, embedding_dim
+        self.common = (SHARED, RESIDUAL) if residual else (SHARED,)
         self.width = len(layout.fields) * embedding_dim + layout.numeric
         self.private = tuple(field for field in layout.fields if not field.shared)
         self.shared = tuple(field for field in layout.fields if field.shared)
@@ -33,14 +37,22 @@ class Inputs:
         self.attending = tuple(field.name for field in layout.fields if field.attends)
 
     def declare(self) -> list[Declaration]:
-        d, found = self.embedding_dim, []
-        if self.private:
-            found.append(Declaration("embedding", Role.EMBEDDING, (None, d), "embedding"))
-        if self.shared:
-            shape = (self.layout.shared_rows, d)
-            found.append(Declaration("shared_embedding", Role.SHARED_EMBEDDING, shape, "embedding"))
+        d = self.embedding_dim
+        found = self._tables(d)
         if self.attending:
             found.append(Declaration("attention", Role.ATTENTION, (len(self.attending), d, d), "identity"))
+        return found
+
+    def _tables(self, width: int) -> list[Declaration]:
+        """width: of a row."""
+        found = []
+        if self.private:
+            found.append(Declaration(PRIVATE, Role.EMBEDDING, (None, width), "embedding"))
+        if self.shared:
+            shape = (self.layout.shared_rows, width)
+            found.append(Declaration(SHARED, Role.SHARED_EMBEDDING, shape, "embedding"))
+            if RESIDUAL in self.common:
+                found.append(Declaration(RESIDUAL, Role.RESIDUAL_EMBEDDING, shape, "zeros"))
         return found
 
     def read(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
@@ -67,9 +79,9 @@ class Inputs:
         weights = parameters["attention"].unbind(1) if self.attending else ()  # each [K, d, d]
         attention = dict(zip(self.attending, weights, strict=True))
         pieces, values = [], []
-        for name, ids, fields, first in (
-            ("embedding", batch.private_ids, self.private, 0),
-            ("shared_embedding", batch.shared_ids, self.shared, self.layout.private_columns),
+        for tables, ids, fields, first in (
+            ((PRIVATE,), batch.private_ids, self.private, 0),
+            (self.common, batch.shared_ids, self.shared, self.layout.private_columns),
         ):
             if not fields:
                 continue
@@ -81,17 +93,31 @@ class Inputs:
                 ids = ids[:, :, [field.start - first + place for field in kept for place in range(field.width)]]
             asked = ids.clamp(min=0)
             if folding is None:
-                vectors = functional.embedding(asked, parameters[name])
+                vectors = rows_of(tables, parameters, asked)
             else:
                 rows = folding.rows_of(fields is self.shared)
                 both = torch.cat([asked.flatten(1).long(), rows], 1)
-                found = functional.embedding(both, parameters[name])  # [K, B·C + S, d]
+                found = rows_of(tables, parameters, both)  # [K, B·C + S, d]
                 vectors, value = found.split_with_sizes([asked[0].numel(), rows.shape[1]], 1)
                 vectors = vectors.view(*asked.shape, self.embedding_dim)
                 values.append(value)
             if kept:
                 pieces += pooled(vectors, ids, kept, attention, batch.numeric)
         return [piece.to(batch.numeric.dtype) for piece in pieces], values
+
+
+def rows_of(tables: Sequence[str], parameters: Mapping[str, Tensor], ids: Tensor) -> Tensor:
+    """[..., d] each id's row, the sum over the tables."""
+    first, *others = (functional.embedding(ids, parameters[name]) for name in tables)
+    return sum(others, start=first)
+
+
+def merged(parameters: Parameters) -> Parameters:
+    """The same function's without a residual: it is in the table that it was added to."""
+    if RESIDUAL not in parameters:
+        return parameters
+    found = {name: value for name, value in parameters.items() if name != RESIDUAL}
+    return {**found, SHARED: parameters[SHARED] + parameters[RESIDUAL]}
 
 
 def declare_towers(tasks: int, width: int, layers: tuple[int, ...], *, norm: bool = False) -> list[Declaration]:

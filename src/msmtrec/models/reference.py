@@ -55,6 +55,8 @@ def reference_input(layout: Layout, p: Mapping[str, Tensor], ids: Tensor, numeri
     pieces = []
     for field in layout.fields:
         table = p["shared_embedding"] if field.shared else p["embedding"]
+        if field.shared and "residual_embedding" in p:
+            table = table + p["residual_embedding"]
         values = [table[i] for i in ids[field.start : field.start + field.width].tolist() if i >= 0]
         shares = torch.full((len(values),), 1 / len(values), dtype=table.dtype)
         if field.attends:

@@ -18,9 +18,15 @@ Width = Annotated[int, Constrained(ge=1)]
 
 
 class ModelSettings(Settings, ABC):
-    """The base of every network's settings: its own keys with its own defaults, and `name` as configs have it."""
+    """The base of every network's settings: its own keys with its own defaults, and `name` as configs have it.
+
+    Args:
+        residual_embeddings: add to every embedding of a shared field one that is the scenario's own, zeros at first; it
+            is trained with the shared one and never leaves, whatever the method.
+    """
 
     name: str
+    residual_embeddings: bool = False
 
     def for_method(self, *, template: bool) -> Self:
         """With what a method decides where the config does not: here nothing.
