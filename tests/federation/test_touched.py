@@ -18,6 +18,7 @@ from msmtrec.federation import touched
 from msmtrec.federation.deck import Deck
 from msmtrec.methods.phases import Adam
 from msmtrec.models import folding
+from msmtrec.models.base import Batch
 from msmtrec.models.settings.mmoe import MMoESettings
 
 LAZY = Adam(1e-2, lazy=True)
@@ -123,3 +124,24 @@ def test_a_phase_with_a_term_on_all_rows_steps_with_all_rows(synthetic: EncodedD
     lazy = train(model, work, deck, 1e-2, rule=LAZY, extra=nearness)
     dense = train(model, work, deck, 1e-2, rule=Adam(1e-2), extra=nearness)
     assert all(difference(lazy[m].memory, dense[m].memory) == 0 for m in lazy)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_ids_and_folds_count_within_the_rows_that_are_read_however_many_tables_are_asked_with_them(
+    residual: bool,
+) -> None:
+    """One field of ids 0 … 9, looked up, and one of 10 … 12, folded: all values of that are read, two are trained."""
+    roles = {"shared_embedding": Role.SHARED_EMBEDDING}
+    roles |= {"residual_embedding": Role.RESIDUAL_EMBEDDING} if residual else {}
+    ids, none = torch.tensor([[[7, 11], [3, 12], [-1, 10]]]), torch.empty(1, 3, 0)
+    where = folding.Folding((folding.Run(1, 1, 3),), (True,), first=torch.tensor([[10]]), last=torch.tensor([[12]]))
+    valid = torch.tensor([[True, True, False]])
+    batch = Batch(none.long(), ids, none, torch.zeros(1, 3), valid=valid, folding=where)
+    found = touched.Touched(batch, roles, list(roles))
+    assert found.batch.shared_ids.tolist() == [[[1, 3], [0, 4], [-1, 2]]]
+    assert found.batch.folding is not None
+    assert (found.batch.folding.first.item(), found.batch.folding.last.item()) == (2, 4)
+    assert found.rows.keys() == found.used.keys() == roles.keys()
+    for name in roles:
+        assert found.rows[name].tolist() == [3, 7, 10, 11, 12]
+        assert found.used[name].tolist() == [True, True, False, True, True]
