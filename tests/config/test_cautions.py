@@ -51,8 +51,8 @@ PF = {"method": "pf-msmtrec"}
         ({"method": "emb-only"}, {"model": {"private_experts": 1}}, "row: private_experts has no effect: no expert"),
         (
             {"method": "fedavg"},
-            {"model": {"residual_embeddings": True}},
-            "row: residual_embeddings has no effect but that embeddings of common ids learn at twice the rate: none",
+            {"model": {"residual_embeddings": 1}},
+            "row: residual_embeddings has no effect but that embeddings of common ids learn faster: none",
         ),
         (
             {**PF, "options": {"alignment": "cosine"}},
@@ -77,7 +77,7 @@ def test_a_degenerate_setting_is_said(row: Any, config: dict[str, Any], sentence
     assert [s for s in found(synthetic, row, **config) if s.startswith(sentence)]
 
 
-RESIDUAL = {"residual_embeddings": True}
+RESIDUAL = {"residual_embeddings": 0.3}
 
 
 def test_a_residual_is_for_a_table_that_travels(synthetic: EncodedData) -> None:

@@ -40,7 +40,7 @@ METHODS = {
     "fedmtl": None,
     "fedhca2": None,
     "item-mix": None,
-    "residual": {"method": "fedavg-all", "model": {"residual_embeddings": True}},
+    "residual": {"method": "fedavg-all", "model": {"residual_embeddings": 0.3}},
     "choices": OPEN_CHOICES,
     "pooled": None,
 }

@@ -25,7 +25,7 @@ from msmtrec.models.settings.mmoe import MMoESettings
 
 CPU = torch.device("cpu")
 SMALL = MMoESettings(template=True, embedding_dim=2, experts=2, expert_layers=(3,), tower_layers=())
-RESIDUAL = SMALL.model_copy(update={"residual_embeddings": True})
+RESIDUAL = SMALL.model_copy(update={"residual_embeddings": 0.3})
 Leaves = dict[str, torch.Tensor]
 
 
@@ -64,7 +64,7 @@ def difference(a: Memory, b: Memory) -> float:
     "settings",
     [
         MMoESettings(template=True),
-        MMoESettings(template=True, residual_embeddings=True),
+        MMoESettings(template=True, residual_embeddings=0.3),
         MMoESettings(template=False, dropout=0.3),
         MMoESettings(template=True, dropout=0.3, tower_dropout=0.2, norm="batch"),
     ],

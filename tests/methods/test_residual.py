@@ -25,7 +25,7 @@ from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
 from msmtrec.methods import METHODS
 
-NETWORK = MMOE.model_copy(update={"residual_embeddings": True})
+NETWORK = MMOE.model_copy(update={"residual_embeddings": 1.0})
 RESIDUAL, SHARED = "residual_embedding", "shared_embedding"
 TOLERANCE = {"ditto": 1e-2}  # as in its own tests
 CASES = [

@@ -27,7 +27,7 @@ NETWORKS: list[ModelSettings] = [
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,)),
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,), template=True),
     MMoESettings(embedding_dim=3, experts=3, private_experts=2, expert_layers=(4, 3), tower_layers=(), template=True),
-    MMoESettings(embedding_dim=3, experts=2, expert_layers=(4,), template=True, residual_embeddings=True),
+    MMoESettings(embedding_dim=3, experts=2, expert_layers=(4,), template=True, residual_embeddings=0.3),
     PLESettings(embedding_dim=3, expert_layers=(4,), tower_layers=()),
     SharedBottomSettings(embedding_dim=3, layers=(4,), tower_layers=()),
     ESMMSettings(embedding_dim=3, layers=(4,), tower_layers=()),

@@ -13,12 +13,12 @@ from msmtrec.models.reference import reference_forward
 from msmtrec.models.settings.mmoe import MMoESettings
 
 
-@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("residual", [0.0, 0.3])
 @pytest.mark.parametrize("private", [0, 1, 2])
 @pytest.mark.parametrize("template", [True, False])
 @pytest.mark.parametrize("layers", [(6,), (6, 5), (6, 5, 3)])
 def test_equals_the_plain_reference_in_float64(
-    template: bool, layers: tuple[int, ...], private: int, residual: bool
+    template: bool, layers: tuple[int, ...], private: int, residual: float
 ) -> None:
     shape = {"embedding_dim": 3, "experts": 3, "expert_layers": layers, "tower_layers": (4,)}
     shape |= {"template": template, "private_experts": private, "residual_embeddings": residual}
@@ -34,7 +34,7 @@ def test_equals_the_plain_reference_in_float64(
 
 def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
     shape = {"embedding_dim": 3, "experts": 3, "private_experts": 1, "expert_layers": (6, 5)}
-    settings = MMoESettings.model_validate({**shape, "template": True, "residual_embeddings": True})
+    settings = MMoESettings.model_validate({**shape, "template": True, "residual_embeddings": 0.3})
     model, params = scrambled(settings)
     assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS, Role.TREES, *FITTED}
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}

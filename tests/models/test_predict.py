@@ -19,7 +19,7 @@ from msmtrec.models.settings.star import STARSettings
 NETWORKS = [
     MMoESettings(template=True, embedding_dim=3, experts=2, expert_layers=(4,)),
     MMoESettings(template=True, embedding_dim=3, experts=2, private_experts=1, expert_layers=(4,)),
-    MMoESettings(template=True, embedding_dim=3, experts=2, expert_layers=(4,), residual_embeddings=True),
+    MMoESettings(template=True, embedding_dim=3, experts=2, expert_layers=(4,), residual_embeddings=0.3),
     PLESettings(embedding_dim=3),
     STARSettings(embedding_dim=3),
 ]

@@ -117,8 +117,8 @@ def test_what_is_not_there_is_said(own_run: OwnRun, tmp_path: Path) -> None:
 def test_a_residual_is_served_as_one_table(own_run: OwnRun) -> None:
     """A model file keeps it apart, so that training can go on; a predictor has the sum, and a network without it."""
     held, card = load_model(model_file(own_run.folder / "contenders" / "residual", "NL", 0))
-    assert card.network["residual_embeddings"] is True
+    assert card.network["residual_embeddings"] == 0.3
     assert held["residual_embedding"].any()
     network, parameters = own_run.loaded.predictor("NL", contender="residual", seed=0).models[0]
     assert network.roles().keys() == parameters.keys() == held.keys() - {"residual_embedding"}
-    assert parameters["shared_embedding"].equal(held["shared_embedding"] + held["residual_embedding"])
+    assert parameters["shared_embedding"].equal(held["shared_embedding"] + 0.3 * held["residual_embedding"])

@@ -22,7 +22,8 @@ def test_every_change_of_recommended_with_statistics() -> None:
         ("without-template", "model.template", False),
         ("private_experts-1", "model.private_experts", 1),
         ("private_experts-2", "model.private_experts", 2),
-        ("with-residual_embeddings", "model.residual_embeddings", True),
+        ("residual_embeddings-0.3", "model.residual_embeddings", 0.3),
+        ("residual_embeddings-1", "model.residual_embeddings", 1.0),
         ("normalization-tensor", "options.normalization", "tensor"),
         ("normalization-channel", "options.normalization", "channel"),
         ("normalization-literal", "options.normalization", "literal"),
@@ -63,8 +64,8 @@ def test_changes_of_the_paper_s_preset_where_they_differ() -> None:
     found = expanded({**OURS, "preset": "paper"})
     names = [change.name for change in found.changes]
     assert {"without-normalization", "personalization-held-out", "without-penalty", "embeddings-shared"} <= set(names)
-    (residual, _), (left, why) = found.left_out
-    assert residual.name == "with-residual_embeddings"
+    *residuals, (left, why) = found.left_out
+    assert [change.name for change, _ in residuals] == ["residual_embeddings-0.3", "residual_embeddings-1"]
     assert (left.name, why[:49]) == ("statistics-own", "statistics: no field has 100 values or more among")
     assert not {"wide", "inputs"} & {change.part for change in found.changes}
 
@@ -144,12 +145,16 @@ def test_of_one_common_field_there_is_no_sum_alone() -> None:
         (
             {**OURS, "preset": "paper"},
             "residual_embeddings",
-            {
-                "with-residual_embeddings": "residual_embeddings has no effect: no field of the contender's rows has"
-                " common ids"
-            },
+            dict.fromkeys(
+                ("residual_embeddings-0.3", "residual_embeddings-1"),
+                "residual_embeddings has no effect: no field of the contender's rows has common ids",
+            ),
         ),
-        ({"method": "emb-only"}, "residual_embeddings", {"with-residual_embeddings": None}),
+        (
+            {"method": "emb-only"},
+            "residual_embeddings",
+            dict.fromkeys(("residual_embeddings-0.3", "residual_embeddings-1")),
+        ),
         (
             {**OURS, "model": {"experts": 2}},
             "private_experts",
@@ -212,12 +217,13 @@ def test_without_common_ids_nothing_is_shared_and_the_rest_goes_on(tmp_path: Pat
 
 
 def test_local_is_as_the_config_has_it_or_as_the_base_trains() -> None:
-    model = {"experts": 2, "private_experts": 1, "residual_embeddings": True}
+    model = {"experts": 2, "private_experts": 1, "residual_embeddings": 1}
     base = {**OURS, "model": model, "train": {"learning_rate": 0.05}}
     found = named(expanded({**base, "statistics": STATISTICS}, "penalty"))["local"]
     assert found.train.learning_rate == 0.05
     assert (found.resolved["model"]["experts"], found.resolved["model"]["private_experts"]) == (2, 0)
-    assert found.resolved["model"]["template"] is found.resolved["model"]["residual_embeddings"] is False
+    assert found.resolved["model"]["template"] is False
+    assert found.resolved["model"]["residual_embeddings"] == 0
     assert found.statistics is not None
     assert found.statistics.summed is False
     methods = {"base": base, "other": {"method": "fedavg"}, "local": {"train": {"learning_rate": 0.5}}}

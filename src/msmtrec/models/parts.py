@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -22,14 +22,13 @@ PRIVATE, SHARED, RESIDUAL = "embedding", "shared_embedding", "residual_embedding
 class Inputs:
     """The fields' embeddings and the numerics, side by side: [K, B, `width`].
 
-    Tables are `embedding` (a scenario's own ids) and `shared_embedding` (ids that scenarios agreed on); with `residual`
-    the rows of `residual_embedding`, zeros at first, are added to those of the latter. `attention` has a matrix per
-    field whose values are weighed by another field.
+    Tables are `embedding` (a scenario's own ids) and `shared_embedding` (ids that scenarios agreed on), to whose rows
+    `residual` times those of `residual_embedding` are added, which start as zeros. `attention` has a matrix per field
+    whose values are weighed by another field.
     """
 
-    def __init__(self, layout: Layout, embedding_dim: int, *, residual: bool = False) -> None:
-        self.layout, self.embedding_dim = layout, embedding_dim
-        self.common = (SHARED, RESIDUAL) if residual else (SHARED,)
+    def __init__(self, layout: Layout, embedding_dim: int, *, residual: float = 0.0) -> None:
+        self.layout, self.embedding_dim, self.residual = layout, embedding_dim, residual
         self.width = len(layout.fields) * embedding_dim + layout.numeric
         self.private = tuple(field for field in layout.fields if not field.shared)
         self.shared = tuple(field for field in layout.fields if field.shared)
@@ -51,7 +50,7 @@ class Inputs:
         if self.shared:
             shape = (self.layout.shared_rows, width)
             found.append(Declaration(SHARED, Role.SHARED_EMBEDDING, shape, "embedding"))
-            if RESIDUAL in self.common:
+            if self.residual:
                 found.append(Declaration(RESIDUAL, Role.RESIDUAL_EMBEDDING, shape, "zeros"))
         return found
 
@@ -79,25 +78,25 @@ class Inputs:
         weights = parameters["attention"].unbind(1) if self.attending else ()  # each [K, d, d]
         attention = dict(zip(self.attending, weights, strict=True))
         pieces, values = [], []
-        for tables, ids, fields, first in (
-            ((PRIVATE,), batch.private_ids, self.private, 0),
-            (self.common, batch.shared_ids, self.shared, self.layout.private_columns),
+        for shared, ids, fields, first in (
+            (False, batch.private_ids, self.private, 0),
+            (True, batch.shared_ids, self.shared, self.layout.private_columns),
         ):
             if not fields:
                 continue
             kept = fields
             if folding is not None:
-                own = self.numbers[fields is self.shared]
+                own = self.numbers[shared]
                 kept = tuple(self.layout.fields[n] for n in own if n not in folding.fields)
             if len(kept) < len(fields):
                 ids = ids[:, :, [field.start - first + place for field in kept for place in range(field.width)]]
             asked = ids.clamp(min=0)
             if folding is None:
-                vectors = rows_of(tables, parameters, asked)
+                vectors = self._rows(parameters, asked, shared)
             else:
-                rows = folding.rows_of(fields is self.shared)
+                rows = folding.rows_of(shared)
                 both = torch.cat([asked.flatten(1).long(), rows], 1)
-                found = rows_of(tables, parameters, both)  # [K, B·C + S, d]
+                found = self._rows(parameters, both, shared)  # [K, B·C + S, d]
                 vectors, value = found.split_with_sizes([asked[0].numel(), rows.shape[1]], 1)
                 vectors = vectors.view(*asked.shape, self.embedding_dim)
                 values.append(value)
@@ -105,19 +104,18 @@ class Inputs:
                 pieces += pooled(vectors, ids, kept, attention, batch.numeric)
         return [piece.to(batch.numeric.dtype) for piece in pieces], values
 
+    def _rows(self, parameters: Mapping[str, Tensor], ids: Tensor, shared: bool) -> Tensor:
+        """[..., d] what is read of each id."""
+        found = functional.embedding(ids, parameters[SHARED if shared else PRIVATE])
+        if shared and self.residual:
+            found = found + self.residual * functional.embedding(ids, parameters[RESIDUAL])
+        return found
 
-def rows_of(tables: Sequence[str], parameters: Mapping[str, Tensor], ids: Tensor) -> Tensor:
-    """[..., d] each id's row, the sum over the tables."""
-    first, *others = (functional.embedding(ids, parameters[name]) for name in tables)
-    return sum(others, start=first)
 
-
-def merged(parameters: Parameters) -> Parameters:
-    """The same function's without a residual: it is in the table that it was added to."""
-    if RESIDUAL not in parameters:
-        return parameters
+def merged(parameters: Parameters, residual: float) -> Parameters:
+    """The same function's parameters without a residual: it is in the table to which it was added."""
     found = {name: value for name, value in parameters.items() if name != RESIDUAL}
-    return {**found, SHARED: parameters[SHARED] + parameters[RESIDUAL]}
+    return {**found, SHARED: parameters[SHARED] + residual * parameters[RESIDUAL]}
 
 
 def declare_towers(tasks: int, width: int, layers: tuple[int, ...], *, norm: bool = False) -> list[Declaration]:

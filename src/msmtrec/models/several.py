@@ -12,7 +12,7 @@ from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch
 from msmtrec.models.layers import pooled
-from msmtrec.models.parts import PRIVATE, Inputs, rows_of
+from msmtrec.models.parts import Inputs
 
 
 class SeveralInputs(Inputs):
@@ -21,7 +21,7 @@ class SeveralInputs(Inputs):
     Table g is the columns g·d … (g + 1)·d - 1 of one: what stacks, methods and files know of tables holds for it.
     """
 
-    def __init__(self, layout: Layout, embedding_dim: int, tables: int, *, residual: bool = False) -> None:
+    def __init__(self, layout: Layout, embedding_dim: int, tables: int, *, residual: float = 0.0) -> None:
         super().__init__(layout, embedding_dim, residual=residual)
         self.tables = tables
 
@@ -37,13 +37,13 @@ class SeveralInputs(Inputs):
         """[K, B, tables · width]: what `Inputs` would read in each table, one after the other."""
         numeric = batch.numeric[:, :, : self.layout.numeric]
         found: list[list[Tensor]] = [[] for _ in range(self.tables)]
-        for tables, ids, fields in (
-            ((PRIVATE,), batch.private_ids, self.private),
-            (self.common, batch.shared_ids, self.shared),
+        for shared, ids, fields in (
+            (False, batch.private_ids, self.private),
+            (True, batch.shared_ids, self.shared),
         ):
             if not fields:
                 continue
-            vectors = rows_of(tables, parameters, ids.clamp(min=0))  # [K, B, C, tables · d], asked once
+            vectors = self._rows(parameters, ids.clamp(min=0), shared)  # [K, B, C, tables · d], asked once
             for g, own in enumerate(torch.split(vectors, self.embedding_dim, 3)):
                 found[g] += pooled(own, ids, fields, self._attention(parameters, g), batch.numeric)
         pieces = [piece.to(numeric.dtype) for own in found for piece in (*own, numeric)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import Role
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.table import Layout, Rows
 from msmtrec.models import MODELS
@@ -49,10 +50,10 @@ def served(card: ModelCard, parameters: Parameters, layout: Layout) -> tuple[Mod
 
     A residual of its own is added to the shared table once, so that there is one to keep and to look up.
     """
-    whole = merged(parameters)
-    if len(whole) < len(parameters):
-        card = replace(card, network={**card.network, "residual_embeddings": False})
-    return network_of(card, layout).folded(whole, layout.scenarios.index(card.scenario))
+    if Role.RESIDUAL_EMBEDDING in card.roles.values():
+        parameters = merged(parameters, card.network["residual_embeddings"])
+        card = replace(card, network={**card.network, "residual_embeddings": 0.0})
+    return network_of(card, layout).folded(parameters, layout.scenarios.index(card.scenario))
 
 
 def logits_of(card: ModelCard, parameters: Parameters, layout: Layout, rows: Rows) -> NDArray[np.float64]:
