@@ -21,9 +21,9 @@ class ModelSettings(Settings, ABC):
     """The base of every network's settings: its own keys with its own defaults, and `name` as configs have it.
 
     Args:
-        residual_embeddings: s; an embedding of a shared field is the shared table's plus s times one that is the
-            scenario's own, starts as zeros and never leaves, whatever the method. 0 leaves it out; 1 lets it learn as
-            fast as the shared one.
+        residual_embeddings: s; an embedding of a shared field is the shared table's plus s times one of the scenario's
+            own, which starts as zeros and never leaves, whatever the method. 0 leaves it out; 1 lets it learn as fast
+            as the shared one.
     """
 
     name: str
