@@ -135,3 +135,5 @@ def test_some_expert_is_there_for_all() -> None:
         MMoESettings(private_experts=4)
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         MMoESettings(private_experts=-1)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        MMoESettings(residual_embeddings=-0.3)

@@ -145,7 +145,7 @@ def _residual(method: Method[Any]) -> Iterator[str]:
     if not any(d.role is Role.RESIDUAL_EMBEDDING for d in method.declarations):
         yield "residual_embeddings has no effect: no field of the contender's rows has common ids"
     elif not any(role is Role.SHARED_EMBEDDING for _, role in method.policies()):
-        yield ("residual_embeddings has no effect but that embeddings of common ids learn faster: none travels")
+        yield "residual_embeddings has no effect but that embeddings of common ids learn faster: none travels"
 
 
 def _unread(settings: GBMSettings, data: EncodedData) -> Iterator[str]:
