@@ -13,7 +13,7 @@ from data.findings.made import encoded, every
 from msmtrec.base.errors import UserError
 from msmtrec.config.cautions import cautions
 from msmtrec.config.parse import parse_config
-from msmtrec.data.encode import encode
+from msmtrec.data.encode import Variant, encode, encode_all
 from msmtrec.data.table import EncodedData
 from msmtrec.logs.sources.synthetic import Synthetic
 
@@ -50,6 +50,11 @@ PF = {"method": "pf-msmtrec"}
         (PF, {"model": {"private_experts": 1, "norm": "batch"}}, "row: norm batch with private_experts: a method that"),
         ({"method": "emb-only"}, {"model": {"private_experts": 1}}, "row: private_experts has no effect: no expert"),
         (
+            {"method": "fedavg"},
+            {"model": {"residual_embeddings": 1}},
+            "row: residual_embeddings has no effect but that embeddings of common ids learn faster: none",
+        ),
+        (
             {**PF, "options": {"alignment": "cosine"}},
             {"model": {"experts": 2, "private_experts": 1}},
             "row: alignment has no effect: the network has one expert to match",
@@ -70,6 +75,21 @@ PF = {"method": "pf-msmtrec"}
 )
 def test_a_degenerate_setting_is_said(row: Any, config: dict[str, Any], sentence: str, synthetic: EncodedData) -> None:
     assert [s for s in found(synthetic, row, **config) if s.startswith(sentence)]
+
+
+RESIDUAL = {"residual_embeddings": 0.3}
+
+
+def test_a_residual_is_for_a_table_that_travels(synthetic: EncodedData) -> None:
+    for row in ({"method": "emb-only"}, {"method": "fedprox", "options": {"embeddings": "shared"}}, PF):
+        assert found(synthetic, row, model=RESIDUAL) == ()
+    linear = found(synthetic, {"method": "linear", "statistics": {"least": 20}}, model=RESIDUAL)
+    assert not any("residual" in one for one in linear)
+    logs = Synthetic(scenarios=3, rows=(700, 500, 600), users=40, items=30).load()
+    apart = encode_all(logs, {"own": Variant(share=False), "pooled": Variant(share=False, pooled=True)})
+    for method, variant in (("emb-only", "own"), ("local", "own"), ("pooled", "pooled")):
+        (sentence, *_) = found(apart[variant], {"method": method}, model=RESIDUAL)
+        assert sentence == "row: residual_embeddings has no effect: no field of the contender's rows has common ids"
 
 
 def test_what_belongs_to_one_scenario_and_travels_is_said(synthetic: EncodedData) -> None:

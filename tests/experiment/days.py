@@ -18,7 +18,7 @@ from msmtrec.experiment.start import Start
 OPEN_CHOICES = {
     "method": "pf-msmtrec",
     "options": {"alignment": "cosine", "embeddings": "mixed", "personalization": "hyper", "penalty": 1e-3},
-    "model": {"private_experts": 1},
+    "model": {"private_experts": 1, "residual_embeddings": 1},
 }
 """Of PF-MSMTrec, all that are off by default."""
 METHODS = {
@@ -32,6 +32,7 @@ METHODS = {
     "fedamp": None,
     "fedhca2": None,
     "item-mix": None,
+    "residual": {"method": "fedavg-all", "model": {"residual_embeddings": 0.3}},
     "choices": OPEN_CHOICES,
     "pooled": None,
 }

@@ -40,12 +40,13 @@ METHODS = {
     "fedmtl": None,
     "fedhca2": None,
     "item-mix": None,
+    "residual": {"method": "fedavg-all", "model": {"residual_embeddings": 0.3}},
     "choices": OPEN_CHOICES,
     "pooled": None,
 }
 COLUMNS = (
     *("local", "fedavg-all", "fedavg-all+ft", "recommended", "paper", "scaffold", "ditto", "fedrep", "fedala"),
-    *("pfedme", "feddwa", "fedmtl", "fedhca2", "item-mix", "choices"),
+    *("pfedme", "feddwa", "fedmtl", "fedhca2", "item-mix", "residual", "choices"),
 )
 
 
@@ -154,6 +155,9 @@ def test_without_rows_it_is_the_first_download(run: Path, rows: Path) -> None:
     assert consensus.keys() < parameters.keys()
     for name, value in consensus.items():
         assert parameters[name].equal(value), (name, card.roles[name])
+    for column in ("residual", "choices"):
+        parameters, _ = load_model(model_file(place(found, column), "nowhere", 1))
+        assert not parameters["residual_embedding"].any(), column
     frame = pl.read_csv(rows / "belgium.csv")
     scores = found["nowhere"].predict(frame)
     assert scores["click"].is_between(0, 1).all()

@@ -19,6 +19,7 @@ from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.experiment.continuing import config_to_go_on
 from msmtrec.experiment.start import Start
 from msmtrec.federation.checkpoint import load_server
+from msmtrec.methods.fedavg import Means
 from msmtrec.methods.pf_state import PFState
 from msmtrec.record.columns import AS_IT_WAS
 from msmtrec.record.directory import DATA, RESULTS, model_file, read_json, server_file
@@ -27,7 +28,7 @@ from msmtrec.record.models import load_model
 
 GOING_ON = (
     *("local", "fedavg-all", "recommended", "paper", "scaffold", "apple"),
-    *("pfedme", "fedamp", "fedhca2", "item-mix", "choices"),
+    *("pfedme", "fedamp", "fedhca2", "item-mix", "residual", "choices"),
 )
 
 
@@ -128,6 +129,25 @@ def test_the_server_goes_on_with_what_it_held(days: Days) -> None:
     assert any(not one[key].equal(two[key]) for key in one)
     for key, value in owed["new"].model.items():  # the mean of the others'
         assert value.allclose((one[key] + two[key]) / 2)
+
+
+def test_a_residual_is_there_again_and_goes_on(days: Days, after: msmtrec.Run) -> None:
+    """Each scenario its own, beside the mean that all have; new rows of shared tables begin at zero."""
+    now, was, server = {}, {}, load_server(server_file(days.monday / "contenders" / "residual", 0), Means)
+    for scenario in after.scenarios:
+        for found, column in ((now, "residual"), (was, f"residual{AS_IT_WAS}")):
+            parameters, card = load_model(model_file(after.folder / "contenders" / column, scenario, 0))
+            assert card.roles["residual_embedding"] == "residual-embedding"
+            found[scenario] = parameters
+        before, _ = load_model(model_file(days.monday / "contenders" / "residual", scenario, 0))
+        assert was[scenario]["residual_embedding"].equal(before["residual_embedding"])
+        assert before["residual_embedding"].any()
+    assert "residual_embedding" not in server.server.method.parameters
+    one, two = (found["residual_embedding"] for found in was.values())
+    assert not one.equal(two)
+    moved = [not now[n]["residual_embedding"].equal(was[n]["residual_embedding"]) for n in now]
+    chosen = read_json(after.folder / "contenders" / "residual" / "validation.json")
+    assert moved == [one["round"] > 0 for one in chosen if one["seed"] == 0]
 
 
 def test_it_says_what_it_came_from(days: Days, after: msmtrec.Run) -> None:

@@ -36,11 +36,13 @@ def trained(
     return run_phase(model, Phase(rule=Adam(1e-2)), work, deck), folds
 
 
-@pytest.mark.parametrize("template", [True, False])
+@pytest.mark.parametrize("changed", [{}, {"template": False}, {"residual_embeddings": 0.3}], ids=str)
 @pytest.mark.parametrize("share", [True, False])
-def test_training_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: bool, share: bool) -> None:
+def test_training_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], share: bool
+) -> None:
     """Fields of every kind, in private and shared tables, of scenarios with unequal vocabularies."""
-    settings = SMALL.model_copy(update={"template": template})
+    settings = SMALL.model_copy(update=changed)
     for data in (encode(own_logs(tmp_path), share=share), encode(unequal(), share=share)):
         plain, none = trained(data, settings, 1e30, monkeypatch)
         folded, folds = trained(data, settings, -1e30, monkeypatch)

@@ -9,7 +9,7 @@ import torch
 
 from data.encoding.test_encoder import own_logs
 from msmtrec.base.member import Member
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import OF_COMMON_IDS, Role
 from msmtrec.data.encode import encode
 from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck, batch_rows
@@ -24,8 +24,8 @@ from msmtrec.models.predict import Stacked, Weights
 from msmtrec.models.settings.mmoe import MMoESettings
 
 CPU = torch.device("cpu")
-SHARED = frozenset({"shared_embedding"})
 SMALL = MMoESettings(template=True, embedding_dim=2, experts=2, expert_layers=(3,), tower_layers=())
+RESIDUAL = SMALL.model_copy(update={"residual_embeddings": 0.3})
 Leaves = dict[str, torch.Tensor]
 
 
@@ -36,7 +36,8 @@ def jobs(
     for seed in seeds:
         for name in data.scenarios:
             parameters = model.initialise(seed, name, data.tables[name].private_rows, deck.dtype)
-            memory = begin(parameters, deck.used[name], SHARED)
+            shared = frozenset(n for n, role in model.roles().items() if role in OF_COMMON_IDS)
+            memory = begin(parameters, deck.used[name], shared)
             found.append(Job(Member(seed, name), memory, memory, batch[name], steps=steps[name]))
     return found
 
@@ -63,6 +64,7 @@ def difference(a: Memory, b: Memory) -> float:
     "settings",
     [
         MMoESettings(template=True),
+        MMoESettings(template=True, residual_embeddings=0.3),
         MMoESettings(template=False, dropout=0.3),
         MMoESettings(template=True, dropout=0.3, tower_dropout=0.2, norm="batch"),
     ],
@@ -84,10 +86,11 @@ def test_a_stack_equals_separate_runs(
         assert torch.equal(together[job.member].rows, alone.rows)
 
 
-def test_fields_of_every_kind_equal_separate_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [SMALL, RESIDUAL], ids=["plain", "residual"])
+def test_fields_of_every_kind_equal_separate_runs(tmp_path: Path, settings: MMoESettings) -> None:
     data = encode(own_logs(tmp_path), share=True)
     assert any(field.shares is not None for field in data.layout.fields)
-    model, deck = SMALL.build(data.layout), Deck(data, torch.float64, CPU)
+    model, deck = settings.build(data.layout), Deck(data, torch.float64, CPU)
     work = even(data, model, deck, steps=4, batch=16)
     together = train(model, work, deck, 3e-3)
     for job in work:
@@ -147,11 +150,12 @@ def torchs(kind: type[Adam] | type[SGD]) -> Any:
     return torch.optim.Adam if kind is Adam else torch.optim.SGD
 
 
+@pytest.mark.parametrize("settings", [SMALL, RESIDUAL], ids=["plain", "residual"])
 @pytest.mark.parametrize("kind", [Adam, SGD])
 def test_five_steps_equal_torchs_own_optimiser(
-    synthetic: EncodedData, deck: Deck, kind: type[Adam] | type[SGD]
+    synthetic: EncodedData, deck: Deck, kind: type[Adam] | type[SGD], settings: MMoESettings
 ) -> None:
-    model = SMALL.build(synthetic.layout)
+    model = settings.build(synthetic.layout)
     job = even(synthetic, model, deck, 5, 32)[0]
     memory = train(model, [job], deck, 1e-2, rule=kind(1e-2))[job.member].memory
     assert ("model.m" in memory.slots) is ("model.v" in memory.slots) is (kind is Adam)
@@ -182,7 +186,7 @@ def test_decay_draws_the_templates_factors_to_one_and_all_else_to_zero(
 
     wanted = plain_training(synthetic, model, job, deck, optimiser)
     for n, value in ours.model.items():
-        expected = wanted[n][deck.used["scenario-0"]] if n in SHARED else wanted[n]
+        expected = wanted[n][deck.used["scenario-0"]] if n == "shared_embedding" else wanted[n]
         assert torch.allclose(value, expected, atol=1e-12), n
 
 

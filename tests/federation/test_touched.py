@@ -10,14 +10,16 @@ import torch
 
 from data.encoding.test_encoder import own_logs
 from federation.test_folds import unequal
-from federation.test_stack import CPU, SMALL, Leaves, difference, even, jobs, plain_training, train
-from msmtrec.base.roles import TABLES
+from federation.test_stack import CPU, RESIDUAL, SMALL, Leaves, difference, even, jobs, plain_training, train
+from msmtrec.base.roles import TABLES, Role
 from msmtrec.data.encode import encode
 from msmtrec.data.table import EncodedData
 from msmtrec.federation import touched
 from msmtrec.federation.deck import Deck
 from msmtrec.methods.phases import Adam
 from msmtrec.models import folding
+from msmtrec.models.base import Batch
+from msmtrec.models.settings.mmoe import MMoESettings
 
 LAZY = Adam(1e-2, lazy=True)
 
@@ -45,13 +47,17 @@ def lazily(leaves: Leaves) -> Any:
 
 
 @pytest.mark.parametrize("overhead", [1e30, -1e30], ids=["plain", "folded"])
-@pytest.mark.parametrize("share", [True, False])
-def test_steps_equal_torchs_sparse_adam(share: bool, overhead: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("share", "settings"), [(True, SMALL), (False, SMALL), (True, RESIDUAL)], ids=["shared", "private", "residual"]
+)
+def test_steps_equal_torchs_sparse_adam(
+    share: bool, settings: MMoESettings, overhead: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Folded fields read all their values, and train those that the batch has. SparseAdam has its epsilon elsewhere."""
     monkeypatch.setattr(touched, "EPS", 1e-30)
     monkeypatch.setattr(folding, "OVERHEAD", overhead)
     data = encode(unequal(), share=share)
-    model, deck = SMALL.build(data.layout), Deck(data, torch.float64, CPU)
+    model, deck = settings.build(data.layout), Deck(data, torch.float64, CPU)
     job = even(data, model, deck, 6, 16)[0]
     ours = train(model, [job], deck, 1e-2, rule=LAZY)[job.member].memory.whole("model", deck.used["scenario-0"])
     wanted = plain_training(data, model, job, deck, lazily)
@@ -61,13 +67,14 @@ def test_steps_equal_torchs_sparse_adam(share: bool, overhead: float, monkeypatc
     assert not torch.allclose(dense["embedding"], wanted["embedding"], atol=1e-4)
 
 
+@pytest.mark.parametrize("settings", [SMALL, RESIDUAL], ids=["shared", "residual"])
 @pytest.mark.parametrize("overhead", [1e30, -1e30], ids=["plain", "folded"])
 def test_stacks_of_members_with_clocks_of_their_own(
-    tmp_path: Path, overhead: float, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, overhead: float, settings: MMoESettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folding, "OVERHEAD", overhead)
     for data in (encode(own_logs(tmp_path), share=True), encode(unequal(), share=False)):
-        model, deck = SMALL.build(data.layout), Deck(data, torch.float64, CPU)
+        model, deck = settings.build(data.layout), Deck(data, torch.float64, CPU)
         steps = {name: 5 - place for place, name in enumerate(data.scenarios)}
         batch = {name: 20 - 6 * place for place, name in enumerate(data.scenarios)}  # rows that fill up train nothing
         work = jobs(data, model, deck, steps, batch)
@@ -81,18 +88,28 @@ def test_stacks_of_members_with_clocks_of_their_own(
 
 
 def test_rows_without_a_value_in_the_batch_stay(synthetic: EncodedData, deck: Deck) -> None:
-    model = SMALL.build(synthetic.layout)
+    model = RESIDUAL.build(synthetic.layout)
     job = even(synthetic, model, deck, 1, 8)[0]
     found = train(model, [job], deck, 1e-2, rule=LAZY)[job.member]
     used = synthetic.tables["scenario-0"].splits["train"].ids[found.rows.numpy()]
     for name, columns in (
         ("embedding", slice(0, deck.private_columns)),
         ("shared_embedding", slice(deck.private_columns, None)),
+        ("residual_embedding", slice(deck.private_columns, None)),
     ):
         if name not in job.memory.model:
             continue
         moved = (found.memory.model[name] != job.memory.model[name]).any(1).nonzero().squeeze(1).tolist()
         assert set(moved) == set(used[:, columns].flatten().tolist()) - {-1}
+
+
+def test_tables_of_the_same_ids_are_trained_together(synthetic: EncodedData, deck: Deck) -> None:
+    """Of one alone the batch's ids would be those of its rows, and the other would be asked with them."""
+    model = RESIDUAL.build(synthetic.layout)
+    work = even(synthetic, model, deck, 1, 8)
+    with pytest.raises(AssertionError, match="tables of the same ids are trained together"):
+        train(model, work, deck, 1e-2, rule=LAZY, roles=frozenset({Role.SHARED_EMBEDDING}))
+    train(model, work, deck, 1e-2, rule=Adam(1e-2), roles=frozenset({Role.SHARED_EMBEDDING}))
 
 
 def test_a_phase_with_a_term_on_all_rows_steps_with_all_rows(synthetic: EncodedData, deck: Deck) -> None:
@@ -107,3 +124,24 @@ def test_a_phase_with_a_term_on_all_rows_steps_with_all_rows(synthetic: EncodedD
     lazy = train(model, work, deck, 1e-2, rule=LAZY, extra=nearness)
     dense = train(model, work, deck, 1e-2, rule=Adam(1e-2), extra=nearness)
     assert all(difference(lazy[m].memory, dense[m].memory) == 0 for m in lazy)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_ids_and_folds_count_within_the_rows_that_are_read_however_many_tables_are_asked_with_them(
+    residual: bool,
+) -> None:
+    """One field of ids 0 … 9, looked up, and one of 10 … 12, folded: all values of that are read, two are trained."""
+    roles = {"shared_embedding": Role.SHARED_EMBEDDING}
+    roles |= {"residual_embedding": Role.RESIDUAL_EMBEDDING} if residual else {}
+    ids, none = torch.tensor([[[7, 11], [3, 12], [-1, 10]]]), torch.empty(1, 3, 0)
+    where = folding.Folding((folding.Run(1, 1, 3),), (True,), first=torch.tensor([[10]]), last=torch.tensor([[12]]))
+    valid = torch.tensor([[True, True, False]])
+    batch = Batch(none.long(), ids, none, torch.zeros(1, 3), valid=valid, folding=where)
+    found = touched.Touched(batch, roles, list(roles))
+    assert found.batch.shared_ids.tolist() == [[[1, 3], [0, 4], [-1, 2]]]
+    assert found.batch.folding is not None
+    assert (found.batch.folding.first.item(), found.batch.folding.last.item()) == (2, 4)
+    assert found.rows.keys() == found.used.keys() == roles.keys()
+    for name in roles:
+        assert found.rows[name].tolist() == [3, 7, 10, 11, 12]
+        assert found.used[name].tolist() == [True, True, False, True, True]

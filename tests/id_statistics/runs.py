@@ -16,7 +16,7 @@ CONTENDERS: dict[str, Any] = {
     "linear": None,
     "local": None,
     "local-summed": {"method": "local", "statistics": {"summed": True}},
-    "emb-only": {"fine_tune": {"rounds": 1}},
+    "emb-only": {"fine_tune": {"rounds": 1}, "model": {"residual_embeddings": 0.3}},
     "inside": {"method": "pf-msmtrec", "statistics": {"inputs": True}},
     "inside-only": {"method": "fedavg-all", "statistics": {"inputs": True, "wide": "none"}},
     "fading": {"method": "emb-only", "statistics": {"inputs": True, "decay": 0.8}},

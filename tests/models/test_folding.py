@@ -27,6 +27,7 @@ NETWORKS: list[ModelSettings] = [
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,)),
     MMoESettings(embedding_dim=3, experts=2, expert_layers=(4, 3), tower_layers=(2,), template=True),
     MMoESettings(embedding_dim=3, experts=3, private_experts=2, expert_layers=(4, 3), tower_layers=(), template=True),
+    MMoESettings(embedding_dim=3, experts=2, expert_layers=(4,), template=True, residual_embeddings=0.3),
     PLESettings(embedding_dim=3, expert_layers=(4,), tower_layers=()),
     SharedBottomSettings(embedding_dim=3, layers=(4,), tower_layers=()),
     ESMMSettings(embedding_dim=3, layers=(4,), tower_layers=()),
@@ -94,7 +95,9 @@ def found(model: Model, parameters: Mapping[str, Tensor], seen: Batch) -> tuple[
     return logits.detach(), torch.autograd.grad((logits * weight).sum(), list(leaves.values()), allow_unused=True)
 
 
-@pytest.mark.parametrize("settings", NETWORKS, ids=["mmoe", "template", "private", *(one.name for one in NETWORKS[3:])])
+@pytest.mark.parametrize(
+    "settings", NETWORKS, ids=["mmoe", "template", "private", "residual", *(one.name for one in NETWORKS[4:])]
+)
 @pytest.mark.parametrize("layout", [LAYOUT, WEIGHTED], ids=["attention", "weights"])
 @pytest.mark.parametrize("members", [1, 2])
 def test_logits_and_gradients_are_those_of_the_plain_layer(
@@ -102,7 +105,7 @@ def test_logits_and_gradients_are_those_of_the_plain_layer(
 ) -> None:
     model = settings.build(layout)
     _, one = scrambled(settings)
-    tables = {"embedding", "shared_embedding"}
+    tables = {"embedding", "shared_embedding", "residual_embedding"}
     parameters = {
         name: torch.cat([value] * members) if name in tables else torch.stack([value * (k + 1) for k in range(members)])
         for name, value in one.items()

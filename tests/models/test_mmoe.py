@@ -13,12 +13,16 @@ from msmtrec.models.reference import reference_forward
 from msmtrec.models.settings.mmoe import MMoESettings
 
 
+@pytest.mark.parametrize("residual", [0.0, 0.3])
 @pytest.mark.parametrize("private", [0, 1, 2])
 @pytest.mark.parametrize("template", [True, False])
 @pytest.mark.parametrize("layers", [(6,), (6, 5), (6, 5, 3)])
-def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int, ...], private: int) -> None:
+def test_equals_the_plain_reference_in_float64(
+    template: bool, layers: tuple[int, ...], private: int, residual: float
+) -> None:
     shape = {"embedding_dim": 3, "experts": 3, "expert_layers": layers, "tower_layers": (4,)}
-    settings = MMoESettings.model_validate({**shape, "template": template, "private_experts": private})
+    shape |= {"template": template, "private_experts": private, "residual_embeddings": residual}
+    settings = MMoESettings.model_validate(shape)
     model, params = scrambled(settings)
     data = rows(12)
     fast = predict(model, params, data)
@@ -29,7 +33,8 @@ def test_equals_the_plain_reference_in_float64(template: bool, layers: tuple[int
 
 
 def test_every_parameter_has_a_role_and_gets_a_gradient() -> None:
-    settings = MMoESettings(template=True, embedding_dim=3, experts=3, private_experts=1, expert_layers=(6, 5))
+    shape = {"embedding_dim": 3, "experts": 3, "private_experts": 1, "expert_layers": (6, 5)}
+    settings = MMoESettings.model_validate({**shape, "template": True, "residual_embeddings": 0.3})
     model, params = scrambled(settings)
     assert set(model.roles().values()) == set(Role) - {Role.NORM_AFFINE, Role.NORM_STATISTICS, Role.TREES, *FITTED}
     leaves = {n: p.clone().requires_grad_() for n, p in params.items()}
@@ -130,3 +135,5 @@ def test_some_expert_is_there_for_all() -> None:
         MMoESettings(private_experts=4)
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         MMoESettings(private_experts=-1)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        MMoESettings(residual_embeddings=-0.3)

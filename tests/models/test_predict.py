@@ -19,6 +19,7 @@ from msmtrec.models.settings.star import STARSettings
 NETWORKS = [
     MMoESettings(template=True, embedding_dim=3, experts=2, expert_layers=(4,)),
     MMoESettings(template=True, embedding_dim=3, experts=2, private_experts=1, expert_layers=(4,)),
+    MMoESettings(template=True, embedding_dim=3, experts=2, expert_layers=(4,), residual_embeddings=0.3),
     PLESettings(embedding_dim=3),
     STARSettings(embedding_dim=3),
 ]
@@ -33,11 +34,12 @@ def members(settings: ModelSettings):  # type: ignore[no-untyped-def]
         generator = torch.Generator().manual_seed(k)
         held = {n: p + 0.2 * torch.randn(p.shape, dtype=p.dtype, generator=generator) for n, p in first.items()}
         held = {n: p.abs() + 0.1 if n.endswith("variance") else p for n, p in held.items()}
-        held["shared_embedding"] = first["shared_embedding"]
+        tables = {n: first[n] for n in ("shared_embedding", "residual_embedding") if n in first}
+        held |= tables
         held["embedding"] = torch.cat([held["embedding"], held["embedding"][:k]])
         numbers = torch.tensor([[0, 3, 10], [], [5], [1, 2]][k], dtype=torch.int64)
-        own = torch.randn(len(numbers), 3, dtype=torch.float64, generator=generator)
-        found.append(Weights(held, {"shared_embedding": own}, numbers))
+        own = {n: torch.randn(len(numbers), 3, dtype=torch.float64, generator=generator) for n in tables}
+        found.append(Weights(held, own, numbers))
     return model, found
 
 
@@ -66,8 +68,10 @@ def test_own_rows_go_before_those_of_the_table() -> None:
     assert not torch.allclose(predict(model, one.parameters, data), expected, atol=1e-3)
 
 
-def test_tables_that_are_not_alike_stand_one_below_the_other() -> None:
-    model, held = members(NETWORKS[0])
+@pytest.mark.parametrize("settings", NETWORKS[:3], ids=["plain", "private experts", "residual"])
+def test_tables_that_are_not_alike_stand_one_below_the_other(settings: ModelSettings) -> None:
+    """With a residual that is alike all the same: what is looked up by the same ids is laid out alike."""
+    model, held = members(settings)
     shared = held[1].parameters["shared_embedding"]
     held[1] = replace(held[1], parameters={**held[1].parameters, "shared_embedding": shared + 1})
     data = [rows(5, k) for k in range(4)]

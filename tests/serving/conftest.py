@@ -57,6 +57,7 @@ def own_run(tmp_path_factory: pytest.TempPathFactory) -> OwnRun:
         "methods": {
             "fedavg-all": None,
             "recommended": {"method": "pf-msmtrec"},
+            "residual": {"method": "emb-only", "model": {"residual_embeddings": 0.3}},
             "pooled": None,
             "star": {"method": "pooled", "model": {"name": "star"}},
         },

@@ -13,6 +13,8 @@ from scipy.special import expit
 
 import msmtrec
 from msmtrec.base.errors import UserError
+from msmtrec.record.directory import model_file
+from msmtrec.record.models import load_model
 from serving.conftest import OwnRun
 
 
@@ -22,7 +24,7 @@ def kept(run: OwnRun, contender: str, scenario: str, seed: int) -> np.ndarray:
         return found[f"{scenario}/{seed}"]
 
 
-@pytest.mark.parametrize("contender", ["fedavg-all", "recommended", "pooled", "star"])
+@pytest.mark.parametrize("contender", ["fedavg-all", "recommended", "residual", "pooled", "star"])
 def test_rows_as_the_log_has_them_get_the_scores_of_the_test_rows(own_run: OwnRun, contender: str) -> None:
     """Texts with separators, words for missing values, and columns that are no features."""
     run = own_run.loaded
@@ -51,6 +53,7 @@ def test_the_best_contender_is_chosen_on_validation_and_pooled_ones_stand_aside(
     aucs = {
         "fedavg-all": [0.6, 0.8, 0.6, 0.8],
         "recommended": [0.7, 0.7, 0.9, 0.9],
+        "residual": [0.7] * 4,
         "pooled": [0.99] * 4,
         "star": [0.99] * 4,
     }
@@ -109,3 +112,13 @@ def test_what_is_not_there_is_said(own_run: OwnRun, tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=sentence):
             call()
+
+
+def test_a_residual_is_served_as_one_table(own_run: OwnRun) -> None:
+    """A model file keeps it apart, so that training can go on; a predictor has the sum, and a network without it."""
+    held, card = load_model(model_file(own_run.folder / "contenders" / "residual", "NL", 0))
+    assert card.network["residual_embeddings"] == 0.3
+    assert held["residual_embedding"].any()
+    network, parameters = own_run.loaded.predictor("NL", contender="residual", seed=0).models[0]
+    assert network.roles().keys() == parameters.keys() == held.keys() - {"residual_embedding"}
+    assert parameters["shared_embedding"].equal(held["shared_embedding"] + 0.3 * held["residual_embedding"])

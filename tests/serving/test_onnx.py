@@ -73,7 +73,8 @@ def test_every_kind_of_feature_is_encoded_as_by_the_encoder(variant: str, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "contender, scenario, seed", [("recommended", "NL", None), ("star", "FR", 1), ("pooled", "NL", 0)]
+    "contender, scenario, seed",
+    [("recommended", "NL", None), ("residual", "FR", None), ("star", "FR", 1), ("pooled", "NL", 0)],
 )
 def test_the_graph_scores_as_the_predictor(
     own_run: OwnRun, tmp_path: Path, contender: str, scenario: str, seed: int | None

@@ -22,6 +22,8 @@ def test_every_change_of_recommended_with_statistics() -> None:
         ("without-template", "model.template", False),
         ("private_experts-1", "model.private_experts", 1),
         ("private_experts-2", "model.private_experts", 2),
+        ("residual_embeddings-0.3", "model.residual_embeddings", 0.3),
+        ("residual_embeddings-1", "model.residual_embeddings", 1.0),
         ("normalization-tensor", "options.normalization", "tensor"),
         ("normalization-channel", "options.normalization", "channel"),
         ("normalization-literal", "options.normalization", "literal"),
@@ -65,10 +67,17 @@ def test_changes_of_the_paper_s_preset_where_they_differ() -> None:
     found = expanded({**OURS, "preset": "paper"})
     names = [change.name for change in found.changes]
     assert {"without-normalization", "personalization-held-out", "without-penalty", "embeddings-shared"} <= set(names)
-    *mixtures, (left, why) = found.left_out
-    assert {(one.part, reason) for one, reason in mixtures} == {
-        ("tolerance", "tolerance has no effect: it needs personalization or towers: held-out")
-    }
+    *without_effect, (left, why) = found.left_out
+    assert [(one.name, reason.split(":")[0]) for one, reason in without_effect] == [
+        (name, f"{name.partition('-')[0]} has no effect")
+        for name in (
+            "residual_embeddings-0.3",
+            "residual_embeddings-1",
+            "tolerance-0.5",
+            "tolerance-1",
+            "tolerance-2",
+        )
+    ]
     assert (left.name, why[:49]) == ("statistics-own", "statistics: no field has 100 values or more among")
     assert not {"wide", "inputs"} & {change.part for change in found.changes}
 
@@ -146,6 +155,19 @@ def test_of_one_common_field_there_is_no_sum_alone() -> None:
             ),
         ),
         (
+            {**OURS, "preset": "paper"},
+            "residual_embeddings",
+            dict.fromkeys(
+                ("residual_embeddings-0.3", "residual_embeddings-1"),
+                "residual_embeddings has no effect: no field of the contender's rows has common ids",
+            ),
+        ),
+        (
+            {"method": "emb-only"},
+            "residual_embeddings",
+            dict.fromkeys(("residual_embeddings-0.3", "residual_embeddings-1")),
+        ),
+        (
             {**OURS, "model": {"experts": 2}},
             "private_experts",
             {
@@ -207,11 +229,13 @@ def test_without_common_ids_nothing_is_shared_and_the_rest_goes_on(tmp_path: Pat
 
 
 def test_local_is_as_the_config_has_it_or_as_the_base_trains() -> None:
-    base = {**OURS, "model": {"experts": 2, "private_experts": 1}, "train": {"learning_rate": 0.05}}
+    model = {"experts": 2, "private_experts": 1, "residual_embeddings": 1}
+    base = {**OURS, "model": model, "train": {"learning_rate": 0.05}}
     found = named(expanded({**base, "statistics": STATISTICS}, "penalty"))["local"]
     assert found.train.learning_rate == 0.05
     assert (found.resolved["model"]["experts"], found.resolved["model"]["private_experts"]) == (2, 0)
     assert found.resolved["model"]["template"] is False
+    assert found.resolved["model"]["residual_embeddings"] == 0
     assert found.statistics is not None
     assert found.statistics.summed is False
     methods = {"base": base, "other": {"method": "fedavg"}, "local": {"train": {"learning_rate": 0.5}}}

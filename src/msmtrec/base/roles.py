@@ -14,6 +14,7 @@ class Role(StrEnum):
 
     EMBEDDING = "embedding"  # tables over a scenario's own vocabulary
     SHARED_EMBEDDING = "shared-embedding"  # tables over an id space that scenarios agreed on
+    RESIDUAL_EMBEDDING = "residual-embedding"  # what a scenario adds to these; no method lets it travel
     EXPERT_LOCAL = "expert.local"  # W_loc, or a whole plain expert's local part
     EXPERT_TASK = "expert.task"  # W_task
     EXPERT_SCENARIO = "expert.scenario"  # W_scen; without the template: the whole expert
@@ -51,5 +52,7 @@ BUFFERS = (Role.NORM_STATISTICS,)
 """Set by the network while it trains: no gradient, no optimiser step, no counters; they travel like parameters."""
 FITTED = (Role.ID_STATISTIC, Role.WIDE)
 """Known before the network trains; only served networks hold them."""
-TABLES = (Role.EMBEDDING, Role.SHARED_EMBEDDING)
+OF_COMMON_IDS = (Role.SHARED_EMBEDDING, Role.RESIDUAL_EMBEDDING)
+"""Looked up by the ids that scenarios agreed on: of these tables a scenario holds the rows that it uses."""
+TABLES = (Role.EMBEDDING, *OF_COMMON_IDS)
 """Looked up by id: members' tables are concatenated, not stacked."""

@@ -176,7 +176,8 @@ def _one(candidates: tuple[Contender, ...], run: Path | None) -> Contender:
 def _local_beside(base: Contender) -> Contender:
     """Training alone as the contender trains: its network without what is for the others, its own statistics."""
     model = base.model.model_dump(mode="json")
-    own = {key: value for key, value in model.items() if key not in ("template", "private_experts")}
+    for_others = ("template", "private_experts", "residual_embeddings")
+    own = {key: value for key, value in model.items() if key not in for_others}
     statistics = {**base.statistics.model_dump(mode="json"), "summed": False} if base.statistics else False
     raw = {"model": own, "train": base.train.model_dump(mode="json"), "statistics": statistics}
     return parse_contender(LOCAL, raw, {}, {}, 1)[0]

@@ -119,6 +119,8 @@ def of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
     private = any(d.role is Role.EXPERT_PRIVATE for d in method.declarations)
     if private and not any(role in EXPERTS for _, role in roles):
         yield "private_experts has no effect: no expert travels"
+    if contender.model.residual_embeddings and not contender.entry.alone:
+        yield from _residual(method)
     if contender.train.balance.rule != "none" and len(data.schema.task_names) == 1:
         yield f"train.balance {contender.train.balance.rule} has no effect: there is one task"
     if roles and len(data.scenarios) == 1:
@@ -137,6 +139,13 @@ def of_contender(contender: Contender, data: EncodedData) -> Iterator[str]:
                         f"scenario '{scenario}' has no task '{task}' and gets the other scenarios' mean tower for it"
                         " (zero-shot); no figure here measures that"
                     )
+
+
+def _residual(method: Method[Any]) -> Iterator[str]:
+    if not any(d.role is Role.RESIDUAL_EMBEDDING for d in method.declarations):
+        yield "residual_embeddings has no effect: no field of the contender's rows has common ids"
+    elif not any(role is Role.SHARED_EMBEDDING for _, role in method.policies()):
+        yield "residual_embeddings has no effect but that embeddings of common ids learn faster: none travels"
 
 
 def _unread(settings: GBMSettings, data: EncodedData) -> Iterator[str]:

@@ -49,6 +49,7 @@ PARTS: dict[str, Part] = {
     for part in (
         Part("template", "model.template", (False, True)),
         Part("private_experts", "model.private_experts", (0, 1, 2)),
+        Part("residual_embeddings", "model.residual_embeddings", (0.0, 0.3, 1.0)),
         Part("normalization", "options.normalization"),
         Part("alignment", "options.alignment"),
         Part("coordination", "options.coordination", (None, 0.1, 0.2, 0.4, 0.8)),

@@ -115,7 +115,8 @@ def load(memory: Memory, slots: Mapping[str, Parameters], used: Tensor, shared: 
         tables = {name: value for name, value in tensors.items() if name in shared}
         if tables:
             whole |= tables
-            apart = (apart | set(memory.slots) - {WHOLE}) - {slot}  # the other slots' rows are of the table before
+            alike = {slot} if tables.keys() >= shared & memory.slots.get(slot, {}).keys() else set()
+            apart = (apart | set(memory.slots) - {WHOLE}) - alike  # the other slots' rows are of the table before
     if whole:
         placed[WHOLE] = whole
     return replace(memory.put(placed), apart=frozenset(apart))

@@ -19,7 +19,7 @@ from torch.nn import functional
 from msmtrec.aggregation.balance.base import Rule
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import TABLES, Role
+from msmtrec.base.roles import OF_COMMON_IDS, TABLES
 from msmtrec.base.streams import numpy_stream
 from msmtrec.federation.balance import STATE, Balancing, Leaf
 from msmtrec.federation.batches import Batches, Drawn
@@ -284,7 +284,7 @@ class _Stack:
         touched = {*trained, *(f"{slot}.{kind}" for slot in trained for kind in ("m", "v", STATE))}
         new = {slot: held for slot, held in self.now.slots.items() if phase.after_batch is not None or slot in touched}
         new |= {slot: {**new.get(slot, {}), **tensors} for slot, tensors in more.items()}
-        shared = {name for name, role in self.roles.items() if role is Role.SHARED_EMBEDDING}
+        shared = {name for name, role in self.roles.items() if role in OF_COMMON_IDS}
         apart = {slot for slot, tensors in new.items() if shared & tensors.keys() and "." not in slot}
         own = {slot: self.now.members(tensors) for slot, tensors in new.items()}
         for k, job in enumerate(self.jobs):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import OF_COMMON_IDS, TABLES, Role
 from msmtrec.federation.packed import Packed
 from msmtrec.methods.phases import Adam
 from msmtrec.models.base import Batch
@@ -35,20 +35,26 @@ class Touched:
     def __init__(self, batch: Batch, roles: Mapping[str, Role], tables: Sequence[str]) -> None:
         self.rows: dict[str, Tensor] = {}
         self.used: dict[str, Tensor] = {}
-        ids = {Role.EMBEDDING: batch.private_ids, Role.SHARED_EMBEDDING: batch.shared_ids}
-        folding, within = batch.folding, dict(ids)
-        for name in tables:
-            role, shared = roles[name], roles[name] is Role.SHARED_EMBEDDING
-            folded = folding.rows_of(shared) if folding is not None else ids[role].new_empty(0)
-            read = torch.unique(torch.cat([ids[role].flatten().long(), folded.flatten().long()]))
-            self.rows[name] = read = read[read >= 0]
-            there = ids[role] >= 0
-            place = torch.searchsorted(read, ids[role].long())
-            within[role] = torch.where(there, place, -1).to(ids[role].dtype)
-            self.used[name] = torch.zeros(len(read), dtype=torch.bool, device=read.device)
-            self.used[name][place[there & batch.valid.unsqueeze(2)]] = True  # a row that fills up trains nothing
+        found, folding = [], batch.folding
+        for shared, ids in ((False, batch.private_ids), (True, batch.shared_ids)):
+            alike = {name for name, role in roles.items() if role in TABLES and (role in OF_COMMON_IDS) is shared}
+            mine = [name for name in tables if name in alike]
+            if not mine:
+                found.append(ids)
+                continue
+            assert len(mine) == len(alike), "tables of the same ids are trained together"
+            folded = folding.rows_of(shared) if folding is not None else ids.new_empty(0)
+            read = torch.unique(torch.cat([ids.flatten().long(), folded.flatten().long()]))
+            read = read[read >= 0]
+            there = ids >= 0
+            place = torch.searchsorted(read, ids.long())
+            used = torch.zeros(len(read), dtype=torch.bool, device=read.device)
+            used[place[there & batch.valid.unsqueeze(2)]] = True  # a row that fills up trains nothing
+            self.rows |= dict.fromkeys(mine, read)
+            self.used |= dict.fromkeys(mine, used)
+            found.append(torch.where(there, place, -1).to(ids.dtype))
             folding = _moved(folding, read, shared)
-        private, common = within[Role.EMBEDDING], within[Role.SHARED_EMBEDDING]
+        private, common = found
         self.batch = replace(batch, private_ids=private, shared_ids=common, folding=folding)
 
     def leaves(self, tables: Parameters) -> Parameters:

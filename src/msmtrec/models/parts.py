@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from msmtrec.base.parameters import Declaration, Init
+from msmtrec.base.parameters import Declaration, Init, Parameters
 from msmtrec.base.roles import Role
 from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Pass
@@ -16,16 +16,19 @@ from msmtrec.models.folding import Folded, Folding, counts
 from msmtrec.models.layers import next_layer, pooled
 from msmtrec.models.tails import Tail, declare_norm
 
+PRIVATE, SHARED, RESIDUAL = "embedding", "shared_embedding", "residual_embedding"
+
 
 class Inputs:
     """The fields' embeddings and the numerics, side by side: [K, B, `width`].
 
-    Tables are `embedding` (a scenario's own ids) and `shared_embedding` (ids that scenarios agreed on); `attention`
-    has a matrix per field whose values are weighed by another field.
+    Tables are `embedding` (a scenario's own ids) and `shared_embedding` (ids that scenarios agreed on), to whose rows
+    `residual` times those of `residual_embedding` are added, which start as zeros. `attention` has a matrix per field
+    whose values are weighed by another field.
     """
 
-    def __init__(self, layout: Layout, embedding_dim: int) -> None:
-        self.layout, self.embedding_dim = layout, embedding_dim
+    def __init__(self, layout: Layout, embedding_dim: int, *, residual: float = 0.0) -> None:
+        self.layout, self.embedding_dim, self.residual = layout, embedding_dim, residual
         self.width = len(layout.fields) * embedding_dim + layout.numeric
         self.private = tuple(field for field in layout.fields if not field.shared)
         self.shared = tuple(field for field in layout.fields if field.shared)
@@ -33,14 +36,22 @@ class Inputs:
         self.attending = tuple(field.name for field in layout.fields if field.attends)
 
     def declare(self) -> list[Declaration]:
-        d, found = self.embedding_dim, []
-        if self.private:
-            found.append(Declaration("embedding", Role.EMBEDDING, (None, d), "embedding"))
-        if self.shared:
-            shape = (self.layout.shared_rows, d)
-            found.append(Declaration("shared_embedding", Role.SHARED_EMBEDDING, shape, "embedding"))
+        d = self.embedding_dim
+        found = self._tables(d)
         if self.attending:
             found.append(Declaration("attention", Role.ATTENTION, (len(self.attending), d, d), "identity"))
+        return found
+
+    def _tables(self, width: int) -> list[Declaration]:
+        """width: of a row."""
+        found = []
+        if self.private:
+            found.append(Declaration(PRIVATE, Role.EMBEDDING, (None, width), "embedding"))
+        if self.shared:
+            shape = (self.layout.shared_rows, width)
+            found.append(Declaration(SHARED, Role.SHARED_EMBEDDING, shape, "embedding"))
+            if self.residual:
+                found.append(Declaration(RESIDUAL, Role.RESIDUAL_EMBEDDING, shape, "zeros"))
         return found
 
     def read(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
@@ -67,31 +78,44 @@ class Inputs:
         weights = parameters["attention"].unbind(1) if self.attending else ()  # each [K, d, d]
         attention = dict(zip(self.attending, weights, strict=True))
         pieces, values = [], []
-        for name, ids, fields, first in (
-            ("embedding", batch.private_ids, self.private, 0),
-            ("shared_embedding", batch.shared_ids, self.shared, self.layout.private_columns),
+        for shared, ids, fields, first in (
+            (False, batch.private_ids, self.private, 0),
+            (True, batch.shared_ids, self.shared, self.layout.private_columns),
         ):
             if not fields:
                 continue
             kept = fields
             if folding is not None:
-                own = self.numbers[fields is self.shared]
+                own = self.numbers[shared]
                 kept = tuple(self.layout.fields[n] for n in own if n not in folding.fields)
             if len(kept) < len(fields):
                 ids = ids[:, :, [field.start - first + place for field in kept for place in range(field.width)]]
             asked = ids.clamp(min=0)
             if folding is None:
-                vectors = functional.embedding(asked, parameters[name])
+                vectors = self._rows(parameters, asked, shared)
             else:
-                rows = folding.rows_of(fields is self.shared)
+                rows = folding.rows_of(shared)
                 both = torch.cat([asked.flatten(1).long(), rows], 1)
-                found = functional.embedding(both, parameters[name])  # [K, B·C + S, d]
+                found = self._rows(parameters, both, shared)  # [K, B·C + S, d]
                 vectors, value = found.split_with_sizes([asked[0].numel(), rows.shape[1]], 1)
                 vectors = vectors.view(*asked.shape, self.embedding_dim)
                 values.append(value)
             if kept:
                 pieces += pooled(vectors, ids, kept, attention, batch.numeric)
         return [piece.to(batch.numeric.dtype) for piece in pieces], values
+
+    def _rows(self, parameters: Mapping[str, Tensor], ids: Tensor, shared: bool) -> Tensor:
+        """[..., d] what is read of each id."""
+        found = functional.embedding(ids, parameters[SHARED if shared else PRIVATE])
+        if shared and self.residual:
+            found = found + self.residual * functional.embedding(ids, parameters[RESIDUAL])
+        return found
+
+
+def merged(parameters: Parameters, residual: float) -> Parameters:
+    """The same function's parameters without a residual: it is in the table to which it was added."""
+    found = {name: value for name, value in parameters.items() if name != RESIDUAL}
+    return {**found, SHARED: parameters[SHARED] + residual * parameters[RESIDUAL]}
 
 
 def declare_towers(tasks: int, width: int, layers: tuple[int, ...], *, norm: bool = False) -> list[Declaration]:

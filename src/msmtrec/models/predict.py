@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import TABLES, Role
+from msmtrec.base.roles import OF_COMMON_IDS, TABLES, Role
 from msmtrec.data.table import Rows
 from msmtrec.models.base import Batch, Model, Pass
 from msmtrec.models.layers import shift
@@ -29,7 +29,7 @@ class Weights:
 
     Args:
         parameters: the network's, with whole tables.
-        own: shared table -> [U, d] the member's own rows of it, which go first.
+        own: table of common ids -> [U, d] the member's own rows of it, which go first; all such tables or none.
         numbers: [U] which rows those are, ascending.
     """
 
@@ -74,17 +74,19 @@ class Stacked:
         self.model, self.parameters = model, dict[str, Tensor]()
         self._first: dict[Role, Tensor] = {}
         self._own: list[OwnRows] = []
+        of_common_ids = [name for name, role in model.roles().items() if role in OF_COMMON_IDS]
         for name, role in model.roles().items():
             parts = [member.parameters[name] for member in members]
             if role not in TABLES:
                 self.parameters[name] = torch.stack(parts)
                 continue
-            alike = all(part is parts[0] for part in parts)
+            same_ids = of_common_ids if role in OF_COMMON_IDS else [name]  # tables that are laid out alike
+            alike = all(one.parameters[n] is members[0].parameters[n] for n in same_ids for one in members)
             parts = parts[:1] if alike else parts
             sizes = [0] * len(members) if alike else [len(part) for part in parts]
             self._first[role] = torch.tensor([0, *sizes[:-1]]).cumsum(0).view(-1, 1, 1).int()
             own = [member.own[name] for member in members if name in member.own]
-            if own:
+            if own and not self._own:
                 self._own = _places(members, name, sum(map(len, parts)))
             self.parameters[name] = torch.cat([*parts, *own]) if len(parts) + len(own) > 1 else parts[0]
         self.like = next(iter(self.parameters.values()))

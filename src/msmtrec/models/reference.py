@@ -30,7 +30,7 @@ def reference_forward(
 
 
 def _logit(layout: Layout, s: MMoESettings, p: Mapping[str, Tensor], ids: Tensor, numeric: Tensor, t: int) -> Tensor:
-    x = reference_input(layout, p, ids, numeric)
+    x = reference_input(layout, p, ids, numeric, s.residual_embeddings)
     gate = torch.softmax(x @ p["gate"][t], 0)
     z = torch.zeros(s.expert_layers[-1], dtype=x.dtype)
     for j in range(s.experts):
@@ -50,11 +50,15 @@ def reference_tower(layers: tuple[int, ...], p: Mapping[str, Tensor], z: Tensor,
     return (z @ p[f"tower.{last}.weight"][t] + p[f"tower.{last}.bias"][t])[0]
 
 
-def reference_input(layout: Layout, p: Mapping[str, Tensor], ids: Tensor, numeric: Tensor) -> Tensor:
+def reference_input(
+    layout: Layout, p: Mapping[str, Tensor], ids: Tensor, numeric: Tensor, residual: float = 0.0
+) -> Tensor:
     """[D] what the network reads of one row: ids [C], numeric [M]."""
     pieces = []
     for field in layout.fields:
         table = p["shared_embedding"] if field.shared else p["embedding"]
+        if field.shared and residual:
+            table = table + residual * p["residual_embedding"]
         values = [table[i] for i in ids[field.start : field.start + field.width].tolist() if i >= 0]
         shares = torch.full((len(values),), 1 / len(values), dtype=table.dtype)
         if field.attends:

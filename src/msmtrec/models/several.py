@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
@@ -22,17 +21,13 @@ class SeveralInputs(Inputs):
     Table g is the columns g·d … (g + 1)·d - 1 of one: what stacks, methods and files know of tables holds for it.
     """
 
-    def __init__(self, layout: Layout, embedding_dim: int, tables: int) -> None:
-        super().__init__(layout, embedding_dim)
+    def __init__(self, layout: Layout, embedding_dim: int, tables: int, *, residual: float = 0.0) -> None:
+        super().__init__(layout, embedding_dim, residual=residual)
         self.tables = tables
 
     def declare(self) -> list[Declaration]:
-        d, found = self.embedding_dim, []
-        if self.private:
-            found.append(Declaration("embedding", Role.EMBEDDING, (None, self.tables * d), "embedding"))
-        if self.shared:
-            shape = (self.layout.shared_rows, self.tables * d)
-            found.append(Declaration("shared_embedding", Role.SHARED_EMBEDDING, shape, "embedding"))
+        d = self.embedding_dim
+        found = self._tables(self.tables * d)
         if self.attending:
             attention = (self.tables, len(self.attending), d, d)
             found.append(Declaration("attention", Role.ATTENTION, attention, "identity"))
@@ -42,13 +37,13 @@ class SeveralInputs(Inputs):
         """[K, B, tables · width]: what `Inputs` would read in each table, one after the other."""
         numeric = batch.numeric[:, :, : self.layout.numeric]
         found: list[list[Tensor]] = [[] for _ in range(self.tables)]
-        for name, ids, fields in (
-            ("embedding", batch.private_ids, self.private),
-            ("shared_embedding", batch.shared_ids, self.shared),
+        for shared, ids, fields in (
+            (False, batch.private_ids, self.private),
+            (True, batch.shared_ids, self.shared),
         ):
             if not fields:
                 continue
-            vectors = functional.embedding(ids.clamp(min=0), parameters[name])  # [K, B, C, tables · d], asked once
+            vectors = self._rows(parameters, ids.clamp(min=0), shared)  # [K, B, C, tables · d], asked once
             for g, own in enumerate(torch.split(vectors, self.embedding_dim, 3)):
                 found[g] += pooled(own, ids, fields, self._attention(parameters, g), batch.numeric)
         pieces = [piece.to(numeric.dtype) for own in found for piece in (*own, numeric)]

@@ -33,7 +33,9 @@ class STEM(Model):
 
     def __init__(self, layout: Layout, settings: STEMSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = SeveralInputs(layout, settings.embedding_dim, 1 + self.tasks)
+        self.input = SeveralInputs(
+            layout, settings.embedding_dim, 1 + self.tasks, residual=settings.residual_embeddings
+        )
         s, layers, rate = settings, settings.expert_layers, settings.dropout
         self.shared = Units("shared", Role.EXPERT_SCENARIO, (s.shared_experts,), layers, axis="expert", rate=rate)
         self.own = Units("task", Role.EXPERT_TASK, (self.tasks, s.task_experts), layers, axis="task", rate=rate)

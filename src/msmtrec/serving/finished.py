@@ -125,7 +125,7 @@ class Run:
         from msmtrec.record.calibration import fit
         from msmtrec.record.models import load_model
         from msmtrec.serving.predictor import Predictor
-        from msmtrec.serving.scoring import kept_encoder, network_of
+        from msmtrec.serving.scoring import kept_encoder, served
 
         self._check(scenario)
         name, seeds = self._chosen(contender, seed)
@@ -136,8 +136,7 @@ class Run:
                 caution(one.sentence(scenario, task))
         kept = {n: load_model(model_file(folder, scenario, n)) for n in seeds}
         encoder = kept_encoder(self.folder, next(iter(kept.values()))[1])  # of all seeds
-        number = encoder.layout.scenarios.index(scenario)
-        models = {n: network_of(card, encoder.layout).folded(held, number) for n, (held, card) in kept.items()}
+        models = {n: served(card, held, encoder.layout) for n, (held, card) in kept.items()}
         return Predictor(
             scenario, name, self.tasks[scenario], encoder, models=models, calibration=calibration, fitted=fitted
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Parameters
+from msmtrec.base.roles import Role
 from msmtrec.data.encoding.encoder import Encoder
 from msmtrec.data.table import Layout, Rows
 from msmtrec.models import MODELS
 from msmtrec.models.base import Model
 from msmtrec.models.beside import beside
 from msmtrec.models.in_place import IN_PLACE, in_place
+from msmtrec.models.parts import merged
 from msmtrec.models.predict import predict
 from msmtrec.record.directory import encoder_folder
 from msmtrec.record.models import ModelCard
@@ -42,10 +45,21 @@ def network_of(card: ModelCard, layout: Layout) -> Model:
     return beside(layout, build, card.statistics) if card.statistics else build(layout)
 
 
+def served(card: ModelCard, parameters: Parameters, layout: Layout) -> tuple[Model, Parameters]:
+    """What scores the scenario's rows, with everything computed that does not depend on them; errors as `network_of`.
+
+    A residual of its own is added to the shared table once, so that there is one to keep and to look up.
+    """
+    if Role.RESIDUAL_EMBEDDING in card.roles.values():
+        parameters = merged(parameters, card.network["residual_embeddings"])
+        card = replace(card, network={**card.network, "residual_embeddings": 0.0})
+    return network_of(card, layout).folded(parameters, layout.scenarios.index(card.scenario))
+
+
 def logits_of(card: ModelCard, parameters: Parameters, layout: Layout, rows: Rows) -> NDArray[np.float64]:
     """[N, T] logits of one model, in the blocks of `predict`; errors as `network_of`."""
-    model, folded = network_of(card, layout).folded(parameters, layout.scenarios.index(card.scenario))
-    return predict(model, folded, rows).double().numpy()
+    model, found = served(card, parameters, layout)
+    return predict(model, found, rows).double().numpy()
 
 
 def kept_encoder(run: Path, card: ModelCard) -> Encoder:
