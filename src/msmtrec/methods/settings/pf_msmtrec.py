@@ -33,8 +33,8 @@ class PFSettings(MethodSettings):
         penalty: lambda of |W_scen - consensus last received|² in the local loss.
         beta_start: held-out: remembered beta before the first round; None takes the first measurement as it is.
         beta_keep: held-out: how much of the remembered beta stays each round.
-        tolerance: held-out: 0 takes the mixture of the smallest loss; else the largest beta whose loss is within so many
-            standard errors of it.
+        tolerance: held-out: 0 takes the mixture of the smallest loss; else the largest beta whose loss is within so
+            many standard errors of it.
         alpha: hyper: first alpha of every scenario and expert.
         clip: shorten updates to this multiple of the median norm; None leaves them.
     """
