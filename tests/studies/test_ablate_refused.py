@@ -50,6 +50,10 @@ def with_methods(**methods: Any) -> dict[str, Any]:
             {**config(OURS), "tune": {"train.learning_rate": [0.1, 0.2]}},
             r"methods.base has 2 candidates, .* write the chosen candidate's settings in place of tune, or name",
         ),
+        (
+            config({**OURS, "tune": {"options.coordination": [0.1, 0.2]}}),
+            r"methods.base has 2 candidates, .* write the chosen candidate's settings in place of tune, or name",
+        ),
         (with_methods(one=OURS, two=OURS), r"ablate.of is missing; .* these contenders are: one, two; name one"),
         (with_methods(fedavg=None), r"ablate.of is missing; .* no contender is; name one"),
         (

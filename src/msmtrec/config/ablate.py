@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,6 +130,7 @@ def parse_ablate(raw: Mapping[str, Any], default_name: str = "ablation", run: Pa
     plain = {key: value for key, value in raw.items() if key != "ablate"}
     if settings.seeds is not None:
         plain["seeds"] = settings.seeds
+    plain.setdefault("tune_candidates", sys.maxsize)  # that of the one that is changed has a sentence of its own
     whole = parse_config(plain, default_name)
     contenders = {candidates[0].name: candidates for candidates in whole.contenders}
     name = _of(settings.of, contenders)
