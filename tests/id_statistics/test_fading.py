@@ -17,13 +17,11 @@ from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.evaluation.metrics import auc
 from msmtrec.statistics.counting import count_all, days_count, rows_of
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.fading import Fading, fading
 from msmtrec.statistics.fitting import Fitted, fit_all
 from msmtrec.statistics.history import Labelled, counted
-from msmtrec.statistics.inputs import Found, read
 from msmtrec.statistics.ledger_files import load_ledger, save_ledger
 from msmtrec.statistics.reach import reach
 from msmtrec.statistics.settings import StatisticsSettings
@@ -182,22 +180,6 @@ def test_a_rows_own_label_changes_nothing_of_what_it_reads(data: EncodedData) ->
     one, two = (fit_all(each, fading_settings())[name].readout(rows) for each in (data, after))
     np.testing.assert_array_equal(one[rows.unit <= 9], two[rows.unit <= 9])
     assert np.abs(one - two)[rows.unit > 9].max() > 0.01
-
-
-def test_a_label_that_only_rows_of_the_same_day_reveal_gives_chance() -> None:
-    """Every item is good on one day and bad on the next: whoever reads its own day knows all labels."""
-    random = np.random.default_rng(0)
-    items, days = random.integers(0, 50, (20_000, 1)).astype(np.int32), random.integers(0, 40, 20_000)
-    good = random.random((50, 40)) < 0.5
-    labels = np.where(random.random(20_000) < 0.9, good[items[:, 0], days], random.random(20_000) < 0.5)
-    labels = labels.astype(np.float32)[:, None]
-    units = Units(np.arange(40), True)
-    found = fading({"": counted(items, Labelled(labels, days), 40)}, units, 0.5)[""]
-    alone = np.arange(len(items))
-    inputs = Found(found.before(items[:, 0], days), alone, len(items)).read(read)
-    assert auc(inputs[:, 1], labels[:, 0]) == pytest.approx(0.5, abs=0.02)
-    leaking = Found(found.before(items[:, 0], days + 1), alone, len(items)).read(read)
-    assert auc(leaking[:, 1], labels[:, 0]) > 0.6
 
 
 @pytest.mark.parametrize(("wide", "inputs"), [("offset", True), ("none", True)])

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from msmtrec.evaluation.metrics import auc
+from msmtrec.statistics.fading import fading
 from msmtrec.statistics.history import History, Labelled, Seen, counted, summed
 from msmtrec.statistics.inputs import LIMIT, Found, Moments, read
+from msmtrec.statistics.units import Units
 
 UNITS, VALUES, TASKS = 5, 7, 2
 
@@ -91,15 +93,16 @@ def test_many_rows_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None
     np.testing.assert_allclose(parts.sums, whole.sums, atol=1e-12)
 
 
-def test_a_label_that_only_rows_of_the_same_day_reveal_gives_chance() -> None:
+@pytest.mark.parametrize("decay", [1, 0.5])
+def test_a_label_that_only_rows_of_the_same_day_reveal_gives_chance(decay: float) -> None:
     """Every item is good on one day and bad on the next: whoever reads its own day knows all labels."""
     random = np.random.default_rng(0)
     items, days = random.integers(0, 50, (20_000, 1)).astype(np.int32), random.integers(0, 40, 20_000)
     good = random.random((50, 40)) < 0.5
     labels = np.where(random.random(20_000) < 0.9, good[items[:, 0], days], random.random(20_000) < 0.5)
     labels = labels.astype(np.float32)[:, None]
-    labelled = Labelled(labels, days)
-    found = counted(items, labelled, 40)
+    whole = counted(items, Labelled(labels, days), 40)
+    found = fading({"": whole}, Units(np.arange(40), True), decay)[""]
     alone = np.arange(len(items))
     inputs = Found(found.before(items[:, 0], days), alone, len(items)).read(read)
     assert auc(inputs[:, 1], labels[:, 0]) == pytest.approx(0.5, abs=0.02)

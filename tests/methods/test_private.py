@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 import torch
 
 from methods.helpers import aggregate, upload
+from methods.passing import what_passes
 from methods.suite import MMOE, Case, Federation
-from msmtrec.base.member import Member
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
-from msmtrec.federation.messages import Order, Report
 from msmtrec.methods import METHODS
 
 NETWORK = MMOE.model_copy(update={"experts": 3, "private_experts": 1})
@@ -24,20 +21,7 @@ def test_they_train_and_never_leave(name: str) -> None:
     private = {d.name for d in found.method.declarations if d.role is Role.EXPERT_PRIVATE}
     assert private == {"expert.0.weight.private", "expert.0.bias.private"}
     first = {member: memory.model for member, memory in found.runtime.memories.items()}
-    passed: set[str] = set()
-
-    def listen(orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
-        reports = found.runtime(orders)
-        for order in orders.values():
-            for reply in (order.reply, order.refresh):
-                passed.update(*(reply.slots.values() if reply is not None else ()))
-            for part in order.offer.parts if order.offer is not None else ():
-                passed.update(part.parameters)
-        for report in reports.values():
-            passed.update(*(report.upload.slots.values() if report.upload is not None else ()))
-        return reports
-
-    found.run(listen)
+    passed = what_passes(found)
     assert not private & passed
     served = {m: memory.slots[found.method.served] for m, memory in found.runtime.memories.items()}
     for n in private:

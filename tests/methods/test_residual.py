@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from methods.helpers import aggregate, upload
+from methods.passing import what_passes
 from methods.suite import (
     MMOE,
     Case,
@@ -59,21 +60,7 @@ def test_properties(check: Callable[[Case], None], case: Case) -> None:
 @each
 def test_it_trains_and_never_leaves(case: Case) -> None:
     found = Federation(case, 2)
-    passed: set[str] = set()
-
-    def listen(orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
-        reports = found.runtime(orders)
-        for order in orders.values():
-            for reply in (order.reply, order.refresh):
-                passed.update(*(reply.slots.values() if reply is not None else ()))
-            for part in order.offer.parts if order.offer is not None else ():
-                passed.update(part.parameters)
-        for report in reports.values():
-            if report.upload is not None:
-                passed.update(report.upload.tables, *report.upload.slots.values())
-        return reports
-
-    found.run(listen)
+    passed = what_passes(found)
     assert RESIDUAL not in passed
     assert (SHARED in passed) is any(role is Role.SHARED_EMBEDDING for _, role in found.method.policies())
     for member, memory in found.runtime.memories.items():
