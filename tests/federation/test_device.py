@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.suite import Case, Federation
+from methods.federation import Case, Federation
 from models.networks import NETWORKS as every
 from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host

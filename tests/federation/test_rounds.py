@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from methods.suite import Case, Federation, Quiet
+from methods.federation import Case, Federation, Quiet
 from msmtrec.base.member import Member
 from msmtrec.config.parse import Contender, parse_config
 from msmtrec.data.table import EncodedData

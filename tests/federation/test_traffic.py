@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 import torch
 
+from methods.federation import Case, Federation
 from methods.helpers import method, upload
-from methods.suite import Case, Federation
 from msmtrec.base.member import Member
 from msmtrec.federation import traffic as traffic_module
 from msmtrec.federation.messages import Order, Report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from methods.suite import Federation
+from methods.federation import Federation
 from msmtrec.base.member import Member
 from msmtrec.federation.messages import Order, Report
 

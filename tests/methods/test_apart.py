@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from methods.suite import Case, Federation, data
+from methods.federation import Case, Federation, data
 from methods.test_residual import each
 from msmtrec.base.member import Member
 from msmtrec.base.packing import pack, unpack

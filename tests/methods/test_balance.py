@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from aggregation.balance.steps import rule_of
-from methods.suite import Case, Federation
+from methods.federation import Case, Federation
 from msmtrec.aggregation.balance.base import Rule, Seen, State
 from msmtrec.base.member import Member
 from msmtrec.federation.balance import STATE

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from methods.suite import ALL, Case, Federation
+from methods.federation import Case, Federation
+from methods.suite import ALL
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
 from msmtrec.methods.ditto import PERSONAL

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from methods.suite import ALL, Case, Federation
+from methods.federation import Case, Federation
+from methods.suite import ALL
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
 from msmtrec.methods.fedala import GLOBAL, MIXING

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from methods.federation import Case, Federation
 from methods.helpers import aggregate, method, start, upload
-from methods.suite import ALL, Case, Federation
+from methods.suite import ALL
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
 from msmtrec.methods import METHODS

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from methods.federation import Case
 from methods.helpers import COMMON, aggregate, method, start, upload
-from methods.suite import ALL, Case
+from methods.suite import ALL
 from msmtrec.base.roles import Role
 from msmtrec.federation.gather import gather
 

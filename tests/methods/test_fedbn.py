@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from methods.federation import Case, Federation
 from methods.helpers import COMMON, DECLARATIONS, aggregate, start, upload
-from methods.suite import ALL, Case, Federation
+from methods.suite import ALL
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
 from msmtrec.methods import METHODS

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from methods.federation import Case
 from methods.helpers import COMMON, DECLARATIONS, aggregate, method, start, upload
-from methods.suite import ALL, Case
+from methods.suite import ALL
 from msmtrec.aggregation.attention import attended
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from methods.federation import Case, Federation
 from methods.helpers import aggregate, method, start, upload
-from methods.suite import ALL, Case, Federation
+from methods.suite import ALL
 from msmtrec.aggregation.relations import mean_pull, precision
 from msmtrec.federation.gather import gather
 from msmtrec.federation.packed import Job

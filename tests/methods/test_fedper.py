@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from methods.federation import Case, Federation
 from methods.helpers import aggregate, method, start, upload
-from methods.suite import ALL, Case, Federation
+from methods.suite import ALL
 from msmtrec.methods.fedrep import HEAD
 
 CASE = Case("fedper", {"embeddings": "shared"}, {"embeddings": "local"})

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from methods.federation import Case
 from methods.helpers import COMMON, aggregate, method, start, upload
-from methods.suite import ALL, Case
+from methods.suite import ALL
 from methods.test_pf_msmtrec import NARROW, A, B, uploads_of
 from msmtrec.methods.settings.pf_msmtrec import PAPER
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from methods.federation import Case, Federation
 from methods.helpers import DECLARATIONS, aggregate, method, start, upload
-from methods.suite import ALL, Case, Federation
+from methods.suite import ALL
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
 from msmtrec.methods import METHODS

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from methods.federation import Federation
 from methods.helpers import COMMON, DECLARATIONS, aggregate, method, settle, upload
-from methods.suite import Federation
 from methods.test_levels import BOTH, sent
 from methods.test_pf_msmtrec import ALIGNED, OUT_OF_ORDER
 from msmtrec.base.member import Member

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from methods.federation import Case
 from methods.helpers import DECLARATIONS, aggregate, method, start, upload
-from methods.suite import ALL, Case
+from methods.suite import ALL
 from msmtrec.base.roles import Role
 from msmtrec.methods import METHODS
 from msmtrec.methods.matfl import similar

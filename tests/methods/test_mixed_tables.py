@@ -9,8 +9,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from methods.federation import Case, Federation
 from methods.helpers import COMMON, DECLARATIONS, aggregate, method, start, upload
-from methods.suite import ALL, Case, Federation
+from methods.suite import ALL
 from msmtrec.base.roles import Policy, Role
 from msmtrec.methods import METHODS
 from msmtrec.methods.item_mix import ADAPTER, HELD

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from methods.federation import Case, Federation
 from methods.helpers import DECLARATIONS, aggregate, method, start, upload
-from methods.suite import Case, Federation
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Policy, Role
 from msmtrec.federation.server import ServerState, catch_up

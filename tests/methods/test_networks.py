@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from methods.suite import Case, Federation
+from methods.federation import Case, Federation
 from models.networks import NETWORKS
 from msmtrec.base.errors import UserError
 from msmtrec.methods import METHODS

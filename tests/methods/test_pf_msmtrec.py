@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from methods.federation import Case, Federation
 from methods.helpers import COMMON, aggregate, method, settle, start, upload
-from methods.suite import ALL, Case, Federation
+from methods.suite import ALL
 from msmtrec.aggregation.normalization import moments
 from msmtrec.aggregation.personalization import mixture
 from msmtrec.base.parameters import Declaration

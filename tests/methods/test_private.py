@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from methods.federation import MMOE, Case, Federation
 from methods.helpers import aggregate, upload
 from methods.passing import what_passes
-from methods.suite import MMOE, Case, Federation
 from msmtrec.base.parameters import Declaration
 from msmtrec.base.roles import Role
 from msmtrec.methods import METHODS

@@ -8,12 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from methods.federation import MMOE, Case, Federation
 from methods.helpers import aggregate, upload
 from methods.passing import what_passes
 from methods.suite import (
-    MMOE,
-    Case,
-    Federation,
     assert_absent_scenarios_do_no_harm,
     assert_nothing_leaves_that_the_policies_do_not_name,
     assert_order_of_scenarios_does_not_matter,

@@ -8,8 +8,8 @@ import torch
 
 from federation.test_device import CASES, NETWORKS
 from federation.weighed import weighed
-from methods import suite
-from methods.suite import Case, Federation
+from methods import federation
+from methods.federation import Case, Federation
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData
 from msmtrec.methods import METHODS
@@ -28,14 +28,14 @@ def with_weights(data: EncodedData, units: tuple[float, ...]) -> EncodedData:
 
 
 def trained(monkeypatch: pytest.MonkeyPatch, data: EncodedData, name: str, device: str = "cpu") -> Federation:
-    monkeypatch.setattr(suite, "data", lambda: data)
+    monkeypatch.setattr(federation, "data", lambda: data)
     return Federation(ALL[name], 2, network=NETWORKS.get(name), device=device).run()
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_weights_count_and_their_unit_does_not(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In losses, in mixtures on held-out rows, in the choice of the round, in the server's means: bit for bit."""
-    plain = suite.data()
+    plain = federation.data()
     one, two = (trained(monkeypatch, with_weights(plain, units), name) for units in ((1, 1, 1), (64, 1, 1 / 1024)))
     without = trained(monkeypatch, plain, name).served()
     for scenario, value in one.served().items():
@@ -46,7 +46,7 @@ def test_weights_count_and_their_unit_does_not(name: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["recommended", "paper", "star"])
 def test_a_device_gives_the_cpus_bits_of_weighted_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = with_weights(suite.data(), (1, 2, 3))
+    data = with_weights(federation.data(), (1, 2, 3))
     plain = trained(monkeypatch, data, name).served()
     with pretend_device():
         found = {n: value.cpu() for n, value in trained(monkeypatch, data, name, DEVICE.type).served().items()}

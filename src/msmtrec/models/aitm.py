@@ -35,8 +35,7 @@ class AITM(Model):
 
     def __init__(self, layout: Layout, settings: AITMSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
-        self.embedding_dim = settings.embedding_dim
+        self.input, self.embedding_dim = Inputs(layout, settings), settings.embedding_dim
         shape = (self.tasks,)
         self.units = Units("task", Role.EXPERT_TASK, shape, settings.layers, axis="task", rate=settings.dropout)
         self.pairs = [(task, parent) for task, parent in enumerate(layout.within) if parent >= 0]

@@ -42,8 +42,7 @@ class ESMM(Model):
                 "esmm multiplies the probability of a task into that of the task it lies within, and here no task lies"
                 " within another; declare it (tasks.NAME.within) or choose another network (msmtrec list models)"
             )
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
-        self.embedding_dim = settings.embedding_dim
+        self.input, self.embedding_dim = Inputs(layout, settings), settings.embedding_dim
         shape = (self.tasks,)
         self.units = Units("task", Role.EXPERT_TASK, shape, settings.layers, axis="task", rate=settings.dropout)
         self.first_outputs = self.tasks * settings.layers[0]

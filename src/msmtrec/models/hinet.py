@@ -37,8 +37,7 @@ class HiNet(OfScenarios):
 
     def __init__(self, layout: Layout, settings: HiNetSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
-        self.embedding_dim = settings.embedding_dim
+        self.input, self.embedding_dim = Inputs(layout, settings), settings.embedding_dim
         s, S, Q, rate = settings, self.scenarios, settings.sub_experts, settings.dropout
         self.common = Units("common", Role.EXPERT_SCENARIO, (Q,), s.expert_layers, axis="expert", rate=rate)
         owners = layout.scenarios

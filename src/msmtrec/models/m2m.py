@@ -33,8 +33,7 @@ class M2M(OfScenarios):
 
     def __init__(self, layout: Layout, settings: M2MSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
-        self.embedding_dim = settings.embedding_dim
+        self.input, self.embedding_dim = Inputs(layout, settings), settings.embedding_dim
         s, shape = settings, (settings.experts,)
         self.units = Units("expert", Role.EXPERT_SCENARIO, shape, s.expert_layers, axis="expert", rate=s.dropout)
         self.first_outputs = s.experts * s.expert_layers[0]

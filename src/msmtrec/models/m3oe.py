@@ -42,7 +42,7 @@ class M3oE(OfScenarios):
 
     def __init__(self, layout: Layout, settings: M3oESettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
+        self.input = Inputs(layout, settings)
         s, layers, owners = settings, settings.expert_layers, layout.scenarios
         units = partial(Units, layers=layers, level=1, rate=s.dropout)
         self.shared = units("shared", Role.EXPERT_SCENARIO, (s.experts,), axis="expert")

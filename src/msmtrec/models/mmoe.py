@@ -35,8 +35,7 @@ class MMoE(Model):
     def __init__(self, layout: Layout, settings: MMoESettings) -> None:
         self.layout, self.settings = layout, settings
         self.tasks = len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
-        self.embedding_dim = settings.embedding_dim
+        self.input, self.embedding_dim = Inputs(layout, settings), settings.embedding_dim
         units = settings.experts * (self.tasks if settings.template else 1)
         self.first_outputs = units * settings.expert_layers[0] + self.tasks * settings.experts
         self.first_products = self.first_outputs * self.input.width

@@ -14,6 +14,7 @@ from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch, Pass
 from msmtrec.models.folding import Folded, Folding, counts
 from msmtrec.models.layers import next_layer, pooled
+from msmtrec.models.settings.base import ModelSettings
 from msmtrec.models.tails import Tail, declare_norm
 
 PRIVATE, SHARED, RESIDUAL = "embedding", "shared_embedding", "residual_embedding"
@@ -27,9 +28,10 @@ class Inputs:
     whose values are weighed by another field.
     """
 
-    def __init__(self, layout: Layout, embedding_dim: int, *, residual: float = 0.0) -> None:
-        self.layout, self.embedding_dim, self.residual = layout, embedding_dim, residual
-        self.width = len(layout.fields) * embedding_dim + layout.numeric
+    def __init__(self, layout: Layout, settings: ModelSettings) -> None:
+        self.layout = layout
+        self.embedding_dim, self.residual = settings.embedding_dim, settings.residual_embeddings
+        self.width = len(layout.fields) * self.embedding_dim + layout.numeric
         self.private = tuple(field for field in layout.fields if not field.shared)
         self.shared = tuple(field for field in layout.fields if field.shared)
         self.numbers = [[n for n, field in enumerate(layout.fields) if field.shared is kind] for kind in (False, True)]

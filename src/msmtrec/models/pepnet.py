@@ -33,7 +33,7 @@ class PEPNet(OfScenarios):
 
     def __init__(self, layout: Layout, settings: PEPNetSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
+        self.input = Inputs(layout, settings)
         names = [field.name for field in layout.fields]
         self.prior = [names.index(one_of(name, names, "model.prior")) for name in settings.prior]
 

@@ -37,8 +37,7 @@ class PLE(Model):
     def __init__(self, layout: Layout, settings: PLESettings) -> None:
         self.layout, self.settings = layout, settings
         self.tasks = len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
-        self.embedding_dim = settings.embedding_dim
+        self.input, self.embedding_dim = Inputs(layout, settings), settings.embedding_dim
         T, own, shared = self.tasks, settings.task_experts, settings.shared_experts
         gates = T * (own + shared) + (T * own + shared if settings.levels > 1 else 0)
         self.first_outputs = (T * own + shared) * settings.expert_layers[0] + gates

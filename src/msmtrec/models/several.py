@@ -13,6 +13,7 @@ from msmtrec.data.table import Layout
 from msmtrec.models.base import Batch
 from msmtrec.models.layers import pooled
 from msmtrec.models.parts import Inputs
+from msmtrec.models.settings.base import ModelSettings
 
 
 class SeveralInputs(Inputs):
@@ -21,8 +22,8 @@ class SeveralInputs(Inputs):
     Table g is the columns g·d … (g + 1)·d - 1 of one: what stacks, methods and files know of tables holds for it.
     """
 
-    def __init__(self, layout: Layout, embedding_dim: int, tables: int, *, residual: float = 0.0) -> None:
-        super().__init__(layout, embedding_dim, residual=residual)
+    def __init__(self, layout: Layout, settings: ModelSettings, tables: int) -> None:
+        super().__init__(layout, settings)
         self.tables = tables
 
     def declare(self) -> list[Declaration]:

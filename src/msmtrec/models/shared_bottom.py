@@ -24,8 +24,7 @@ class SharedBottom(Model):
 
     def __init__(self, layout: Layout, settings: SharedBottomSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
-        self.embedding_dim = settings.embedding_dim
+        self.input, self.embedding_dim = Inputs(layout, settings), settings.embedding_dim
         self.units = Units("bottom", Role.EXPERT_SCENARIO, (1,), settings.layers, axis="expert", rate=settings.dropout)
         self.first_outputs = settings.layers[0]
         self.first_products = self.first_outputs * self.input.width

@@ -26,7 +26,7 @@ class SingleTask(Model):
 
     def __init__(self, layout: Layout, settings: SingleTaskSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = SeveralInputs(layout, settings.embedding_dim, self.tasks, residual=settings.residual_embeddings)
+        self.input = SeveralInputs(layout, settings, self.tasks)
         shape = (self.tasks,)
         self.units = Units("task", Role.EXPERT_TASK, shape, settings.layers, axis="task", rate=settings.dropout)
 

@@ -38,7 +38,7 @@ class STAR(OfScenarios):
 
     def __init__(self, layout: Layout, settings: STARSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = Inputs(layout, settings.embedding_dim, residual=settings.residual_embeddings)
+        self.input = Inputs(layout, settings)
 
     def declare(self) -> tuple[Declaration, ...]:
         s, T, S, width = self.settings, self.tasks, self.scenarios, self.input.width

@@ -33,9 +33,7 @@ class STEM(Model):
 
     def __init__(self, layout: Layout, settings: STEMSettings) -> None:
         self.layout, self.settings, self.tasks = layout, settings, len(layout.tasks)
-        self.input = SeveralInputs(
-            layout, settings.embedding_dim, 1 + self.tasks, residual=settings.residual_embeddings
-        )
+        self.input = SeveralInputs(layout, settings, 1 + self.tasks)
         s, layers, rate = settings, settings.expert_layers, settings.dropout
         self.shared = Units("shared", Role.EXPERT_SCENARIO, (s.shared_experts,), layers, axis="expert", rate=rate)
         self.own = Units("task", Role.EXPERT_TASK, (self.tasks, s.task_experts), layers, axis="task", rate=rate)

@@ -63,9 +63,8 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
     Raises:
         UserError: as `check_free`, or it is unwritable.
     """
-    check_free(folder, config, resume=resume)
-    if (folder / CONFIG).exists():
-        held = read_yaml(folder / CONFIG)
+    held = check_free(folder, config, resume=resume)
+    if held is not None:
         if held.get("expected") == config.get("expected"):
             return
         config = {**held, "expected": config.get("expected")}
@@ -78,8 +77,11 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
         ) from error
 
 
-def check_free(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None:
+def check_free(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Mapping[str, Any] | None:
     """A run of this config may go into the directory; nothing is written.
+
+    Returns:
+        the config of the run that is there, None where none is.
 
     Raises:
         UserError: it already holds a run (without resume) or none (with it), one of another config, or something that
@@ -92,7 +94,7 @@ def check_free(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None
         if not resume:
             raise UserError(f"{folder} already holds a run; continue it with --resume or choose another --out")
         try:
-            held = read_yaml(path)
+            held: Mapping[str, Any] = read_yaml(path)
         except UserError as error:
             raise UserError(f"{path} is damaged, so the run cannot be continued; choose another --out") from error
         different = [key for key, _, _ in differences(held, json.loads(json.dumps(config)))]
@@ -102,8 +104,10 @@ def check_free(folder: Path, config: Mapping[str, Any], *, resume: bool) -> None
                 f"{folder} holds a run of another config (differs in: {', '.join(different[:_SHOWN])}{more});"
                 " choose another --out"
             )
-    elif resume:
+        return held
+    if resume:
         raise UserError(f"there is no run in {folder} to resume; {_meant(folder)}")
+    return None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from msmtrec.record.results import SIGNIFICANT, Cell, Results
 from msmtrec.record.standing import Gain, effect, gains, ranking
 from msmtrec.report.qualities import parts, spread_text
 from msmtrec.report.standing import EFFECT, effect_text, rank_note
-from msmtrec.report.words import any_tested, baseline_titles, correction, drawn, gaps, p_text, points, span
+from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
 
 WIDE, HIGH, MOST = 4, 40, 120
 """Contenders beside each other, and lines below each other, of one table of lines; lines beyond which there is none:
@@ -112,7 +112,7 @@ def _tests(results: Results) -> Iterator[str]:
         tested = f"Intervals over seeds and {drawn(results)}; p {correction(results)}, bold below it."
         said = (
             f"{results.name}: differences to {named}, in AUC points (.01), mean over {mean}."
-            f" {tested if any_tested(results) else 'Nothing could be tested.'} {_sentence(EFFECT)}"
+            f" {tested if results.tests else 'Nothing could be tested.'} {_sentence(EFFECT)}"
         )
         yield _table(escaped(said), heads, rows)
 

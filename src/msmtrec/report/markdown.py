@@ -9,7 +9,7 @@ from dataclasses import replace
 from msmtrec.record.results import Cell, Pair, Results
 from msmtrec.report.qualities import quality_markdown
 from msmtrec.report.standing import standing
-from msmtrec.report.words import any_tested, baseline_titles, correction, drawn, gaps, p_text, points, span
+from msmtrec.report.words import baseline_titles, correction, drawn, gaps, p_text, points, span
 
 
 def results_markdown(results: Results) -> str:
@@ -88,12 +88,12 @@ def _sentences(said: Iterable[str]) -> str:
 def _legend(results: Results) -> list[str]:
     said = [_sentences([sentence]) for sentence in gaps(results)]
     if results.pairs:
-        differences = f"Differences in AUC points (.01) to {results.reference}"
-        both = f"with one p and one 95 % interval over seeds and {drawn(results)} together"
-        tested = f"{both}; by line not corrected for the number of lines"
-        said.insert(0, f"{differences}{f', {tested}' if any_tested(results) else '; nothing could be tested'}.")
-    if results.tests:
-        said.insert(1, f"Tests on the mean: p {correction(results)}; bold below it.")
+        tested = (
+            f", with one p and one 95 % interval over seeds and {drawn(results)} together; by line not corrected for"
+            f" the number of lines. Tests on the mean: p {correction(results)}; bold below it"
+        )
+        how = tested if results.tests else "; nothing could be tested"
+        said.insert(0, f"Differences in AUC points (.01) to {results.reference}{how}.")
     return [" ".join(said)] if said else []
 
 

@@ -35,11 +35,6 @@ def drawn(results: Results) -> str:
     return f"{results.users:,} {results.unit} ({results.rows:,} test rows)"
 
 
-def any_tested(results: Results) -> bool:
-    """Whether there is an interval on the mean line; of one seed there is none."""
-    return any(pair.compared.tested for pair in results.pairs)
-
-
 def gaps(results: Results) -> list[str]:
     """What is not tested, what the mean does not count, and which figures do not exist: a sentence each."""
     found = []

@@ -27,7 +27,6 @@ class AITMSettings(ModelSettings):
     """
 
     name: Literal["aitm"] = "aitm"
-    embedding_dim: int = Constrained(8, ge=1)
     layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
     tower_layers: tuple[Width, ...] = (16,)
     dropout: float = Constrained(0.0, ge=0, lt=1)

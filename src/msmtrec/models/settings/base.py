@@ -21,12 +21,14 @@ class ModelSettings(Settings, ABC):
     """The base of every network's settings: its own keys with its own defaults, and `name` as configs have it.
 
     Args:
+        embedding_dim: width of every embedding.
         residual_embeddings: s; an embedding of a shared field is the shared table's plus s times one of the scenario's
             own, which starts as zeros and never leaves, whatever the method. 0 leaves it out; 1 lets it learn as fast
             as the shared one.
     """
 
     name: str
+    embedding_dim: int = Constrained(8, ge=1)
     residual_embeddings: float = Constrained(0.0, ge=0)
 
     def for_method(self, *, template: bool) -> Self:

@@ -30,7 +30,6 @@ class HiNetSettings(ModelSettings):
     """
 
     name: Literal["hinet"] = "hinet"
-    embedding_dim: int = Constrained(8, ge=1)
     sub_experts: int = Constrained(2, ge=2)
     expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
     shared_experts: int = Constrained(1, ge=1)

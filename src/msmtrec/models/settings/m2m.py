@@ -28,7 +28,6 @@ class M2MSettings(ModelSettings):
     """
 
     name: Literal["m2m"] = "m2m"
-    embedding_dim: int = Constrained(8, ge=1)
     experts: int = Constrained(4, ge=2)
     expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
     scenario_layer: Width = 8

@@ -19,7 +19,6 @@ class M3oESettings(ModelSettings):
 
     Args:
         name: which network; `msmtrec list models`.
-        embedding_dim: width of every embedding.
         star_layer: width of the layer whose weights are common ones times the scenario's.
         fused_layer: width of what all experts read.
         experts: that a gate mixes, for each scenario and task.
@@ -33,7 +32,6 @@ class M3oESettings(ModelSettings):
     """
 
     name: Literal["m3oe"] = "m3oe"
-    embedding_dim: int = Constrained(8, ge=1)
     star_layer: Width = 32
     fused_layer: Width = 32
     experts: int = Constrained(4, ge=2)

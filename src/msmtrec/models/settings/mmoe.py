@@ -20,7 +20,6 @@ class MMoESettings(ModelSettings):
 
     Args:
         name: which network; `msmtrec list models`.
-        embedding_dim: width of every embedding.
         experts: J, per task gate.
         private_experts: how many of these never leave a scenario, whatever the method; all others are as with 0.
         expert_layers: hidden widths of an expert, ReLU after each.
@@ -34,7 +33,6 @@ class MMoESettings(ModelSettings):
     """
 
     name: Literal["mmoe"] = "mmoe"
-    embedding_dim: int = Constrained(8, ge=1)
     experts: int = Constrained(4, ge=1)
     private_experts: int = Constrained(0, ge=0)
     expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)

@@ -27,7 +27,6 @@ class PEPNetSettings(ModelSettings):
     """
 
     name: Literal["pepnet"] = "pepnet"
-    embedding_dim: int = Constrained(8, ge=1)
     layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
     gate_layer: Width = 16
     prior: tuple[str, ...] = ()

@@ -18,7 +18,6 @@ class PLESettings(ModelSettings):
 
     Args:
         name: which network; `msmtrec list models`.
-        embedding_dim: width of every embedding.
         levels: of extraction; one level is CGC.
         shared_experts: that all tasks read, in every level.
         task_experts: of each task, in every level.
@@ -28,7 +27,6 @@ class PLESettings(ModelSettings):
     """
 
     name: Literal["ple"] = "ple"
-    embedding_dim: int = Constrained(8, ge=1)
     levels: int = Constrained(2, ge=1)
     shared_experts: int = Constrained(2, ge=1)
     task_experts: int = Constrained(2, ge=1)

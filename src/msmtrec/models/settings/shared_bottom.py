@@ -18,14 +18,12 @@ class SharedBottomSettings(ModelSettings):
 
     Args:
         name: which network; `msmtrec list models`.
-        embedding_dim: width of every embedding.
         layers: hidden widths of the bottom, ReLU after each.
         tower_layers: hidden widths of a task tower; one logit follows.
         dropout: after each layer of the bottom, while training.
     """
 
     name: Literal["shared-bottom"] = "shared-bottom"
-    embedding_dim: int = Constrained(8, ge=1)
     layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
     tower_layers: tuple[Width, ...] = (16,)
     dropout: float = Constrained(0.0, ge=0, lt=1)

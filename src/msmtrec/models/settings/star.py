@@ -27,7 +27,6 @@ class STARSettings(ModelSettings):
     """
 
     name: Literal["star"] = "star"
-    embedding_dim: int = Constrained(8, ge=1)
     layers: tuple[Width, ...] = Constrained((64, 32), min_length=1)
     tower_layers: tuple[Width, ...] = (16,)
     auxiliary_layer: int = Constrained(16, ge=1)

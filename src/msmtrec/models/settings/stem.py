@@ -27,7 +27,6 @@ class STEMSettings(ModelSettings):
     """
 
     name: Literal["stem"] = "stem"
-    embedding_dim: int = Constrained(8, ge=1)
     shared_experts: int = Constrained(2, ge=1)
     task_experts: int = Constrained(2, ge=1)
     expert_layers: tuple[Width, ...] = Constrained((32, 16), min_length=1)
