@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +14,14 @@ from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
 from msmtrec.data.encoding.units import blocks
 from msmtrec.data.logs import SPLIT, SPLITS, Logs, in_memory
-from msmtrec.data.table import EncodedData
+from msmtrec.data.table import EncodedData, Rows
 from msmtrec.logs.sources.synthetic import Synthetic
-from msmtrec.statistics.counting import days_count, fields_of, rows_of
+from msmtrec.statistics.counting import days_count, fields_of
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.fitting import fit_all
+from msmtrec.statistics.own import rows_of
 from msmtrec.statistics.settings import StatisticsSettings
-from msmtrec.statistics.units import follow
+from msmtrec.statistics.units import Depth
 
 FIELDS = ("user", "item")
 
@@ -119,6 +121,10 @@ def test_days_or_blocks(data: EncodedData) -> None:
     with pytest.raises(UserError, match=r"statistics\.history: days, but these logs have no times"):
         days_count(encode(logs(timed=False), share=True), settings(history="days"))
     train, later = rows_of(data, "train"), rows_of(data, "validation")
+
+    def follow(train: Mapping[str, Rows], later: Mapping[str, Rows], delay: int = 0) -> bool:
+        return sum((Depth.of(rows, later[name], delay) for name, rows in train.items()), Depth()).reaches
+
     assert follow(train, later)
     assert not follow(train, {name: replace(rows, unit=rows.unit - 5) for name, rows in later.items()})
     assert not follow({name: replace(rows, unit=rows.unit // 5) for name, rows in train.items()}, later)

@@ -17,12 +17,13 @@ from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.statistics.counting import count_all, days_count, rows_of
+from msmtrec.statistics.counting import count_all, days_count
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.fading import Fading, fading
 from msmtrec.statistics.fitting import Fitted, fit_all
 from msmtrec.statistics.history import Labelled, counted
 from msmtrec.statistics.ledger_files import load_ledger, save_ledger
+from msmtrec.statistics.own import rows_of
 from msmtrec.statistics.reach import reach
 from msmtrec.statistics.settings import StatisticsSettings
 from msmtrec.statistics.units import Units
@@ -99,13 +100,14 @@ def test_what_a_row_reads_in_plain_loops(data: EncodedData, delay: int) -> None:
 
 
 def test_a_decay_of_one_is_the_same_bits(data: EncodedData) -> None:
-    plain, one = count_all(data, settings(history="days")), count_all(data, settings(history="days", decay=1))
-    assert not any(isinstance(own, Fading) for own in [*one.common.values(), *one.own[data.scenarios[0]].values()])
+    every = [count_all(data, settings(history="days", **more)) for more in ({}, {"decay": 1})]
+    plain, one = (found[data.scenarios[0]] for found in every)
+    assert not any(isinstance(own, Fading) for own in [*one.common.values(), *one.own.values()])
     for name in data.scenarios:
         rows = rows_of(data, "train")[name]
         two = [fit_all(data, settings(history="days", **more))[name] for more in ({}, {"decay": 1.0})]
         np.testing.assert_array_equal(*(own(rows, data.layout.numeric).offset for own in two))
-    history = plain.own[data.scenarios[0]]["user"]
+    history = plain.own["user"]
     values = np.unique(history.keys // history.units)
     close = fading({"user": history}, plain.units, 1 - 1e-12)["user"]
     np.testing.assert_allclose(close.ever(values), history.ever(values), atol=1e-6)

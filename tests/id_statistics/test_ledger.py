@@ -17,10 +17,10 @@ from msmtrec.data.encoding.encoder import encoder_of
 from msmtrec.data.encoding.growing import private_places
 from msmtrec.data.logs import SPLIT, in_memory
 from msmtrec.data.table import EncodedData, Field, Rows
-from msmtrec.statistics.counting import rows_of
 from msmtrec.statistics.fitting import fit_all
 from msmtrec.statistics.ledger import EARLIER, Ledger
 from msmtrec.statistics.ledger_files import load_ledger, save_ledger
+from msmtrec.statistics.own import rows_of
 from msmtrec.statistics.units import Units
 
 

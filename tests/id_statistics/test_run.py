@@ -105,7 +105,7 @@ def test_nothing_is_trained_where_there_is_no_network(known_run: KnownRun) -> No
 
 
 def test_what_leaves_is_written_down(known_run: KnownRun) -> None:
-    """An entry of a history is its key and 5 numbers; of two tasks two histories of 4 inputs each have moments."""
+    """An entry of a history is its key and 5 numbers; of two tasks sums of 4 inputs each have moments."""
 
     def sent(contender: str, line: int = 0) -> tuple[int, int]:
         found = (contender_folder(known_run.folder, contender, "") / "rounds.jsonl").read_text().splitlines()
@@ -117,7 +117,7 @@ def test_what_leaves_is_written_down(known_run: KnownRun) -> None:
     own = [sum(len(history.keys) for history in fields.values()) for fields in entries]
     keys = [{(name, key) for name, history in fields.items() for key in history.keys.tolist()} for fields in entries]
     assert entries[0]["user"].units == entries[1]["user"].units
-    moments = 3 * 3 * 2 * 4 * 8  # of each: rows, sums, squares; three fields, two tables
+    moments = 3 * 3 * 4 * 8  # of each: rows, sums, squares; three fields
     assert sent("emb-only")[0] == 2 * (48 * sum(own) + 2 * moments)  # two seeds
     assert sent("emb-only")[1] == 2 * (2 * 48 * len(keys[0] | keys[1]) + 2 * moments)
 

@@ -1,7 +1,7 @@
 """Plain data for a wire or a disk: a dataclass becomes tensors and JSON, and comes back by its type hints.
 
-Checkpoints, messages and model files use it. Tensors that share memory are written once. Nothing is ever executed on
-the way back: the reader says which type it expects.
+Checkpoints, messages and model files use it. Tensors that share memory are written once, arrays of numpy are tensors
+there. Nothing is ever executed on the way back: the reader says which type it expects.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,6 +54,8 @@ class _Packer:
             return value
         if isinstance(value, Tensor):
             return self._tensor(value)
+        if kind is np.ndarray:
+            return self._tensor(torch.from_numpy(value))
         if kind is dict:
             return [[self.plain(key), self.plain(item)] for key, item in value.items()]
         if kind is tuple or kind is list:
@@ -86,6 +89,8 @@ def _unpack(kind: Any, tensors: Mapping[str, Tensor], plain: Plain, names: Mappi
         return plain
     if kind is Tensor:
         return tensors[plain]
+    if origin is np.ndarray:
+        return _array(arguments[1], tensors[plain])
     if origin in (Union, UnionType):
         if plain is None and NoneType in arguments:
             return None
@@ -111,6 +116,14 @@ def _unpack(kind: Any, tensors: Mapping[str, Tensor], plain: Plain, names: Mappi
     if isinstance(kind, type) and (issubclass(kind, Enum) or kind in (bool, int, str)):
         return kind(plain)
     raise ValueError(f"{kind} cannot be unpacked")
+
+
+def _array(kind: Any, tensor: Tensor) -> np.ndarray[Any, Any]:
+    """kind: np.dtype[...] of what is expected."""
+    (wanted,), found = get_args(kind), tensor.numpy()
+    if not np.issubdtype(found.dtype, wanted):
+        raise ValueError(f"an array of {found.dtype}, not of {wanted.__name__}")
+    return found
 
 
 def _dataclass(

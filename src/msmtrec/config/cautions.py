@@ -16,8 +16,9 @@ from msmtrec.methods.base import Method
 from msmtrec.methods.settings.gbm import GBMSettings
 from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.models.trees import Categories
-from msmtrec.statistics.counting import agreed, days_count, fields_of
+from msmtrec.statistics.counting import days_count, fields_of, summed_of, surveyed
 from msmtrec.statistics.means import chosen
+from msmtrec.statistics.own import owners
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
@@ -72,10 +73,11 @@ def _days(contender: Contender, data: EncodedData) -> bool:
     """Whether what training rows read of ids, if anything, is of earlier days; errors as those of counting."""
     settings = contender.statistics
     if isinstance(contender.settings, BiasSettings):
-        chosen(data, contender.settings.counting)
+        counting = contender.settings.counting
+        chosen(next(iter(owners(data).values())), surveyed(data, counting, units=False), counting)
     if settings is None:
         return True
-    agreed(data, fields_of(data, settings), settings)
+    summed_of(data, fields_of(data, settings), settings)
     return days_count(data, settings)
 
 

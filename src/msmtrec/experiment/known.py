@@ -10,8 +10,10 @@ from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.models.base import Model
 from msmtrec.models.in_place import in_place
 from msmtrec.statistics.encoded import Statistics, with_statistics
+from msmtrec.statistics.exchange import together
 from msmtrec.statistics.fitting import fit_all
-from msmtrec.statistics.means import chosen, fit_means
+from msmtrec.statistics.means import averaging
+from msmtrec.statistics.own import owners
 
 
 def known_rows(
@@ -28,8 +30,9 @@ def known_rows(
     place = f"methods.{contender.name}"
     try:
         if isinstance(contender.settings, BiasSettings):
-            own = contender.settings
-            found = Statistics(data.layout, fit_means(data, *chosen(data, own.counting), own.shrinkage))
+            counting = contender.settings.counting
+            means = together({name: averaging(own, counting) for name, own in owners(data).items()})
+            found = Statistics(data.layout, means)
         elif contender.statistics is not None:
             before = start.ledgers(contender, data) if start else None
             found = Statistics(data.layout, fit_all(data, contender.statistics, before))

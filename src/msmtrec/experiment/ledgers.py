@@ -11,9 +11,10 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.start import Start
 from msmtrec.record.directory import ledger_file, writing
-from msmtrec.statistics.counting import agreed, days_count, fields_of, rows_of
+from msmtrec.statistics.counting import days_count, fields_of, summed_of
 from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.ledger_files import save_ledger
+from msmtrec.statistics.own import rows_of
 from msmtrec.statistics.settings import StatisticsSettings
 from msmtrec.statistics.units import Units
 
@@ -47,7 +48,7 @@ def _counted(contender: Contender, settings: StatisticsSettings, data: EncodedDa
     """Names of the fields that a contender counts, after all has been asked that could be refused."""
     try:
         fields = fields_of(data, settings)
-        agreed(data, fields, settings)
+        summed_of(data, fields, settings)
         days_count(data, settings)
     except UserError as error:
         raise UserError(f"methods.{contender.title}: {error}") from error

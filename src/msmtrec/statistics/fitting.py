@@ -1,4 +1,4 @@
-"""From counts to what rows start from: moments of what they read, and a linear head for each scenario and task."""
+"""From counts to what rows start from: moments of what they read, and a linear head for each task."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from torch import Tensor
 from msmtrec.data.table import EncodedData, Layout, Rows
 from msmtrec.models.base import Model
 from msmtrec.models.beside import Beside
-from msmtrec.statistics.counting import count_all, rows_of
+from msmtrec.statistics.counting import as_before, counting
+from msmtrec.statistics.exchange import Half, Said, together
 from msmtrec.statistics.inputs import Moments
 from msmtrec.statistics.ledger import Ledger
+from msmtrec.statistics.own import Own, owners, rows_of
 from msmtrec.statistics.scenario import Readout, later
 from msmtrec.statistics.served import served
 from msmtrec.statistics.settings import StatisticsSettings
@@ -47,7 +49,8 @@ class Fitted:
         if not summed:
             return 0, 0
         up, down = (sum(found[place].bytes for found in summed) for place in (0, 1))
-        return up + self.moments.bytes, down + self.moments.bytes
+        moments = self.moments.only(self.readout.summed).bytes
+        return up + moments, down + moments
 
     def served(self, layout: Layout, inner: Model) -> tuple[Beside, dict[str, Tensor]]:
         return served(layout, inner, self.readout, self.moments, self.wide, inputs=self.inputs)
@@ -66,47 +69,40 @@ class Fitted:
         return replace(rows, offset=offset, numeric=floats if more else rows.numeric)
 
 
+def fitting(own: Own, settings: StatisticsSettings) -> Half[Fitted]:
+    """A scenario's half: after the two steps of `counting` one for moments, where sums are read.
+
+    What is read from its own tables is standardised by its own moments, what is read from sums by those of all.
+    """
+    counts = yield from counting(own, settings)
+    readout = Readout(
+        counts.fields,
+        counts.tables,
+        counts.units,
+        len(own.layout.tasks),
+        shrinkage=settings.shrinkage,
+        threshold=settings.threshold,
+    )
+    earlier = own.before is not None and bool(own.before.seen.known.any())
+    taught = later(own.train, counts.units, before=earlier)
+    moments = Moments.of(np.zeros((0, readout.width)))
+    for part, read in readout.chunks(own.train):
+        moments += Moments.of(read[taught[part]])
+    if counts.common:
+        whole = (yield Said(moments=moments.only(readout.summed))).moments
+        assert whole is not None
+        moments = moments.put(readout.summed, whole)
+    heads = _heads(readout, own.train, moments, taught, own.layout.numeric, settings)
+    return Fitted(readout, moments, heads, settings.inputs)
+
+
 def fit_all(
     data: EncodedData, settings: StatisticsSettings, before: Mapping[str, Ledger] | None = None
 ) -> dict[str, Fitted]:
-    """Scenario -> its statistics; arguments and errors as `count_all`."""
-    counts, rows = count_all(data, settings, before), rows_of(data, "train")
-    earlier = {name for name, ledger in (before or {}).items() if ledger.seen.known.any()}
-    T = len(data.layout.tasks)
-    readouts = {
-        name: Readout(
-            counts.fields,
-            counts.tables(name),
-            counts.units,
-            T,
-            shrinkage=settings.shrinkage,
-            threshold=settings.threshold,
-        )
-        for name in rows
-    }
-    taught = {name: later(part, counts.units, before=name in earlier) for name, part in rows.items()}
-    moments = _moments(readouts, rows, taught)
-    found = {}
-    for name, readout in readouts.items():
-        heads = _heads(readout, rows[name], moments[name], taught[name], data.layout.numeric, settings)
-        found[name] = Fitted(readout, moments[name], heads, settings.inputs)
-    return found
-
-
-def _moments(
-    readouts: Mapping[str, Readout], rows: Mapping[str, Rows], taught: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, Moments]:
-    """Of what is read from a scenario's own tables its own; of what is read from sums those of all scenarios."""
-    own = {}
-    for name, readout in readouts.items():
-        found = Moments.of(np.zeros((0, readout.width)))
-        for part, read in readout.chunks(rows[name]):
-            found += Moments.of(read[taught[name][part]])
-        own[name] = found
-    whole = Moments.of(np.zeros((0, next(iter(readouts.values())).width)))
-    for found in own.values():
-        whole += found
-    return {name: found.where(readouts[name].summed, whole) for name, found in own.items()}
+    """Scenario of `data` -> its statistics; arguments and errors as `count_all`."""
+    settings, here = as_before(settings, before), rows_of(data, "train")
+    found = together({name: fitting(own, settings) for name, own in owners(data, before).items()})
+    return {name: found[name] for name in here}
 
 
 def _heads(

@@ -75,11 +75,16 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.rows + other.rows, self.sums + other.sums, self.squares + other.squares)
 
-    def where(self, taken: NDArray[np.bool_], other: Moments) -> Moments:
-        """With those of some inputs from another. taken: [S]."""
-        mine = (self.rows, self.sums, self.squares)
-        others = (other.rows, other.sums, other.squares)
-        return Moments(*(np.where(taken, two, one) for one, two in zip(mine, others, strict=True)))
+    def only(self, taken: NDArray[np.bool_]) -> Moments:
+        """Of some of the inputs. taken: [S]"""
+        return Moments(self.rows[taken], self.sums[taken], self.squares[taken])
+
+    def put(self, taken: NDArray[np.bool_], other: Moments) -> Moments:
+        """With other moments of some of the inputs, as `only` gives them. taken: [S]"""
+        found = [each.copy() for each in (self.rows, self.sums, self.squares)]
+        for mine, theirs in zip(found, (other.rows, other.sums, other.squares), strict=True):
+            mine[taken] = theirs
+        return Moments(*found)
 
     @property
     def bytes(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from msmtrec.data.table import EncodedData, Field, Layout, Rows
+from msmtrec.data.table import Field, Layout, Rows
 from msmtrec.models.base import Model
 from msmtrec.models.beside import BIAS, NUMERIC, TABLE, Beside, Counted
-from msmtrec.statistics.counting import agreed, fields_of, rows_of
-from msmtrec.statistics.history import Floats, History, Labelled, Seen, counted, summed
+from msmtrec.statistics.exchange import Half, Said
+from msmtrec.statistics.history import Floats, History, Labelled, Seen, counted
 from msmtrec.statistics.inputs import Found
+from msmtrec.statistics.own import Own
 from msmtrec.statistics.served import floats, values_of
 from msmtrec.statistics.settings import StatisticsSettings
+from msmtrec.statistics.survey import Survey, agreed
 
 
 @dataclass(frozen=True)
@@ -63,42 +64,42 @@ class Means:
         return Beside(layout, inner, counts, wide=True), {name: floats(value) for name, value in tensors.items()}
 
 
-def fit_means(data: EncodedData, fields: Sequence[Field], agreed: Iterable[str], shrinkage: float) -> dict[str, Means]:
-    """Scenario -> its means: of agreed fields over all scenarios' rows, of the others over its own."""
-    rows, common = rows_of(data, "train"), set(agreed)
-    ids = {name: part.table_ids for name, part in rows.items()}
-    rates = {name: _once(part).rates for name, part in rows.items()}
-    left = {name: part.labels - rates[name].astype(np.float32) for name, part in rows.items()}
-    tables: dict[str, list[History]] = {name: [] for name in rows}
+def averaging(own: Own, settings: StatisticsSettings) -> Half[Means]:
+    """A scenario's half: a step for what is there, and one for each field whose means are over all scenarios' rows.
+
+    Args:
+        settings: which fields those are, and the shrinkage.
+
+    Raises:
+        UserError: as `chosen`.
+    """
+    survey = (yield Said(survey=Survey.of(own, settings, units=False))).survey
+    assert survey is not None
+    fields, common = chosen(own, survey, settings)
+    rows, ids, rates, k = own.train, own.train.table_ids, _once(own.train).rates, settings.shrinkage
+    left, tables = rows.labels - rates.astype(np.float32), list[History]()
     for field in fields:
-        found = {
-            name: counted(
-                ids[name][:, field.start : field.start + field.width],
-                Labelled(left[name], np.zeros(len(part), np.int64), part.weight),
-                1,
-            )
-            for name, part in rows.items()
-        }
+        labelled = Labelled(left, np.zeros(len(rows), np.int64), rows.weight)
+        history = counted(ids[:, field.start : field.start + field.width], labelled, 1)
         if field.name in common:
-            found = dict.fromkeys(found, summed(list(found.values())))
-        for name, history in found.items():
-            tables[name].append(history)
-            left[name] = (left[name] - _mean(ids[name], field, history, shrinkage)).astype(np.float32)
-    return {name: Means(rates[name], tuple(fields), tuple(tables[name]), shrinkage) for name in rows}
+            history = (yield Said(histories={field.name: history})).histories[field.name]
+        tables.append(history)
+        left = (left - _mean(ids, field, history, k)).astype(np.float32)
+    return Means(rates, fields, tuple(tables), k)
 
 
-def chosen(data: EncodedData, settings: StatisticsSettings) -> tuple[tuple[Field, ...], frozenset[str]]:
+def chosen(own: Own, survey: Survey, settings: StatisticsSettings) -> tuple[tuple[Field, ...], frozenset[str]]:
     """(fields in order, those of them whose means are over all scenarios' rows).
 
     Where none are named, those come first in whose ids scenarios agreed, which are items as a rule, and the users last.
 
     Raises:
-        UserError: as `fields_of` and `agreed`.
+        UserError: as `Survey.fields` and `agreed`.
     """
-    fields = fields_of(data, settings, "options")
+    fields = survey.fields(own.layout, settings, "options")
     if settings.fields is None:
-        fields = tuple(sorted(fields, key=lambda field: (field.name == data.schema.group, not field.shared)))
-    return fields, agreed(data, fields, settings, "options")
+        fields = tuple(sorted(fields, key=lambda field: (field.name == own.group, not field.shared)))
+    return fields, agreed(own.agreed, fields, settings, "options")
 
 
 def _once(rows: Rows) -> Seen:

@@ -8,7 +8,8 @@ import numpy as np
 
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData
-from msmtrec.statistics.counting import count_all, rows_of
+from msmtrec.statistics.counting import count_all
+from msmtrec.statistics.own import rows_of
 from msmtrec.statistics.scenario import Readout
 from msmtrec.statistics.settings import StatisticsSettings
 
@@ -41,14 +42,15 @@ class Reach:
 
 def reach(data: EncodedData, settings: StatisticsSettings) -> Reach:
     """Errors as `fitting.fit_all`."""
-    counts, tasks = count_all(data, settings), len(data.layout.tasks)
+    found, tasks = count_all(data, settings), len(data.layout.tasks)
+    counts = next(iter(found.values()))  # fields and units are the same for all
     without = {}
     for split in SPLITS:
         empty, rows = 0, 0
         for name, own in rows_of(data, split).items():
-            readout = Readout(counts.fields, counts.tables(name), counts.units, tasks, threshold=settings.threshold)
-            for _, found in readout.chunks(own if split == "train" else replace(own, unit=None)):
-                flags = found.reshape(len(found), -1, 2 + tasks)[:, :, -1]
+            readout = Readout(counts.fields, found[name].tables, counts.units, tasks, threshold=settings.threshold)
+            for _, read in readout.chunks(own if split == "train" else replace(own, unit=None)):
+                flags = read.reshape(len(read), -1, 2 + tasks)[:, :, -1]
                 empty += int(np.count_nonzero((flags == 1).all(1)))
             rows += len(own)
         without[split] = empty / max(rows, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,17 +57,38 @@ def unit_of(rows: Rows, *, ordered: bool) -> NDArray[np.int32]:
     return rows.unit
 
 
-def follow(train: Mapping[str, Rows], later: Mapping[str, Rows], delay: int = 0) -> bool:
-    """Whether days can be what training rows read: those before their own, whose labels are known by then.
+@dataclass(frozen=True)
+class Depth:
+    """How far back training rows could read days, beside what later rows will; of one scenario, or of several together.
 
-    What they read must be as deep as what later rows will: of all scenarios' rows together, more than LATER of the
-    later ones are of days after all training rows of theirs, and more than DEEP of the training rows have a day to
-    read. Where a user's last rows are for testing, or times are coarse, they are not.
+    Args:
+        rows: training rows; deep: those of them that have a day to read, whose labels are known by then.
+        later: validation rows; after: those of them that are of days after all training rows of their scenario.
     """
-    after, others, deep, rows = 0, 0, 0, 0
-    for name, own in train.items():
-        days, held = unit_of(own, ordered=True).astype(np.int64), unit_of(later[name], ordered=True)
-        if len(days):
-            after, others = after + int((held > days.max()).sum()), others + len(held)
-            deep, rows = deep + int((days > days.min() + delay).sum()), rows + len(days)
-    return others > 0 and after > LATER * others and deep > DEEP * rows
+
+    rows: int = 0
+    deep: int = 0
+    later: int = 0
+    after: int = 0
+
+    @classmethod
+    def of(cls, train: Rows, later: Rows, delay: int = 0) -> Depth:
+        """Of one scenario's rows."""
+        days, held = unit_of(train, ordered=True).astype(np.int64), unit_of(later, ordered=True)
+        if not len(days):
+            return cls()
+        deep, after = int((days > days.min() + delay).sum()), int((held > days.max()).sum())
+        return cls(len(days), deep, len(held), after)
+
+    def __add__(self, other: Depth) -> Depth:
+        return Depth(self.rows + other.rows, self.deep + other.deep, self.later + other.later, self.after + other.after)
+
+    @property
+    def reaches(self) -> bool:
+        """Whether days can be what training rows read: those before their own.
+
+        What they read must be as deep as what later rows will: more than LATER of the later ones are of days after all
+        training rows of theirs, and more than DEEP of the training rows have a day to read. Where a user's last rows
+        are for testing, or times are coarse, they are not.
+        """
+        return self.later > 0 and self.after > LATER * self.later and self.deep > DEEP * self.rows
