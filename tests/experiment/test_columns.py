@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from experiment.small import CONFIG
 from msmtrec import run
-from msmtrec.experiment import contender as module
+from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.serving.finished import Run
 
 TRAIN = {**CONFIG["train"], "rounds": 4}
@@ -84,16 +84,16 @@ def test_the_steps_behind_a_model_are_written_down(finished: Run) -> None:
 def test_a_run_that_broke_off_while_fine_tuning_ends_with_the_same_bytes(
     finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = module.ContenderJournal.round, 0
+    real, calls = ContenderJournal.round, 0
 
-    def breaks_off(self: module.ContenderJournal, record: Any) -> None:
+    def breaks_off(self: ContenderJournal, record: Any) -> None:
         nonlocal calls
         calls += "fine-tune" in record["seconds"]
         if calls == 2:
             raise KeyboardInterrupt
         real(self, record)
 
-    monkeypatch.setattr(module.ContenderJournal, "round", breaks_off)
+    monkeypatch.setattr(ContenderJournal, "round", breaks_off)
     with pytest.raises(KeyboardInterrupt):
         run(config(fine_tune=FINE), out=tmp_path / "run")
     place = tmp_path / "run" / "contenders"

@@ -12,7 +12,6 @@ import torch
 
 from experiment.small import CONFIG
 from msmtrec import run
-from msmtrec.experiment import contender as module
 from msmtrec.experiment.keeping import keep_scores
 
 
@@ -24,7 +23,7 @@ def test_threads_are_as_before_after_an_error(tmp_path: Path, monkeypatch: pytes
         seen.append(torch.get_num_threads())
         raise RuntimeError("no")
 
-    monkeypatch.setattr(module, "federate", fails)
+    monkeypatch.setattr("msmtrec.experiment.training.federate", fails)
     with pytest.raises(RuntimeError, match="no"):
         run({**CONFIG, "train": {**CONFIG["train"], "threads": before + 1}}, out=tmp_path / "run")
     assert seen == [before + 1]

@@ -15,7 +15,7 @@ from msmtrec.base.member import Member
 from msmtrec.config.parse import Contender, parse_config
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure
-from msmtrec.experiment import contender as contender_module
+from msmtrec.experiment.contender import run_contender
 from msmtrec.federation import scenario as scenario_module
 from msmtrec.federation.checkpoint import load_server
 from msmtrec.federation.messages import Order, Report
@@ -46,13 +46,14 @@ def run(
     kind: type[InProcess] = InProcess,
 ) -> list[int]:
     done: list[int] = []
-    monkeypatch.setattr(contender_module, "InProcess", kind)
+    for place in ("contender", "here"):  # where a checkpoint is, and where none is
+        monkeypatch.setattr(f"msmtrec.experiment.{place}.InProcess", kind)
 
     def observe(event: Event) -> None:
         if isinstance(event, Progress):
             done.append(event.done)
 
-    contender_module.run_contender(contender, data, (0, 1), folder, observe, 1)
+    run_contender(contender, data, (0, 1), folder, observe, 1)
     return done
 
 

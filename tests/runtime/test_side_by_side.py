@@ -21,8 +21,9 @@ from msmtrec.base.member import Member
 from msmtrec.config.parse import parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.table import EncodedData
-from msmtrec.experiment.sites import first_parameters, site_of
-from msmtrec.federation.memory import Memory, Shipment
+from msmtrec.experiment.here import begun
+from msmtrec.experiment.sites import site_of
+from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.scenario import Site
 from msmtrec.runtime.in_process import InProcess
@@ -45,10 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> EncodedData:
 
 
 def in_process(data: EncodedData) -> InProcess:
-    site = site_of(CONTENDER, data)
-    members = [Member(seed, name) for seed in (0, 1) for name in data.scenarios]
-    first, ship = first_parameters(site.model, data, (0, 1), CONTENDER.train), Shipment(site.deck.device)
-    return InProcess(site, {m: site.begin(m, first[m], ship) for m in members})
+    return begun(CONTENDER, site_of(CONTENDER, data), (0, 1))
 
 
 @pytest.fixture(scope="module")

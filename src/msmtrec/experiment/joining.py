@@ -15,18 +15,17 @@ from msmtrec.config.contender import Contender
 from msmtrec.config.train import FineTune
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import counting
+from msmtrec.experiment.here import Here, begun
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.keeping import keep_scores, save_models
 from msmtrec.experiment.rounds import RoundsTold
-from msmtrec.experiment.sites import first_parameters, site_of
+from msmtrec.experiment.sites import site_of
 from msmtrec.experiment.start import Start
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
-from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
 from msmtrec.record.columns import AS_IT_WAS
-from msmtrec.record.directory import TEST, read_json, write_json
+from msmtrec.record.directory import TEST, VALIDATION, read_json, write_json
 from msmtrec.record.events import ignore
-from msmtrec.runtime.in_process import InProcess
 
 
 def join(start: Start, column: str, contender: Contender, data: EncodedData, rounds: int | None, folder: Path) -> None:
@@ -45,16 +44,15 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     method = site.method
     seeds = start.run.seeds(column)
     members = [Member(seed, name) for seed in seeds for name in data.scenarios]
-    first = first_parameters(site.model, data, seeds, contender.train, silent=contender.has_head)
-    ship = Shipment(site.deck.device)
-    clients = InProcess(site, {member: site.begin(member, first[member], ship) for member in members})
+    clients = begun(contender, site, seeds)
+    here = Here(contender, clients)
     orders = dict.fromkeys(members, Order(1, measure=0))
     if not contender.entry.alone:
         servers = {seed: start.server(column, method, seed) for seed in seeds}
         orders = {m: Order(1, reply=method.welcome(servers[m.seed], m.scenario)[1], measure=0) for m in members}
     folder.mkdir(parents=True)
     told = RoundsTold(ignore, column, contender.candidate)
-    journal = ContenderJournal(folder, clients, contender.train, {}, told=told)
+    journal = ContenderJournal(folder, here, contender.train, {}, told=told)
     reports = clients(orders)
     journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
     why = dict(untrained(data))
@@ -63,7 +61,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
         patience = (contender.fine_tune or FineTune.model_validate({})).patience
         fine_tune(clients, training, FineTuning(rounds or contender.train.rounds, patience), 0, journal)
     journal.finish()
-    save_models(contender, column, clients, members, folder, unmeasured=True)
+    write_json(folder / VALIDATION, save_models(contender, column, clients, members, folder, unmeasured=True))
     keep_scores(data, folder)
     _add_lines_without_rows(data, folder)
 
@@ -94,7 +92,7 @@ def _add_lines_without_rows(data: EncodedData, folder: Path) -> None:
     """A task without test rows has a line in the table that says so."""
     records = read_json(folder / TEST)
     known = {(r["seed"], r["scenario"], r["task"]) for r in records}
-    for chosen in read_json(folder / "validation.json"):
+    for chosen in read_json(folder / VALIDATION):
         seed, scenario = chosen["seed"], chosen["scenario"]
         for task, has in zip(data.schema.task_names, data.schema.has_task(scenario), strict=True):
             if has and (seed, scenario, task) not in known:

@@ -11,11 +11,9 @@ from msmtrec.base.member import Member
 from msmtrec.config.train import TrainSettings
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.experiment.rounds import RoundsTold
-from msmtrec.federation import checkpoint as checkpoints
-from msmtrec.federation.checkpoint import Checkpoint
+from msmtrec.experiment.scenarios import Scenarios
 from msmtrec.federation.rounds import Standing
 from msmtrec.record.directory import CHECKPOINT, Lines, metric_records
-from msmtrec.runtime.side_by_side import Clients
 
 
 class ContenderJournal:
@@ -27,9 +25,9 @@ class ContenderJournal:
     """
 
     def __init__(
-        self, folder: Path, clients: Clients, train: TrainSettings, lengths: Mapping[str, int], *, told: RoundsTold
+        self, folder: Path, scenarios: Scenarios, train: TrainSettings, lengths: Mapping[str, int], *, told: RoundsTold
     ) -> None:
-        self.folder, self.clients, self.train, self.told = folder, clients, train, told
+        self.folder, self.scenarios, self.train, self.told = folder, scenarios, train, told
         self.written = lengths.get("round", 0), perf_counter()
         self.lines = {name: Lines(folder / f"{name}.jsonl", lengths.get(name, 0)) for name in ("metrics", "rounds")}
 
@@ -51,7 +49,7 @@ class ContenderJournal:
     def keep(self, standing: Standing[Any]) -> None:
         """A checkpoint, due or not."""
         lengths = {name: lines.commit() for name, lines in self.lines.items()} | {"round": standing.round}
-        checkpoints.save(self.folder / CHECKPOINT, Checkpoint(standing, self.clients.memories, lengths))
+        self.scenarios.checkpoint(self.folder / CHECKPOINT, standing, lengths)
         self.written = standing.round, perf_counter()
 
     def finish(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +33,25 @@ def save_models(
     contender: Contender,
     column: str,
     clients: Clients,
-    members: list[Member],
+    members: Sequence[Member],
     folder: Path,
     *,
     unmeasured: bool = False,
-) -> None:
-    """Each scenario's model of its best round, and `validation.json`.
+) -> list[dict[str, Any]]:
+    """Each scenario's model of its best round.
 
     Args:
         unmeasured: whether a scenario may be without validation AUC.
+
+    Returns:
+        what `validation.json` says of each.
 
     Raises:
         Diverged: a scenario has no validation AUC.
     """
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
-    chosen, memories = [], clients.memories
+    chosen, memories = list[dict[str, Any]](), clients.memories
     for member in members:
         for scenario, best in memories[member].best.items():
             if math.isnan(best.score) and not unmeasured:
@@ -71,7 +75,7 @@ def save_models(
                     "steps_per_round": clients.site.steps[member.scenario],
                 }
             )
-    write_json(folder / VALIDATION, chosen)
+    return chosen
 
 
 def _served(site: Site, scenario: str) -> tuple[Model, Parameters]:

@@ -55,22 +55,26 @@ def _arithmetic(train: TrainSettings) -> torch.dtype:
     return torch.bfloat16 if train.precision == "bf16" else _dtype(train)
 
 
-def first_parameters(
-    model: Model, data: EncodedData, seeds: tuple[int, ...], train: TrainSettings, *, silent: bool = False
-) -> dict[Member, Parameters]:
-    """Each member's first parameters; all but the private tables are one and the same for a federation.
+def common_parameters(contender: Contender, model: Model, seed: int) -> Parameters:
+    """What all scenarios of a federation begin with: everything but their private tables.
 
-    silent: all logits are 0 at first, so that rows begin with what they start from.
+    Behind a linear head all logits are 0 at first, so that rows begin with what they start from.
     """
-    found, roles = {}, model.roles()
+    drawn, roles = model.initialise(seed, "", 0, _dtype(contender.train)), model.roles()
+    if contender.has_head:
+        drawn |= {d.name: torch.zeros_like(drawn[d.name]) for d in model.declare() if d.output}
+    return {name: value for name, value in drawn.items() if roles[name] is not Role.EMBEDDING}
+
+
+def first_parameters(
+    contender: Contender, model: Model, data: EncodedData, seeds: tuple[int, ...]
+) -> dict[Member, Parameters]:
+    """Each member's first parameters; all but the private tables are one and the same for a federation."""
+    found, kind = {}, _dtype(contender.train)
     for seed in seeds:
-        common: Parameters = {}
+        common = common_parameters(contender, model, seed)
         for name in data.scenarios:
-            drawn = model.initialise(seed, name, data.tables[name].private_rows, _dtype(train), common)
-            if silent:
-                drawn |= {d.name: torch.zeros_like(drawn[d.name]) for d in model.declare() if d.output}
-            common = {n: value for n, value in drawn.items() if roles[n] is not Role.EMBEDDING}
-            found[Member(seed, name)] = drawn
+            found[Member(seed, name)] = model.initialise(seed, name, data.tables[name].private_rows, kind, common)
     return found
 
 

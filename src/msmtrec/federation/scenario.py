@@ -16,7 +16,7 @@ from msmtrec.base.finite import all_finite
 from msmtrec.base.member import Member
 from msmtrec.base.packing import own_storage
 from msmtrec.base.parameters import Parameters
-from msmtrec.base.roles import OF_COMMON_IDS, Role
+from msmtrec.base.roles import Role
 from msmtrec.data.table import EncodedData
 from msmtrec.evaluation.metrics import Measure, mean_auc, measure
 from msmtrec.federation.deck import Deck
@@ -73,7 +73,7 @@ class Site:
     @property
     def shared(self) -> frozenset[str]:
         """Tables of which a scenario holds the rows that it uses."""
-        return frozenset(name for name, role in self.model.roles().items() if role in OF_COMMON_IDS)
+        return self.model.common_tables
 
     def begin(self, member: Member, parameters: Parameters, ship: Shipment) -> Memory:
         """A scenario before its first round; `parameters` have whole tables, which all of one shipment share."""

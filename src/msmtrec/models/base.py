@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from msmtrec.base.parameters import Declaration, Parameters
-from msmtrec.base.roles import Role
+from msmtrec.base.roles import OF_COMMON_IDS, Role
 from msmtrec.base.streams import torch_stream
 from msmtrec.data.table import EncodedData, Layout
 from msmtrec.models.folding import Folded, Folding
@@ -154,6 +154,11 @@ class Model(ABC):
         if self._roles is None:  # asked for at every batch
             self._roles = {d.name: d.role for d in self.declare()}
         return self._roles
+
+    @property
+    def common_tables(self) -> frozenset[str]:
+        """Tables of common ids, of which a scenario holds the rows that it uses."""
+        return frozenset(name for name, role in self.roles().items() if role in OF_COMMON_IDS)
 
     def initialise(
         self,
