@@ -17,7 +17,7 @@ FLOORS = (
     {"federation", "config", "report", "sinks"},
     {"runtime", "profile", "serving"},
     {"experiment"},
-    {"studies"},
+    {"studies", "deployed"},
     {"cli"},
     {"__main__", "__init__"},
 )

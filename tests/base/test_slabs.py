@@ -25,12 +25,13 @@ def example() -> dict[str, Tensor]:
         "7": torch.empty(0, dtype=torch.int32),
         "8": torch.tensor([[-1, 2**31 - 1]], dtype=torch.int32),
         "9": torch.ones(2, requires_grad=True),
+        "11": torch.tensor([7]).expand(1).as_strided((1,), (0,)),  # a single number, whose stride says nothing
         "10": torch.randn(300, 1001, generator=torch.Generator().manual_seed(0))[:, 1:],  # more than a buffer
     }
 
 
 def bits(value: Tensor) -> Tensor:
-    return value.detach().reshape(-1).view(torch.uint8)
+    return value.detach().reshape(-1).clone(memory_format=torch.contiguous_format).view(torch.uint8)
 
 
 def test_tensors_of_all_kinds_and_forms_come_back_in_order(tmp_path: Path) -> None:

@@ -103,4 +103,7 @@ def _head(slabs: Mapping[torch.dtype, Sequence[Tensor]]) -> bytes:
 
 def _bytes(value: Tensor) -> memoryview:
     """A tensor's own memory; a copy of it where its numbers do not lie end to end."""
-    return value.reshape(-1).view(torch.uint8).numpy().data
+    flat = value.reshape(-1)
+    if flat.stride(0) != 1:  # as that of a single number may be
+        flat = flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8).numpy().data

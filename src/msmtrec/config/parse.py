@@ -174,20 +174,15 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
             raise UserError(f"the config has no '{needed}'; see configs/ for examples")
     data = parse_data(group(raw["data"], "data"))
     start = _parse_start(raw.get("start"))
-    common = parse_grid(raw.get("tune"), "tune")
-    limit = _count(raw, "tune_candidates", size(common), "of candidates")
-    contenders = tuple(
-        parse_contender(name, contender, raw, common, limit)
-        for name, contender in parse_methods(raw["methods"]).items()
-    )
+    contenders, limit = parse_contenders(raw)
     if isinstance(data, Synthetic | OwnLogs) and (names := data.scenario_names()):
         for sentence in unknown_batches((contender for candidates in contenders for contender in candidates), names):
             raise UserError(sentence)
     return Config(
-        name=_parse_name(raw.get("name"), default_name),
+        name=parse_name(raw.get("name"), default_name),
         data=data,
         contenders=contenders,
-        seeds=_parse_seeds(raw.get("seeds", SEEDS)),
+        seeds=parse_seeds(raw.get("seeds", SEEDS)),
         jobs=_count(raw, "jobs", JOBS, "of processes"),
         tune_candidates=limit,
         start=start,
@@ -196,6 +191,14 @@ def parse_config(raw: Mapping[str, Any], default_name: str = "experiment") -> Co
             raw.get("expected"), [column for own in contenders for one in own for column in one.columns]
         ),
     )
+
+
+def parse_contenders(raw: Mapping[str, Any]) -> tuple[tuple[tuple[Contender, ...], ...], int]:
+    """(each contender's candidates, how many it may have); errors as `parse_config`."""
+    common = parse_grid(raw.get("tune"), "tune")
+    limit = _count(raw, "tune_candidates", size(common), "of candidates")
+    methods = parse_methods(raw["methods"]).items()
+    return tuple(parse_contender(name, contender, raw, common, limit) for name, contender in methods), limit
 
 
 def without_bench(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,7 +269,7 @@ def parse_methods(raw: Any) -> dict[str, dict[str, Any]]:
     return {name: {} for name in raw}
 
 
-def _parse_seeds(raw: Any) -> tuple[int, ...]:
+def parse_seeds(raw: Any) -> tuple[int, ...]:
     seeds = list(range(raw)) if isinstance(raw, int) and not isinstance(raw, bool) else raw
     if not isinstance(seeds, list | tuple | range) or not seeds:
         raise UserError(f"seeds must be a count or a list of different integers, not {shown(raw)}")
@@ -283,7 +286,7 @@ def _parse_start(raw: Any) -> Path | None:
     return None if raw is None else Path(raw)
 
 
-def _parse_name(raw: Any, default: str) -> str:
+def parse_name(raw: Any, default: str) -> str:
     name = default if raw is None else str(raw)
     if isinstance(raw, bool | float | datetime | Mapping | list) or not _is_folder_name(name):
         raise UserError(

@@ -172,7 +172,7 @@ class _Build:
     def start(self, surveys: Mapping[str, Survey], writers: ExitStack) -> None:
         schema = self.logs.schema
         rows = {table: known.rows for table, known in surveys.items()}
-        layout = make_layout(schema, share=self.share, scenarios=scenarios_of(rows))
+        layout = make_layout(schema, share=self.share, scenarios=self.logs.among or scenarios_of(rows))
         self.odd = {table: _odd(schema, known) for table, known in surveys.items()}
         self.few = {table: known.few for table, known in surveys.items()}
         self.tables = {

@@ -57,6 +57,7 @@ class Logs:
             no such words are looked for.
         time: a column that the chunks carry beside the others, for the profile only: numbers or date-times.
         asked: the split that was asked for, of logs that are the user's own.
+        among: all scenarios of the federation, where others have the rest of them; empty where all are here.
         parsed: every call of `stream` reads text, which costs more than to keep its rows on disk for a second pass.
     """
 
@@ -76,6 +77,7 @@ class Logs:
     places: Mapping[str, str] = field(default_factory=dict)
     asked: Asked | None = None
     parsed: bool = False
+    among: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.schema.scenarios:
@@ -92,6 +94,23 @@ class Logs:
     def frame(self, scenario: str) -> pl.DataFrame:
         """All rows of one scenario, in memory."""
         return pl.concat([rows for name, rows in self.stream() if name == scenario], how="vertical_relaxed")
+
+    def only(self, names: Sequence[str], among: Sequence[str]) -> Logs:
+        """The rows of some of the scenarios, in table order. among: all scenarios of the federation.
+
+        Raises:
+            UserError: there is no such scenario.
+        """
+        for name in names:
+            one_of(name, tuple(self.schema.scenarios), "scenario")
+        held = {name: tasks for name, tasks in self.schema.scenarios.items() if name in names}
+        return replace(
+            self,
+            schema=replace(self.schema, scenarios=held),
+            stream=lambda: ((name, rows) for name, rows in self.stream() if name in held),
+            fingerprint=f"{self.fingerprint}:only {[*held]} of {[*among]}",
+            among=tuple(among),
+        )
 
     def without(self, names: Sequence[str]) -> Logs:
         """The same rows without some features; what else needs a column (users of tests, time) keeps it.

@@ -236,17 +236,16 @@ def cut(
     rows: Counts,
     described: Mapping[str, tuple[int, dict[str, Any]]],
     used: Mapping[str, NDArray[np.int64]],
-    first_shared: int,
+    layout: Layout,
 ) -> dict[str, ScenarioTable]:
     """Each table's rows as views.
 
     Args:
         described: table -> (rows of its private embedding table, encoding).
-        used: table -> the rows of the shared table that its training rows' ids count within, from the column
-            `first_shared` on.
+        used: table -> the rows of the shared table that its training rows' ids count within.
     """
     tables = {}
-    numbers = {name: number for number, name in enumerate(scenarios_of(rows))}
+    numbers = {name: number for number, name in enumerate(layout.scenarios)}
     starts = dict.fromkeys(SPLITS, 0)
     for table, counted in rows.items():
         splits: dict[str, Rows] = {}
@@ -260,7 +259,7 @@ def cut(
             own = whole[split].take(slice(starts[split], starts[split] + place))
             splits[split] = replace(own, scenario=_numbers(parts[split], numbers))
             if split == "train":
-                splits[split] = replace(splits[split], used=used[table], first_shared=first_shared)
+                splits[split] = replace(splits[split], used=used[table], first_shared=layout.private_columns)
             starts[split] += place
         private_rows, encoding = described[table]
         tables[table] = ScenarioTable(table, splits, private_rows, parts, encoding=encoding)
@@ -296,7 +295,7 @@ def open_encoded(
         described = {table: (entry["private_rows"], entry["encoding"]) for table, entry in index["tables"].items()}
         ends = np.cumsum(list(index["used"].values()))[:-1]
         used = dict(zip(index["used"], np.split(np.load(folder / USED, mmap_mode="c"), ends), strict=True))
-        tables, ordered = cut(whole, index["rows"], described, used, layout.private_columns), index["ordered"]
+        tables, ordered = cut(whole, index["rows"], described, used, layout), index["ordered"]
         with suppress(OSError):  # a cache that may only be read
             os.utime(folder / INDEX)  # last used now
     except (OSError, ValueError, KeyError, TypeError, UserError):

@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from msmtrec.base.errors import UserError
-from msmtrec.experiment.processes import ContenderTask
+from msmtrec.config.contender import Contender
 from msmtrec.record import directory
 
 REFERENCE = "local"
 """The contender that every difference refers to: without it a table says little."""
 
 
+class Training(Protocol):
+    """A contender's, and where it is."""
+
+    @property
+    def contender(self) -> Contender: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def folders(self) -> Mapping[str, Path]:
+        """Column of the table -> its folder."""
+        ...
+
+
+Task = TypeVar("Task", bound=Training)
+
+
 @dataclass(frozen=True)
-class Chosen:
+class Chosen(Generic[Task]):
     """What fills a column of the table."""
 
-    task: ContenderTask
+    task: Task
     folder: Path
 
 
-def choose(tasks: list[ContenderTask]) -> dict[str, Chosen]:
+def choose(tasks: Sequence[Task]) -> dict[str, Chosen[Task]]:
     """Each column's candidate with the highest mean validation AUC over scenarios and seeds; the first of equals.
 
     A column without a usable candidate is left out.
     """
-    best: dict[str, tuple[float, Chosen]] = {}
+    best: dict[str, tuple[float, Chosen[Task]]] = {}
     for task in tasks:
         for column, folder in task.folders.items():
             score = outcome(folder)
@@ -46,10 +65,10 @@ def outcome(folder: Path) -> float | str:
     return score if isfinite(score) else "a scenario has no validation AUC"
 
 
-def lost(tasks: list[ContenderTask]) -> Iterator[str]:
+def lost(tasks: Sequence[Training]) -> Iterator[str]:
     """A sentence for every candidate that lost because its training came to nothing."""
     for candidates in _by_contender(tasks).values():
-        failed: dict[str, list[tuple[ContenderTask, str]]] = {}
+        failed: dict[str, list[tuple[Training, str]]] = {}
         for task in candidates:
             reasons = ((column, outcome(folder)) for column, folder in task.folders.items())
             for column, why in [found for found in reasons if isinstance(found[1], str)][:1]:  # +ft fails with its own
@@ -64,7 +83,7 @@ def lost(tasks: list[ContenderTask]) -> Iterator[str]:
                     yield f"{column}/{task.contender.candidate} lost, its training came to nothing: {why}"
 
 
-def check_goes_on(tasks: list[ContenderTask], needed: Collection[str] = (REFERENCE,)) -> None:
+def check_goes_on(tasks: Sequence[Training], needed: Collection[str] = (REFERENCE,)) -> None:
     """Whether the run can still end in a table.
 
     Args:
@@ -87,8 +106,8 @@ def check_goes_on(tasks: list[ContenderTask], needed: Collection[str] = (REFEREN
         raise UserError(f"{name}: {hopeless[name]}")
 
 
-def _by_contender(tasks: list[ContenderTask]) -> dict[str, list[ContenderTask]]:
-    found: dict[str, list[ContenderTask]] = {}
+def _by_contender(tasks: Sequence[Training]) -> dict[str, list[Training]]:
+    found: dict[str, list[Training]] = {}
     for task in tasks:
         found.setdefault(task.contender.name, []).append(task)
     return found

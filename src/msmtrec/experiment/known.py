@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 from msmtrec.base.errors import UserError
 from msmtrec.config.contender import Contender
-from msmtrec.data.table import EncodedData
+from msmtrec.data.table import EncodedData, Layout
 from msmtrec.experiment.start import Start
 from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.models.base import Model
 from msmtrec.models.in_place import in_place
-from msmtrec.statistics.encoded import Statistics, with_statistics
-from msmtrec.statistics.exchange import together
-from msmtrec.statistics.fitting import fit_all
+from msmtrec.statistics.counting import as_before
+from msmtrec.statistics.encoded import Known, Statistics, with_statistics
+from msmtrec.statistics.exchange import Half, together
+from msmtrec.statistics.fitting import fitting
+from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.means import averaging
-from msmtrec.statistics.own import owners
+from msmtrec.statistics.own import owners, rows_of
 
 
 def known_rows(
@@ -27,20 +32,35 @@ def known_rows(
     Raises:
         UserError: a field that is named is none, or there is none to count.
     """
-    place = f"methods.{contender.name}"
-    try:
-        if isinstance(contender.settings, BiasSettings):
-            counting = contender.settings.counting
-            means = together({name: averaging(own, counting) for name, own in owners(data).items()})
-            found = Statistics(data.layout, means)
-        elif contender.statistics is not None:
-            before = start.ledgers(contender, data) if start else None
-            found = Statistics(data.layout, fit_all(data, contender.statistics, before))
-        else:
-            return data, None
-    except UserError as error:
-        raise UserError(f"{place}: {error}") from error
+    before = start.ledgers(contender, data) if start and contender.statistics else None
+    with _named(contender):
+        known = together(halves(contender, data, before))
+    if not known:
+        return data, None
+    found = Statistics(data.layout, {name: known[name] for name in rows_of(data, "train")})
     return with_statistics(data, found), found
+
+
+def halves(
+    contender: Contender, data: EncodedData, before: Mapping[str, Ledger] | None = None
+) -> dict[str, Half[Known]]:
+    """Scenario -> its half of the exchange in which it comes to know something; {} where a contender knows nothing."""
+    if isinstance(contender.settings, BiasSettings):
+        means = contender.settings.counting
+        return {name: averaging(own, means) for name, own in owners(data).items()}
+    if contender.statistics is None:
+        return {}
+    counted = as_before(contender.statistics, before)
+    return {name: fitting(own, counted) for name, own in owners(data, before).items()}
+
+
+@contextmanager
+def _named(contender: Contender) -> Iterator[None]:
+    """Sentences begin with the contender."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"methods.{contender.name}: {error}") from error
 
 
 def rows_as_it_was(contender: Contender, data: EncodedData, start: Start) -> tuple[EncodedData, Statistics | None]:
@@ -52,7 +72,7 @@ def rows_as_it_was(contender: Contender, data: EncodedData, start: Start) -> tup
     return with_statistics(data, found), found
 
 
-def network(contender: Contender, data: EncodedData) -> Model:
-    """The network that trains on these rows, or what stands in its place."""
+def network(contender: Contender, layout: Layout) -> Model:
+    """The network that trains on rows of this layout, or what stands in its place."""
     alone = contender.entry.alone
-    return in_place(data.layout, alone) if alone else contender.model.build(data.layout)
+    return in_place(layout, alone) if alone else contender.model.build(layout)

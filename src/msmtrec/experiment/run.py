@@ -214,7 +214,7 @@ def candidates_of(config: Config) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _finished(column: Chosen) -> Finished:
+def _finished(column: Chosen[ContenderTask]) -> Finished:
     return Finished(column.folder, column.task.contender.candidate, column.task.contender.kind)
 
 

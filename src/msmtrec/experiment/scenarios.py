@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,8 +33,12 @@ class Ground:
         return tuple(self.rows)
 
     def members(self, seeds: Sequence[int]) -> list[Member]:
-        """One federation after the other, scenarios in table order."""
-        return [Member(seed, name) for seed in seeds for name in self.rows]
+        return members_of(seeds, self.scenarios)
+
+
+def members_of(seeds: Iterable[int], scenarios: Sequence[str]) -> list[Member]:
+    """One federation after the other, scenarios in table order."""
+    return [Member(seed, name) for seed in seeds for name in scenarios]
 
 
 class Scenarios(Exchange, Protocol):

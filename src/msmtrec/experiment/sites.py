@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from msmtrec.base.errors import UserError
@@ -18,6 +20,7 @@ from msmtrec.experiment.steps import training_size
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.scenario import Site
 from msmtrec.models.base import Model
+from msmtrec.statistics.encoded import Statistics
 
 
 def site_of(contender: Contender, data: EncodedData, start: Start | None = None) -> Site:
@@ -27,8 +30,18 @@ def site_of(contender: Contender, data: EncodedData, start: Start | None = None)
     """
     start = start or (Start.open(contender.start) if contender.start else None)
     data, statistics = known_rows(contender, data, start)
-    model, train = network(contender, data), contender.train
-    sizes = training_size(train, data)
+    return site_on(contender, data, statistics)
+
+
+def site_on(
+    contender: Contender,
+    data: EncodedData,
+    statistics: Statistics | None,
+    everybody: Mapping[str, int] | None = None,
+) -> Site:
+    """Of rows with what they read of their ids; arguments as in `training_size`, errors as `site_of`."""
+    model, train = network(contender, data.layout), contender.train
+    sizes = training_size(train, data, everybody)
     return Site(
         data=data,
         deck=Deck(data, _dtype(train), _device(train.device), arithmetic=_arithmetic(train)),

@@ -30,15 +30,19 @@ class TrainingSize:
         return asdict(self)
 
 
-def training_size(train: TrainSettings, data: EncodedData) -> dict[str, TrainingSize]:
+def training_size(
+    train: TrainSettings, data: EncodedData, everybody: Mapping[str, int] | None = None
+) -> dict[str, TrainingSize]:
     """Table -> what it trains in a round; errors as `batch_sizes`.
+
+    everybody: scenario -> training rows, of the whole federation where `data` has a part of it.
 
     Pooled rows are trained as long as those of the scenario that takes most steps, on as many rows as all scenarios
     together: with `local_steps` a batch is all scenarios' batches; where steps are shared out by rows, and with
     `local_epochs`, it is as many rows of each of these steps as all scenarios' steps have (rounded up to whole rows).
     """
     batches, rows = batch_sizes(train, data), _rows(data)
-    steps = local_steps(train, data, batches)
+    steps = local_steps(train, data, batches, everybody)
     return {name: TrainingSize(rows[name], batches[name], steps[name]) for name in data.scenarios}
 
 
@@ -62,12 +66,14 @@ def batch_sizes(train: TrainSettings, data: EncodedData) -> dict[str, int]:
     return {POOLED: min(ceil(visited / steps), rows[POOLED])}
 
 
-def local_steps(train: TrainSettings, data: EncodedData, batches: Mapping[str, int]) -> dict[str, int]:
-    """Optimiser steps a round, per table, for batches of these sizes."""
+def local_steps(
+    train: TrainSettings, data: EncodedData, batches: Mapping[str, int], everybody: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Optimiser steps a round, per table, for batches of these sizes; arguments as in `training_size`."""
     if train.local_steps is not None and train.steps_by == "scenario":
         return dict.fromkeys(data.scenarios, train.local_steps)
     if not _is_pooled(data):
-        return _part_steps(train, _rows(data), batches)
+        return _part_steps(train, _rows(data), batches, everybody)
     parts = _part_rows(data)
     return {POOLED: max(_part_steps(train, parts, _part_batches(train, parts)).values())}
 
@@ -103,9 +109,15 @@ def _part_batches(train: TrainSettings, rows: Mapping[str, int]) -> dict[str, in
     return {name: max(1, min(size[name] if isinstance(size, dict) else size, held)) for name, held in rows.items()}
 
 
-def _part_steps(train: TrainSettings, rows: Mapping[str, int], batches: Mapping[str, int]) -> dict[str, int]:
+def _part_steps(
+    train: TrainSettings,
+    rows: Mapping[str, int],
+    batches: Mapping[str, int],
+    everybody: Mapping[str, int] | None = None,
+) -> dict[str, int]:
     """Scenario -> its steps when it trains alone: those of its epochs, or its share of everybody's."""
     if train.local_steps is not None:
-        share = train.local_steps * len(rows) / max(sum(rows.values()), 1)
+        whole = everybody or rows
+        share = train.local_steps * len(whole) / max(sum(whole.values()), 1)
         return {name: max(1, round(share * held)) for name, held in rows.items()}
     return {name: max(1, round(_epochs(train) * ceil(held / batches[name]))) for name, held in rows.items()}

@@ -26,6 +26,7 @@ from msmtrec.federation.memory import Memory
 from msmtrec.federation.rounds import Kept, Standing
 
 S = TypeVar("S")
+T = TypeVar("T")
 TENSORS, INDEX = "tensors.safetensors", "index.json"
 
 
@@ -51,26 +52,36 @@ def save(folder: Path, checkpoint: Checkpoint[Any]) -> None:
         UserError: the folder cannot be written.
     """
     target = folder / f"round-{checkpoint.standing.round:05d}"
+    write(target, checkpoint)
+    only(target)
+
+
+def only(target: Path) -> None:
+    """Remove the rounds beside one."""
+    for old in target.parent.glob("round-*"):
+        if old != target:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def write(target: Path, value: Any) -> None:
+    """Plain data and tensors as a folder, complete or absent; errors as `save`."""
     temporary = target.with_suffix(".tmp")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         with no_search_for_cycles():
-            tensors, plain = pack(checkpoint)
+            tensors, plain = pack(value)
         shapes = write_slabs(temporary / TENSORS, tensors)
         (temporary / INDEX).write_text(json.dumps({"shapes": shapes, "plain": plain}, allow_nan=False))
         for file in temporary.iterdir():
             _sync(file)
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
-        _sync(folder)
+        _sync(target.parent)
     except OSError as error:
         raise UserError(
             f"cannot write the checkpoint {target}: {error}; free space, then continue with --resume"
         ) from error
-    for old in folder.glob("round-*"):
-        if old != target:
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def load(folder: Path, state_type: type[S]) -> Checkpoint[S] | None:
@@ -79,30 +90,36 @@ def load(folder: Path, state_type: type[S]) -> Checkpoint[S] | None:
     Raises:
         UserError: it is damaged.
     """
-    path = _newest(folder)
+    path = newest(folder)
     if path is None:
         return None
+    kind: Any = Checkpoint[state_type]  # type: ignore[valid-type]
+    found: Checkpoint[S] = read(path, kind)
+    return found
+
+
+def read(path: Path, kind: type[T]) -> T:
+    """What `write` has written; errors as `load`."""
     try:
         index = json.loads((path / INDEX).read_text())
         tensors = {str(n): tensor for n, tensor in enumerate(read_slabs(path / TENSORS, index["shapes"]))}
-        kind: Any = Checkpoint[state_type]  # type: ignore[valid-type]
         with no_search_for_cycles():
-            found: Checkpoint[S] = unpack(kind, tensors, index["plain"])
+            return unpack(kind, tensors, index["plain"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"the checkpoint {path} is damaged ({type(error).__name__}: {error}); remove that folder, then --resume"
             " starts this contender anew"
         ) from error
-    return found
 
 
 def round_of(folder: Path) -> int:
     """The round after which the newest complete checkpoint was written; 0 where there is none."""
-    path = _newest(folder)
+    path = newest(folder)
     return 0 if path is None else int(path.name.removeprefix("round-"))
 
 
-def _newest(folder: Path) -> Path | None:
+def newest(folder: Path) -> Path | None:
+    """The folder of the last round that was written whole."""
     complete = sorted(p for p in folder.glob("round-*") if p.suffix != ".tmp" and (p / INDEX).exists())
     return complete[-1] if complete else None
 

@@ -67,10 +67,10 @@ def together(halves: Mapping[str, Half[Known]]) -> dict[str, Known]:
                 said[name] = next(half) if heard is None else half.send(heard)
             except StopIteration as end:
                 known[name] = end.value
-        if known:
-            if len(known) < len(halves):
-                raise ValueError("scenarios are at different steps")
+        if len(known) == len(halves):
             return known
+        if known:
+            raise ValueError("scenarios are at different steps")
         heard = Said.together(list(said.values()))
 
 

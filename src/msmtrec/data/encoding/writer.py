@@ -186,7 +186,7 @@ class TableWriter:
             used = self._renumbered()
         if self.folder is None or self.temporary is None:
             whole = {split: _rows(arrays) for split, arrays in self.arrays.items()}
-            tables = cut(whole, self.rows, described, used, self.layout.private_columns)
+            tables = cut(whole, self.rows, described, used, self.layout)
             known: dict[str, Any] = {"origin": origin, "encoders": encoders, "ordered": ordered}
             return EncodedData(schema, self.layout, tables, whole, fingerprint=fingerprint, **known)
         with self._explained():

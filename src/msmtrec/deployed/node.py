@@ -1,0 +1,229 @@
+"""A scenario's half of a deployed experiment: its rows, models and memories stay in its own run directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from msmtrec.base.errors import Diverged, UserError
+from msmtrec.base.version import __version__
+from msmtrec.deployed.messages import (
+    Answer,
+    Asked,
+    Begin,
+    Do,
+    End,
+    Ended,
+    Keep,
+    Kept,
+    Key,
+    Know,
+    Known,
+    Refused,
+    Score,
+    Scored,
+)
+from msmtrec.deployed.node_run import NodeRun
+from msmtrec.deployed.standing import NodeStanding
+from msmtrec.experiment.columns import column_folders
+from msmtrec.experiment.described import unit_of
+from msmtrec.experiment.here import begun
+from msmtrec.experiment.keeping import keep_scores, save_models
+from msmtrec.experiment.known import halves
+from msmtrec.experiment.sites import site_on
+from msmtrec.federation import checkpoint as snapshots
+from msmtrec.record.directory import (
+    FIGURES,
+    RESULTS,
+    TEST,
+    VALIDATION,
+    contender_folder,
+    read_json,
+    write_atomic,
+    write_json,
+)
+from msmtrec.record.figures import figures
+from msmtrec.record.summary import Finished, summarise
+from msmtrec.runtime.threads import threads_set
+from msmtrec.statistics.encoded import Statistics, with_statistics
+from msmtrec.statistics.exchange import Half, Said, answered
+
+log = logging.getLogger("msmtrec.node")
+STATE = "state"
+"""In a contender's folder while the run goes on: what was heard before the first round, memories after exchanges."""
+BEGIN = ".begin"
+"""What the server began the run with."""
+
+
+class Node:
+    """Answers what a server asks. Killed, and made anew on its folder, it answers alike.
+
+    Args:
+        folder: its run directory.
+        data: the section `data` of its own config.
+        scenarios: that it has.
+        cache: where encoded rows are kept; None keeps them in memory.
+    """
+
+    def __init__(
+        self, folder: Path, data: Mapping[str, Any], scenarios: tuple[str, ...], cache: Path | None = None
+    ) -> None:
+        self.folder, self.data, self.scenarios, self.cache = folder, data, scenarios, cache
+        self._run: NodeRun | None = None
+        self._training: tuple[Key, NodeStanding] | None = None
+        self._halves: tuple[Key, int, dict[str, Half[Any]]] | None = None
+
+    def __call__(self, asked: Asked) -> Answer:
+        """Never raises: what went wrong is the answer, and in full in this node's log."""
+        try:
+            return self._answer(asked)
+        except Diverged as error:
+            return Refused("diverged", str(error))
+        except UserError as error:
+            log.error("%s", error)
+            return Refused("user", self._sentence("cannot go on; its log says why"))
+        except Exception:
+            log.exception("a fault")
+            return Refused("fault", self._sentence("met a fault; its log has it"))
+
+    def _sentence(self, what: str) -> str:
+        """Nothing of what a row may hold leaves with a sentence."""
+        names = ", ".join(f"'{name}'" for name in self.scenarios)
+        return f"the node of {'scenario' if len(self.scenarios) == 1 else 'scenarios'} {names} {what}"
+
+    def _answer(self, asked: Asked) -> Answer:
+        if isinstance(asked, Begin):
+            return self._begin(asked)
+        if isinstance(asked, End):
+            return self._end(asked)
+        run = self.run
+        contender = run.contender(asked.key)
+        with threads_set(contender.train.threads or run.threads):
+            if isinstance(asked, Know):
+                return self._know(asked)
+            if isinstance(asked, Do):
+                return self._standing(asked.key).do(asked)
+            return self._keep(asked) if isinstance(asked, Keep) else self._score(asked)
+
+    @property
+    def run(self) -> NodeRun:
+        """As it was begun, in an earlier process too."""
+        if self._run is None:
+            place = self.folder / BEGIN
+            if not place.exists():
+                raise UserError(f"{self.folder} has no run that was begun")
+            begin = snapshots.read(place, Begin)
+            self._run = NodeRun.open(self.folder, self.data, self.scenarios, begin, self.cache)
+        return self._run
+
+    def _begin(self, asked: Begin) -> Answer:
+        if asked.version != __version__:
+            return Refused(
+                "user", self._sentence(f"has msmtrec {__version__}, the server {asked.version}; install the same")
+            )
+        self._training = self._halves = None
+        self._run = NodeRun.open(self.folder, self.data, self.scenarios, asked, self.cache)
+        snapshots.write(self.folder / BEGIN, asked)
+        return self._run.facts()
+
+    def _state(self, key: Key) -> Path:
+        return self.run.folder_of(key) / STATE
+
+    def _know(self, asked: Know) -> Known:
+        """The next step, of halves that are still there or of new ones that hear all once more."""
+        contender = self.run.contender(asked.key)
+        data, heard = self.run.rows_of(contender), asked.heard
+        kept = self._halves
+        if kept is not None and kept[:2] == (asked.key, len(heard) - 1):
+            found = {name: _goes_on(half, heard[-1]) for name, half in kept[2].items()}
+        else:
+            going = halves(contender, data)
+            self._halves = asked.key, len(heard), going
+            found = {name: answered(half, heard) for name, half in going.items()}
+        said = {name: step for name, step in found.items() if isinstance(step, Said)}
+        if said:
+            assert self._halves is not None
+            self._halves = asked.key, len(heard), self._halves[2]
+            return Known(said)
+        self._halves = None
+        snapshots.write(self._state(asked.key) / "known", asked)
+        statistics = Statistics(data.layout, found) if found else None
+        standing = self._ready(asked, statistics)
+        deck, sent = standing.clients.site.deck, statistics
+        return Known(
+            {},
+            {name: deck.counted[name] for name in data.scenarios},
+            {} if sent is None else {name: known.sent for name, known in sent.known.items()},
+            0 if sent is None else next(iter(sent.known.values())).more,
+        )
+
+    def _ready(self, asked: Know, statistics: Statistics | None) -> NodeStanding:
+        """Before the first exchange."""
+        contender = self.run.contender(asked.key)
+        data = self.run.rows_of(contender)
+        rows = data if statistics is None else with_statistics(data, statistics)
+        clients = begun(contender, site_on(contender, rows, statistics, asked.rows), self.run.config.seeds)
+        standing = NodeStanding(clients, self._state(asked.key))
+        self._training = asked.key, standing
+        return standing
+
+    def _standing(self, key: Key) -> NodeStanding:
+        """Of the training that is going on, also after a kill."""
+        if self._training is None or self._training[0] != key:
+            place = self._state(key) / "known"
+            if not place.exists():
+                raise UserError(f"{self.folder}: '{key.contender}' was not begun here")
+            asked = snapshots.read(place, Know)
+            contender = self.run.contender(key)
+            data = self.run.rows_of(contender)
+            known = {name: answered(half, asked.heard) for name, half in halves(contender, data).items()}
+            if any(isinstance(found, Said) for found in known.values()):
+                raise UserError(f"{self.folder}: '{key.contender}' had not heard all before its first round")
+            return self._ready(asked, Statistics(data.layout, known) if known else None)  # type: ignore[arg-type]
+        return self._training[1]
+
+    def _keep(self, asked: Keep) -> Kept:
+        contender, standing = self.run.contender(asked.key), self._standing(asked.key)
+        standing.stand(asked.after)
+        place = column_folders(contender, self.run.folder_of(asked.key))[asked.column]
+        chosen = save_models(contender, asked.column, standing.clients, standing.members(), place)
+        write_json(place / VALIDATION, chosen)
+        return Kept(json.dumps(chosen))
+
+    def _score(self, asked: Score) -> Scored:
+        contender = self.run.contender(asked.key)
+        place = column_folders(contender, self.run.folder_of(asked.key))[asked.column]
+        keep_scores(self.run.rows_of(contender), place)
+        return Scored(json.dumps(read_json(place / TEST)))
+
+    def _end(self, asked: End) -> Ended:
+        """The table of its own lines: what scores that never leave can say. The models can be used from now on."""
+        run = self.run
+        kinds = {column: one.kind for own in run.config.contenders for one in own for column in one.columns}
+        columns = {
+            column: Finished(contender_folder(self.folder, column, candidate), candidate, kinds[column])
+            for column, candidate in asked.chosen.items()
+        }
+        schema = next(iter(run.data.values())).schema
+        results = summarise(run.config.name, columns, schema.task_names, (), unit_of(schema.group))
+        write_json(self.folder / RESULTS, results.as_dict())
+        write_atomic(self.folder / FIGURES, figures(self.folder, results))
+        for key in self._keys():
+            shutil.rmtree(self._state(key), ignore_errors=True)
+        self._training = self._halves = None
+        return Ended()
+
+    def _keys(self) -> Iterator[Key]:
+        for candidates in self.run.config.contenders:
+            yield from (Key(contender.name, contender.candidate) for contender in candidates)
+
+
+def _goes_on(half: Half[Any], heard: Said) -> Any:
+    try:
+        return half.send(heard)
+    except StopIteration as end:
+        return end.value

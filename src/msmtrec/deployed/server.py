@@ -1,0 +1,163 @@
+"""The server's half of a deployed experiment: its run directory has no rows, no models and no scores."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msmtrec.base.errors import Diverged, UserError
+from msmtrec.base.member import Member
+from msmtrec.base.schema import Schema
+from msmtrec.base.version import __version__
+from msmtrec.config.agreed import Agreed
+from msmtrec.config.contender import Contender
+from msmtrec.data.encoding.layout import make_layout
+from msmtrec.deployed.far import Far, FarCheckpoint, Nodes
+from msmtrec.deployed.fit import common_schema
+from msmtrec.deployed.link import Link, all_of
+from msmtrec.deployed.messages import Begin, End, Ended, Facts, Key, Know, Known, Score, Scored
+from msmtrec.experiment.choice import Chosen, check_goes_on, choose
+from msmtrec.experiment.columns import column_folders
+from msmtrec.experiment.encoders import variant
+from msmtrec.experiment.known import network
+from msmtrec.experiment.scenarios import Ground, members_of
+from msmtrec.experiment.training import first_standing, measured_once, started, train
+from msmtrec.federation import checkpoint as snapshots
+from msmtrec.federation.messages import Order
+from msmtrec.models.beside import widened
+from msmtrec.record import directory
+from msmtrec.record.directory import CHECKPOINT, FAILED, TEST, write_json
+from msmtrec.record.events import Observer, ignore
+from msmtrec.statistics.exchange import Said
+
+
+@dataclass(frozen=True)
+class FarTask:
+    """Implements `choice.Training`."""
+
+    contender: Contender
+    folder: Path
+
+    @property
+    def key(self) -> Key:
+        return Key(self.contender.name, self.contender.candidate)
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        return column_folders(self.contender, self.folder)
+
+
+class Federation:
+    """A deployed run from the server's side.
+
+    Args:
+        agreed: what is trained.
+        nodes: who has which scenarios, in table order.
+        link: how they are reached.
+        folder: its run directory.
+    """
+
+    def __init__(self, agreed: Agreed, nodes: Nodes, link: Link, folder: Path, *, observer: Observer = ignore) -> None:
+        self.agreed, self.nodes, self.link, self.folder, self.observer = agreed, nodes, link, folder, observer
+        self.scenarios = tuple(name for names in nodes.values() for name in names)
+        self.owner = {name: node for node, names in nodes.items() for name in names}
+
+    def run(self, *, resume: bool = False) -> None:
+        """All of it; where it was interrupted, what is left.
+
+        Raises:
+            UserError: a node refuses, does not answer, or declares its rows otherwise than the others.
+        """
+        directory.open_run(self.folder, self.agreed.as_dict(), resume=resume)
+        with directory.locked(self.folder):
+            schema, rows = self._begin()
+            tasks = [FarTask(one, self._folder(one)) for candidates in self.agreed.contenders for one in candidates]
+            for task in tasks:
+                if not all(directory.ended(place) for place in task.folders.values()):
+                    self._contender(task, schema, rows)
+                    check_goes_on(tasks, ())
+            chosen = choose(tasks)
+            for column, found in chosen.items():
+                self._score(column, found)
+            end = End({column: found.task.contender.candidate for column, found in chosen.items()})
+            all_of(self.link, dict.fromkeys(self.nodes, end), Ended)
+
+    def _folder(self, contender: Contender) -> Path:
+        return directory.contender_folder(self.folder, contender.name, contender.candidate)
+
+    def _begin(self) -> tuple[Schema, dict[str, int]]:
+        """(what all rows mean, scenario -> training rows)"""
+        begin = Begin(__version__, json.dumps(self.agreed.as_dict()), self.scenarios)
+        facts = all_of(self.link, dict.fromkeys(self.nodes, begin), Facts)
+        schemas, rows = {}, {}
+        for name in self.scenarios:
+            own = facts[self.owner[name]]
+            schemas[name], rows[name] = Schema.from_dict(json.loads(own.schema)), own.rows[name]["train"]
+        if len({own.timed for own in facts.values()}) > 1:
+            raise UserError("some nodes' rows have times and others' have none; declare split.time for all or for none")
+        return common_schema(schemas), rows
+
+    def _contender(self, task: FarTask, schema: Schema, rows: Mapping[str, int]) -> None:
+        ground = self._know(task, schema, rows)
+        try:
+            self._train(task, ground)
+        except Diverged as error:
+            for place in task.folders.values():
+                if not directory.ended(place):
+                    place.mkdir(parents=True, exist_ok=True)
+                    write_json(place / FAILED, {"sentence": str(error)})
+        shutil.rmtree(task.folder / CHECKPOINT, ignore_errors=True)
+
+    def _know(self, task: FarTask, schema: Schema, rows: Mapping[str, int]) -> Ground:
+        """What scenarios come to know of their ids together; then the network and the method stand."""
+        contender, key, heard = task.contender, task.key, list[Said]()
+        while True:
+            answers = all_of(self.link, dict.fromkeys(self.nodes, Know(key, tuple(heard), rows)), Known)
+            said = {name: step for answer in answers.values() for name, step in answer.said.items()}
+            if not said:
+                break
+            heard.append(Said.together([said[name] for name in self.scenarios]))
+        counted = {name: count for answer in answers.values() for name, count in answer.counted.items()}
+        sent = [both for answer in answers.values() for both in answer.sent.values()]
+        layout = make_layout(schema, share=variant(contender) == "shared", scenarios=self.scenarios)
+        model = network(contender, widened(layout, next(iter(answers.values())).more))
+        return Ground(
+            contender.settings.build(model.declare()),
+            model,
+            {name: counted[name] for name in self.scenarios},
+            (sum(up for up, _ in sent), sum(down for _, down in sent)),
+        )
+
+    def _train(self, task: FarTask, ground: Ground) -> None:
+        seeds, contender, folder = self.agreed.seeds, task.contender, task.folder
+        far = Far(self.link, self.nodes, task.key)
+        if contender.entry.alone:
+            shutil.rmtree(folder, ignore_errors=True)
+            self.observer(started(contender, seeds, 0))
+            orders = dict.fromkeys(ground.members(seeds), Order(1, measure=0))
+            measured_once(contender, contender.name, far, orders, folder, self.observer)
+            return
+        place = snapshots.newest(folder / CHECKPOINT)
+        if place is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            standing, lengths = first_standing(contender, ground, seeds), None
+        else:
+            kind: Any = FarCheckpoint[ground.method.state_type]  # type: ignore[name-defined]
+            saved = snapshots.read(place, kind)
+            far = Far(self.link, self.nodes, task.key, after=dict(saved.after), number=saved.number)
+            standing, lengths = saved.standing, saved.lengths
+        train(contender, ground, far, standing, folder=folder, tell=self.observer, lengths=lengths)
+
+    def _score(self, column: str, found: Chosen[FarTask]) -> None:
+        """The test rows are read where they are; their figures come here."""
+        if (found.folder / TEST).exists():
+            return
+        asked = dict.fromkeys(self.nodes, Score(found.task.key, column))
+        records = [one for answer in all_of(self.link, asked, Scored).values() for one in json.loads(answer.records)]
+        place = {member: n for n, member in enumerate(members_of(self.agreed.seeds, self.scenarios))}
+        records.sort(key=lambda record: place[Member(record["seed"], record["scenario"])])
+        write_json(found.folder / TEST, records)

@@ -1,0 +1,102 @@
+"""Scenarios on nodes of their own give what they give in one process, to the bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from deployed.pretend import Pretend, nodes_of
+from msmtrec import run
+from msmtrec.config.agreed import parse_agreed
+from msmtrec.deployed.server import Federation
+from msmtrec.record.directory import read_json, read_lines
+from msmtrec.record.models import load_model
+
+DATA: dict[str, Any] = {"source": "synthetic", "scenarios": 3, "rows": [900, 500, 700], "users": 60, "items": 40}
+AGREED: dict[str, Any] = {
+    "name": "parity",
+    "train": {"rounds": 3, "local_steps": 4, "batch_size": 64, "participation": 0.8, "stack": "off", "threads": 1},
+    "methods": {
+        "local": None,
+        "bias": {"options": {"least": 20}},
+        "linear": {"statistics": {"least": 20}},
+        "emb-only": {"statistics": {"least": 20, "inputs": True}},
+        "steps": {"method": "fedavg-all", "train": {"steps_by": "rows"}, "fine_tune": {"rounds": 2, "patience": 2}},
+        "star": {"method": "fedavg", "model": {"name": "star"}},
+        "paper": {"method": "pf-msmtrec", "preset": "paper", "tune": {"train.learning_rate": [0.001, 0.01]}},
+        "recommended": {"method": "pf-msmtrec", "statistics": {"least": 20}},
+    },
+    "tune_candidates": 2,
+    "seeds": 2,
+}
+OWN = {"a": ("scenario-0",), "rest": ("scenario-1", "scenario-2")}
+
+
+def federation(folder: Path, agreed: dict[str, Any] = AGREED) -> tuple[Federation, Pretend]:
+    link = nodes_of(folder, DATA, OWN)
+    return Federation(parse_agreed(agreed), OWN, link, folder / "server"), link
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("together") / "run"
+    run({**AGREED, "data": DATA}, out=folder, cache=False, caution=lambda _: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("apart")
+    federation(folder)[0].run()
+    return folder
+
+
+def columns(run: Path) -> list[str]:
+    """Folders of all trainings, from the run's own."""
+    return sorted(str(path.parent.relative_to(run)) for path in run.glob("contenders/**/validation.json"))
+
+
+def same_as(together: Path, apart: Path) -> None:
+    server = apart / "server"
+    both = server, together
+    assert columns(server) == columns(together)
+    for column in columns(together):
+        for name in ("validation.json", "test.json"):
+            if (together / column / name).exists():
+                assert read_json(server / column / name) == read_json(together / column / name), (column, name)
+        for name in ("metrics.jsonl", "rounds.jsonl"):
+            found, wanted = ([{**line, "seconds": None} for line in read_lines(run / column / name)] for run in both)
+            assert found == wanted, (column, name)
+        for path in (together / column / "models").iterdir():
+            (held,) = [node / column / "models" / path.name for node in (apart / "a", apart / "rest")
+                       if (node / column / "models" / path.name).exists()]  # fmt: skip
+            (found_model, card), (wanted_model, other) = load_model(held), load_model(path)
+            assert found_model.keys() == wanted_model.keys()
+            assert all(torch.equal(value, wanted_model[name]) for name, value in found_model.items()), (column, path)
+            assert card.round == other.round
+    for path in together.glob("contenders/**/server/*.safetensors"):
+        assert (server / path.relative_to(together)).read_bytes() == path.read_bytes()
+
+
+def test_apart_is_together(together: Path, apart: Path) -> None:
+    same_as(together, apart)
+
+
+def test_what_only_a_scenario_may_hold_stays_there(together: Path, apart: Path) -> None:
+    names = {path.name for path in (apart / "server").rglob("*")}
+    assert not names & {"models", "scores.npz", "validation-scores.npz", "encoders", "data.json"}
+    for column in columns(together):
+        for node, own in OWN.items():
+            for name in ("scores.npz", "validation-scores.npz"):
+                if (together / column / name).exists():
+                    found, wanted = (np.load(folder / column / name) for folder in (apart / node, together))
+                    for key in found.files:
+                        np.testing.assert_array_equal(found[key], wanted[key])
+                    assert {key.split("/")[0] for key in found.files} - {"tasks", "threads"} == set(own)
+    text = json.dumps([path.read_text() for path in (apart / "server").rglob("*.json*")])
+    assert "vocabulary" not in text
