@@ -11,11 +11,12 @@ from typing import Any, Generic, TypeVar
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.deployed.link import Link, all_of
-from msmtrec.deployed.messages import Do, Done, Keep, Kept, Key, Refused
+from msmtrec.deployed.messages import Answer, Do, Done, Keep, Kept, Key, Refused
 from msmtrec.federation import checkpoint as snapshots
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.rounds import Standing
 from msmtrec.record.directory import VALIDATION, write_json
+from msmtrec.record.events import Note, Observer, ignore
 
 S = TypeVar("S")
 Nodes = Mapping[str, tuple[str, ...]]
@@ -44,6 +45,8 @@ class Far:
     Args:
         after: node -> the last exchange that it answered: its memories are those of then.
         number: of the last exchange.
+        quorum: nodes that must answer in an exchange; all that are asked, where these are fewer.
+        tell: hears of those that did not.
     """
 
     link: Link
@@ -53,6 +56,8 @@ class Far:
     after: dict[str, int] = field(default_factory=dict)
     number: int = 0
     durable: dict[str, int] = field(default_factory=dict)
+    quorum: int = 1
+    tell: Observer = ignore
 
     def __post_init__(self) -> None:
         self.after = {node: self.after.get(node, 0) for node in self.nodes}
@@ -60,7 +65,11 @@ class Far:
         self._owner = {name: node for node, names in self.nodes.items() for name in names}
 
     def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
-        """Reports of nodes that answered; of a node that refused, none, and its memories count as they were."""
+        """Reports of nodes that answered. Of one that did not, or refused, none, and its memories count as they were.
+
+        Raises:
+            UserError: fewer than `quorum` of the nodes that were asked did.
+        """
         self.number += 1
         own: dict[str, dict[Member, Order]] = {}
         for member, order in orders.items():
@@ -69,14 +78,34 @@ class Far:
             node: Do(self.key, self.after[node], self.number, self.durable[node], orders=mine)
             for node, mine in own.items()
         }
-        found: dict[Member, Report] = {}
-        for node, answer in self.link(asked).items():
-            if isinstance(answer, Refused):
-                raise UserError(answer.sentence)
-            if isinstance(answer, Done) and not _foreign(answer, own[node]):
-                self.after[node] = self.number
+        found, answered = dict[Member, Report](), 0
+        answers = self.link(asked)
+        for node in asked:
+            why, answer = self._fault(node, answers.get(node), own[node])
+            if why:
+                self.tell(Note(text=f"exchange {self.number} of {self.key.contender} goes on without {why}"))
+            if isinstance(answer, Done):
+                self.after[node], answered = self.number, answered + 1
                 found |= answer.reports
+        if answered < min(self.quorum, len(asked)):
+            raise UserError(
+                f"exchange {self.number} of {self.key.contender}: {answered} of {len(asked)} nodes answered, and"
+                f" {self.quorum} must; see that they run, then continue with --resume"
+            )
         return {member: found[member] for member in orders if member in found}
+
+    def _fault(
+        self, node: str, answer: Answer | None, orders: Mapping[Member, Order]
+    ) -> tuple[str | None, Done | None]:
+        """(why there is no answer that can be used, or the answer)"""
+        names = ", ".join(f"'{name}'" for name in self.nodes[node])
+        if answer is None:
+            return f"node '{node}' ({names}), which did not answer", None
+        if isinstance(answer, Refused):
+            return f"node '{node}': {answer.sentence}", None
+        if not isinstance(answer, Done) or _foreign(answer, orders):
+            return f"node '{node}' ({names}), whose answer is not to what it was asked", None
+        return None, answer
 
     def checkpoint(self, folder: Path, standing: Standing[Any], lengths: Mapping[str, int]) -> None:
         place = folder / f"round-{standing.round:05d}"

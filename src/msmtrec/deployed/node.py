@@ -110,6 +110,11 @@ class Node:
             return self._keep(asked) if isinstance(asked, Keep) else self._score(asked)
 
     @property
+    def after(self) -> int:
+        """The exchange that its memories stand after."""
+        return self._training[1].after if self._training else 0
+
+    @property
     def run(self) -> NodeRun:
         """As it was begun, in an earlier process too."""
         if self._run is None:

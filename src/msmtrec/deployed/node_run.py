@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class NodeRun:
     folder: Path
     config: Config
     data: Mapping[str, EncodedData]
+    _: KW_ONLY
     threads: int
     device: str
 
@@ -64,7 +65,7 @@ class NodeRun:
         threads, device = settle(folder, config)
         directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads, device))
         directory.write_json(folder / directory.CANDIDATES, candidates_of(config))
-        return cls(folder, config, encoded, threads, device)
+        return cls(folder, config, encoded, threads=threads, device=device)
 
     def facts(self) -> Facts:
         """What may be known of the rows elsewhere."""

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,21 @@ class Federation:
         nodes: who has which scenarios, in table order.
         link: how they are reached.
         folder: its run directory.
+        quorum: nodes that must answer in an exchange of a round.
     """
 
-    def __init__(self, agreed: Agreed, nodes: Nodes, link: Link, folder: Path, *, observer: Observer = ignore) -> None:
-        self.agreed, self.nodes, self.link, self.folder, self.observer = agreed, nodes, link, folder, observer
+    def __init__(
+        self,
+        agreed: Agreed,
+        nodes: Nodes,
+        link: Link,
+        folder: Path,
+        *,
+        quorum: int = 1,
+        observer: Observer = ignore,
+    ) -> None:
+        self.agreed, self.nodes, self.link, self.folder = agreed, nodes, link, folder
+        self.quorum, self.observer = quorum, observer
         self.scenarios = tuple(name for names in nodes.values() for name in names)
         self.owner = {name: node for node, names in nodes.items() for name in names}
 
@@ -134,23 +146,23 @@ class Federation:
 
     def _train(self, task: FarTask, ground: Ground) -> None:
         seeds, contender, folder = self.agreed.seeds, task.contender, task.folder
-        far = Far(self.link, self.nodes, task.key)
+        far = partial(Far, self.link, self.nodes, task.key, quorum=self.quorum, tell=self.observer)
         if contender.entry.alone:
             shutil.rmtree(folder, ignore_errors=True)
             self.observer(started(contender, seeds, 0))
             orders = dict.fromkeys(ground.members(seeds), Order(1, measure=0))
-            measured_once(contender, contender.name, far, orders, folder, self.observer)
+            measured_once(contender, contender.name, far(), orders, folder, self.observer)
             return
         place = snapshots.newest(folder / CHECKPOINT)
         if place is None:
             shutil.rmtree(folder, ignore_errors=True)
-            standing, lengths = first_standing(contender, ground, seeds), None
+            scenarios, standing, lengths = far(), first_standing(contender, ground, seeds), None
         else:
             kind: Any = FarCheckpoint[ground.method.state_type]  # type: ignore[name-defined]
             saved = snapshots.read(place, kind)
-            far = Far(self.link, self.nodes, task.key, after=dict(saved.after), number=saved.number)
+            scenarios = far(after=dict(saved.after), number=saved.number)
             standing, lengths = saved.standing, saved.lengths
-        train(contender, ground, far, standing, folder=folder, tell=self.observer, lengths=lengths)
+        train(contender, ground, scenarios, standing, folder=folder, tell=self.observer, lengths=lengths)
 
     def _score(self, column: str, found: Chosen[FarTask]) -> None:
         """The test rows are read where they are; their figures come here."""
