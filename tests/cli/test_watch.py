@@ -101,7 +101,7 @@ def test_a_mistake_before_the_run_is_a_json_line_too(
 def test_a_warning_of_python_is_a_note_among_json_lines(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from msmtrec.experiment import run as module
+    from msmtrec.experiment import results as module
 
     real = module.write_report
 

@@ -14,8 +14,11 @@ from deployed.pretend import Pretend, nodes_of
 from msmtrec import run
 from msmtrec.config.agreed import parse_agreed
 from msmtrec.deployed.server import Federation
+from msmtrec.logs.sources.settings.synthetic import Synthetic
 from msmtrec.record.directory import read_json, read_lines
 from msmtrec.record.models import load_model
+from msmtrec.record.results import Results
+from msmtrec.serving.finished import Run
 
 DATA: dict[str, Any] = {"source": "synthetic", "scenarios": 3, "rows": [900, 500, 700], "users": 60, "items": 40}
 AGREED: dict[str, Any] = {
@@ -87,9 +90,45 @@ def test_apart_is_together(together: Path, apart: Path) -> None:
     same_as(together, apart)
 
 
+def test_the_table_is_the_same(together: Path, apart: Path) -> None:
+    """Tests too, from sums that nodes make of their users; users of two nodes count as different ones."""
+    found, wanted = (Results.from_dict(read_json(run / "results.json")) for run in (apart / "server", together))
+    assert found.lines == wanted.lines
+    assert found.chosen == wanted.chosen
+    assert found.baselines == wanted.baselines
+    assert found.qualities == wanted.qualities
+    assert found.support == wanted.support
+    assert found.rows == wanted.rows
+    assert found.users > wanted.users  # synthetic users are in all scenarios
+    for contender, cells in wanted.cells.items():
+        for one, two in zip(found.cells[contender][:-1], cells[:-1], strict=True):
+            assert one.auc == two.auc
+            if two.compared is not None:
+                assert one.compared is not None
+                assert one.compared.p_value == pytest.approx(two.compared.p_value, rel=1e-12, nan_ok=True)
+    tested = [pair for pair in found.pairs if pair.compared.tested]
+    assert tested
+    assert (apart / "server/results.csv").read_text() == (together / "results.csv").read_text()
+    assert "recommended" in (apart / "server/report.html").read_text()
+
+
+def test_models_are_used_where_they_are(together: Path, apart: Path) -> None:
+    """A node's directory predicts for its own scenarios as the whole run does, and has a table of its own lines."""
+    logs = Synthetic.model_validate(DATA).load()
+    for node, own in OWN.items():
+        here, whole = Run(apart / node), Run(together)
+        assert here.scenarios == own
+        for scenario in own:
+            rows = logs.frame(scenario).head(50)
+            for contender in ("recommended", "bias", "paper", "steps+ft"):
+                found, wanted = (run.predictor(scenario, contender=contender).predict(rows) for run in (here, whole))
+                np.testing.assert_array_equal(found, wanted)
+        assert not list((apart / node).glob("**/state"))
+
+
 def test_what_only_a_scenario_may_hold_stays_there(together: Path, apart: Path) -> None:
     names = {path.name for path in (apart / "server").rglob("*")}
-    assert not names & {"models", "scores.npz", "validation-scores.npz", "encoders", "data.json"}
+    assert not names & {"models", "scores.npz", "validation-scores.npz", "encoders", "ledgers"}
     for column in columns(together):
         for node, own in OWN.items():
             for name in ("scores.npz", "validation-scores.npz"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from msmtrec.evaluation.compare import Comparison, compare
+from msmtrec.evaluation.compare import Comparison, Spread, compare
 from msmtrec.evaluation.contributions import contributions
 from msmtrec.evaluation.metrics import auc
 from msmtrec.evaluation.support import support
@@ -45,7 +45,7 @@ def experiment(
         aucs.append(np.array([auc(s, labels) for s in scores]))
         counts = (users, max(rests.positive_users, 2), max(rests.negative_users, 2))
         sums.append(np.mean([contributions(s, labels, owner, *counts) for s in scores], 0))
-    return compare(aucs[0], aucs[1], sums[0] - sums[1], rests.few)
+    return compare(aucs[0], aucs[1], Spread.of(sums[0] - sums[1]), rests.few)
 
 
 @pytest.mark.parametrize(("positives", "rows_a_user"), [(12, 1), (20, 4), (100, 4)])

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from msmtrec.base.member import Member
 from msmtrec.federation.messages import Order, Report
+from msmtrec.record.evidence import Evidence
 from msmtrec.statistics.exchange import Said
 
 
@@ -139,6 +140,18 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Weigh:
+    """Say how much luck of users is in differences of columns. chosen: column -> candidate, in table order."""
+
+    chosen: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    found: Evidence
+
+
+@dataclass(frozen=True)
 class End:
     """The run is over. chosen: column -> candidate."""
 
@@ -169,11 +182,12 @@ ASKED: dict[str, tuple[type[Any], type[Any]]] = {
     "do": (Do, Done),
     "keep": (Keep, Kept),
     "score": (Score, Scored),
+    "weigh": (Weigh, Weighed),
     "end": (End, Ended),
 }
 """What is asked -> its type, and that of the answer."""
-Asked = Begin | Know | Do | Keep | Score | End
-Answer = Facts | Known | Done | Kept | Scored | Ended | Refused
+Asked = Begin | Know | Do | Keep | Score | Weigh | End
+Answer = Facts | Known | Done | Kept | Scored | Weighed | Ended | Refused
 
 
 def kind_of(asked: Asked) -> str:

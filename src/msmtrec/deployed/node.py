@@ -26,6 +26,8 @@ from msmtrec.deployed.messages import (
     Refused,
     Score,
     Scored,
+    Weigh,
+    Weighed,
 )
 from msmtrec.deployed.node_run import NodeRun
 from msmtrec.deployed.standing import NodeStanding
@@ -37,17 +39,14 @@ from msmtrec.experiment.known import halves
 from msmtrec.experiment.sites import site_on
 from msmtrec.federation import checkpoint as snapshots
 from msmtrec.record.directory import (
-    FIGURES,
     RESULTS,
     TEST,
     VALIDATION,
     contender_folder,
     read_json,
-    write_atomic,
     write_json,
 )
-from msmtrec.record.figures import figures
-from msmtrec.record.summary import Finished, summarise
+from msmtrec.record.summary import Finished, Tables, reference_of, summarise
 from msmtrec.runtime.threads import threads_set
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.exchange import Half, Said, answered
@@ -98,6 +97,8 @@ class Node:
     def _answer(self, asked: Asked) -> Answer:
         if isinstance(asked, Begin):
             return self._begin(asked)
+        if isinstance(asked, Weigh):
+            return self._weigh(asked)
         if isinstance(asked, End):
             return self._end(asked)
         run = self.run
@@ -205,22 +206,26 @@ class Node:
         keep_scores(self.run.rows_of(contender), place)
         return Scored(json.dumps(read_json(place / TEST)))
 
+    def _weigh(self, asked: Weigh) -> Weighed:
+        columns, schema = self._columns(asked.chosen), next(iter(self.run.data.values())).schema
+        return Weighed(Tables.of(columns).evidence(columns, schema.task_names, reference_of(columns)))
+
     def _end(self, asked: End) -> Ended:
         """The table of its own lines: what scores that never leave can say. The models can be used from now on."""
-        run = self.run
-        kinds = {column: one.kind for own in run.config.contenders for one in own for column in one.columns}
-        columns = {
-            column: Finished(contender_folder(self.folder, column, candidate), candidate, kinds[column])
-            for column, candidate in asked.chosen.items()
-        }
-        schema = next(iter(run.data.values())).schema
-        results = summarise(run.config.name, columns, schema.task_names, (), unit_of(schema.group))
+        run, schema = self.run, next(iter(self.run.data.values())).schema
+        results = summarise(run.config.name, self._columns(asked.chosen), schema.task_names, (), unit_of(schema.group))
         write_json(self.folder / RESULTS, results.as_dict())
-        write_atomic(self.folder / FIGURES, figures(self.folder, results))
         for key in self._keys():
             shutil.rmtree(self._state(key), ignore_errors=True)
         self._training = self._halves = None
         return Ended()
+
+    def _columns(self, chosen: Mapping[str, str]) -> dict[str, Finished]:
+        kinds = {column: one.kind for own in self.run.config.contenders for one in own for column in one.columns}
+        return {
+            column: Finished(contender_folder(self.folder, column, candidate), candidate, kinds[column])
+            for column, candidate in chosen.items()
+        }
 
     def _keys(self) -> Iterator[Key]:
         for candidates in self.run.config.contenders:

@@ -63,8 +63,8 @@ class NodeRun:
         describe(folder, encoded, logs.notes)
         keep_encoders(folder, encoded)
         threads, device = settle(folder, config)
-        directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads, device))
-        directory.write_json(folder / directory.CANDIDATES, candidates_of(config))
+        directory.write_json(folder / directory.ENVIRONMENT, environment(config.jobs, threads, device))
+        directory.write_json(folder / directory.CANDIDATES, candidates_of(config.contenders))
         return cls(folder, config, encoded, threads=threads, device=device)
 
     def facts(self) -> Facts:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
@@ -20,11 +22,14 @@ from msmtrec.data.encoding.layout import make_layout
 from msmtrec.deployed.far import Far, FarCheckpoint, Nodes
 from msmtrec.deployed.fit import common_schema
 from msmtrec.deployed.link import Link, all_of
-from msmtrec.deployed.messages import Begin, End, Ended, Facts, Key, Know, Known, Score, Scored
-from msmtrec.experiment.choice import Chosen, check_goes_on, choose
+from msmtrec.deployed.messages import Begin, End, Ended, Facts, Key, Know, Known, Score, Scored, Weigh, Weighed
+from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost
 from msmtrec.experiment.columns import column_folders
+from msmtrec.experiment.described import environment, unit_of
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.known import network
+from msmtrec.experiment.results import write_results
+from msmtrec.experiment.run import candidates_of
 from msmtrec.experiment.scenarios import Ground, members_of
 from msmtrec.experiment.training import first_standing, measured_once, started, train
 from msmtrec.federation import checkpoint as snapshots
@@ -33,6 +38,9 @@ from msmtrec.models.beside import widened
 from msmtrec.record import directory
 from msmtrec.record.directory import CHECKPOINT, FAILED, TEST, write_json
 from msmtrec.record.events import Observer, ignore
+from msmtrec.record.evidence import Evidence
+from msmtrec.record.results import Results
+from msmtrec.record.summary import Finished, summarise
 from msmtrec.statistics.exchange import Said
 
 
@@ -78,7 +86,7 @@ class Federation:
         self.scenarios = tuple(name for names in nodes.values() for name in names)
         self.owner = {name: node for node, names in nodes.items() for name in names}
 
-    def run(self, *, resume: bool = False) -> None:
+    def run(self, *, resume: bool = False) -> Results:
         """All of it; where it was interrupted, what is left.
 
         Raises:
@@ -95,8 +103,11 @@ class Federation:
             chosen = choose(tasks)
             for column, found in chosen.items():
                 self._score(column, found)
-            end = End({column: found.task.contender.candidate for column, found in chosen.items()})
-            all_of(self.link, dict.fromkeys(self.nodes, end), Ended)
+            results = self._compared(schema, chosen, tasks)
+            candidates = {column: found.task.contender.candidate for column, found in chosen.items()}
+            all_of(self.link, dict.fromkeys(self.nodes, End(candidates)), Ended)
+            write_results(self.folder, results)
+        return results
 
     def _folder(self, contender: Contender) -> Path:
         return directory.contender_folder(self.folder, contender.name, contender.candidate)
@@ -111,7 +122,27 @@ class Federation:
             schemas[name], rows[name] = Schema.from_dict(json.loads(own.schema)), own.rows[name]["train"]
         if len({own.timed for own in facts.values()}) > 1:
             raise UserError("some nodes' rows have times and others' have none; declare split.time for all or for none")
-        return common_schema(schemas), rows
+        schema = common_schema(schemas)
+        self._describe(schema, facts)
+        return schema, rows
+
+    def _describe(self, schema: Schema, facts: Mapping[str, Facts]) -> None:
+        """What the directory of a run has beside its contenders, as far as a server knows it.
+
+        Raises:
+            UserError: rows have changed since the run was begun.
+        """
+        rows = {name: {"rows": dict(facts[self.owner[name]].rows[name])} for name in self.scenarios}
+        contenders = self.agreed.contenders
+        kinds = dict.fromkeys(variant(one) for candidates in contenders for one in candidates)
+        known = {"name": schema.name, "origin": f"{len(self.nodes)} nodes", "fingerprint": "", "notes": []}
+        found = {kind: {**known, "scenarios": rows} for kind in kinds}
+        place = self.folder / directory.DATA
+        if place.exists() and directory.read_json(place) != found:
+            raise UserError(f"rows of a node have changed since {self.folder} was begun; choose another --out")
+        write_json(place, found)
+        write_json(self.folder / directory.CANDIDATES, candidates_of(contenders))
+        write_json(self.folder / directory.ENVIRONMENT, environment(1, torch.get_num_threads(), "cpu"))
 
     def _contender(self, task: FarTask, schema: Schema, rows: Mapping[str, int]) -> None:
         ground = self._know(task, schema, rows)
@@ -173,3 +204,15 @@ class Federation:
         place = {member: n for n, member in enumerate(members_of(self.agreed.seeds, self.scenarios))}
         records.sort(key=lambda record: place[Member(record["seed"], record["scenario"])])
         write_json(found.folder / TEST, records)
+
+    def _compared(self, schema: Schema, chosen: Mapping[str, Chosen[FarTask]], tasks: Sequence[FarTask]) -> Results:
+        """As on one machine, but that users of two nodes are taken for different ones."""
+        asked = Weigh({column: found.task.contender.candidate for column, found in chosen.items()})
+        weighed = all_of(self.link, dict.fromkeys(self.nodes, asked), Weighed)
+        columns = {
+            column: Finished(found.folder, found.task.contender.candidate, found.task.contender.kind)
+            for column, found in chosen.items()
+        }
+        found = Evidence.together([answer.found for answer in weighed.values()])
+        notes, unit = tuple(lost(tasks)), unit_of(schema.group)
+        return summarise(self.agreed.name, columns, schema.task_names, notes, unit, found=found)

@@ -28,12 +28,11 @@ from msmtrec.experiment.described import described
 from msmtrec.experiment.encoders import keep_encoders, variant
 from msmtrec.experiment.joining import join, untrained
 from msmtrec.experiment.ledgers import keep_ledgers
+from msmtrec.experiment.results import write_results
 from msmtrec.experiment.start import Start
 from msmtrec.record import directory
-from msmtrec.record.figures import figures
 from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished, summarise
-from msmtrec.report.page import write_report
 from msmtrec.serving.finished import Run
 
 ADDED = "added.json"
@@ -108,9 +107,7 @@ def add_scenarios(
             _append(directory.contender_folder(new, column, start.run.results.chosen.get(column, "")), place)
         _describe(new, start, data)
         results = _results(start, kept, new, notes)
-        directory.write_json(new / directory.RESULTS, results.as_dict())
-        directory.write_atomic(new / directory.FIGURES, figures(new, results))
-        write_report(new)
+        write_results(new, results)
     return Run(folder, results)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from msmtrec.base.errors import UserError
-from msmtrec.config.parse import Config
 from msmtrec.data.encoding.shares import split_notes
 from msmtrec.data.findings.finding import Weight
 from msmtrec.data.findings.told import findings
@@ -85,10 +84,11 @@ def without_group(data: Mapping[str, EncodedData]) -> Iterator[str]:
         )
 
 
-def environment(config: Config, threads: int, device: str) -> dict[str, Any]:
+def environment(jobs: int, threads: int, device: str) -> dict[str, Any]:
     """Versions, revision and machine, so that a run can be told apart from another.
 
     Args:
+        jobs: contenders that train at the same time.
         threads: of a contender that does not set its own; device: what `auto` is.
     """
     return {
@@ -99,7 +99,7 @@ def environment(config: Config, threads: int, device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": threads,
         "device": device,
-        "jobs": config.jobs,
+        "jobs": jobs,
     }
 
 

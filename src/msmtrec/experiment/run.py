@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from msmtrec.experiment.encoders import variant as _variant
 from msmtrec.experiment.keeping import keep_scores
 from msmtrec.experiment.ledgers import keep_ledgers
 from msmtrec.experiment.processes import ContenderTask, refuse_within_import, run_tasks
+from msmtrec.experiment.results import write_results
 from msmtrec.experiment.start import Start
 from msmtrec.logs.reading.words import unmet
 from msmtrec.record import directory
@@ -42,10 +43,8 @@ from msmtrec.record.events import (
     RunStopped,
     ignore,
 )
-from msmtrec.record.figures import figures
 from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished, summarise
-from msmtrec.report.page import write_report
 from msmtrec.runtime.threads import threads_set
 from msmtrec.serving.finished import Run
 
@@ -92,8 +91,8 @@ def run(
         describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads, device = settle(folder, config)
-        directory.write_json(folder / directory.ENVIRONMENT, environment(config, threads, device))
-        directory.write_json(folder / directory.CANDIDATES, candidates_of(config))
+        directory.write_json(folder / directory.ENVIRONMENT, environment(config.jobs, threads, device))
+        directory.write_json(folder / directory.CANDIDATES, candidates_of(config.contenders))
         tasks = [
             ContenderTask(
                 on_device(contender, device),
@@ -160,9 +159,7 @@ def compare(
             unit_of(schema.group),
             ablation=ablation,
         )
-        directory.write_json(folder / directory.RESULTS, results.as_dict())
-        directory.write_atomic(folder / directory.FIGURES, figures(folder, results))
-        write_report(folder)
+        write_results(folder, results)
     return results
 
 
@@ -205,10 +202,10 @@ def finished_columns(task: ContenderTask, earlier: bool) -> Iterator[ContenderFi
         )
 
 
-def candidates_of(config: Config) -> dict[str, dict[str, Any]]:
+def candidates_of(contenders: Iterable[Sequence[Contender]]) -> dict[str, dict[str, Any]]:
     """Column -> candidate -> settings, all resolved."""
     found: dict[str, dict[str, Any]] = {}
-    for contender in (candidate for candidates in config.contenders for candidate in candidates):
+    for contender in (candidate for candidates in contenders for candidate in candidates):
         for column in contender.columns:
             found.setdefault(column, {})[contender.candidate] = contender.as_dict()
     return found

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msmtrec.evaluation.compare import Comparison, compare, holm
+from msmtrec.evaluation.compare import Comparison, Spread, compare, holm
 from msmtrec.evaluation.contributions import Array
 from msmtrec.evaluation.quality import QUALITIES
 from msmtrec.record.columns import POOLED, REFERENCE
 from msmtrec.record.declared import Ablation
 from msmtrec.record.directory import ENCODERS, TEST, VALIDATION, read_json
+from msmtrec.record.evidence import Evidence, Lines, evidence
 from msmtrec.record.results import MEAN, Cell, Pair, Results
 from msmtrec.record.scores import Scores
 
@@ -43,6 +44,39 @@ class Finished:
         return float(np.mean([entry["auc"] for entry in found if entry["auc"] is not None]))  # a newcomer may have none
 
 
+@dataclass(frozen=True)
+class Tables:
+    """Contenders' test.json side by side.
+
+    Args:
+        records: contender -> what it says.
+        aucs: contender -> [lines, seeds], NaN where there is none.
+    """
+
+    records: Mapping[str, list[dict[str, Any]]]
+    lines: tuple[tuple[str, str], ...]
+    seeds: tuple[int, ...]
+    aucs: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, contenders: Mapping[str, Finished]) -> Tables:
+        records = {n: json.loads((contender.folder / TEST).read_text()) for n, contender in contenders.items()}
+        lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for found in records.values() for r in found))
+        seeds = tuple(dict.fromkeys(r["seed"] for found in records.values() for r in found))
+        return cls(records, lines, seeds, {n: _table(found, lines, seeds) for n, found in records.items()})
+
+    def evidence(self, contenders: Mapping[str, Finished], tasks: tuple[str, ...], reference: str) -> Evidence:
+        """From their scores.npz; arguments and errors as `summarise`."""
+        folders = {n: contender.folder for n, contender in contenders.items()}
+        with Scores(folders, self.lines, self.seeds, tasks) as scores:
+            return evidence(scores, self.aucs, reference)
+
+
+def reference_of(contenders: Mapping[str, Finished], wanted: str = "local") -> str:
+    """The contender that differences refer to: the one that is wanted, or the first."""
+    return wanted if wanted in contenders else next(iter(contenders))
+
+
 def summarise(
     name: str,
     contenders: Mapping[str, Finished],
@@ -52,6 +86,7 @@ def summarise(
     reference: str = "local",
     *,
     ablation: Ablation | None = None,
+    found: Evidence | None = None,
 ) -> Results:
     """Read every contender's test.json, scores.npz and validation.json, and compare.
 
@@ -63,29 +98,27 @@ def summarise(
         reference: the contender that differences refer to; the first one where it is not there.
         ablation: its contender is the reference, and its variants' tests are the declared ones; else every contender is
             tested against the reference and the best that validation names.
+        found: in place of scores.npz, where the scores are elsewhere.
 
     Raises:
         UserError: the contenders were not scored on the same test rows.
     """
-    records = {n: json.loads((contender.folder / TEST).read_text()) for n, contender in contenders.items()}
-    lines = tuple(dict.fromkeys((r["scenario"], r["task"]) for found in records.values() for r in found))
-    seeds = tuple(dict.fromkeys(r["seed"] for found in records.values() for r in found))
-    aucs = {contender: _table(found, lines, seeds) for contender, found in records.items()}
-    if ablation:
-        reference = ablation.of
-    reference = reference if reference in contenders else next(iter(contenders))
-    with Scores({n: contender.folder for n, contender in contenders.items()}, lines, seeds, tasks) as scores:
-        few = [scores.support[line].few for line in lines]
-        complete = [not any(np.isnan(table[n]).any() for table in aucs.values()) for n in range(len(lines))]
-        enough = [full and not little for full, little in zip(complete, few, strict=True)]
-        counted = enough if any(enough) else complete
-        compared, sums = _by_line(scores, aucs, reference, few, enough)
-        users, rows = scores.total([line for line, counts in zip(lines, counted, strict=True) if counts])
+    tables = Tables.of(contenders)
+    reference = reference_of(contenders, ablation.of if ablation else reference)
+    found = found or tables.evidence(contenders, tasks, reference)
+    lines, aucs = tables.lines, tables.aucs
+    which = Lines.of(lines, found.support, aucs)
+    counted = list(which.enough if any(which.enough) else which.complete)
+    users, rows = found.enough if any(which.enough) else found.complete
     whole = {contender: np.vstack([table, _mean(table, counted)]) for contender, table in aucs.items()}
-    means = _Means({n: table[-1] for n, table in whole.items()}, sums, sum(enough))
+    means = _Means({n: table[-1] for n, table in whole.items()}, found.pairs, sum(which.enough))
     cells = {}
     for contender, table in whole.items():
-        differences = [*compared[contender], means.compare(contender, reference)]
+        differences = [
+            compare(table[n], aucs[reference][n], found.lines[line].get(contender), which.few[n])
+            for n, line in enumerate(lines)
+        ]
+        differences.append(means.compare(contender, reference))
         cells[contender] = tuple(
             Cell(_known(values), None if contender == reference else difference)
             for values, difference in zip(table, differences, strict=True)
@@ -97,7 +130,7 @@ def summarise(
         (*lines, MEAN),
         cells,
         reference,
-        support=tuple(scores.support[line] for line in lines),
+        support=tuple(found.support[line] for line in lines),
         counted=tuple(counted),
         users=users,
         rows=rows,
@@ -106,34 +139,17 @@ def summarise(
         chosen={n: contender.candidate for n, contender in contenders.items()},
         pairs=_pairs(means, baselines, ablation.columns if ablation else tuple(contenders)),
         notes=notes,
-        qualities={n: _qualities(found, lines, seeds, counted) for n, found in records.items()},
+        qualities={n: _qualities(own, tables, counted) for n, own in tables.records.items()},
         ablation=ablation,
     )
 
 
-def _by_line(
-    scores: Scores, aucs: Mapping[str, Array], reference: str, few: list[str], enough: list[bool]
-) -> tuple[dict[str, list[Comparison]], dict[str, Array]]:
-    """(contender -> its comparison with the reference on each line, contender -> [users] contributions summed over the
-    lines with enough)."""
-    compared: dict[str, list[Comparison]] = {contender: [] for contender in aucs}
-    sums = {contender: np.zeros(scores.size) for contender in aucs}
-    for n, line in enumerate(scores.lines):
-        found = scores.line(line)
-        for contender, table in aucs.items():
-            users = found.difference(contender, reference)
-            compared[contender].append(compare(table[n], aucs[reference][n], users, few[n]))
-            if enough[n]:
-                found.add_to(sums[contender], contender)
-    return compared, sums
-
-
 def _qualities(
-    records: list[dict[str, Any]], lines: tuple[tuple[str, str], ...], seeds: tuple[int, ...], counted: list[bool]
+    records: list[dict[str, Any]], tables: Tables, counted: list[bool]
 ) -> dict[str, tuple[tuple[float | None, ...], ...]]:
     found = {}
     for figure in QUALITIES:
-        table = _table(records, lines, seeds, figure)
+        table = _table(records, tables.lines, tables.seeds, figure)
         found[figure] = tuple(_known(line) for line in np.vstack([table, _mean(table, counted)]))
     return found
 
@@ -163,16 +179,17 @@ def task_order(folder: Path, results: Results) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Means:
-    """The mean line: AUC per seed, and the sum over its lines of the users' contributions, per contender."""
+    """The mean line: AUC per seed and contender, and the users' luck in the sum over its lines, for each two."""
 
     aucs: Mapping[str, Array]
-    sums: Mapping[str, Array]
+    pairs: Mapping[tuple[str, str], Spread]
     lines: int
 
     def compare(self, first: str, second: str) -> Comparison:
         if not self.lines:
             return compare(self.aucs[first], self.aucs[second], None, "every line")
-        return compare(self.aucs[first], self.aucs[second], (self.sums[first] - self.sums[second]) / self.lines)
+        spread = self.pairs.get((first, second)) or self.pairs.get((second, first)) or Spread(0.0, 0.0, 0)
+        return compare(self.aucs[first], self.aucs[second], spread.divided(self.lines))
 
 
 def _baselines(contenders: Mapping[str, Finished], reference: str) -> dict[str, str]:

@@ -105,7 +105,7 @@ def run_bench(
         describe(folder, data, logs.notes)
         keep_encoders(folder, data)
         threads, device = settle(folder, whole)
-        directory.write_json(folder / directory.ENVIRONMENT, environment(whole, threads, device))
+        directory.write_json(folder / directory.ENVIRONMENT, environment(whole.jobs, threads, device))
         going = Going(
             bench,
             here,
@@ -176,7 +176,7 @@ def _write_config(folder: Path, config: Config, data: dict[str, EncodedData], ta
     with directory.writing(folder):
         plain = directory.standard(config.as_dict())
         directory.write_atomic(folder / directory.CONFIG, dump_yaml(plain))
-        directory.write_json(folder / directory.CANDIDATES, settings_of(config))
+        directory.write_json(folder / directory.CANDIDATES, settings_of(config.contenders))
         shutil.rmtree(folder / directory.LEDGERS, ignore_errors=True)  # one more contender may count more fields
     keep_ledgers(folder, data, [task.contender for task in tasks])
 
