@@ -47,6 +47,7 @@ def write(folder: Path, *diagnostics: dict[str, Any]) -> Path:
     ("share", "rows"),
     [
         ({"beta/experts": {"a": [0.5], "b": [0.0]}}, [[0.875, 0.125], [0.0, 1.0]]),
+        ({"beta/experts": {"a": [0.5]}}, [[0.875, 0.125], [0.0, 1.0]]),  # b did not answer the offer
         ({"alpha/experts": {"a": [0.4, 0.6], "b": [0.0, 0.0]}}, [[1.375, 0.125], [0.0, 1.0]]),
         ({}, [[0.75, 0.25], [0.75, 0.25]]),
     ],

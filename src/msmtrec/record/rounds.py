@@ -188,11 +188,11 @@ def _conflict(raw: Mapping[str, Any], sizes: Mapping[str, int]) -> Conflict:
 def _listening(raw: Mapping[str, Any], names: Sequence[str], common: Array) -> Array:
     """held-out: (1 - beta_n) [n = m] + beta_n u_m; hyper: [n = m] + alpha_n u_m; uniform: u_m.
 
-    u are the coefficients of the coordinated update.
+    u are the coefficients of the coordinated update. Who did not answer an offer keeps what is its own: beta_n is 0.
     """
     own = np.eye(len(names))
     for symbol, key in SHARES.items():
         if raw.get(key):
-            share = np.array([np.mean(raw[key][name]) for name in names])[:, None]
+            share = np.array([np.mean(raw[key].get(name, 0.0)) for name in names])[:, None]
             return (1 - share if symbol == "β" else 1.0) * own + share * common
     return np.tile(common, (len(names), 1))
