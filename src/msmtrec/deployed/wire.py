@@ -1,0 +1,98 @@
+"""Questions and answers as bytes: JSON, and all tensors end to end. Nothing on the way back is ever executed."""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from msmtrec.base.garbage import no_search_for_cycles
+from msmtrec.base.packing import pack, unpack
+from msmtrec.deployed.messages import ASKED, Answer, Asked, Refused, kind_of
+from msmtrec.deployed.talk import Frame
+
+REFUSED = "refused"
+_ALIGNED = 8
+_KINDS = {
+    str(kind).removeprefix("torch."): kind
+    for kind in (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.bool)
+}
+
+
+def asked_frame(asked: Asked, run: str) -> Frame:
+    """run: the name of the run that it is of: a node may take part in several."""
+    return _frame(kind_of(asked), asked, run)
+
+
+def answer_frame(asked: str, answer: Answer) -> Frame:
+    """asked: what kind of question it answers."""
+    return _frame(REFUSED if isinstance(answer, Refused) else asked, answer, "")
+
+
+def read_asked(frame: Frame) -> tuple[str, Asked]:
+    """(the run that it is of, the question). Raises: ValueError where it is no question of this version."""
+    kind, header = _header(frame)
+    if kind not in ASKED:
+        raise ValueError(f"there is no question '{kind}'")
+    found: Asked = _value(ASKED[kind][0], header, frame.body)
+    return str(header.get("run", "")), found
+
+
+def read_answer(asked: str, frame: Frame) -> Answer:
+    """Raises: ValueError where it is no answer to this kind of question, of this version."""
+    kind, header = _header(frame)
+    if kind not in (asked, REFUSED):
+        raise ValueError(f"an answer to '{kind}', and '{asked}' was asked")
+    found: Answer = _value(Refused if kind == REFUSED else ASKED[asked][1], header, frame.body)
+    return found
+
+
+def _frame(kind: str, value: Any, run: str) -> Frame:
+    with no_search_for_cycles():
+        tensors, plain = pack(value)
+    kept = [tensor.detach().cpu().contiguous() for tensor in tensors.values()]
+    shapes = [(str(tensor.dtype).removeprefix("torch."), list(tensor.shape)) for tensor in kept]
+    header = json.dumps({"kind": kind, "run": run, "tensors": shapes, "plain": plain}, allow_nan=False)
+    whole, start = torch.zeros(sum(_room(tensor.nbytes) for tensor in kept), dtype=torch.uint8), 0
+    for tensor in kept:
+        _part(whole, start, tensor.dtype, tensor.shape).copy_(tensor)
+        start += _room(tensor.nbytes)
+    return Frame(header, whole.numpy().tobytes())
+
+
+def _header(frame: Frame) -> tuple[str, Any]:
+    try:
+        found = json.loads(frame.header)
+        return str(found["kind"]), found
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"no message of msmtrec: {error}") from error
+
+
+def _value(kind: type[Any], header: Any, body: bytes) -> Any:
+    """Sizes are looked at before anything is taken from the body."""
+    try:
+        shapes = [(_KINDS[name], [int(size) for size in shape]) for name, shape in header["tensors"]]
+        sizes = [_room(prod(shape) * one.itemsize) for one, shape in shapes]
+        if any(size < 0 for _, shape in shapes for size in shape) or sum(sizes) != len(body):
+            raise ValueError(f"{len(body)} bytes of tensors, and {sum(sizes)} were announced")
+        whole = torch.frombuffer(bytearray(body), dtype=torch.uint8) if body else torch.empty(0, dtype=torch.uint8)
+        start, tensors = 0, dict[str, Tensor]()
+        for number, ((one, shape), size) in enumerate(zip(shapes, sizes, strict=True)):
+            tensors[str(number)] = _part(whole, start, one, shape).clone()
+            start += size
+        with no_search_for_cycles():
+            return unpack(kind, tensors, header["plain"])
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"a message of another version, or damaged: {type(error).__name__}: {error}") from error
+
+
+def _room(size: int) -> int:
+    """Bytes of a tensor, so that the next one begins where any type may."""
+    return -(-size // _ALIGNED) * _ALIGNED
+
+
+def _part(whole: Tensor, start: int, kind: torch.dtype, shape: Any) -> Tensor:
+    return whole[start : start + prod(shape) * kind.itemsize].view(kind).view(list(shape))
