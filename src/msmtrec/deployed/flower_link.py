@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
@@ -33,6 +33,7 @@ class FlowerLink:
     grid: Grid
     ids: Mapping[str, int]
     run: str
+    _: KW_ONLY
     within: float
     tell: Observer = ignore
 

@@ -23,7 +23,7 @@ def main(grid: Grid, context: Context) -> None:
     path = Path(str(context.run_config["federation"]))
     settings = FederationSettings.load(path)
     agreed = parse_agreed(settings.agreed, path.stem)
-    link = FlowerLink(grid, connected(grid, settings), agreed.name, settings.answer_within, tell=_tell)
+    link = FlowerLink(grid, connected(grid, settings), agreed.name, within=settings.answer_within, tell=_tell)
     federation = Federation(agreed, settings.scenarios, link, settings.folder, quorum=settings.quorum, observer=_tell)
     federation.run(resume=(settings.folder / CONFIG).exists())
 
