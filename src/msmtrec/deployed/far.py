@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from msmtrec.base.errors import UserError
+from msmtrec.base.finite import all_finite
 from msmtrec.base.member import Member
 from msmtrec.deployed.link import Link, all_of
 from msmtrec.deployed.messages import Answer, Do, Done, Keep, Kept, Key, Refused
@@ -86,7 +87,7 @@ class Far:
                 self.tell(Note(text=f"exchange {self.number} of {self.key.contender} goes on without {why}"))
             if isinstance(answer, Done):
                 self.after[node], answered = self.number, answered + 1
-                found |= answer.reports
+                found |= {member: _checked(report) for member, report in answer.reports.items()}
         if answered < min(self.quorum, len(asked)):
             raise UserError(
                 f"exchange {self.number} of {self.key.contender}: {answered} of {len(asked)} nodes answered, and"
@@ -121,6 +122,18 @@ class Far:
         chosen.sort(key=lambda entry: place[Member(entry["seed"], entry["scenario"])])
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / VALIDATION, chosen)
+
+
+def _checked(report: Report) -> Report:
+    """Without an upload in which a number is none: a node ought to have held it back, but who knows what it runs."""
+    upload = report.upload
+    if upload is None:
+        return report
+    for name, value in (entry for slot in upload.slots.values() for entry in slot.items()):
+        if not all_finite(value):
+            why = f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
+            return replace(report, upload=None, refused=why)
+    return report
 
 
 def _foreign(answer: Done, orders: Mapping[Member, Order]) -> bool:

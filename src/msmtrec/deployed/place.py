@@ -14,6 +14,10 @@ from pathlib import Path
 from msmtrec.deployed.talk import Frame, receive, send
 
 LOG = "node.log"
+TAKEN = 3
+"""Exit code of a resident process where there is one already."""
+PID = ".resident"
+"""In the folder of a node's runs: the number of its resident process."""
 _BEGIN, _STEP = 120.0, 0.05
 """Seconds for a resident process to begin; between two looks."""
 
@@ -55,7 +59,7 @@ def _connected(path: Path) -> socket.socket:
     while time.monotonic() < end:
         if (talk := _try(place)) is not None:
             return talk
-        if begun.poll() not in (None, 2):  # 2: somebody else was faster
+        if begun.poll() not in (None, TAKEN):  # somebody else was faster
             break
         time.sleep(_STEP)
     raise ConnectionError(f"the resident process of {path} does not begin; {log} says why")

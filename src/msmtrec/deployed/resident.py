@@ -14,23 +14,31 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from msmtrec.base.errors import UserError
 from msmtrec.deployed.desk import Desk
-from msmtrec.deployed.place import socket_of
+from msmtrec.deployed.place import PID, TAKEN, socket_of
 from msmtrec.deployed.talk import receive, send
 from msmtrec.runtime.allocator import keep_freed_memory
 
 
 def main(path: Path) -> int:
-    """Answer until the process is ended. 2: another one has this node already."""
+    """Answer until the process is ended. 2: the node's file is wrong; TAKEN: another process has this node already."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    desk = Desk.open(path)
+    try:
+        desk = Desk.open(path)
+    except UserError as error:
+        logging.error("%s", error)
+        return 2
     desk.settings.folder.mkdir(parents=True, exist_ok=True)
     place = socket_of(path)
-    with (desk.settings.folder / ".resident").open("w") as lock:
+    with (desk.settings.folder / PID).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return 2
+            return TAKEN
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         keep_freed_memory()
         with socket.socket(socket.AF_UNIX) as door:
             with suppress(FileNotFoundError):

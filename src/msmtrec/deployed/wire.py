@@ -67,7 +67,7 @@ def _header(frame: Frame) -> tuple[str, Any]:
     try:
         found = json.loads(frame.header)
         return str(found["kind"]), found
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no message of msmtrec: {error}") from error
 
 
@@ -85,7 +85,7 @@ def _value(kind: type[Any], header: Any, body: bytes) -> Any:
             start += size
         with no_search_for_cycles():
             return unpack(kind, tensors, header["plain"])
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError(f"a message of another version, or damaged: {type(error).__name__}: {error}") from error
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from msmtrec.record.columns import FINE_TUNED
-from msmtrec.record.events import Observer, Round, Score
+from msmtrec.record.events import Note, Observer, Round, Score
 from msmtrec.record.rounds import lines
+
+LONG = 10.0
+"""Medians that an update's length may have before a note tells of it, once."""
 
 
 class RoundsTold:
@@ -20,6 +24,7 @@ class RoundsTold:
         self._tuned = column.endswith(FINE_TUNED)
         self._sent: dict[int, tuple[int, int, float]] = {}  # bytes up, bytes down, seconds
         self._measured: dict[int, tuple[Score, ...]] = {}
+        self._long: set[str] = set()
 
     def metrics(self, number: int, stage: str, records: Iterable[Mapping[str, Any]], again: bool = False) -> None:
         """What was measured after the round; other stages are passed over."""
@@ -31,10 +36,26 @@ class RoundsTold:
             self._tell_whole(number, again)
 
     def round(self, record: Mapping[str, Any], again: bool = False) -> None:
-        """What was sent in the round."""
+        """What was sent in the round; a note on uploads that were not used, or are far longer than others."""
+        for sentence in () if again else self._odd(record):
+            self._tell(Note(text=f"{self._column}, round {record['round']}: {sentence}"))
         up, down = sum(record["bytes_up"].values()), sum(record["bytes_down"].values())
         self._sent[record["round"]] = up, down, sum(record["seconds"].values())
         self._tell_whole(record["round"], again)
+
+    def _odd(self, record: Mapping[str, Any]) -> Iterator[str]:
+        for seed, found in record["diagnostics"].items():
+            for reason in found.get("rejected", ()):
+                yield f"{reason}, with seed {seed}; the round goes on without it"
+            norms = found.get("update_norms", {})
+            middle = median(norms.values()) if norms else 0.0
+            for name, norm in norms.items():
+                if norm > LONG * middle > 0 and name not in self._long:
+                    self._long.add(name)
+                    yield (
+                        f"scenario '{name}' sent an update {norm / middle:.0f} times as long as the scenarios' median;"
+                        " options.clip shortens such"
+                    )
 
     def again(self, folder: Path) -> None:
         """The rounds that are written in a column's folder, as `replayed`.
