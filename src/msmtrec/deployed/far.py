@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from msmtrec.deployed.messages import Answer, Do, Done, Keep, Kept, Key, Refused
 from msmtrec.federation import checkpoint as snapshots
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.rounds import Standing
+from msmtrec.methods.base import Upload
 from msmtrec.record.directory import VALIDATION, write_json
 from msmtrec.record.events import Note, Observer, ignore
 
@@ -127,13 +129,16 @@ class Far:
 def _checked(report: Report) -> Report:
     """Without an upload in which a number is none: a node ought to have held it back, but who knows what it runs."""
     upload = report.upload
-    if upload is None:
-        return report
+    if upload is not None and (why := _no_number(upload)):
+        return replace(report, upload=None, refused=f"scenario '{upload.scenario}' {why}")
+    return report
+
+
+def _no_number(upload: Upload) -> str | None:
     for name, value in (entry for slot in upload.slots.values() for entry in slot.items()):
         if not all_finite(value):
-            why = f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
-            return replace(report, upload=None, refused=why)
-    return report
+            return f"sent '{name}' with NaN or infinite values"
+    return None if 0 <= upload.norm < math.inf else f"says that its update is {upload.norm} long"
 
 
 def _foreign(answer: Done, orders: Mapping[Member, Order]) -> bool:
