@@ -7,6 +7,7 @@ instead, and `nodes` of the run's config names the folder with their files, in t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -14,8 +15,16 @@ from flwr.clientapp import ClientApp
 from msmtrec.deployed.place import ask
 from msmtrec.deployed.talk import Frame
 
+if TYPE_CHECKING:
+    from msmtrec.deployed.desk import Desk
+
 app = ClientApp()
 HEADER, BODY, WHO = "header", "body", "who"
+PARTITION = "partition-id"
+"""Only a simulation has it."""
+KEPT = 16
+"""Nodes of a simulation that a process keeps in memory."""
+_desks: dict[Path, Desk] = {}
 
 
 @app.query()
@@ -24,8 +33,20 @@ def query(message: Message, context: Context) -> Message:
     path = node_file(context)
     if WHO in message.content.config_records:
         return Message(RecordDict({WHO: ConfigRecord({"name": path.parent.name})}), reply_to=message)
-    frame = ask(path, frame_of(message.content))
-    return Message(record_of(frame), reply_to=message)
+    frame = frame_of(message.content)
+    answer = _simulated(path, frame) if PARTITION in context.node_config else ask(path, frame)
+    return Message(record_of(answer), reply_to=message)
+
+
+def _simulated(path: Path, frame: Frame) -> Frame:
+    """In this process, which many nodes share: a resident process for each would be too many."""
+    from msmtrec.deployed.desk import Desk  # loads torch, once
+
+    desk = _desks.pop(path, None) or Desk.open(path)
+    _desks[path] = desk  # the last one used stands last
+    while len(_desks) > KEPT:
+        del _desks[next(iter(_desks))]  # its memories are on disk
+    return desk(frame)
 
 
 def node_file(context: Context) -> Path:
@@ -33,7 +54,7 @@ def node_file(context: Context) -> Path:
     if "node" in context.node_config:
         return Path(str(context.node_config["node"]))
     files = sorted(Path(str(context.run_config["nodes"])).glob("*/node.yaml"))
-    return files[int(context.node_config["partition-id"])]
+    return files[int(context.node_config[PARTITION])]
 
 
 def record_of(frame: Frame) -> RecordDict:
