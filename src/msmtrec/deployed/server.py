@@ -29,7 +29,7 @@ from msmtrec.experiment.described import environment, unit_of
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.known import network
 from msmtrec.experiment.results import write_results
-from msmtrec.experiment.run import candidates_of
+from msmtrec.experiment.run import candidates_of, finished_columns, run_started, stop_told
 from msmtrec.experiment.scenarios import Ground, members_of
 from msmtrec.experiment.training import first_standing, measured_once, started, train
 from msmtrec.federation import checkpoint as snapshots
@@ -37,7 +37,7 @@ from msmtrec.federation.messages import Order
 from msmtrec.models.beside import widened
 from msmtrec.record import directory
 from msmtrec.record.directory import CHECKPOINT, FAILED, TEST, write_json
-from msmtrec.record.events import Observer, ignore
+from msmtrec.record.events import Observer, Phase, RunFinished, ignore
 from msmtrec.record.evidence import Evidence
 from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished, summarise
@@ -92,21 +92,20 @@ class Federation:
         Raises:
             UserError: a node refuses, does not answer, or declares its rows otherwise than the others.
         """
-        directory.open_run(self.folder, self.agreed.as_dict(), resume=resume)
-        with directory.locked(self.folder):
-            schema, rows = self._begin()
-            tasks = [FarTask(one, self._folder(one)) for candidates in self.agreed.contenders for one in candidates]
-            for task in tasks:
-                if not all(directory.ended(place) for place in task.folders.values()):
+        with stop_told(self.observer):
+            directory.open_run(self.folder, self.agreed.as_dict(), resume=resume)
+            with directory.locked(self.folder), directory.discarded_if_empty(self.folder):
+                self.observer(run_started(self.agreed, 1, self.folder, resume))
+                self.observer(Phase(phase=f"asking {len(self.nodes)} nodes for their rows"))
+                schema, rows = self._begin()
+                tasks = [FarTask(one, self._folder(one)) for own in self.agreed.contenders for one in own]
+                self.observer(Phase(phase="training"))
+                for task in tasks:
                     self._contender(task, schema, rows)
                     check_goes_on(tasks, ())
-            chosen = choose(tasks)
-            for column, found in chosen.items():
-                self._score(column, found)
-            results = self._compared(schema, chosen, tasks)
-            candidates = {column: found.task.contender.candidate for column, found in chosen.items()}
-            all_of(self.link, dict.fromkeys(self.nodes, End(candidates)), Ended)
-            write_results(self.folder, results)
+                self.observer(Phase(phase="comparing"))
+                results = self._table(schema, tasks)
+                self.observer(RunFinished(folder=str(self.folder), seeds=self.agreed.seeds, results=results))
         return results
 
     def _folder(self, contender: Contender) -> Path:
@@ -145,6 +144,13 @@ class Federation:
         write_json(self.folder / directory.ENVIRONMENT, environment(1, torch.get_num_threads(), "cpu"))
 
     def _contender(self, task: FarTask, schema: Schema, rows: Mapping[str, int]) -> None:
+        over = all(directory.ended(place) for place in task.folders.values())
+        if not over:
+            self._trained(task, schema, rows)
+        for event in finished_columns(task, earlier=over):
+            self.observer(event)
+
+    def _trained(self, task: FarTask, schema: Schema, rows: Mapping[str, int]) -> None:
         ground = self._know(task, schema, rows)
         try:
             self._train(task, ground)
@@ -205,14 +211,20 @@ class Federation:
         records.sort(key=lambda record: place[Member(record["seed"], record["scenario"])])
         write_json(found.folder / TEST, records)
 
-    def _compared(self, schema: Schema, chosen: Mapping[str, Chosen[FarTask]], tasks: Sequence[FarTask]) -> Results:
-        """As on one machine, but that users of two nodes are taken for different ones."""
-        asked = Weigh({column: found.task.contender.candidate for column, found in chosen.items()})
-        weighed = all_of(self.link, dict.fromkeys(self.nodes, asked), Weighed)
+    def _table(self, schema: Schema, tasks: Sequence[FarTask]) -> Results:
+        """As on one machine, but that users of two nodes are taken for different ones; then nodes can be used."""
+        chosen = choose(tasks)
+        for column, found in chosen.items():
+            self._score(column, found)
+        candidates = {column: found.task.contender.candidate for column, found in chosen.items()}
+        weighed = all_of(self.link, dict.fromkeys(self.nodes, Weigh(candidates)), Weighed)
         columns = {
-            column: Finished(found.folder, found.task.contender.candidate, found.task.contender.kind)
+            column: Finished(found.folder, candidates[column], found.task.contender.kind)
             for column, found in chosen.items()
         }
-        found = Evidence.together([answer.found for answer in weighed.values()])
+        evidence = Evidence.together([answer.found for answer in weighed.values()])
         notes, unit = tuple(lost(tasks)), unit_of(schema.group)
-        return summarise(self.agreed.name, columns, schema.task_names, notes, unit, found=found)
+        results = summarise(self.agreed.name, columns, schema.task_names, notes, unit, found=evidence)
+        all_of(self.link, dict.fromkeys(self.nodes, End(candidates)), Ended)
+        write_results(self.folder, results)
+        return results

@@ -14,13 +14,14 @@ import torch
 from msmtrec.base.errors import Caution, UserError
 from msmtrec.base.settings import cache_directory
 from msmtrec.base.version import __version__
+from msmtrec.config.agreed import Agreed
 from msmtrec.config.cautions import cautions
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import Config, load_config, parse_config
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import Logs
 from msmtrec.data.table import EncodedData
-from msmtrec.experiment.choice import REFERENCE, Chosen, check_goes_on, choose, lost, outcome
+from msmtrec.experiment.choice import REFERENCE, Chosen, Training, check_goes_on, choose, lost, outcome
 from msmtrec.experiment.described import describe, environment, unit_of, without_group
 from msmtrec.experiment.devices import automatic
 from msmtrec.experiment.encoders import keep_encoders
@@ -83,7 +84,7 @@ def run(
         folder = Path(out) if out is not None else Path("runs") / config.name
         directory.open_run(folder, config.as_dict(), resume=resume)
     with stop_told(observer), directory.locked(folder), directory.discarded_if_empty(folder):
-        observer(_started(config, folder, resume))
+        observer(run_started(config, config.jobs, folder, resume))
         observer(Phase(phase="reading the logs"))
         logs = config.load()
         start = Start.open(config.start) if config.start else None
@@ -179,20 +180,20 @@ def stop_told(observer: Observer) -> Iterator[None]:
         raise
 
 
-def _started(config: Config, folder: Path, resume: bool) -> RunStarted:
+def run_started(config: Config | Agreed, jobs: int, folder: Path, resume: bool) -> RunStarted:
     contenders = {contender.title: contender.rounds for candidates in config.contenders for contender in candidates}
     return RunStarted(
         run=config.name,
         folder=str(folder),
         contenders=contenders,
         seeds=config.seeds,
-        jobs=config.jobs,
+        jobs=jobs,
         resumed=resume,
         version=__version__,
     )
 
 
-def finished_columns(task: ContenderTask, earlier: bool) -> Iterator[ContenderFinished]:
+def finished_columns(task: Training, earlier: bool) -> Iterator[ContenderFinished]:
     """An event for every column that a training fills; `earlier`: it was over before."""
     for column, folder in task.folders.items():
         found = outcome(folder)

@@ -1,0 +1,32 @@
+"""Flower's ServerApp: a federation's run as `flwr run` starts it. `federation` of the run's config names its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from msmtrec.cli.console import err
+from msmtrec.cli.progress import PlainLines
+from msmtrec.cli.running import print_run
+from msmtrec.config.agreed import parse_agreed
+from msmtrec.deployed.flower_link import FlowerLink, connected
+from msmtrec.deployed.server import Federation
+from msmtrec.deployed.settings import FederationSettings
+from msmtrec.record.directory import CONFIG
+from msmtrec.serving.finished import Run
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """The whole run; where its directory has one that was interrupted, what is left of it."""
+    path = Path(str(context.run_config["federation"]))
+    settings, tell = FederationSettings.load(path), PlainLines(err)
+    agreed = parse_agreed(settings.agreed, path.stem)
+    link = FlowerLink(grid, connected(grid, settings), agreed.name, within=settings.answer_within, tell=tell)
+    federation = Federation(agreed, settings.scenarios, link, settings.folder, quorum=settings.quorum, observer=tell)
+    results = federation.run(resume=(settings.folder / CONFIG).exists())
+    print_run(Run(settings.folder, results))
