@@ -147,3 +147,15 @@ def test_memories_that_are_gone_are_said(tmp_path: Path, caplog: pytest.LogCaptu
         " says why"
     )
     assert "has nothing of exchange 4, from which the server goes on" in caplog.text
+
+
+def test_a_run_that_is_begun_anew_reads_its_test_rows_with_its_own_models(
+    undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """Where the server's directory is gone and the nodes' are not."""
+    federation(tmp_path)[0].run()
+    shutil.rmtree(tmp_path / "server")
+    for path in (tmp_path / "one").rglob("test.json"):
+        path.write_text("[]")
+    federation(tmp_path)[0].run()
+    assert found(tmp_path) == undisturbed

@@ -88,8 +88,19 @@ def test_what_is_no_message_is_refused(frame: Frame) -> None:
         read_asked(frame)
 
 
-def test_frames_pass_a_socket_and_an_empty_body_needs_no_listener() -> None:
-    """The other end may have answered, and gone, when nothing is left to send."""
+def test_an_empty_body_is_not_sent() -> None:
+    """The other end may have answered, and gone, when nothing is left to send: sending nothing then fails."""
+    sent = list[bytes]()
+
+    class Talk:
+        def sendall(self, part: bytes) -> None:
+            sent.append(part)
+
+    send(Talk(), Frame("{}", b""))  # type: ignore[arg-type]
+    assert all(sent)
+
+
+def test_frames_pass_a_socket() -> None:
     here, there = socket.socketpair()
     frame = asked_frame(Know(Key("ours"), (), {"NL": 3}), "run")
     assert frame.body == b""

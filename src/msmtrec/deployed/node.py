@@ -40,8 +40,10 @@ from msmtrec.experiment.sites import site_on
 from msmtrec.federation import checkpoint as snapshots
 from msmtrec.record.directory import (
     RESULTS,
+    SCORES,
     TEST,
     VALIDATION,
+    VALIDATION_SCORES,
     contender_folder,
     read_json,
     write_json,
@@ -196,6 +198,8 @@ class Node:
         contender, standing = self.run.contender(asked.key), self._standing(asked.key)
         standing.stand(asked.after)
         place = column_folders(contender, self.run.folder_of(asked.key))[asked.column]
+        for name in (TEST, SCORES, VALIDATION_SCORES):  # of other models, where a run was begun anew
+            (place / name).unlink(missing_ok=True)
         chosen = save_models(contender, asked.column, standing.clients, standing.members(), place)
         write_json(place / VALIDATION, chosen)
         return Kept(json.dumps(chosen))
