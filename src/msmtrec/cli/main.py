@@ -19,6 +19,7 @@ from msmtrec.cli.calibrate import calibrate
 from msmtrec.cli.console import ConfigArgument, SetOption, check_run, config_path, err, out
 from msmtrec.cli.continuing import go_on
 from msmtrec.cli.data import data_app
+from msmtrec.cli.deploy import deploy_app
 from msmtrec.cli.export import export
 from msmtrec.cli.listing import list_app
 from msmtrec.cli.predict import predict
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(list_app, name="list")
+app.add_typer(deploy_app, name="deploy")
 app.command()(bench)
 app.command()(ablate)
 app.command()(predict)

@@ -77,8 +77,19 @@ def connected(grid: Grid, settings: FederationSettings) -> dict[str, int]:
 
 
 def _registered(grid: Grid) -> dict[str, int]:
-    """By the names under which their keys were registered: who has the key is who it says."""
-    return {node.name: node.node_id for node in grid.get_nodes() if node.name}
+    """By the names under which their keys were registered: who has the key is who it says.
+
+    Raises:
+        UserError: two keys have one name, and it cannot be known whose it is.
+    """
+    found: dict[str, int] = {}
+    for node in grid.get_nodes():  # those that are online
+        if node.name in found:
+            both = f"{found[node.name]} and {node.node_id}"
+            raise UserError(f"SuperNodes {both} are both registered as '{node.name}'; unregister one of them")
+        if node.name:
+            found[node.name] = node.node_id
+    return found
 
 
 def _claimed(grid: Grid) -> dict[str, int]:

@@ -1,0 +1,56 @@
+"""`msmtrec deploy …`: one experiment over many machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from msmtrec.cli.console import config_path, out
+
+deploy_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="One experiment over many machines, with Flower."
+)
+
+
+@deploy_app.callback()
+def _group() -> None:
+    """Else typer would take its one command for the group."""
+
+
+@deploy_app.command("init")
+def deploy_init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it goes: empty, or not there.")],
+    config: Annotated[
+        str, typer.Option("--config", metavar="CONFIG", help="YAML file, or a built-in name: what is trained.")
+    ],
+    scenarios: Annotated[
+        str | None, typer.Option("--scenarios", metavar="A,B,C", help="A node for each [default: those of the data].")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="HOST", help="Name or address by which nodes reach the server.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=1, max=65534, help="The server's port there.")
+    ] = 8000,
+) -> None:
+    """Write the folder of a deployment: settings, certificates, keys and scripts for a server and its nodes.
+
+    All of the config but `data` and `jobs` becomes what the federation agrees on; `data` is the example that each node
+    replaces by its own. Needs the extra `msmtrec[flower]`.
+
+    Example: `msmtrec deploy init federation --config mine.yaml --scenarios NL,BE --host recommender.example.org`
+    """
+    from msmtrec.deployed.init import init
+
+    names = None if scenarios is None else [name.strip() for name in scenarios.split(",")]
+    plan = init(folder, config_path(config), names, host=host, port=port)
+    out.print(
+        f"{escape(str(folder))}: a server at {plan.address}, {len(plan.nodes)}"
+        f" node{'s' * (len(plan.nodes) > 1)}: {escape(', '.join(node.name for node in plan.nodes))}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    out.print(f"[dim]what to do now: {escape(str(folder / 'README.md'))}[/]", highlight=False, soft_wrap=True)
