@@ -1,6 +1,7 @@
 # make demo   train the reference methods and PF-MSMTrec on real logs (about 4 minutes on 2 cores)
 # make test   the whole test suite
 # make lint   ruff and mypy
+# make parity one experiment in one process, in a Flower simulation and deployed: the same bits (about 3 minutes)
 # make docs   the documentation as a site, into site/; a broken link fails
 # make bench  every target of speed beside what this machine makes of it (40 minutes, 5 GB of disk; BENCH=training runs one)
 # make results DATA=kuairand   a benchmark for docs/results/ (a night); make results-page   docs/results.md from what is there
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs dist bench bench-page results results-page measure-data measure-predict measure-serving clean
+.PHONY: demo test lint parity docs dist bench bench-page results results-page measure-data measure-predict measure-serving clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -23,6 +24,11 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Ray, which only simulations need, is installed the first time.
+parity: $(READY)
+	$(BIN)/python -c "import ray" 2>/dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[flower-sim]'
+	PYTHONPATH=tests $(BIN)/python -m deployed.parity
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir site
