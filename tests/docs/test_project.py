@@ -68,7 +68,7 @@ def test_the_source_archive_has_sources_documentation_and_no_data(built: Path) -
         assert needed in names
     assert "src/msmtrec/report/templates/page.html.j2" in names
     assert not [name for name in names if name.startswith(("tests", ".ci", "runs", "data", "site", ".venv"))]
-    assert size < 4e6
+    assert size < 6e6  # figures of campaigns, docs/results, are a quarter
 
 
 ALLOWED = {
