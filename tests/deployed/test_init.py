@@ -301,9 +301,8 @@ def test_run_ends_with_the_run_s_status(near: Path, tmp_path: Path, status: str,
     )
     (tmp_path / "flwr").chmod(0o755)
     environment = {**os.environ, "MSMTREC_BIN": str(tmp_path)}
-    done = subprocess.run(
-        [str(near / "server" / "run.sh")], env=environment, capture_output=True, text=True, check=False
-    )
+    command = ["timeout", "20", str(near / "server" / "run.sh")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code
     assert "said by the run" in done.stdout
     assert (f"{status}: why {{}}" in done.stderr) == bool(code)
