@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -15,35 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
+from deployed.deployment import CONFIG, NODES, OWN, files, made
 from msmtrec.base.errors import UserError
 from msmtrec.config.agreed import parse_agreed
 from msmtrec.config.parse import parse_data
 from msmtrec.config.places import placed_data
-from msmtrec.deployed.init import init
 from msmtrec.deployed.plan import planned, safe
 from msmtrec.deployed.settings import FederationSettings, NodeSettings
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'msmtrec[flower]'")
 x509 = pytest.importorskip("cryptography.x509")
 
-OWN = {
-    "source": "tabular",
-    "files": {"Nether lands": "nl/*.csv", "BE|fr": "be.csv", "BE-fr": "be2.csv"},
-    "tasks": {"click": None},
-    "features": {"item": None, "price": None},
-    "split": {"fractions": [0.8, 0.1, 0.1]},
-    "tables": {
-        "items": {"files": {"Nether lands": "items.csv", "BE|fr": "b.csv", "BE-fr": "c.csv"}, "key": "item"},
-    },
-}
-CONFIG: Mapping[str, Any] = {
-    "name": "shops",
-    "data": OWN,
-    "methods": {"local": None, "paper": {"method": "pf-msmtrec", "preset": "paper"}},
-    "train": {"rounds": 2, "local_steps": 3},
-    "seeds": 2,
-    "jobs": 2,
-}
 EVERY = {
     "README.md",
     *(
@@ -59,30 +38,6 @@ OF_A_NODE = (
     *("node.yaml", "ca.crt", "node-key", "node-key.pub"),
     *("start-supernode.sh", "supernode.service", "compose.yaml"),
 )
-NODES = ("Nether-lands", "BE-fr", "BE-fr-2")
-
-
-def made(folder: Path, config: Mapping[str, Any] = CONFIG, **more: Any) -> Path:
-    """A deployment with a space in its path."""
-    path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(dict(config), sort_keys=False))
-    init(folder / "a federation", path, **{"scenarios": None, "host": "127.0.0.1", "port": 8000, **more})
-    return folder / "a federation"
-
-
-@pytest.fixture(scope="module")
-def near(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All on one machine."""
-    return made(tmp_path_factory.mktemp("near"))
-
-
-@pytest.fixture(scope="module")
-def far(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("far"), host="lab.example.org", port=9443)
-
-
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_every_file_is_there_and_no_other(near: Path, far: Path) -> None:
@@ -213,157 +168,6 @@ def _openssh(private: Any) -> bytes:
 
     found: bytes = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     return found
-
-
-def test_scripts_are_bash(far: Path) -> None:
-    scripts = sorted(far.rglob("*.sh"))
-    assert len(scripts) == 4 + len(NODES)
-    for script in scripts:
-        subprocess.run(["bash", "-n", str(script)], check=True)
-
-
-def _told(script: Path, folder: Path, *programs: str) -> list[str]:
-    """What a script tells the last of the programs, each of which only writes its arguments down."""
-    tools = folder / "bin"
-    tools.mkdir(exist_ok=True)
-    for program in programs:
-        (tools / program).write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{folder}/told"\n')
-        (tools / program).chmod(0o755)
-    environment = {**os.environ, "MSMTREC_BIN": str(tools), "PATH": "/usr/bin:/bin"}
-    subprocess.run([str(script)], cwd="/", env=environment, check=True)
-    return (folder / "told").read_text().splitlines()
-
-
-def test_a_node_s_folder_can_be_copied_to_another_place(near: Path, tmp_path: Path) -> None:
-    place = tmp_path / "else where"
-    subprocess.run(["cp", "-rp", str(near / "nodes" / "BE-fr"), str(place)], check=True)
-    told = _told(place / "start-supernode.sh", tmp_path, "msmtrec", "flower-supernode")
-    said = dict(zip(told[::2], told[1::2], strict=True))
-    assert said == {
-        "--superlink": "127.0.0.1:8000",
-        "--root-certificates": str(place / "ca.crt"),
-        "--auth-supernode-private-key": str(place / "node-key"),
-        "--port": "9101",
-        "--node-config": f'node="{place}/node.yaml"',
-    }
-
-
-def test_flower_reads_the_node_s_file_from_what_it_is_told(near: Path, tmp_path: Path) -> None:
-    from flwr.common.config import parse_config_args
-
-    told = _told(near / "nodes" / "BE-fr" / "start-supernode.sh", tmp_path, "msmtrec", "flower-supernode")
-    assert parse_config_args([told[-1]]) == {"node": str(near / "nodes" / "BE-fr" / "node.yaml")}
-
-
-def test_the_server_s_folder_too(far: Path, tmp_path: Path) -> None:
-    place = tmp_path / "else where"
-    subprocess.run(["cp", "-rp", str(far / "server"), str(place)], check=True)
-    told = _told(place / "start-superlink.sh", tmp_path, "msmtrec", "flwr", "flower-superlink")
-    assert {"--enable-supernode-auth", "--disable-runtime-dependency-installation"} <= {*told}
-    assert told[told.index("--host") + 1] == "127.0.0.1"  # behind the proxy
-    assert told[told.index("--port") + 1] == "9444"
-    assert told[told.index("--database") + 1] == str(place / "superlink.db")
-    for option, name in (("ca-certfile", "ca.crt"), ("certfile", "server.crt"), ("keyfile", "server.key")):
-        assert told[told.index(f"--ssl-{option}") + 1] == str(place / "certificates" / name)
-    found = tomllib.loads((place / "flwr-home" / "config.toml").read_text())["superlink"]["lab"]
-    assert found == {"address": "127.0.0.1:9444", "root-certificates": str(place / "certificates" / "ca.crt")}
-
-
-def test_flower_knows_the_server_from_the_start(near: Path, far: Path) -> None:
-    for folder, port in ((near, 8000), (far, 9444)):
-        found = tomllib.loads((folder / "server" / "flwr-home" / "config.toml").read_text())["superlink"]["lab"]
-        place = folder / "server" / "certificates" / "ca.crt"
-        assert found == {"address": f"127.0.0.1:{port}", "root-certificates": str(place)}
-
-
-def test_a_script_says_what_it_lacks(near: Path) -> None:
-    for script in ("server/run.sh", "nodes/BE-fr/start-supernode.sh"):
-        environment = {"PATH": "/usr/bin:/bin"}
-        done = subprocess.run([str(near / script)], env=environment, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert "there is no msmtrec in the PATH" in done.stderr
-
-
-@pytest.mark.parametrize("status, code", [("finished:completed", 0), ("finished:failed", 1), ("finished:stopped", 1)])
-def test_run_ends_with_the_run_s_status(near: Path, tmp_path: Path, status: str, code: int) -> None:
-    for program in ("msmtrec", "flower-superlink"):
-        (tmp_path / program).symlink_to("/bin/true")
-    runs = '{"runs": [{"status": "%s", "status-details": "why {}"}]}'
-    (tmp_path / "flwr").write_text(
-        "#!/bin/sh\n"
-        f'echo "$@" >> "{tmp_path}/asked"\n'
-        'case "$1" in\n'
-        '  run) echo "Loading …"; echo \'{"success": true, "run-id": "7"}\' ;;\n'
-        '  log) echo "said by the run" ;;\n'
-        f'  list) if [ -e "{tmp_path}/later" ]; then printf \'{runs}\' {status}; else touch "{tmp_path}/later";\n'
-        f"    printf '{runs}' running; fi ;;\n"
-        "esac\n"
-    )
-    (tmp_path / "flwr").chmod(0o755)
-    environment = {**os.environ, "MSMTREC_BIN": str(tmp_path)}
-    done = subprocess.run(
-        [str(near / "server" / "run.sh")], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code
-    assert "said by the run" in done.stdout
-    assert (f"{status}: why {{}}" in done.stderr) == bool(code)
-    asked = (tmp_path / "asked").read_text()
-    assert f'--run-config federation="{near}/server/federation.yaml"' in asked
-    assert "log 7 lab --stream" in asked
-    assert "list lab --run-id 7" in asked
-
-
-@pytest.mark.parametrize("said, code", [("Public key already in use", 0), ("connection refused", 1)])
-def test_keys_are_registered_by_the_names_of_nodes(near: Path, tmp_path: Path, said: str, code: int) -> None:
-    for program in ("msmtrec", "flower-superlink"):
-        (tmp_path / program).symlink_to("/bin/true")
-    text = f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\ncase "$*" in *Nether-lands) echo "{said}" >&2; exit 1;; esac\n'
-    (tmp_path / "flwr").write_text(text)
-    (tmp_path / "flwr").chmod(0o755)
-    command, environment = [str(near / "server" / "register-nodes.sh")], {**os.environ, "MSMTREC_BIN": str(tmp_path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, said in done.stderr) == (code, bool(code))
-    asked = (tmp_path / "asked").read_text().splitlines()
-    keys = near / "server" / "public-keys"
-    assert f"supernode register {keys}/BE-fr.pub lab --name BE-fr" in asked
-    assert f"supernode register {keys}/BE-fr-2.pub lab --name BE-fr-2" in asked
-
-
-def test_the_app_names_what_is_there(near: Path) -> None:
-    from importlib import import_module
-
-    app = tomllib.loads((near / "server" / "app" / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
-    assert app["config"].keys() == {"federation", "nodes"}
-    for component in app["components"].values():
-        module, name = component.split(":")
-        assert hasattr(import_module(module), name)
-
-
-def test_only_what_is_for_nodes_passes_the_proxy(far: Path) -> None:
-    text = (far / "server" / "nginx.conf").read_text()
-    assert re.findall(r"location (\S+) \{(?:\s*proxy_pass (\S+);| return (\d+);)", text) == [
-        ("/v1/fleet/", "https://127.0.0.1:9444", ""),
-        ("/v1/control", "", "403"),
-        ("/v1/runtime", "", "403"),
-        ("/", "", "404"),
-    ]
-    assert "listen 9443 ssl;" in text
-    assert "client_max_body_size 0;" in text
-    assert "--superlink lab.example.org:9443 " in (far / "nodes" / "BE-fr" / "start-supernode.sh").read_text()
-
-
-def test_units_and_containers_start_the_scripts(far: Path) -> None:
-    for name, script in (("server/superlink.service", "server/start-superlink.sh"),):
-        assert f"ExecStart=/srv/msmtrec/{script}\n" in (far / name).read_text()
-    for node in NODES:
-        text = (far / "nodes" / node / "supernode.service").read_text()
-        assert f"ExecStart=/srv/msmtrec/{node}/start-supernode.sh\n" in text
-        assert "\nRestart=always\nRestartSec=" in text
-        (service,) = yaml.safe_load((far / "nodes" / node / "compose.yaml").read_text())["services"].values()
-        assert service["entrypoint"] == ["/node/start-supernode.sh"]
-        assert service["restart"] == "always"
-    services = yaml.safe_load((far / "server" / "compose.yaml").read_text())["services"]
-    assert services.keys() == {"superlink", "proxy"}
 
 
 @pytest.mark.parametrize(
