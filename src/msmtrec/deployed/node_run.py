@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from msmtrec.base.errors import UserError
+from msmtrec.config.agreed import parse_agreed
 from msmtrec.config.contender import Contender
-from msmtrec.config.parse import Config, parse_config
+from msmtrec.config.parse import Config, parse_data
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData
@@ -50,7 +51,15 @@ class NodeRun:
         Raises:
             UserError: anything that somebody at the node can repair.
         """
-        config = parse_config({**json.loads(begin.config), "data": dict(data)})
+        agreed = parse_agreed(json.loads(begin.config))
+        config = Config(
+            name=agreed.name,
+            data=parse_data(data),
+            contenders=agreed.contenders,
+            seeds=agreed.seeds,
+            jobs=1,
+            tune_candidates=agreed.tune_candidates,
+        )
         for name in scenarios:
             if name not in begin.scenarios:
                 raise UserError(f"the federation has no scenario '{name}'; it has {', '.join(begin.scenarios)}")

@@ -18,6 +18,7 @@ from msmtrec.base.schema import Schema
 from msmtrec.base.version import __version__
 from msmtrec.config.agreed import Agreed
 from msmtrec.config.contender import Contender
+from msmtrec.config.parse import check_batches, unknown_batches
 from msmtrec.data.encoding.layout import make_layout
 from msmtrec.deployed.far import Far, FarCheckpoint, Nodes
 from msmtrec.deployed.fit import common_schema
@@ -69,6 +70,9 @@ class Federation:
         link: how they are reached.
         folder: its run directory.
         quorum: nodes that must answer in an exchange of a round.
+
+    Raises:
+        UserError: batch sizes are given by scenario, and not for those that there are.
     """
 
     def __init__(
@@ -85,6 +89,10 @@ class Federation:
         self.quorum, self.observer = quorum, observer
         self.scenarios = tuple(name for names in nodes.values() for name in names)
         self.owner = {name: node for node, names in nodes.items() for name in names}
+        contenders = [one for candidates in agreed.contenders for one in candidates]
+        for sentence in unknown_batches(contenders, self.scenarios):
+            raise UserError(sentence)
+        check_batches(contenders, self.scenarios)
 
     def run(self, *, resume: bool = False) -> Results:
         """All of it; where it was interrupted, what is left.
