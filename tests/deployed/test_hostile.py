@@ -15,7 +15,7 @@ from deployed.pretend import Pretend, nodes_of
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.config.agreed import parse_agreed
-from msmtrec.deployed.messages import Answer, Begin, Done, Facts, Refused
+from msmtrec.deployed.messages import Answer, Begin, Done, Facts, Know, Known, Refused
 from msmtrec.deployed.node import Node
 from msmtrec.deployed.server import Federation
 from msmtrec.federation.messages import Report
@@ -179,3 +179,31 @@ def test_rows_that_have_changed_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="rows of a node have changed since"):
         federation.run(resume=True)
+
+
+def test_counts_that_are_none_are_never_summed(tmp_path: Path) -> None:
+    """Before the first round there is no going on without a scenario: all would read what it said."""
+    plain = nodes_of(tmp_path, DATA, OWN)
+    real = plain.nodes["bad"]
+
+    def tampered(asked: Any) -> Any:
+        answer = real(asked)
+        if not isinstance(answer, Known) or not any(step.histories for step in answer.said.values()):
+            return answer
+        (name, said), *_ = answer.said.items()
+        wrong = {field: replace(own, sums=own.sums * float("nan")) for field, own in said.histories.items()}
+        return replace(answer, said={name: replace(said, histories=wrong)})
+
+    plain.nodes["bad"] = tampered  # type: ignore[assignment]
+    agreed = parse_agreed({**AGREED, "methods": {"linear": {"statistics": {"least": 5}}}})
+    with pytest.raises(UserError, match="scenario 'scenario-2' sent counts of its ids that are none"):
+        Federation(agreed, OWN, plain, tmp_path / "server").run()
+
+
+def test_a_node_that_says_nothing_of_a_step_is_refused(tmp_path: Path) -> None:
+    plain = nodes_of(tmp_path, DATA, OWN)
+    real = plain.nodes["bad"]
+    plain.nodes["bad"] = lambda asked: Known({}) if isinstance(asked, Know) else real(asked)  # type: ignore[assignment]
+    agreed = parse_agreed({**AGREED, "methods": {"linear": {"statistics": {"least": 5}}}})
+    with pytest.raises(UserError, match="nodes are at different steps before the first round"):
+        Federation(agreed, OWN, plain, tmp_path / "server").run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -14,6 +13,7 @@ from msmtrec.base.finite import all_finite
 from msmtrec.base.member import Member
 from msmtrec.deployed.link import Link, all_of
 from msmtrec.deployed.messages import Answer, Do, Done, Keep, Kept, Key, Refused
+from msmtrec.deployed.trust import records
 from msmtrec.federation import checkpoint as snapshots
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.rounds import Standing
@@ -93,7 +93,7 @@ class Far:
         if answered < min(self.quorum, len(asked)):
             raise UserError(
                 f"exchange {self.number} of {self.key.contender}: {answered} of {len(asked)} nodes answered, and"
-                f" {self.quorum} must; see that they run, then continue with --resume"
+                f" {self.quorum} must; see that they run, then run it again: it goes on"
             )
         return {member: found[member] for member in orders if member in found}
 
@@ -118,9 +118,9 @@ class Far:
 
     def keep(self, column: str, members: Sequence[Member], folder: Path) -> None:
         asked = {node: Keep(self.key, column, self.after[node]) for node in self.nodes}
-        kept = all_of(self.link, asked, Kept)
+        kept, seeds = all_of(self.link, asked, Kept), {member.seed for member in members}
         place = {member: number for number, member in enumerate(members)}
-        chosen = [entry for answer in kept.values() for entry in json.loads(answer.chosen)]
+        chosen = [one for node, own in kept.items() for one in records(node, self.nodes[node], seeds, own.chosen)]
         chosen.sort(key=lambda entry: place[Member(entry["seed"], entry["scenario"])])
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / VALIDATION, chosen)

@@ -29,7 +29,7 @@ def all_of(link: Link, asked: Mapping[str, Asked], kind: type[Kind]) -> dict[str
     for node in asked:
         answer: Any = answers.get(node)
         if answer is None:
-            raise UserError(f"node '{node}' does not answer; see that it runs, then continue with --resume")
+            raise UserError(f"node '{node}' does not answer; see that it runs, then run it again: it goes on")
         if isinstance(answer, Refused):
             raise (Diverged if answer.kind == "diverged" else UserError)(answer.sentence)
         if not isinstance(answer, kind):

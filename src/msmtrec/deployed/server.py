@@ -24,6 +24,7 @@ from msmtrec.deployed.far import Far, FarCheckpoint, Nodes
 from msmtrec.deployed.fit import common_schema
 from msmtrec.deployed.link import Link, all_of
 from msmtrec.deployed.messages import Begin, End, Ended, Facts, Key, Know, Known, Score, Scored, Weigh, Weighed
+from msmtrec.deployed.trust import check_said, declared, own_alone, records
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.described import environment, unit_of
@@ -123,11 +124,10 @@ class Federation:
         """(what all rows mean, scenario -> training rows)"""
         begin = Begin(__version__, json.dumps(self.agreed.as_dict()), self.scenarios)
         facts = all_of(self.link, dict.fromkeys(self.nodes, begin), Facts)
-        schemas, rows = {}, {}
-        for name in self.scenarios:
-            own = facts[self.owner[name]]
-            schemas[name], rows[name] = Schema.from_dict(json.loads(own.schema)), own.rows[name]["train"]
-        if len({own.timed for own in facts.values()}) > 1:
+        own = {node: declared(node, self.nodes[node], one) for node, one in facts.items()}
+        schemas = {name: own[self.owner[name]] for name in self.scenarios}
+        rows = {name: facts[self.owner[name]].rows[name]["train"] for name in self.scenarios}
+        if len({one.timed for one in facts.values()}) > 1:
             raise UserError("some nodes' rows have times and others' have none; declare split.time for all or for none")
         schema = common_schema(schemas)
         self._describe(schema, facts)
@@ -146,7 +146,9 @@ class Federation:
         found = {kind: {**known, "scenarios": rows} for kind in kinds}
         place = self.folder / directory.DATA
         if place.exists() and directory.read_json(place) != found:
-            raise UserError(f"rows of a node have changed since {self.folder} was begun; choose another --out")
+            raise UserError(
+                f"rows of a node have changed since {self.folder} was begun; give the federation another folder"
+            )
         write_json(place, found)
         write_json(self.folder / directory.CANDIDATES, candidates_of(contenders))
         write_json(self.folder / directory.ENVIRONMENT, environment(1, torch.get_num_threads(), "cpu"))
@@ -177,8 +179,10 @@ class Federation:
             said = {name: step for answer in answers.values() for name, step in answer.said.items()}
             if not said:
                 break
-            heard.append(Said.together([said[name] for name in self.scenarios]))
+            heard.append(self._summed(said))
         counted = {name: count for answer in answers.values() for name, count in answer.counted.items()}
+        for node, answer in answers.items():
+            own_alone(node, self.nodes[node], answer.counted, "has counted rows of")
         sent = [both for answer in answers.values() for both in answer.sent.values()]
         layout = make_layout(schema, share=variant(contender) == "shared", scenarios=self.scenarios)
         model = network(contender, widened(layout, next(iter(answers.values())).more))
@@ -188,6 +192,16 @@ class Federation:
             {name: counted[name] for name in self.scenarios},
             (sum(up for up, _ in sent), sum(down for _, down in sent)),
         )
+
+    def _summed(self, said: Mapping[str, Said]) -> Said:
+        """What all scenarios have said, together."""
+        if set(said) != set(self.scenarios):
+            raise UserError("nodes are at different steps before the first round; do all run the same version?")
+        check_said(said)
+        try:
+            return Said.together([said[name] for name in self.scenarios])
+        except ValueError as error:
+            raise UserError(f"what nodes say before the first round does not fit together: {error}") from error
 
     def _train(self, task: FarTask, ground: Ground) -> None:
         seeds, contender, folder = self.agreed.seeds, task.contender, task.folder
@@ -214,10 +228,12 @@ class Federation:
         if (found.folder / TEST).exists():
             return
         asked = dict.fromkeys(self.nodes, Score(found.task.key, column))
-        records = [one for answer in all_of(self.link, asked, Scored).values() for one in json.loads(answer.records)]
-        place = {member: n for n, member in enumerate(members_of(self.agreed.seeds, self.scenarios))}
-        records.sort(key=lambda record: place[Member(record["seed"], record["scenario"])])
-        write_json(found.folder / TEST, records)
+        answers = all_of(self.link, asked, Scored)
+        seeds = self.agreed.seeds
+        found_there = [one for n, own in answers.items() for one in records(n, self.nodes[n], seeds, own.records)]
+        place = {member: n for n, member in enumerate(members_of(seeds, self.scenarios))}
+        found_there.sort(key=lambda record: place[Member(record["seed"], record["scenario"])])
+        write_json(found.folder / TEST, found_there)
 
     def _table(self, schema: Schema, tasks: Sequence[FarTask]) -> Results:
         """As on one machine, but that users of two nodes are taken for different ones; then nodes can be used."""

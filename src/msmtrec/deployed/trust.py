@@ -1,0 +1,75 @@
+"""What a server looks at before it uses what a node says: whose it is, and that numbers are numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from msmtrec.base.errors import UserError
+from msmtrec.base.schema import Schema
+from msmtrec.deployed.messages import Facts
+from msmtrec.statistics.exchange import Said
+from msmtrec.statistics.history import History
+
+
+def declared(node: str, names: Collection[str], facts: Facts) -> Schema:
+    """What a node's rows mean.
+
+    Raises:
+        UserError: it speaks of other scenarios than its own, or of none, or not in this version's words.
+    """
+    try:
+        schema = Schema.from_dict(json.loads(facts.schema))
+    except (ValueError, KeyError, TypeError, UserError) as error:
+        raise UserError(f"how node '{node}' declares its rows cannot be read; do all run the same version?") from error
+    for what, found in (("declares", schema.scenarios), ("has rows of", facts.rows)):
+        own_alone(node, names, found, what)
+    return schema
+
+
+def own_alone(node: str, names: Collection[str], found: Iterable[str], what: str) -> None:
+    """Raises: UserError where these are not the scenarios that the node has."""
+    if set(found) != set(names):
+        wanted, got = (", ".join(sorted(each)) or "none" for each in (set(names), set(found)))
+        raise UserError(f"node '{node}' {what} other scenarios than its own: {got}, not {wanted}")
+
+
+def check_said(said: Mapping[str, Said]) -> None:
+    """Before it is summed, for all to read.
+
+    Raises:
+        UserError: a number of a scenario's counts or moments is none, or they are no counts.
+    """
+    for name, own in said.items():
+        if not all(_is_history(history) for history in own.histories.values()):
+            raise UserError(f"scenario '{name}' sent counts of its ids that are none; nothing is summed")
+        sums = (own.moments.rows, own.moments.sums, own.moments.squares) if own.moments else ()
+        if not all(np.isfinite(one).all() for one in sums):
+            raise UserError(f"scenario '{name}' sent sums of its inputs that are no numbers; nothing is summed")
+
+
+def _is_history(found: History) -> bool:
+    keys, sums = found.keys, found.sums
+    if keys.ndim != 1 or sums.ndim != 2 or len(keys) != len(sums) or found.units < 0:
+        return False
+    ascending = bool((np.diff(keys) > 0).all()) and (not len(keys) or keys[0] >= 0)
+    return ascending and bool(np.isfinite(sums).all()) and bool((sums[:, 0] >= 0).all())
+
+
+def records(node: str, names: Collection[str], seeds: Collection[int], text: str) -> list[dict[str, Any]]:
+    """What a node says of its scenarios, one mapping for each seed and scenario, or more.
+
+    Raises:
+        UserError: it is no such list, or of others.
+    """
+    try:
+        found = json.loads(text)
+        pairs = {(entry["seed"], entry["scenario"]) for entry in found}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"what node '{node}' says of its scenarios cannot be read") from error
+    if pairs != {(seed, name) for seed in seeds for name in names}:
+        raise UserError(f"node '{node}' does not speak of its own scenarios and the run's seeds, each of them")
+    return list(found)
