@@ -62,3 +62,22 @@ def test_init_needs_an_empty_folder(capsys: pytest.CaptureFixture[str], tmp_path
 
 def test_init_needs_a_port(capsys: pytest.CaptureFixture[str], tmp_path: Path, config: str) -> None:
     assert called(capsys, "deploy", "init", str(tmp_path / "f"), "--config", config, "--port", "0")[0] == 2
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("code", [0, 1])
+def test_check_asks_the_deployment_s_own_script(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, inside: bool, code: int
+) -> None:
+    server = tmp_path / "federation" / "server"
+    server.mkdir(parents=True)
+    (server / "run.sh").write_text(f'#!/bin/sh\necho "$0 $@"\nexit {code}\n')
+    (server / "run.sh").chmod(0o755)
+    found, out, _ = called(capfd, "deploy", "check", str(server if inside else server.parent))
+    assert (found, out) == (code, f"{server}/run.sh --check\n")
+
+
+def test_what_is_no_deployment_is_not_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = called(capsys, "deploy", "check", str(tmp_path))
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{tmp_path} is no deployment: it has no server/run.sh; msmtrec deploy init writes one" in err

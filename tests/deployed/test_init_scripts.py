@@ -108,9 +108,33 @@ def test_run_ends_with_the_run_s_status(near: Path, tmp_path: Path, status: str,
     assert "said by the run" in done.stdout
     assert (f"{status}: why {{}}" in done.stderr) == bool(code)
     asked = (tmp_path / "asked").read_text()
-    assert f'--run-config federation="{near}/server/federation.yaml"' in asked
+    assert f'--run-config federation="{near}/server/federation.yaml" only=""' in asked
     assert "log 7 lab --stream" in asked
     assert "list lab --run-id 7" in asked
+
+
+@pytest.mark.parametrize("option, code", [("--check", 0), ("--chek", 2)])
+def test_a_check_trains_nothing(near: Path, tmp_path: Path, option: str, code: int) -> None:
+    for program in ("msmtrec", "flower-superlink"):
+        (tmp_path / program).symlink_to("/bin/true")
+    (tmp_path / "flwr").write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> "{tmp_path}/asked"\n'
+        'case "$1" in\n'
+        '  run) echo \'{"run-id": "7"}\' ;;\n'
+        '  list) echo \'{"runs": [{"status": "finished:completed", "status-details": ""}]}\' ;;\n'
+        "esac\n"
+    )
+    (tmp_path / "flwr").chmod(0o755)
+    command = ["timeout", "20", str(near / "server" / "run.sh"), option]
+    environment = {**os.environ, "MSMTREC_BIN": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    if code:
+        assert done.stderr == f"error: there is no option {option}; there is --check\n"
+    else:
+        assert done.stdout.splitlines()[-1] == "checked; nothing was trained"
+        assert f'federation="{near}/server/federation.yaml" only="check"' in (tmp_path / "asked").read_text()
 
 
 @pytest.mark.parametrize("said, code", [("Public key already in use", 0), ("connection refused", 1)])
@@ -133,7 +157,7 @@ def test_the_app_names_what_is_there(near: Path) -> None:
     from importlib import import_module
 
     app = tomllib.loads((near / "server" / "app" / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
-    assert app["config"].keys() == {"federation", "nodes"}
+    assert app["config"].keys() == {"federation", "nodes", "only"}
     for component in app["components"].values():
         module, name = component.split(":")
         assert hasattr(import_module(module), name)

@@ -25,7 +25,7 @@ ELSEWHERE = {"tutorial.md": "tests/docs/test_tutorial.py"}
 """Pages whose blocks have a test of their own."""
 LANGUAGES = {"python", "sh", "yaml", "text", "math", "json", "ini", "dockerfile"}
 """What is no Python, no command and no YAML is not run: layouts, formulas, what a command has printed."""
-NOT_RUN = {"README.md": 1, "bench.md": 1, "quick-start.md": 1, "serving.md": 7, "terminal.md": 1}
+NOT_RUN = {"README.md": 1, "bench.md": 1, "deployment.md": 1, "quick-start.md": 1, "serving.md": 7, "terminal.md": 1}
 """Page -> blocks that cannot run here. A new one needs a reason in the page, and its count here."""
 WITH_RUN = {"after-a-run.md", "calibration.md", "predict.md", "run-directory.md"}
 """Pages that begin with the finished run of ten-minutes.md in runs/mine."""

@@ -15,11 +15,6 @@ deploy_app = typer.Typer(
 )
 
 
-@deploy_app.callback()
-def _group() -> None:
-    """Else typer would take its one command for the group."""
-
-
 @deploy_app.command("init")
 def deploy_init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it goes: empty, or not there.")],
@@ -54,3 +49,24 @@ def deploy_init(
         soft_wrap=True,
     )
     out.print(f"[dim]what to do now: {escape(str(folder / 'README.md'))}[/]", highlight=False, soft_wrap=True)
+
+
+@deploy_app.command("check")
+def deploy_check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The deployment, or its folder `server`.")],
+) -> None:
+    """Ask every node for its rows, on the server's machine; nothing is trained.
+
+    It proves that nodes connect with their keys over TLS, have the server's version, can read their rows, and declare
+    them alike; clocks that differ and other versions of packages are said. SuperLink and nodes must run.
+
+    Example: `msmtrec deploy check federation`
+    """
+    import subprocess
+
+    from msmtrec.base.errors import UserError
+
+    script = next((one for one in (folder / "server/run.sh", folder / "run.sh") if one.is_file()), None)
+    if script is None:
+        raise UserError(f"{folder} is no deployment: it has no server/run.sh; msmtrec deploy init writes one")
+    raise typer.Exit(subprocess.run([str(script.resolve()), "--check"], check=False).returncode)

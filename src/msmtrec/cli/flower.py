@@ -6,11 +6,13 @@ from pathlib import Path
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
+from rich.markup import escape
 
-from msmtrec.cli.console import err
+from msmtrec.cli.console import err, out
 from msmtrec.cli.progress import PlainLines
 from msmtrec.cli.running import print_run
 from msmtrec.config.agreed import parse_agreed
+from msmtrec.deployed.checking import lines
 from msmtrec.deployed.flower_link import FlowerLink, connected
 from msmtrec.deployed.server import Federation
 from msmtrec.deployed.settings import FederationSettings
@@ -22,11 +24,18 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """The whole run; where its directory has one that was interrupted, what is left of it."""
+    """The whole run; where its directory has one that was interrupted, what is left of it.
+
+    With `only` of the run's config as `check` nothing is trained.
+    """
     path = Path(str(context.run_config["federation"]))
     settings, tell = FederationSettings.load(path), PlainLines(err)
     agreed = parse_agreed(settings.agreed, path.stem)
     link = FlowerLink(grid, connected(grid, settings), agreed.name, within=settings.answer_within, tell=tell)
     federation = Federation(agreed, settings.scenarios, link, settings.folder, quorum=settings.quorum, observer=tell)
+    if context.run_config.get("only") == "check":
+        for line in lines(federation.check()):
+            out.print(escape(line), soft_wrap=True, highlight=False)
+        return
     results = federation.run(resume=(settings.folder / CONFIG).exists())
     print_run(Run(settings.folder, results))

@@ -48,11 +48,16 @@ class Facts:
             which of the scenarios has which tasks.
         rows: scenario -> split -> how many.
         timed: whether they have times.
+        packages: name -> version of what computes.
+        clock: seconds since 1970, when it answers.
     """
 
     schema: str
     rows: Mapping[str, Mapping[str, int]]
     timed: bool
+    _: KW_ONLY
+    packages: Mapping[str, str] = field(default_factory=dict)
+    clock: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData
 from msmtrec.deployed.messages import Begin, Facts, Key
-from msmtrec.experiment.described import describe, environment
+from msmtrec.experiment.described import describe, environment, versions
 from msmtrec.experiment.encoders import keep_encoders, variant
 from msmtrec.experiment.run import candidates_of, on_device, settle
 from msmtrec.record import directory
@@ -80,7 +81,8 @@ class NodeRun:
         """What may be known of the rows elsewhere."""
         some = next(iter(self.data.values()))
         rows = {name: {split: len(table.splits[split]) for split in SPLITS} for name, table in some.tables.items()}
-        return Facts(json.dumps(some.schema.as_dict()), rows, some.ordered)
+        known = {name: version or "" for name, version in versions().items()}
+        return Facts(json.dumps(some.schema.as_dict()), rows, some.ordered, packages=known, clock=time.time())
 
     def contender(self, key: Key) -> Contender:
         """Errors: UserError where the run has no such training."""

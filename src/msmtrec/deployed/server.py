@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from msmtrec.config.agreed import Agreed
 from msmtrec.config.contender import Contender
 from msmtrec.config.parse import check_batches, unknown_batches
 from msmtrec.data.encoding.layout import make_layout
+from msmtrec.deployed.checking import Asked, doubts
 from msmtrec.deployed.far import Far, FarCheckpoint, Nodes
 from msmtrec.deployed.fit import common_schema
 from msmtrec.deployed.link import Link, all_of
@@ -27,7 +29,7 @@ from msmtrec.deployed.messages import Begin, End, Ended, Facts, Key, Know, Known
 from msmtrec.deployed.trust import check_said, declared, own_alone, records
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost
 from msmtrec.experiment.columns import column_folders
-from msmtrec.experiment.described import environment, unit_of
+from msmtrec.experiment.described import environment, unit_of, versions
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.known import network
 from msmtrec.experiment.results import write_results
@@ -39,7 +41,7 @@ from msmtrec.federation.messages import Order
 from msmtrec.models.beside import widened
 from msmtrec.record import directory
 from msmtrec.record.directory import CHECKPOINT, FAILED, TEST, write_json
-from msmtrec.record.events import Observer, Phase, RunFinished, ignore
+from msmtrec.record.events import Note, Observer, Phase, RunFinished, ignore
 from msmtrec.record.evidence import Evidence
 from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished, summarise
@@ -120,18 +122,28 @@ class Federation:
     def _folder(self, contender: Contender) -> Path:
         return directory.contender_folder(self.folder, contender.name, contender.candidate)
 
-    def _begin(self) -> tuple[Schema, dict[str, int]]:
-        """(what all rows mean, scenario -> training rows)"""
-        begin = Begin(__version__, json.dumps(self.agreed.as_dict()), self.scenarios)
+    def check(self) -> Asked:
+        """The first question and what follows from its answers; nothing is trained, and nothing written here.
+
+        Raises:
+            UserError: as `run`.
+        """
+        begin, began = Begin(__version__, json.dumps(self.agreed.as_dict()), self.scenarios), time.time()
         facts = all_of(self.link, dict.fromkeys(self.nodes, begin), Facts)
         own = {node: declared(node, self.nodes[node], one) for node, one in facts.items()}
-        schemas = {name: own[self.owner[name]] for name in self.scenarios}
-        rows = {name: facts[self.owner[name]].rows[name]["train"] for name in self.scenarios}
         if len({one.timed for one in facts.values()}) > 1:
             raise UserError("some nodes' rows have times and others' have none; declare split.time for all or for none")
-        schema = common_schema(schemas)
-        self._describe(schema, facts)
-        return schema, rows
+        schema = common_schema({name: own[self.owner[name]] for name in self.scenarios})
+        asked = Asked(facts, schema, began, time.time())
+        for doubt in doubts(asked, {name: version for name, version in versions().items() if version}):
+            self.observer(Note(text=doubt))
+        return asked
+
+    def _begin(self) -> tuple[Schema, dict[str, int]]:
+        """(what all rows mean, scenario -> training rows)"""
+        asked = self.check()
+        self._describe(asked.schema, asked.facts)
+        return asked.schema, {name: asked.facts[self.owner[name]].rows[name]["train"] for name in self.scenarios}
 
     def _describe(self, schema: Schema, facts: Mapping[str, Facts]) -> None:
         """What the directory of a run has beside its contenders, as far as a server knows it.

@@ -93,7 +93,7 @@ def environment(jobs: int, threads: int, device: str) -> dict[str, Any]:
     """
     return {
         "python": sys.version.split()[0],
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": versions(),
         "git": _git_revision(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
@@ -101,6 +101,11 @@ def environment(jobs: int, threads: int, device: str) -> dict[str, Any]:
         "device": device,
         "jobs": jobs,
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Package -> its version, of those that compute."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _version(name: str) -> str | None:
