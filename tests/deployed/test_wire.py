@@ -88,6 +88,13 @@ def test_what_is_no_message_is_refused(frame: Frame) -> None:
         read_asked(frame)
 
 
+@pytest.mark.parametrize("run", ["", None, 7])
+def test_a_question_is_of_a_run(run: Any) -> None:
+    """Its name is a folder of the node."""
+    with pytest.raises(ValueError, match="a question of no run"):
+        read_asked(header(asked_frame(ASKED, "run"), run=run))
+
+
 def test_an_empty_body_is_not_sent() -> None:
     """The other end may have answered, and gone, when nothing is left to send: sending nothing then fails."""
     sent = list[bytes]()

@@ -37,8 +37,11 @@ def read_asked(frame: Frame) -> tuple[str, Asked]:
     kind, header = _header(frame)
     if kind not in ASKED:
         raise ValueError(f"there is no question '{kind}'")
+    run = header.get("run")
+    if not isinstance(run, str) or not run:
+        raise ValueError("a question of no run")
     found: Asked = _value(ASKED[kind][0], header, frame.body)
-    return str(header.get("run", "")), found
+    return run, found
 
 
 def read_answer(asked: str, frame: Frame) -> Answer:
