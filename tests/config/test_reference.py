@@ -13,8 +13,9 @@ from msmtrec.config.reference import Group, groups
 
 
 def leaves(kind: type) -> Iterator[type]:
-    """Settings classes of the package that no other one builds on."""
-    below = [one for one in kind.__subclasses__() if one.__module__.startswith("msmtrec.")]
+    """Settings classes of a config that no other one builds on; a deployment's files have classes of their own."""
+    rooms = [(one, one.__module__.split(".")) for one in kind.__subclasses__()]
+    below = [one for one, room in rooms if room[0] == "msmtrec" and room[1] != "deployed"]
     for one in below:
         yield from leaves(one)
     if not below:
