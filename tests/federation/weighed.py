@@ -33,5 +33,5 @@ def _with(data: EncodedData, whole: Mapping[str, Rows], counts: Mapping[str, Map
     described = {name: (table.private_rows, dict(table.encoding)) for name, table in data.tables.items()}
     used = {name: table.splits["train"].used for name, table in data.tables.items()}
     rows = {name: {name: counted} for name, counted in counts.items()}
-    tables = cut(whole, rows, described, used, data.layout.private_columns)  # type: ignore[arg-type]
+    tables = cut(whole, rows, described, used, data.layout)  # type: ignore[arg-type]
     return replace(data, whole=whole, tables=tables, folder=None)

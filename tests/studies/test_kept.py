@@ -131,7 +131,8 @@ def test_a_training_that_patience_has_ended_is_over(
                 patch.setattr(scenario_module, "validate", validate)
                 return super().__call__(orders)
 
-    monkeypatch.setattr(module, "InProcess", Rehearsed)
+    for place in ("contender", "here"):  # where a checkpoint is, and where none is
+        monkeypatch.setattr(f"msmtrec.experiment.{place}.InProcess", Rehearsed)
     own = {"method": "fedavg", "fine_tune": {"rounds": 1, "patience": 1}}
     contender, data = made(own, rounds=16, patience=2, participation=1.0, evaluate_before=False)
     whole = tmp_path / "whole" / "fedavg" / "c01"
