@@ -15,7 +15,7 @@ from deployed.pretend import Pretend, nodes_of
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.config.agreed import parse_agreed
-from msmtrec.deployed.messages import Answer, Begin, Done, Facts, Know, Known, Refused
+from msmtrec.deployed.messages import Answer, Begin, Done, Facts, Know, Known, Refused, Weigh
 from msmtrec.deployed.node import Node
 from msmtrec.deployed.server import Federation
 from msmtrec.federation.messages import Report
@@ -207,3 +207,11 @@ def test_a_node_that_says_nothing_of_a_step_is_refused(tmp_path: Path) -> None:
     agreed = parse_agreed({**AGREED, "methods": {"linear": {"statistics": {"least": 5}}}})
     with pytest.raises(UserError, match="nodes are at different steps before the first round"):
         Federation(agreed, OWN, plain, tmp_path / "server").run()
+
+
+def test_a_node_weighs_its_own_lines_alone(tmp_path: Path) -> None:
+    plain = nodes_of(tmp_path, DATA, OWN)
+    real, other = plain.nodes["bad"], plain.nodes["one"]
+    plain.nodes["bad"] = lambda asked: (other if isinstance(asked, Weigh) else real)(asked)  # type: ignore[assignment]
+    with pytest.raises(UserError, match="node 'bad' weighs other scenarios than its own: scenario-0, not scenario-2"):
+        Federation(parse_agreed(AGREED), OWN, plain, tmp_path / "server").run()

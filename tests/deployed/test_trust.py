@@ -12,7 +12,10 @@ import pytest
 from deployed.test_fit import ONE
 from msmtrec.base.errors import UserError
 from msmtrec.deployed.messages import Facts
-from msmtrec.deployed.trust import check_said, declared, own_alone, records
+from msmtrec.deployed.trust import check_evidence, check_said, declared, own_alone, records
+from msmtrec.evaluation.compare import Spread
+from msmtrec.evaluation.support import Support
+from msmtrec.record.evidence import Evidence
 from msmtrec.statistics.exchange import Said
 from msmtrec.statistics.history import History
 from msmtrec.statistics.inputs import Moments
@@ -33,6 +36,7 @@ def test_its_own_rows() -> None:
         (FACTS, ("BE",), "node 'one' declares other scenarios than its own: NL, not BE"),
         (FACTS, ("NL", "BE"), "node 'one' declares other scenarios than its own: NL, not BE, NL"),
         (replace(FACTS, rows={}), ("NL",), "node 'one' has rows of other scenarios than its own: none, not NL"),
+        (replace(FACTS, rows={"NL": {"train": 3}}), ("NL",), "node 'one' does not say how many rows of each split"),
         (replace(FACTS, schema="{}"), ("NL",), "how node 'one' declares its rows cannot be read"),
         (replace(FACTS, schema="no JSON"), ("NL",), "how node 'one' declares its rows cannot be read"),
     ],
@@ -93,3 +97,27 @@ def test_records_are_of_all_own_scenarios_and_seeds() -> None:
 def test_records_of_others(text: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         records("one", ("NL",), (0, 1), text)
+
+
+SPREAD = Spread(1.0, 1.0, 3)
+EVIDENCE = Evidence(
+    {("NL", "click"): Support(20, 10, 10, 10, negative_users=10)},
+    {("NL", "click"): {"ours": SPREAD}},
+    {("local", "ours"): SPREAD},
+)
+
+
+def test_evidence_is_of_own_lines() -> None:
+    check_evidence("one", ("NL",), EVIDENCE)
+    with pytest.raises(UserError, match="node 'one' weighs other scenarios than its own: NL, not BE"):
+        check_evidence("one", ("BE",), EVIDENCE)
+
+
+@pytest.mark.parametrize("wrong", [Spread(float("nan"), 1.0, 3), Spread(1.0, float("inf"), 3), Spread(1.0, 1.0, -3)])
+def test_evidence_is_of_numbers(wrong: Spread) -> None:
+    for found in (
+        replace(EVIDENCE, pairs={("a", "b"): wrong}),
+        replace(EVIDENCE, lines={("NL", "click"): {"a": wrong}}),
+    ):
+        with pytest.raises(UserError, match="node 'one' sent sums over its users that are no numbers"):
+            check_evidence("one", ("NL",), found)

@@ -16,7 +16,7 @@ from msmtrec.data.encoding.units import blocks
 from msmtrec.data.logs import SPLIT, SPLITS, Logs, in_memory
 from msmtrec.data.table import EncodedData, Rows
 from msmtrec.logs.sources.synthetic import Synthetic
-from msmtrec.statistics.counting import days_count, fields_of
+from msmtrec.statistics.counting import counted_of
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.fitting import fit_all
 from msmtrec.statistics.own import rows_of
@@ -115,11 +115,11 @@ def test_without_sharing_there_are_own_tables_alone(data: EncodedData) -> None:
 
 def test_days_or_blocks(data: EncodedData) -> None:
     """Blocks where later rows are not of later days, or where most training rows are of the first."""
-    assert days_count(data, settings())
-    assert not days_count(data, settings(history="blocks"))
-    assert not days_count(encode(logs(timed=False), share=True), settings())
+    assert counted_of(data, settings()).units.ordered
+    assert not counted_of(data, settings(history="blocks")).units.ordered
+    assert not counted_of(encode(logs(timed=False), share=True), settings()).units.ordered
     with pytest.raises(UserError, match=r"statistics\.history: days, but these logs have no times"):
-        days_count(encode(logs(timed=False), share=True), settings(history="days"))
+        counted_of(encode(logs(timed=False), share=True), settings(history="days"))
     train, later = rows_of(data, "train"), rows_of(data, "validation")
 
     def follow(train: Mapping[str, Rows], later: Mapping[str, Rows], delay: int = 0) -> bool:
@@ -174,11 +174,11 @@ def test_rows_get_a_logit_and_inputs(data: EncodedData, inputs: bool) -> None:
 
 
 def test_fields_by_name_and_by_size(data: EncodedData) -> None:
-    assert [field.name for field in fields_of(data, StatisticsSettings(least=35))] == ["user", "item"]
+    assert [field.name for field in counted_of(data, StatisticsSettings(least=35)).fields] == ["user", "item"]
     with pytest.raises(UserError, match=r"statistics\.fields: there is no field 'use' with ids; did you mean 'user'\?"):
-        fields_of(data, StatisticsSettings(fields=("use",)))
+        counted_of(data, StatisticsSettings(fields=("use",)))
     with pytest.raises(UserError, match="no field has 100000 values or more among a scenario's training rows"):
-        fields_of(data, StatisticsSettings(least=100_000))
+        counted_of(data, StatisticsSettings(least=100_000))
 
 
 def test_pooled_rows_read_what_a_federation_that_agreed_on_all_ids_reads(data: EncodedData) -> None:

@@ -17,7 +17,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.data.encode import encode
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData, Rows
-from msmtrec.statistics.counting import count_all, days_count
+from msmtrec.statistics.counting import count_all, counted_of
 from msmtrec.statistics.encoded import Statistics, with_statistics
 from msmtrec.statistics.fading import Fading, fading
 from msmtrec.statistics.fitting import Fitted, fit_all
@@ -250,7 +250,7 @@ def test_rows_of_a_run_get_what_they_read(data: EncodedData) -> None:
 def test_refused_where_history_is_not_of_days(data: EncodedData) -> None:
     blocks = encode(logs(timed=False), share=True)
     with pytest.raises(UserError, match=r"statistics\.decay: 0\.7 is by days, and these logs have no times; set decay"):
-        days_count(blocks, settings(decay=DECAY))
+        counted_of(blocks, settings(decay=DECAY))
     with pytest.raises(UserError, match=r"decay: 0\.7 is by days, and history: auto takes blocks here; set history: d"):
         fit_all(data, settings(decay=DECAY, delay=40))
     with pytest.raises(ValidationError, match=r"decay: 0\.7 is by days, and blocks have no order; set history: days"):
@@ -266,7 +266,7 @@ def test_refused_where_history_is_not_of_days(data: EncodedData) -> None:
     )
     with pytest.raises(ValueError, match="without an order cannot fade"):
         found[""].without(np.zeros(1, np.int32), np.zeros(1, int))
-    assert not days_count(blocks, settings(decay=1))
+    assert not counted_of(blocks, settings(decay=1)).units.ordered
 
 
 def test_described(data: EncodedData) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.feature import Feature, IdSpace
@@ -202,3 +202,30 @@ def _task(raw: Mapping[str, Any]) -> Task:
 
 def _reads(raw: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((column, kind) for column, kind in raw["reads"])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first in which two lists of features, or of tasks, differ.
+
+    Args:
+        kind: `lacking` in one of them; declared `otherwise`; another `order`.
+        name: of what differs; "" of an order.
+        first, second: it, where a list has it.
+    """
+
+    kind: Literal["lacking", "otherwise", "order"]
+    name: str = ""
+    first: Feature | Task | None = None
+    second: Feature | Task | None = None
+
+
+def difference(one: Sequence[Feature] | Sequence[Task], two: Sequence[Feature] | Sequence[Task]) -> Difference | None:
+    """None where they are the same."""
+    first: dict[str, Feature | Task] = {part.name: part for part in one}
+    second: dict[str, Feature | Task] = {part.name: part for part in two}
+    for name in dict.fromkeys((*first, *second)):
+        a, b = first.get(name), second.get(name)
+        if a != b:
+            return Difference("lacking" if a is None or b is None else "otherwise", name, a, b)
+    return Difference("order") if [*first] != [*second] else None

@@ -16,9 +16,8 @@ from msmtrec.methods.base import Method
 from msmtrec.methods.settings.gbm import GBMSettings
 from msmtrec.methods.settings.linear import BiasSettings
 from msmtrec.models.trees import Categories
-from msmtrec.statistics.counting import days_count, fields_of, summed_of, surveyed
-from msmtrec.statistics.means import chosen
-from msmtrec.statistics.own import owners
+from msmtrec.statistics.counting import counted_of
+from msmtrec.statistics.means import chosen_of
 
 
 def cautions(config: Config, data: Mapping[str, EncodedData]) -> tuple[str, ...]:
@@ -73,12 +72,10 @@ def _days(contender: Contender, data: EncodedData) -> bool:
     """Whether what training rows read of ids, if anything, is of earlier days; errors as those of counting."""
     settings = contender.statistics
     if isinstance(contender.settings, BiasSettings):
-        counting = contender.settings.counting
-        chosen(next(iter(owners(data).values())), surveyed(data, counting, units=False), counting)
+        chosen_of(data, contender.settings.counting)
     if settings is None:
         return True
-    summed_of(data, fields_of(data, settings), settings)
-    return days_count(data, settings)
+    return counted_of(data, settings).units.ordered
 
 
 def without_effect(sentences: Iterable[str], option: str) -> str | None:

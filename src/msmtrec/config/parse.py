@@ -228,12 +228,14 @@ def unknown_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -
 
 
 def check_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -> None:
-    """Refuse batch sizes that leave out a scenario, as training does.
+    """Refuse batch sizes for scenarios that do not exist, and those that leave one out, as training does.
 
     Raises:
-        UserError: naming the scenarios without one.
+        UserError: naming the scenarios.
     """
-    valid = tuple(scenarios)
+    contenders, valid = tuple(contenders), tuple(scenarios)
+    for sentence in unknown_batches(contenders, valid):
+        raise UserError(sentence)
     for sizes in (contender.train.batch_size for contender in contenders):
         lacking = [name for name in valid if isinstance(sizes, dict) and name not in sizes]
         if lacking:

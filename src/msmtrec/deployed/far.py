@@ -111,9 +111,8 @@ class Far:
         return None, answer
 
     def checkpoint(self, folder: Path, standing: Standing[Any], lengths: Mapping[str, int]) -> None:
-        place = folder / f"round-{standing.round:05d}"
-        snapshots.write(place, FarCheckpoint(standing, dict(self.after), self.number, lengths))
-        snapshots.only(place)
+        saved = FarCheckpoint(standing, dict(self.after), self.number, lengths)
+        snapshots.write_round(folder, standing.round, saved)
         self.durable = dict(self.after)
 
     def keep(self, column: str, members: Sequence[Member], folder: Path) -> None:
@@ -121,6 +120,8 @@ class Far:
         kept, seeds = all_of(self.link, asked, Kept), {member.seed for member in members}
         place = {member: number for number, member in enumerate(members)}
         chosen = [one for node, own in kept.items() for one in records(node, self.nodes[node], seeds, own.chosen)]
+        if len(chosen) != len(members):
+            raise UserError("a node speaks twice of a scenario; do all run the same version?")
         chosen.sort(key=lambda entry: place[Member(entry["seed"], entry["scenario"])])
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / VALIDATION, chosen)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.feature import Feature
-from msmtrec.base.schema import Schema, Task
-
-Part = Feature | Task
+from msmtrec.base.schema import Difference, Schema, difference
 
 
 def common_schema(found: Mapping[str, Schema]) -> Schema:
@@ -27,26 +24,20 @@ def common_schema(found: Mapping[str, Schema]) -> Schema:
 
 def _same(first: str, one: Schema, other: str, two: Schema) -> None:
     both = f"scenarios '{first}' and '{other}'"
-    _same_parts(both, "feature", (first, one.features), (other, two.features))
-    _same_parts(both, "task", (first, one.tasks), (other, two.tasks))
+    for what, found in (
+        ("feature", difference(one.features, two.features)),
+        ("task", difference(one.tasks, two.tasks)),
+    ):
+        match found:
+            case Difference("lacking", name, a):
+                having = other if a is None else first
+                raise UserError(f"{both}: only '{having}' has the {what} '{name}'; declare the same ones")
+            case Difference("otherwise", name, a, b) if a is not None and b is not None:
+                mine, theirs = asdict(a), asdict(b)
+                where = ", ".join(key for key in mine if mine[key] != theirs[key])
+                raise UserError(f"{both} declare the {what} '{name}' differently, in {where}; declare it alike")
+            case Difference("order"):
+                raise UserError(f"{both} list their {what}s in different orders; list them alike")
     for key in ("group", "weight"):
         if getattr(one, key) != getattr(two, key):
             raise UserError(f"{both} have different columns for {key}: {getattr(one, key)}, {getattr(two, key)}")
-
-
-def _same_parts(both: str, what: str, one: tuple[str, Sequence[Part]], two: tuple[str, Sequence[Part]]) -> None:
-    old, new = ({part.name: part for part in parts} for _, parts in (one, two))
-    for who, mine, theirs in ((one[0], old, new), (two[0], new, old)):
-        if lacking := [name for name in mine if name not in theirs]:
-            raise UserError(f"{both}: only '{who}' has the {what} '{lacking[0]}'; declare the same ones")
-    if [*old] != [*new]:
-        raise UserError(f"{both} list their {what}s in different orders; list them alike")
-    for name, part in old.items():
-        if part != new[name]:
-            where = _where(part, new[name])
-            raise UserError(f"{both} declare the {what} '{name}' differently, in {where}; declare it alike")
-
-
-def _where(one: Part, two: Part) -> str:
-    a, b = asdict(one), asdict(two)
-    return ", ".join(key for key in a if a[key] != b[key])

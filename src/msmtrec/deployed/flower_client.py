@@ -59,7 +59,7 @@ def node_file(context: Context) -> Path:
 
 def record_of(frame: Frame) -> RecordDict:
     """Header as text, body as one array of bytes, which Flower cuts into pieces where it is large."""
-    body = Array("uint8", (len(frame.body),), "msmtrec", frame.body)
+    body = Array("uint8", (len(frame.body),), "msmtrec", bytes(frame.body))
     return RecordDict({HEADER: ConfigRecord({HEADER: frame.header}), BODY: ArrayRecord({BODY: body})})
 
 

@@ -50,14 +50,17 @@ from msmtrec.record.directory import (
 )
 from msmtrec.record.summary import Finished, Tables, reference_of, summarise
 from msmtrec.runtime.threads import threads_set
+from msmtrec.statistics.encoded import Known as KnownOfRows
 from msmtrec.statistics.encoded import Statistics, with_statistics
-from msmtrec.statistics.exchange import Half, Said, answered
+from msmtrec.statistics.exchange import Half, Said, answered, known_of, step
 
 log = logging.getLogger("msmtrec.node")
 STATE = "state"
 """In a contender's folder while the run goes on: what was heard before the first round, memories after exchanges."""
 BEGIN = ".begin"
 """What the server began the run with."""
+KNOWN = "known"
+"""In the state: the question after which a scenario knew all."""
 
 
 class Node:
@@ -143,56 +146,53 @@ class Node:
 
     def _know(self, asked: Know) -> Known:
         """The next step, of halves that are still there or of new ones that hear all once more."""
-        contender = self.run.contender(asked.key)
-        data, heard = self.run.rows_of(contender), asked.heard
-        kept = self._halves
+        data, heard, kept = self.run.rows_of(self.run.contender(asked.key)), asked.heard, self._halves
         if kept is not None and kept[:2] == (asked.key, len(heard) - 1):
-            found = {name: _goes_on(half, heard[-1]) for name, half in kept[2].items()}
+            going = kept[2]
+            found = {name: step(half, heard[-1]) for name, half in going.items()}
         else:
-            going = halves(contender, data)
+            going, found = self._answered(asked)
+        if said := {name: one for name, one in found.items() if isinstance(one, Said)}:
             self._halves = asked.key, len(heard), going
-            found = {name: answered(half, heard) for name, half in going.items()}
-        said = {name: step for name, step in found.items() if isinstance(step, Said)}
-        if said:
-            assert self._halves is not None
-            self._halves = asked.key, len(heard), self._halves[2]
             return Known(said)
         self._halves = None
-        snapshots.write(self._state(asked.key) / "known", asked)
-        statistics = Statistics(data.layout, found) if found else None
-        standing = self._ready(asked, statistics)
-        deck, sent = standing.clients.site.deck, statistics
+        snapshots.write(self._state(asked.key) / KNOWN, asked)
+        site = self._ready(asked, known_of(found)).clients.site
+        known = site.statistics.known if site.statistics else {}
         return Known(
             {},
-            {name: deck.counted[name] for name in data.scenarios},
-            {} if sent is None else {name: known.sent for name, known in sent.known.items()},
-            0 if sent is None else next(iter(sent.known.values())).more,
+            {name: site.deck.counted[name] for name in data.scenarios},
+            {name: own.sent for name, own in known.items()},
+            next((own.more for own in known.values()), 0),
         )
 
-    def _ready(self, asked: Know, statistics: Statistics | None) -> NodeStanding:
+    def _answered(self, asked: Know) -> tuple[dict[str, Half[Any]], dict[str, Any]]:
+        """(halves that have heard all so far, what they say next or know)"""
+        contender = self.run.contender(asked.key)
+        going = halves(contender, self.run.rows_of(contender))
+        return going, {name: answered(half, asked.heard) for name, half in going.items()}
+
+    def _ready(self, asked: Know, known: Mapping[str, KnownOfRows]) -> NodeStanding:
         """Before the first exchange."""
         contender = self.run.contender(asked.key)
-        data = self.run.rows_of(contender)
-        rows = data if statistics is None else with_statistics(data, statistics)
-        clients = begun(contender, site_on(contender, rows, statistics, asked.rows), self.run.config.seeds)
+        data, statistics = self.run.rows_of(contender), None
+        if known:
+            statistics = Statistics(data.layout, known)
+            data = with_statistics(data, statistics)
+        clients = begun(contender, site_on(contender, data, statistics, asked.rows), self.run.config.seeds)
         standing = NodeStanding(clients, self._state(asked.key))
         self._training = asked.key, standing
         return standing
 
     def _standing(self, key: Key) -> NodeStanding:
         """Of the training that is going on, also after a kill."""
-        if self._training is None or self._training[0] != key:
-            place = self._state(key) / "known"
-            if not place.exists():
-                raise UserError(f"{self.folder}: '{key.contender}' was not begun here")
-            asked = snapshots.read(place, Know)
-            contender = self.run.contender(key)
-            data = self.run.rows_of(contender)
-            known = {name: answered(half, asked.heard) for name, half in halves(contender, data).items()}
-            if any(isinstance(found, Said) for found in known.values()):
-                raise UserError(f"{self.folder}: '{key.contender}' had not heard all before its first round")
-            return self._ready(asked, Statistics(data.layout, known) if known else None)  # type: ignore[arg-type]
-        return self._training[1]
+        if self._training is not None and self._training[0] == key:
+            return self._training[1]
+        place = self._state(key) / KNOWN
+        if not place.exists():
+            raise UserError(f"{self.folder}: '{key.contender}' was not begun here")
+        asked = snapshots.read(place, Know)
+        return self._ready(asked, known_of(self._answered(asked)[1]))
 
     def _keep(self, asked: Keep) -> Kept:
         contender, standing = self.run.contender(asked.key), self._standing(asked.key)
@@ -234,10 +234,3 @@ class Node:
     def _keys(self) -> Iterator[Key]:
         for candidates in self.run.config.contenders:
             yield from (Key(contender.name, contender.candidate) for contender in candidates)
-
-
-def _goes_on(half: Half[Any], heard: Said) -> Any:
-    try:
-        return half.send(heard)
-    except StopIteration as end:
-        return end.value

@@ -13,7 +13,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.sentences import group, one_of
 from msmtrec.base.yaml import read_yaml
 from msmtrec.config.agreed import parse_agreed
-from msmtrec.config.parse import Source, check_batches, parse_data, unknown_batches
+from msmtrec.config.parse import Source, check_batches, parse_data
 from msmtrec.config.places import PATHS
 from msmtrec.logs.sources.settings.own_logs import OwnLogs
 from msmtrec.logs.sources.settings.synthetic import Synthetic
@@ -107,8 +107,6 @@ def planned(config: Path, scenarios: Sequence[str] | None, *, host: str, port: i
     agreed = parse_agreed(kept, config.stem)
     names = _chosen(source, scenarios)
     contenders = [one for candidates in agreed.contenders for one in candidates]
-    for sentence in unknown_batches(contenders, names):
-        raise UserError(sentence)
     check_batches(contenders, names)
     nodes = tuple(
         PlannedNode(node, name, _own(data, source, name), _FIRST_PORT + number)

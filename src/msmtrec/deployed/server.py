@@ -13,20 +13,20 @@ from typing import Any
 
 import torch
 
-from msmtrec.base.errors import Diverged, UserError
+from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.base.schema import Schema
 from msmtrec.base.version import __version__
 from msmtrec.config.agreed import Agreed
 from msmtrec.config.contender import Contender
-from msmtrec.config.parse import check_batches, unknown_batches
+from msmtrec.config.parse import check_batches
 from msmtrec.data.encoding.layout import make_layout
 from msmtrec.deployed.checking import Asked, doubts
 from msmtrec.deployed.far import Far, FarCheckpoint, Nodes
 from msmtrec.deployed.fit import common_schema
 from msmtrec.deployed.link import Link, all_of
 from msmtrec.deployed.messages import Begin, End, Ended, Facts, Key, Know, Known, Score, Scored, Weigh, Weighed
-from msmtrec.deployed.trust import check_said, declared, own_alone, records
+from msmtrec.deployed.trust import check_evidence, check_said, declared, own_alone, records
 from msmtrec.experiment.choice import Chosen, check_goes_on, choose, lost
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.described import environment, unit_of, versions
@@ -35,12 +35,13 @@ from msmtrec.experiment.known import network
 from msmtrec.experiment.results import write_results
 from msmtrec.experiment.run import candidates_of, finished_columns, run_started, stop_told
 from msmtrec.experiment.scenarios import Ground, members_of
-from msmtrec.experiment.training import first_standing, measured_once, started, train
+from msmtrec.experiment.sites import common_parameters
+from msmtrec.experiment.training import ending, first_standing, measured_once, started, told_again, train
 from msmtrec.federation import checkpoint as snapshots
 from msmtrec.federation.messages import Order
 from msmtrec.models.beside import widened
 from msmtrec.record import directory
-from msmtrec.record.directory import CHECKPOINT, FAILED, TEST, write_json
+from msmtrec.record.directory import CHECKPOINT, TEST, write_json
 from msmtrec.record.events import Note, Observer, Phase, RunFinished, ignore
 from msmtrec.record.evidence import Evidence
 from msmtrec.record.results import Results
@@ -92,10 +93,7 @@ class Federation:
         self.quorum, self.observer = quorum, observer
         self.scenarios = tuple(name for names in nodes.values() for name in names)
         self.owner = {name: node for node, names in nodes.items() for name in names}
-        contenders = [one for candidates in agreed.contenders for one in candidates]
-        for sentence in unknown_batches(contenders, self.scenarios):
-            raise UserError(sentence)
-        check_batches(contenders, self.scenarios)
+        check_batches((one for candidates in agreed.contenders for one in candidates), self.scenarios)
 
     def run(self, *, resume: bool = False) -> Results:
         """All of it; where it was interrupted, what is left.
@@ -167,21 +165,15 @@ class Federation:
 
     def _contender(self, task: FarTask, schema: Schema, rows: Mapping[str, int]) -> None:
         over = all(directory.ended(place) for place in task.folders.values())
-        if not over:
-            self._trained(task, schema, rows)
+        if over:
+            told_again(task.contender, self.agreed.seeds, task.folders, self.observer)
+        else:
+            ground = self._know(task, schema, rows)
+            with ending(task.folders):
+                self._train(task, ground)
+            shutil.rmtree(task.folder / CHECKPOINT, ignore_errors=True)
         for event in finished_columns(task, earlier=over):
             self.observer(event)
-
-    def _trained(self, task: FarTask, schema: Schema, rows: Mapping[str, int]) -> None:
-        ground = self._know(task, schema, rows)
-        try:
-            self._train(task, ground)
-        except Diverged as error:
-            for place in task.folders.values():
-                if not directory.ended(place):
-                    place.mkdir(parents=True, exist_ok=True)
-                    write_json(place / FAILED, {"sentence": str(error)})
-        shutil.rmtree(task.folder / CHECKPOINT, ignore_errors=True)
 
     def _know(self, task: FarTask, schema: Schema, rows: Mapping[str, int]) -> Ground:
         """What scenarios come to know of their ids together; then the network and the method stand."""
@@ -227,7 +219,8 @@ class Federation:
         place = snapshots.newest(folder / CHECKPOINT)
         if place is None:
             shutil.rmtree(folder, ignore_errors=True)
-            scenarios, standing, lengths = far(), first_standing(contender, ground, seeds), None
+            common = common_parameters(contender, ground.model, seeds)
+            scenarios, standing, lengths = far(), first_standing(contender, ground, common), None
         else:
             kind: Any = FarCheckpoint[ground.method.state_type]  # type: ignore[name-defined]
             saved = snapshots.read(place, kind)
@@ -258,6 +251,8 @@ class Federation:
             column: Finished(found.folder, candidates[column], found.task.contender.kind)
             for column, found in chosen.items()
         }
+        for node, answer in weighed.items():
+            check_evidence(node, self.nodes[node], answer.found)
         evidence = Evidence.together([answer.found for answer in weighed.values()])
         notes, unit = tuple(lost(tasks)), unit_of(schema.group)
         results = summarise(self.agreed.name, columns, schema.task_names, notes, unit, found=evidence)

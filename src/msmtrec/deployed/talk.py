@@ -15,7 +15,7 @@ class Frame:
     """A message: JSON, and the bytes that it speaks of."""
 
     header: str
-    body: bytes
+    body: bytes | bytearray
 
 
 def send(talk: socket.socket, frame: Frame) -> None:
@@ -31,7 +31,7 @@ def receive(talk: socket.socket) -> Frame:
     header, body = _LENGTHS.unpack(_exactly(talk, _LENGTHS.size))
     if header > _MOST_HEADER or body > _MOST_BODY:
         raise ValueError(f"a message of {header} and {body} bytes")
-    return Frame(_exactly(talk, header).decode(), bytes(_exactly(talk, body)))
+    return Frame(_exactly(talk, header).decode(), _exactly(talk, body))
 
 
 def _exactly(talk: socket.socket, count: int) -> bytearray:

@@ -10,7 +10,9 @@ import numpy as np
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Schema
+from msmtrec.data.logs import SPLITS
 from msmtrec.deployed.messages import Facts
+from msmtrec.record.evidence import Evidence
 from msmtrec.statistics.exchange import Said
 from msmtrec.statistics.history import History
 
@@ -27,13 +29,17 @@ def declared(node: str, names: Collection[str], facts: Facts) -> Schema:
         raise UserError(f"how node '{node}' declares its rows cannot be read; do all run the same version?") from error
     for what, found in (("declares", schema.scenarios), ("has rows of", facts.rows)):
         own_alone(node, names, found, what)
+    for name, rows in facts.rows.items():
+        if set(rows) != set(SPLITS) or min(rows.values()) < 0:
+            raise UserError(f"node '{node}' does not say how many rows of each split '{name}' has")
     return schema
 
 
 def own_alone(node: str, names: Collection[str], found: Iterable[str], what: str) -> None:
     """Raises: UserError where these are not the scenarios that the node has."""
-    if set(found) != set(names):
-        wanted, got = (", ".join(sorted(each)) or "none" for each in (set(names), set(found)))
+    there = set(found)
+    if there != set(names):
+        wanted, got = (", ".join(sorted(each)) or "none" for each in (set(names), there))
         raise UserError(f"node '{node}' {what} other scenarios than its own: {got}, not {wanted}")
 
 
@@ -49,6 +55,19 @@ def check_said(said: Mapping[str, Said]) -> None:
         sums = (own.moments.rows, own.moments.sums, own.moments.squares) if own.moments else ()
         if not all(np.isfinite(one).all() for one in sums):
             raise UserError(f"scenario '{name}' sent sums of its inputs that are no numbers; nothing is summed")
+
+
+def check_evidence(node: str, names: Collection[str], found: Evidence) -> None:
+    """Before tests rest on it.
+
+    Raises:
+        UserError: it is of others' lines, or a sum is no number.
+    """
+    for lines in (found.support, found.lines):
+        own_alone(node, names, (scenario for scenario, _ in lines), "weighs")
+    spreads = [*found.pairs.values(), *(one for line in found.lines.values() for one in line.values())]
+    if not all(np.isfinite((one.squares, one.fourths)).all() and one.users >= 0 for one in spreads):
+        raise UserError(f"node '{node}' sent sums over its users that are no numbers")
 
 
 def _is_history(found: History) -> bool:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from msmtrec.base.garbage import no_search_for_cycles
+from msmtrec.base.joined import joined, kinds_of, parted
 from msmtrec.base.packing import pack, unpack
 from msmtrec.deployed.messages import ASKED, Answer, Asked, Refused, kind_of
 from msmtrec.deployed.talk import Frame
 
 REFUSED = "refused"
-_ALIGNED = 8
 _KINDS = {
     str(kind).removeprefix("torch."): kind
     for kind in (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.bool)
@@ -56,14 +54,9 @@ def read_answer(asked: str, frame: Frame) -> Answer:
 def _frame(kind: str, value: Any, run: str) -> Frame:
     with no_search_for_cycles():
         tensors, plain = pack(value)
-    kept = [tensor.detach().cpu().contiguous() for tensor in tensors.values()]
-    shapes = [(str(tensor.dtype).removeprefix("torch."), list(tensor.shape)) for tensor in kept]
-    header = json.dumps({"kind": kind, "run": run, "tensors": shapes, "plain": plain}, allow_nan=False)
-    whole, start = torch.zeros(sum(_room(tensor.nbytes) for tensor in kept), dtype=torch.uint8), 0
-    for tensor in kept:
-        _part(whole, start, tensor.dtype, tensor.shape).copy_(tensor)
-        start += _room(tensor.nbytes)
-    return Frame(header, whole.numpy().tobytes())
+    kinds = [(str(dtype).removeprefix("torch."), shape) for dtype, shape in kinds_of(tensors).values()]
+    header = json.dumps({"kind": kind, "run": run, "tensors": kinds, "plain": plain}, allow_nan=False)
+    return Frame(header, joined(tensors).numpy().tobytes())
 
 
 def _header(frame: Frame) -> tuple[str, Any]:
@@ -74,28 +67,14 @@ def _header(frame: Frame) -> tuple[str, Any]:
         raise ValueError(f"no message of msmtrec: {error}") from error
 
 
-def _value(kind: type[Any], header: Any, body: bytes) -> Any:
+def _value(kind: type[Any], header: Any, body: bytes | bytearray) -> Any:
     """Sizes are looked at before anything is taken from the body."""
     try:
-        shapes = [(_KINDS[name], [int(size) for size in shape]) for name, shape in header["tensors"]]
-        sizes = [_room(prod(shape) * one.itemsize) for one, shape in shapes]
-        if any(size < 0 for _, shape in shapes for size in shape) or sum(sizes) != len(body):
-            raise ValueError(f"{len(body)} bytes of tensors, and {sum(sizes)} were announced")
-        whole = torch.frombuffer(bytearray(body), dtype=torch.uint8) if body else torch.empty(0, dtype=torch.uint8)
-        start, tensors = 0, dict[str, Tensor]()
-        for number, ((one, shape), size) in enumerate(zip(shapes, sizes, strict=True)):
-            tensors[str(number)] = _part(whole, start, one, shape).clone()
-            start += size
+        said = [(_KINDS[name], [int(size) for size in shape]) for name, shape in header["tensors"]]
+        if any(size < 0 for _, shape in said for size in shape):
+            raise ValueError("a tensor of less than nothing")
+        tensors = parted({str(number): one for number, one in enumerate(said)}, body)
         with no_search_for_cycles():
             return unpack(kind, tensors, header["plain"])
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError(f"a message of another version, or damaged: {type(error).__name__}: {error}") from error
-
-
-def _room(size: int) -> int:
-    """Bytes of a tensor, so that the next one begins where any type may."""
-    return -(-size // _ALIGNED) * _ALIGNED
-
-
-def _part(whole: Tensor, start: int, kind: torch.dtype, shape: Any) -> Tensor:
-    return whole[start : start + prod(shape) * kind.itemsize].view(kind).view(list(shape))

@@ -10,24 +10,22 @@ from pathlib import Path
 
 import torch
 
-from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.config.contender import Contender
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.here import Here, begun, ground_of
 from msmtrec.experiment.known import rows_as_it_was
-from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.shares import shares_of
-from msmtrec.experiment.sites import first_parameters, site_of
+from msmtrec.experiment.sites import common_parameters, first_parameters, site_of
 from msmtrec.experiment.start import Start
-from msmtrec.experiment.training import first_standing, measured_once, started, train
+from msmtrec.experiment.training import ending, first_standing, measured_once, started, told_again, train
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
 from msmtrec.federation.scenario import Site
 from msmtrec.methods.base import Reply
-from msmtrec.record.directory import CHECKPOINT, FAILED, VALIDATION, ended, write_json, writing
+from msmtrec.record.directory import CHECKPOINT, ended, writing
 from msmtrec.record.events import Observer, ignore
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.side_by_side import Clients, divided
@@ -54,19 +52,10 @@ def run_contender(
     """
     places = column_folders(contender, folder)
     if all(ended(place) for place in places.values()):
-        tell(started(contender, seeds, contender.rounds))
-        for column, place in places.items():
-            if (place / VALIDATION).exists():
-                RoundsTold(tell, column, contender.candidate).again(place)
+        told_again(contender, seeds, places, tell)
     else:
-        with writing(folder), threads_set(contender.train.threads or threads):
-            try:
-                _train(contender, data, seeds, folder, tell, on_to)
-            except Diverged as error:
-                for place in places.values():
-                    if not ended(place):
-                        place.mkdir(parents=True, exist_ok=True)
-                        write_json(place / FAILED, {"sentence": str(error)})
+        with writing(folder), threads_set(contender.train.threads or threads), ending(places):
+            _train(contender, data, seeds, folder, tell, on_to)
     if not on_to:
         shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
 
@@ -85,13 +74,15 @@ def _train(
         own = InProcess(site, {m: replace(memory, slots=ship(memory.slots)) for m, memory in saved.memories.items()})
     else:
         shutil.rmtree(folder, ignore_errors=True)
+        common = common_parameters(contender, site.model, seeds)
+        first = first_parameters(contender, site.model, data, common)
         if start is None:
-            standing, first = first_standing(contender, ground, seeds), None
+            standing = first_standing(contender, ground, common)
         else:
             standing = start.standing(contender, ground.method, seeds, ground.rows)
-            first = start.parameters(contender, data, first_parameters(contender, site.model, data, seeds))
+            first = start.parameters(contender, data, first)
         own = begun(contender, site, seeds, first)
-        del first  # in a large federation they are most of what is in memory
+        del common, first  # in a large federation they are most of what is in memory
     members, lengths = ground.members(seeds), saved.journal if saved else None
     shares = shares_of(max(contender.rounds, on_to), data, site, members, torch.get_num_threads())
     going_on = start is not None and saved is None

@@ -13,7 +13,7 @@ from msmtrec.config.contender import Contender
 from msmtrec.experiment.boosted import boosted_trees
 from msmtrec.experiment.keeping import save_models
 from msmtrec.experiment.scenarios import Ground
-from msmtrec.experiment.sites import first_parameters
+from msmtrec.experiment.sites import common_parameters, first_parameters
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.memory import Shipment
@@ -61,15 +61,11 @@ def begun(
 def _first(contender: Contender, site: Site, seeds: tuple[int, ...]) -> Mapping[Member, Parameters]:
     if isinstance(contender.settings, GBMSettings):
         return boosted_trees(contender.settings, site.data, seeds, site.deck.dtype)
-    return first_parameters(contender, site.model, site.data, seeds)
+    return first_parameters(contender, site.model, site.data, common_parameters(contender, site.model, seeds))
 
 
 def ground_of(contender: Contender, site: Site) -> Ground:
     """What a server would know of it. Statistics of pooled rows are in one place, and nothing of them is sent."""
-    nothing = site.statistics is None or contender.entry.pooled
-    return Ground(
-        site.method,
-        site.model,
-        {name: site.deck.counted[name] for name in site.data.scenarios},
-        (0, 0) if nothing or site.statistics is None else site.statistics.sent,
-    )
+    sent = (0, 0) if site.statistics is None or contender.entry.pooled else site.statistics.sent
+    rows = {name: site.deck.counted[name] for name in site.data.scenarios}
+    return Ground(site.method, site.model, rows, sent)

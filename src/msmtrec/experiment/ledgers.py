@@ -11,7 +11,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.start import Start
 from msmtrec.record.directory import ledger_file, writing
-from msmtrec.statistics.counting import days_count, fields_of, summed_of
+from msmtrec.statistics.counting import counted_of
 from msmtrec.statistics.ledger import Ledger
 from msmtrec.statistics.ledger_files import save_ledger
 from msmtrec.statistics.own import rows_of
@@ -27,7 +27,7 @@ def keep_ledgers(
     Pooled rows have none: what they are is in one place, and nothing goes on from them.
 
     Raises:
-        UserError: as `fields_of`, or the directory cannot be written.
+        UserError: as `counting`, or the directory cannot be written.
     """
     fields: dict[str, dict[str, None]] = {}
     looked_at = set[tuple[str, StatisticsSettings]]()
@@ -47,9 +47,7 @@ def keep_ledgers(
 def _counted(contender: Contender, settings: StatisticsSettings, data: EncodedData) -> list[str]:
     """Names of the fields that a contender counts, after all has been asked that could be refused."""
     try:
-        fields = fields_of(data, settings)
-        summed_of(data, fields, settings)
-        days_count(data, settings)
+        fields = counted_of(data, settings).fields
     except UserError as error:
         raise UserError(f"methods.{contender.title}: {error}") from error
     return [field.name for field in fields]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -68,27 +68,30 @@ def _arithmetic(train: TrainSettings) -> torch.dtype:
     return torch.bfloat16 if train.precision == "bf16" else _dtype(train)
 
 
-def common_parameters(contender: Contender, model: Model, seed: int) -> Parameters:
-    """What all scenarios of a federation begin with: everything but their private tables.
+def common_parameters(contender: Contender, model: Model, seeds: Sequence[int]) -> dict[int, Parameters]:
+    """Seed -> what all scenarios of its federation begin with: everything but their private tables.
 
     Behind a linear head all logits are 0 at first, so that rows begin with what they start from.
     """
-    drawn, roles = model.initialise(seed, "", 0, _dtype(contender.train)), model.roles()
-    if contender.has_head:
-        drawn |= {d.name: torch.zeros_like(drawn[d.name]) for d in model.declare() if d.output}
-    return {name: value for name, value in drawn.items() if roles[name] is not Role.EMBEDDING}
+    found, roles = {}, model.roles()
+    for seed in seeds:
+        drawn = model.initialise(seed, "", 0, _dtype(contender.train))
+        if contender.has_head:
+            drawn |= {d.name: torch.zeros_like(drawn[d.name]) for d in model.declare() if d.output}
+        found[seed] = {name: value for name, value in drawn.items() if roles[name] is not Role.EMBEDDING}
+    return found
 
 
 def first_parameters(
-    contender: Contender, model: Model, data: EncodedData, seeds: tuple[int, ...]
+    contender: Contender, model: Model, data: EncodedData, common: Mapping[int, Parameters]
 ) -> dict[Member, Parameters]:
     """Each member's first parameters; all but the private tables are one and the same for a federation."""
-    found, kind = {}, _dtype(contender.train)
-    for seed in seeds:
-        common = common_parameters(contender, model, seed)
-        for name in data.scenarios:
-            found[Member(seed, name)] = model.initialise(seed, name, data.tables[name].private_rows, kind, common)
-    return found
+    kind, rows = _dtype(contender.train), {name: table.private_rows for name, table in data.tables.items()}
+    return {
+        Member(seed, name): model.initialise(seed, name, rows[name], kind, drawn)
+        for seed, drawn in common.items()
+        for name in data.scenarios
+    }
 
 
 def _device(name: str) -> torch.device:

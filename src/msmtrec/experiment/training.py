@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
+from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
 from msmtrec.config.contender import Contender
 from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.scenarios import Ground, Scenarios
-from msmtrec.experiment.sites import common_parameters
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.messages import Order
 from msmtrec.federation.rounds import Plan, Standing, federate
-from msmtrec.record.directory import server_file
+from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json
 from msmtrec.record.events import ContenderStarted, Observer, Progress
 
 
-def first_standing(contender: Contender, ground: Ground, seeds: tuple[int, ...]) -> Standing[Any]:
-    """Before the first round."""
+def first_standing(contender: Contender, ground: Ground, common: Mapping[int, Parameters]) -> Standing[Any]:
+    """Before the first round. common: seed -> what its scenarios begin with (`sites.common_parameters`)."""
     method, servers = ground.method, {}
-    for seed in seeds:
-        drawn = common_parameters(contender, ground.model, seed)
+    for seed, drawn in common.items():
         servers[seed] = server.begin(method, {name: drawn[name] for name in method.common_names()}, ground.rows)
     return Standing(servers, measured=not contender.has_head)  # a head alone may be the best there is
 
@@ -74,6 +77,26 @@ def train(
         _fine_tune(contender, scenarios, members, folder, standing.round, tell)
 
 
+@contextmanager
+def ending(places: Mapping[str, Path]) -> Iterator[None]:
+    """A training that comes to nothing is said in the folders that it would have filled, and ends there."""
+    try:
+        yield
+    except Diverged as error:
+        for place in places.values():
+            if not ended(place):
+                place.mkdir(parents=True, exist_ok=True)
+                write_json(place / FAILED, {"sentence": str(error)})
+
+
+def told_again(contender: Contender, seeds: tuple[int, ...], places: Mapping[str, Path], tell: Observer) -> None:
+    """Of a contender that was over before: its rounds, as they are written."""
+    tell(started(contender, seeds, contender.rounds))
+    for column, place in places.items():
+        if (place / VALIDATION).exists():
+            RoundsTold(tell, column, contender.candidate).again(place)
+
+
 def measured_once(
     contender: Contender,
     column: str,
@@ -104,7 +127,8 @@ def started(contender: Contender, seeds: tuple[int, ...], done: int) -> Contende
 
 def _plan(contender: Contender, ground: Ground, seeds: tuple[int, ...]) -> Plan:
     train, method = contender.train, ground.method
-    shapes = common_parameters(contender, ground.model, seeds[0])  # of any member
+    declared = (d for d in ground.model.declare() if d.role is not Role.EMBEDDING)
+    shapes = {d.name: torch.zeros(()).expand([size or 0 for size in d.shape]) for d in declared}  # without memory
     up, down = ground.sent
     already = {str(Role.ID_STATISTIC): (len(seeds) * up, len(seeds) * down)} if up else {}
     return Plan(

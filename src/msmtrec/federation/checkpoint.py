@@ -51,14 +51,14 @@ def save(folder: Path, checkpoint: Checkpoint[Any]) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
-    target = folder / f"round-{checkpoint.standing.round:05d}"
-    write(target, checkpoint)
-    only(target)
+    write_round(folder, checkpoint.standing.round, checkpoint)
 
 
-def only(target: Path) -> None:
-    """Remove the rounds beside one."""
-    for old in target.parent.glob("round-*"):
+def write_round(folder: Path, number: int, value: Any) -> None:
+    """The same of what is gone on from elsewhere; errors as `save`."""
+    target = folder / f"round-{number:05d}"
+    write(target, value)
+    for old in folder.glob("round-*"):
         if old != target:
             shutil.rmtree(old, ignore_errors=True)
 

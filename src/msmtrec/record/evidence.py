@@ -6,7 +6,7 @@ Sums over users and nothing of a single one: whoever has rows can hand it to tho
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from itertools import combinations
 
 import numpy as np
@@ -68,8 +68,8 @@ class Lines:
     """
 
     few: Sequence[str]
-    enough: Sequence[bool] = field(default_factory=tuple)
-    complete: Sequence[bool] = field(default_factory=tuple)
+    enough: Sequence[bool]
+    complete: Sequence[bool]
 
     @classmethod
     def of(cls, lines: Sequence[Line], support: Mapping[Line, Support], aucs: Aucs) -> Lines:

@@ -17,6 +17,26 @@ from msmtrec.statistics.units import Units
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What is counted; the same for all scenarios.
+
+    Args:
+        fields: in order.
+        summed: names of those whose sums over scenarios are read.
+    """
+
+    fields: tuple[Field, ...]
+    summed: frozenset[str]
+    units: Units
+
+    @classmethod
+    def of(cls, own: Own, survey: Survey, settings: StatisticsSettings) -> Counted:
+        """From what all have said. own: any scenario's. Errors as `counting`."""
+        fields = survey.fields(own.layout, settings)
+        return cls(fields, agreed(own.agreed, fields, settings), survey.units(settings, timed=own.ordered))
+
+
+@dataclass(frozen=True)
 class Counts:
     """What one scenario has counted, and has heard of all.
 
@@ -49,8 +69,8 @@ def counting(own: Own, settings: StatisticsSettings) -> Half[Counts]:
     """
     survey = (yield Said(survey=Survey.of(own, settings))).survey
     assert survey is not None
-    fields = survey.fields(own.layout, settings)
-    summing, units = agreed(own.agreed, fields, settings), survey.units(settings, timed=own.ordered)
+    what = Counted.of(own, survey, settings)
+    fields, summing, units = what.fields, what.summed, what.units
     ledger = Ledger.of(own.train, fields, units)
     if own.before is not None:
         before = own.before if units.ordered else own.before.as_one()
@@ -63,24 +83,11 @@ def counting(own: Own, settings: StatisticsSettings) -> Half[Counts]:
     return Counts(fields, units, fading(counted, units, decay), fading(common, units, decay))
 
 
-def surveyed(data: EncodedData, settings: StatisticsSettings, *, units: bool = True) -> Survey:
-    """What all scenarios of a data set say at first; arguments as `Survey.of`."""
-    return Survey.together([Survey.of(own, settings, units=units) for own in owners(data).values()])
-
-
-def fields_of(data: EncodedData, settings: StatisticsSettings) -> tuple[Field, ...]:
-    """Those that are counted; errors as `Survey.fields`."""
-    return surveyed(data, settings, units=False).fields(data.layout, settings)
-
-
-def summed_of(data: EncodedData, fields: Sequence[Field], settings: StatisticsSettings) -> frozenset[str]:
-    """Names of those whose sums over scenarios are read; errors as `agreed`."""
-    return agreed(next(iter(owners(data).values())).agreed, fields, settings)
-
-
-def days_count(data: EncodedData, settings: StatisticsSettings) -> bool:
-    """Whether history is of days, not of blocks; errors as `Survey.units`."""
-    return surveyed(data, settings).units(settings, timed=data.ordered).ordered
+def counted_of(data: EncodedData, settings: StatisticsSettings) -> Counted:
+    """What would be counted of a data set; errors as `counting`."""
+    own = owners(data)
+    survey = Survey.together([Survey.of(one, settings) for one in own.values()])
+    return Counted.of(next(iter(own.values())), survey, settings)
 
 
 def count_all(

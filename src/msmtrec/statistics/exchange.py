@@ -57,30 +57,43 @@ Half = Generator[Said, Said, Known]
 """A scenario's half of an exchange."""
 
 
+def step(half: Half[Known], heard: Said | None) -> Said | Known:
+    """What a scenario says after it has heard one thing more, None at first; or what it knows in the end."""
+    try:
+        return next(half) if heard is None else half.send(heard)
+    except StopIteration as end:
+        known: Known = end.value
+        return known
+
+
+def answered(half: Half[Known], heard: Sequence[Said]) -> Said | Known:
+    """The same of one that begins now, and hears so much at once."""
+    found = step(half, None)
+    for one in heard:
+        found = step(half, one)
+    return found
+
+
 def together(halves: Mapping[str, Half[Known]]) -> dict[str, Known]:
     """Scenario -> what it knows, of halves that are all on this machine."""
-    said, known = dict[str, Said](), dict[str, Known]()
     heard: Said | None = None
     while True:
-        for name, half in halves.items():
-            try:
-                said[name] = next(half) if heard is None else half.send(heard)
-            except StopIteration as end:
-                known[name] = end.value
-        if len(known) == len(halves):
-            return known
-        if known:
+        found = {name: step(half, heard) for name, half in halves.items()}
+        said = {name: one for name, one in found.items() if isinstance(one, Said)}
+        if not said:
+            return known_of(found)
+        if len(said) < len(halves):
             raise ValueError("scenarios are at different steps")
         heard = Said.together(list(said.values()))
 
 
-def answered(half: Half[Known], heard: Sequence[Said]) -> Said | Known:
-    """What a scenario says next, or what it knows, after it has heard so much."""
-    try:
-        found = next(half)
-        for one in heard:
-            found = half.send(one)
-    except StopIteration as end:
-        known: Known = end.value
-        return known
-    return found
+def known_of(found: Mapping[str, Said | Known]) -> dict[str, Known]:
+    """Of scenarios that have come to the end.
+
+    Raises:
+        ValueError: one has not.
+    """
+    known = {name: one for name, one in found.items() if not isinstance(one, Said)}
+    if len(known) < len(found):
+        raise ValueError("a scenario has not heard all")
+    return known

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from msmtrec.data.table import Field, Layout, Rows
+from msmtrec.data.table import EncodedData, Field, Layout, Rows
 from msmtrec.models.base import Model
 from msmtrec.models.beside import BIAS, NUMERIC, TABLE, Beside, Counted
 from msmtrec.statistics.exchange import Half, Said
 from msmtrec.statistics.history import Floats, History, Labelled, Seen, counted
 from msmtrec.statistics.inputs import Found
-from msmtrec.statistics.own import Own
+from msmtrec.statistics.own import Own, owners
 from msmtrec.statistics.served import floats, values_of
 from msmtrec.statistics.settings import StatisticsSettings
 from msmtrec.statistics.survey import Survey, agreed
@@ -100,6 +100,13 @@ def chosen(own: Own, survey: Survey, settings: StatisticsSettings) -> tuple[tupl
     if settings.fields is None:
         fields = tuple(sorted(fields, key=lambda field: (field.name == own.group, not field.shared)))
     return fields, agreed(own.agreed, fields, settings, "options")
+
+
+def chosen_of(data: EncodedData, settings: StatisticsSettings) -> tuple[tuple[Field, ...], frozenset[str]]:
+    """`chosen` of a data set whose scenarios are all on this machine."""
+    own = owners(data)
+    survey = Survey.together([Survey.of(one, settings, units=False) for one in own.values()])
+    return chosen(next(iter(own.values())), survey, settings)
 
 
 def _once(rows: Rows) -> Seen:

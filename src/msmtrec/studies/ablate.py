@@ -19,7 +19,7 @@ from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.experiment.run import encoded
-from msmtrec.statistics.counting import fields_of, summed_of
+from msmtrec.statistics.counting import counted_of
 from msmtrec.statistics.settings import StatisticsSettings
 
 
@@ -77,13 +77,12 @@ def _sums(base: Contender, data: Mapping[str, EncodedData]) -> tuple[tuple[str, 
     """(fields whose statistics scenarios could sum, those of them whose sums the base reads)."""
     settings = base.statistics or StatisticsSettings.model_validate({})
     rows, wide = data[variant(base)], data.get("shared", data[variant(base)])
-    read = summed_of(rows, fields_of(rows, settings), settings) if base.statistics else frozenset[str]()
+    read = counted_of(rows, settings).summed if base.statistics else frozenset[str]()
     try:
-        fields = fields_of(wide, settings)
+        can = counted_of(wide, settings.model_copy(update={"summed": None}))
     except UserError:  # nothing is large enough to be counted; who counts all the same is refused by itself
         return (), read
-    can = summed_of(wide, fields, settings.model_copy(update={"summed": None}))
-    return tuple(field.name for field in fields if field.name in can), read
+    return tuple(field.name for field in can.fields if field.name in can.summed), read
 
 
 def _settled(base: Contender, read: Collection[str]) -> Contender:

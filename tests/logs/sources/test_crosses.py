@@ -21,7 +21,7 @@ from msmtrec.data.hashing import stable_hash
 from msmtrec.data.logs import SPLIT, Logs, in_memory
 from msmtrec.logs.sources.kuairand import KuaiRand
 from msmtrec.logs.sources.synthetic import Synthetic
-from msmtrec.statistics.counting import fields_of, summed_of
+from msmtrec.statistics.counting import counted_of
 from msmtrec.statistics.settings import StatisticsSettings
 
 DATES = (20220425, 20220426, 20220505, 20220507)
@@ -113,9 +113,9 @@ def test_the_same_rows_without_it_and_another_cache_with_it(release: Path) -> No
 
 def test_statistics_take_it_for_any_field(release: Path) -> None:
     data = encode(source(release).load(), share=True)
-    found = fields_of(data, StatisticsSettings(least=4))
+    found = counted_of(data, StatisticsSettings(least=4)).fields
     assert [field.name for field in found] == [PAIR]
-    assert summed_of(data, found, StatisticsSettings(summed=(PAIR,))) == {PAIR}
+    assert counted_of(data, StatisticsSettings(least=4, summed=(PAIR,))).summed == {PAIR}
     pooled = source(release).load().pooled()
     assert PAIR in {f.name for f in pooled.schema.features}
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.feature import FIRST_ID, UNKNOWN_ID
-from msmtrec.base.schema import Schema
+from msmtrec.base.schema import Difference, Schema, difference
 
 if TYPE_CHECKING:
     from msmtrec.data.encoding.encoder import Encoder
@@ -34,15 +34,14 @@ def check_same(before: Schema, now: Schema, scenario: str) -> None:
         UserError: naming the first feature or task that differs.
     """
     where = f"scenario '{scenario}': the new logs and the run it goes on from differ in"
-    old, new = ({feature.name: feature for feature in schema.features} for schema in (before, now))
-    for name in dict.fromkeys((*old, *new)):
-        if name not in new or name not in old:
-            having = "only the run has it" if name in old else "only the new logs have it"
+    match difference(before.features, now.features):
+        case Difference("lacking", name, old):
+            having = "only the new logs have it" if old is None else "only the run has it"
             raise UserError(f"{where} feature '{name}': {having}; declare the same ones")
-        if old[name] != new[name]:
+        case Difference("otherwise", name):
             raise UserError(f"{where} how feature '{name}' is declared; declare it as in the run's config.yaml")
-    if list(old) != list(new):
-        raise UserError(f"{where} the order of the features; list them as in the run's config.yaml")
+        case Difference("order"):
+            raise UserError(f"{where} the order of the features; list them as in the run's config.yaml")
     if before.task_names != now.task_names:
         one, other = ", ".join(before.task_names), ", ".join(now.task_names)
         raise UserError(f"{where} tasks: {one} in the run, {other} in the new logs; declare the same in the same order")
