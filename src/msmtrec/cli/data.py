@@ -203,7 +203,7 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
 
     Example: `msmtrec data check own-data.yaml`
     """
-    from msmtrec.config.parse import check_batches, load_config_for_rows
+    from msmtrec.config.parse import incomplete_batches, load_config_for_rows
 
     loaded = load_config_for_rows(config_path(config), tuple(set_ or ()))
     from msmtrec.cli.checking import in_numbers, of_rows, of_training, say  # not before there are rows to look for
@@ -219,7 +219,8 @@ def data_check(config: ConfigArgument, set_: SetOption = None) -> None:
     say(found)
     for note in split_notes(encoded):
         out.print(note, soft_wrap=True, highlight=False, markup=False)
-    check_batches(contenders, encoded.scenarios)
+    for sentence in incomplete_batches(contenders, encoded.scenarios):
+        raise UserError(sentence)
     rows = sum(len(part) for part in encoded.whole.values())
     out.print(f"{counted(len(encoded.tables), 'scenario')}, {counted(rows, 'row')}: usable{in_numbers(found)}")
 

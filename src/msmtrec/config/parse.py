@@ -227,19 +227,24 @@ def unknown_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -
             yield f"train.batch_size: there is no scenario '{name}'; {nearest(name, valid)}"
 
 
+def incomplete_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -> Iterator[str]:
+    """A sentence for every choice of batch sizes that leaves out scenarios; training refuses it."""
+    valid = tuple(scenarios)
+    for sizes in (contender.train.batch_size for contender in contenders):
+        lacking = [name for name in valid if isinstance(sizes, dict) and name not in sizes]
+        if lacking:
+            yield f"train.batch_size has no number for {_listed(lacking)}; give one number, or one for each"
+
+
 def check_batches(contenders: Iterable[Contender], scenarios: Iterable[str]) -> None:
-    """Refuse batch sizes for scenarios that do not exist, and those that leave one out, as training does.
+    """Refuse batch sizes for scenarios that do not exist, and those that leave one out.
 
     Raises:
         UserError: naming the scenarios.
     """
     contenders, valid = tuple(contenders), tuple(scenarios)
-    for sentence in unknown_batches(contenders, valid):
+    for sentence in (*unknown_batches(contenders, valid), *incomplete_batches(contenders, valid)):
         raise UserError(sentence)
-    for sizes in (contender.train.batch_size for contender in contenders):
-        lacking = [name for name in valid if isinstance(sizes, dict) and name not in sizes]
-        if lacking:
-            raise UserError(f"train.batch_size has no number for {_listed(lacking)}; give one number, or one for each")
 
 
 def _listed(scenarios: list[str]) -> str:
