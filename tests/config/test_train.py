@@ -46,6 +46,7 @@ def test_a_checkpoint_is_due_after_rounds_or_after_seconds(
         (TrainSettings, "max_staleness", 0, -1, None, None),
         (TrainSettings, "held_out_limit", 50, 49, None, None),
         (TrainSettings, "threads", 1, 0, None, None),
+        (TrainSettings, "top_k", 1e-9, 0, 0.999, 1),
         (Balance, "c", 0, -1e-9, None, None),
         (Balance, "alpha", 0, -1e-9, None, None),
         (Balance, "rate", 1e-9, 0, 1, 1.001),
@@ -69,6 +70,13 @@ def test_a_round_has_one_length() -> None:
     for length in ({}, {"local_steps": 1, "local_epochs": 1.0}):
         with pytest.raises(ValidationError, match="give either local_steps or local_epochs"):
             TrainSettings(**length)
+
+
+@pytest.mark.parametrize("narrow", [{"wire": "float16"}, {"wire": "int8"}, {"top_k": 0.1}])
+def test_only_float32_is_made_smaller_on_the_wire(narrow: dict[str, Any]) -> None:
+    assert TrainSettings(local_steps=1, **narrow)
+    with pytest.raises(ValidationError, match="wire and top_k make float32 smaller, not float64; leave one of them"):
+        TrainSettings(local_steps=1, dtype="float64", **narrow)
 
 
 def balance(raw: Any) -> TrainSettings:

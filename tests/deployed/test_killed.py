@@ -29,9 +29,12 @@ AGREED: dict[str, Any] = {
 OWN = {"one": ("scenario-0",), "two": ("scenario-1",)}
 
 
-def federation(folder: Path) -> tuple[Federation, Pretend]:
+CODED = {**AGREED, "train": {**AGREED["train"], "wire": "int8", "top_k": 0.3}}
+
+
+def federation(folder: Path, agreed: dict[str, Any] = AGREED) -> tuple[Federation, Pretend]:
     link = nodes_of(folder, DATA, OWN)
-    return Federation(parse_agreed(AGREED), OWN, link, folder / "server"), link
+    return Federation(parse_agreed(agreed), OWN, link, folder / "server"), link
 
 
 def found(folder: Path) -> dict[str, Any]:
@@ -121,6 +124,37 @@ def test_a_node_that_is_lost_in_a_round_is_as_one_that_never_heard_of_it(exchang
         rounds = both[0]["recommended/rounds.jsonl"]
         all_of_them = ["scenario-0", "scenario-1"]
         assert [line["took_part"]["0"] for line in rounds[:3]] == [all_of_them, ["scenario-0"], all_of_them]
+
+
+@pytest.mark.parametrize("exchange", [3, 5])
+def test_differences_are_to_what_the_server_has_heard(exchange: int, tmp_path: Path) -> None:
+    """Uploads that are differences: of one that was lost, the next is a difference to the one before."""
+    both = []
+    for when in ("before", "after"):
+        federation_, link = federation(tmp_path / when, CODED)
+        lost(link, exchange, when)
+        federation_.run()
+        both.append(found(tmp_path / when))
+    assert both[0] == both[1]
+    rejected = [line["diagnostics"]["0"]["rejected"] for line in both[0]["recommended/rounds.jsonl"][:4]]
+    assert rejected == [[]] * 4
+
+
+def test_a_killed_server_remembers_what_differences_are_to(tmp_path: Path) -> None:
+    federation(tmp_path / "whole", CODED)[0].run()
+    federation_, link = federation(tmp_path / "killed", CODED)
+
+    def kill(_node: str, what: object) -> None:
+        if isinstance(what, Do) and what.number == 5:
+            raise Killed
+
+    link.before = kill
+    with pytest.raises(Killed):
+        federation_.run()
+    link.before = lambda _node, _what: None
+    link.kill("two")
+    federation_.run(resume=True)
+    assert found(tmp_path / "killed") == found(tmp_path / "whole")
 
 
 def test_memories_that_are_gone_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

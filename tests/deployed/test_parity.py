@@ -32,6 +32,8 @@ AGREED: dict[str, Any] = {
         "star": {"method": "fedavg", "model": {"name": "star"}},
         "paper": {"method": "pf-msmtrec", "preset": "paper", "tune": {"train.learning_rate": [0.001, 0.01]}},
         "recommended": {"method": "pf-msmtrec", "statistics": {"least": 20}},
+        "halves": {"method": "pf-msmtrec", "preset": "paper", "train": {"wire": "float16"}},
+        "coded": {"method": "fedavg-all", "train": {"wire": "int8", "top_k": 0.3}},
     },
     "tune_candidates": 2,
     "seeds": 2,

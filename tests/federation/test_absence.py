@@ -18,8 +18,8 @@ from msmtrec.federation import rounds as rounds_module
 from msmtrec.federation import scenario as scenario_module
 from msmtrec.federation.memory import Memory, load
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.rounds import Plan, taking_part
 from msmtrec.federation.stack import Trained, run_phase
+from msmtrec.federation.standing import Plan, taking_part
 from msmtrec.record.directory import read_lines
 from msmtrec.runtime.in_process import InProcess
 

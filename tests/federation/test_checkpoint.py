@@ -12,8 +12,8 @@ from msmtrec.base.member import Member
 from msmtrec.federation import checkpoint
 from msmtrec.federation.checkpoint import Checkpoint, load, load_server, save, save_server
 from msmtrec.federation.memory import Best, Memory
-from msmtrec.federation.rounds import Kept, Standing
 from msmtrec.federation.server import ServerState
+from msmtrec.federation.standing import Kept, Standing
 from msmtrec.methods.base import Reply
 from msmtrec.methods.hyper import Alphas
 from msmtrec.methods.pf_state import Held, PFState

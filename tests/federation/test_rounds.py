@@ -19,9 +19,10 @@ from msmtrec.experiment.contender import run_contender
 from msmtrec.federation import scenario as scenario_module
 from msmtrec.federation.checkpoint import load_server
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.rounds import Kept, Plan, Standing, _note, _over
+from msmtrec.federation.rounds import _note, _over
 from msmtrec.federation.server import ServerState
 from msmtrec.federation.stack import Trained, run_phase
+from msmtrec.federation.standing import Kept, Plan, Standing
 from msmtrec.methods.fedavg import Means
 from msmtrec.record.directory import read_json, read_lines
 from msmtrec.record.events import Event, Progress

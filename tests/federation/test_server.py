@@ -10,8 +10,9 @@ from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
 from msmtrec.federation.gather import gather
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.rounds import Plan, Standing, _aggregate, _exchange
+from msmtrec.federation.rounds import _aggregate, _exchange
 from msmtrec.federation.server import ServerState, aggregate, begin, catch_up
+from msmtrec.federation.standing import Plan, Standing
 from msmtrec.federation.traffic import Clock
 from msmtrec.methods.base import Reply, TableRows, Upload
 

@@ -109,6 +109,10 @@ class TrainSettings(Settings):
         evaluate_before: also measure before aggregation.
         checkpoint_every: rounds (5), or seconds ("30 s"), after which the run can be resumed from where it stands.
         held_out_limit: validation rows on which mixtures are measured; null takes all.
+        wire: as what numbers travel: float32; float16, both ways; or int8, uploads of networks as differences to the
+            last one in 8 bits, what rounding leaves out added to the next, and all else in float16.
+        top_k: share of the entries of a network's tensors that an upload carries, those that have changed most since
+            they were last said; the others wait. null sends all.
         dtype: of parameters and arithmetic.
         precision: of the network's matrix products while training: full, that of dtype, or bf16, bfloat16 with sums in
             float32. Parameters, optimiser, losses and everything measured stay in dtype.
@@ -133,6 +137,8 @@ class TrainSettings(Settings):
     evaluate_before: bool = True
     held_out_limit: int | None = Field(4096, ge=50)
     checkpoint_every: int | str = "30 s"
+    wire: Literal["float32", "float16", "int8"] = "float32"
+    top_k: float | None = Field(None, gt=0, lt=1)
     dtype: Literal["float32", "float64"] = "float32"
     precision: Literal["full", "bf16"] = "full"
     stack: Literal["auto", "off", "all"] = "auto"
@@ -180,6 +186,12 @@ class TrainSettings(Settings):
     def _one_precision(self) -> TrainSettings:
         if self.precision == "bf16" and self.dtype == "float64":
             raise ValueError("precision bf16 goes with dtype float32, not float64; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _narrow(self) -> TrainSettings:
+        if self.dtype == "float64" and (self.wire != "float32" or self.top_k is not None):
+            raise ValueError("wire and top_k make float32 smaller, not float64; leave one of them out")
         return self
 
     def cautions(self) -> Iterator[str]:

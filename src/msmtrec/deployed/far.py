@@ -16,7 +16,7 @@ from msmtrec.deployed.messages import Answer, Do, Done, Keep, Kept, Key, Refused
 from msmtrec.deployed.trust import records
 from msmtrec.federation import checkpoint as snapshots
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.rounds import Standing
+from msmtrec.federation.standing import Standing
 from msmtrec.methods.base import Upload
 from msmtrec.record.directory import VALIDATION, write_json
 from msmtrec.record.events import Note, Observer, ignore

@@ -14,10 +14,11 @@ from msmtrec.deployed.messages import ASKED, Answer, Asked, Refused, kind_of
 from msmtrec.deployed.talk import Frame
 
 REFUSED = "refused"
-_KINDS = {
-    str(kind).removeprefix("torch."): kind
-    for kind in (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.bool)
-}
+_TENSORS = (
+    *(torch.float64, torch.float32, torch.bfloat16, torch.float16),
+    *(torch.int64, torch.int32, torch.int8, torch.bool),
+)
+_KINDS = {str(kind).removeprefix("torch."): kind for kind in _TENSORS}
 
 
 def asked_frame(asked: Asked, run: str) -> Frame:

@@ -12,7 +12,7 @@ from msmtrec.config.train import TrainSettings
 from msmtrec.evaluation.metrics import Measure
 from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.scenarios import Scenarios
-from msmtrec.federation.rounds import Standing
+from msmtrec.federation.standing import Standing
 from msmtrec.record.directory import CHECKPOINT, Lines, metric_records
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msmtrec.base.member import Member
 from msmtrec.federation.messages import Exchange
-from msmtrec.federation.rounds import Standing
+from msmtrec.federation.standing import Standing
 from msmtrec.methods.base import Method
 from msmtrec.models.base import Model
 

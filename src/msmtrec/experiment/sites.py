@@ -18,6 +18,7 @@ from msmtrec.experiment.known import known_rows, network
 from msmtrec.experiment.start import Start
 from msmtrec.experiment.steps import training_size
 from msmtrec.federation.deck import Deck
+from msmtrec.federation.narrow import Wire
 from msmtrec.federation.scenario import Site
 from msmtrec.models.base import Model
 from msmtrec.statistics.encoded import Statistics
@@ -56,8 +57,13 @@ def site_on(
         fine_tune_rate=contender.fine_tune.learning_rate if contender.fine_tune else None,
         stack=train.stack,
         held_out_limit=train.held_out_limit,
+        wire=wire_of(train),
         statistics=statistics,
     )
+
+
+def wire_of(train: TrainSettings) -> Wire:
+    return Wire(train.wire, train.top_k)
 
 
 def _dtype(train: TrainSettings) -> torch.dtype:

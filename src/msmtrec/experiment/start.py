@@ -23,8 +23,8 @@ from msmtrec.data.encoding.growing import private_places, private_sources
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.federation import checkpoint as checkpoints
-from msmtrec.federation.rounds import Standing
 from msmtrec.federation.server import ServerState
+from msmtrec.federation.standing import Standing
 from msmtrec.methods.base import Method
 from msmtrec.record.columns import AS_IT_WAS, FINE_TUNED
 from msmtrec.record.directory import (

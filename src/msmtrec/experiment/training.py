@@ -19,11 +19,13 @@ from msmtrec.experiment.columns import column_folders
 from msmtrec.experiment.journal import ContenderJournal
 from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.scenarios import Ground, Scenarios
+from msmtrec.experiment.sites import wire_of
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.messages import Order
-from msmtrec.federation.rounds import Plan, Standing, federate
+from msmtrec.federation.rounds import federate
+from msmtrec.federation.standing import Plan, Standing
 from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json
 from msmtrec.record.events import ContenderStarted, Observer, Progress
 
@@ -142,6 +144,7 @@ def _plan(contender: Contender, ground: Ground, seeds: tuple[int, ...]) -> Plan:
         expected={slot: {n: shapes[n] for n in method.network(slot)} for slot in method.leaving_slots()},
         tables={name: shapes[name] for name in ground.model.common_tables},
         already=already,
+        wire=wire_of(train),
     )
 
 

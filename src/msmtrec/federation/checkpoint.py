@@ -23,7 +23,7 @@ from msmtrec.base.member import Member
 from msmtrec.base.packing import on_host, pack, unpack
 from msmtrec.base.slabs import read_slabs, write_slabs
 from msmtrec.federation.memory import Memory
-from msmtrec.federation.rounds import Kept, Standing
+from msmtrec.federation.standing import Kept, Standing
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -83,7 +83,7 @@ class Memory:
 
 
 class Shipment:
-    """Slots on their way to a device; tensors that several scenarios have alike go there once."""
+    """Slots on their way to a device, halves as float32; tensors that several scenarios have alike go there once."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -94,7 +94,9 @@ class Shipment:
 
     def _moved(self, value: Tensor) -> Tensor:
         if id(value) not in self._there:
-            self._there[id(value)] = value, value.to(self.device)  # the first is kept, so that its id stays its own
+            there = value.to(self.device)
+            wide = there.float() if there.dtype is torch.float16 else there
+            self._there[id(value)] = value, wide  # the first is kept, so that its id stays its own
         return self._there[id(value)][1]
 
 

@@ -24,6 +24,7 @@ class Order:
         measure: validation metrics after that; the round they belong to, which competes for the best.
         refresh: parameters to put in place after the measurement, where the scenario missed rounds before this one.
         train: local steps, and an upload of what the method lets leave (none while fine-tuning).
+        whole: that upload is no difference to the last one: the server does not have that.
         measure_trained: validation metrics after those; while fine-tuning they compete for the best as well.
         offer: mixtures to measure on held-out rows, the best of which is kept.
     """
@@ -35,6 +36,7 @@ class Order:
     _: KW_ONLY
     refresh: Reply | None = None
     train: Stage | None = None
+    whole: bool = True
     measure_trained: bool = False
     offer: Offer | None = None
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
 from time import perf_counter
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
-from msmtrec.base.parameters import Parameters
-from msmtrec.base.streams import numpy_stream
 from msmtrec.evaluation.metrics import Measure, mean_auc
 from msmtrec.federation import server
 from msmtrec.federation.messages import Exchange, Order, Report
+from msmtrec.federation.narrow import Narrowed
 from msmtrec.federation.server import ServerState
+from msmtrec.federation.standing import Kept, Plan, Standing, taking_part
 from msmtrec.federation.traffic import Clock, Traffic
 from msmtrec.methods.base import Method, Reply
 
@@ -32,65 +31,6 @@ class Journal(Protocol):
 
     def checkpoint(self, standing: Standing[Any]) -> None:
         """Everything up to here is done; may be written or not."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the loop needs to know of the config.
-
-    Args:
-        seeds: one federation each, trained side by side.
-        participation: probability that a scenario takes part in a round, drawn per (seed, round, scenario).
-        max_staleness: rounds after which an update is too old to count.
-        evaluate_before: also measure before aggregation.
-        patience: a federation ends when no scenario has had its best round within so many; None runs all rounds.
-        expected: slot -> parameters of the shapes that uploads must have, tables apart.
-        tables: shared tables, for their shapes.
-        already: role -> bytes that went up, and down, before the first round.
-    """
-
-    seeds: tuple[int, ...]
-    scenarios: tuple[str, ...]
-    rounds: int
-    participation: float = 1.0
-    _: KW_ONLY
-    max_staleness: int = 10
-    evaluate_before: bool = True
-    patience: int | None = None
-    expected: Mapping[str, Parameters] = field(default_factory=dict)
-    tables: Parameters = field(default_factory=dict)
-    already: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Kept(Generic[S]):
-    """The server of a round, for scenarios that join a finished federation."""
-
-    round: int
-    score: float
-    server: ServerState[S]
-
-
-@dataclass
-class Standing(Generic[S]):
-    """Where a federation stands between two rounds: all that a resumed run needs besides the scenarios' memories.
-
-    Args:
-        round: the last one that was aggregated.
-        servers: seed -> server.
-        best: seed -> scenario -> its best round so far.
-        ended: seeds whose federation is over.
-        kept: seed -> the server of the round with the best mean validation AUC so far.
-        measured: whether the scenarios' state after `round` has been measured.
-    """
-
-    servers: dict[int, ServerState[S]]
-    round: int = 0
-    best: dict[int, dict[str, int]] = field(default_factory=dict)
-    ended: list[int] = field(default_factory=list)
-    _: KW_ONLY
-    kept: dict[int, Kept[S]] = field(default_factory=dict)
-    measured: bool = True
 
 
 def federate(
@@ -109,10 +49,10 @@ def federate(
     Raises:
         Diverged: no scenario of a federation sent a usable update.
     """
-    writing = 0.0
+    writing, exchange = 0.0, Narrowed(plan.wire, exchange)
     while standing.round < plan.rounds:
         number = standing.round + 1
-        clock, traffic = Clock(), Traffic(method)
+        clock, traffic = Clock(), Traffic(method, plan.wire)
         if _may_end(plan, standing):  # measured alone, lest a round be trained for nothing
             _measure(plan, exchange, standing, journal, clock)
         going = [seed for seed in plan.seeds if seed not in standing.ended]
@@ -129,6 +69,7 @@ def federate(
         reports = _exchange(exchange, orders, standing, clock)
         members = [member for member in members if member in reports]  # whoever did not answer was not there
         traffic.up_from(reports)
+        reports = _widened(plan, standing, reports)
         _note(standing, journal, reports, before)
         if plan.evaluate_before and method.policies():
             journal.metrics(number, "before", "validation", {m: reports[m].trained for m in members})
@@ -216,6 +157,7 @@ def _orders(
             measure=measure,
             refresh=missed.get(member),
             train="rounds" if member in part else None,
+            whole=name not in standing.said.get(seed, {}),
             measure_trained=before and member in part,
         )
         for seed in going
@@ -239,6 +181,18 @@ def _exchange(
         lost = {m.scenario: o.refresh for m, o in own.items() if m not in reports and o.refresh is not None}
         standing.servers[seed] = standing.servers[seed].handed_out(came).owing(lost)
     return reports
+
+
+def _widened(plan: Plan, standing: Standing[Any], reports: Mapping[Member, Report]) -> Mapping[Member, Report]:
+    """Uploads as they were meant; where they are differences, what was said is remembered."""
+    found = {}
+    for member, report in reports.items():
+        own = standing.said.get(member.seed, {})
+        found[member], said = plan.wire.received(report, own.get(member.scenario))
+        if plan.wire.coded:
+            others = {name: held for name, held in own.items() if name != member.scenario}
+            standing.said[member.seed] = others if said is None else {**others, member.scenario: said}
+    return found
 
 
 def _aggregate(
@@ -301,14 +255,3 @@ def _over(plan: Plan, standing: Standing[Any], seed: int) -> bool:
     if plan.patience is None or standing.round < plan.patience:
         return False
     return standing.round - max(standing.best.get(seed, {}).values(), default=0) >= plan.patience
-
-
-def taking_part(plan: Plan, seeds: Iterable[int], round_number: int) -> list[Member]:
-    """Members of this round, in table order."""
-    return [
-        Member(seed, name)
-        for seed in seeds
-        for name in plan.scenarios
-        if plan.participation >= 1
-        or numpy_stream(seed, "participation", name, round_number).random() < plan.participation
-    ]

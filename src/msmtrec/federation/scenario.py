@@ -23,6 +23,7 @@ from msmtrec.federation.deck import Deck
 from msmtrec.federation.held_out import Holding, answer_offers, held_out_rows
 from msmtrec.federation.memory import Best, Memory, Shipment, begin, load
 from msmtrec.federation.messages import Order, Report
+from msmtrec.federation.narrow import PLAIN, Wire
 from msmtrec.federation.packed import Job
 from msmtrec.federation.stack import run_phase
 from msmtrec.federation.traffic import Stopwatch
@@ -51,6 +52,7 @@ class Site:
         stack: which members train as one computation: `auto` by similar batch sizes, 16 at most; `off` one by one;
             `all` in one.
         held_out_limit: rows on which mixtures are measured; None takes all validation rows.
+        wire: how uploads travel.
         statistics: what the rows have been given of their ids, for the models that are kept; None where nothing.
     """
 
@@ -68,6 +70,7 @@ class Site:
     fine_tune_rate: float | None = None
     stack: Literal["auto", "off", "all"] = "auto"
     held_out_limit: int | None = None
+    wire: Wire = PLAIN
     statistics: Statistics | None = None
 
     @property
@@ -108,7 +111,7 @@ def scenario_steps(
     now |= _loaded(site, orders, now, ship, lambda order: order.refresh)
     federated = those(lambda order: order.train == "rounds")
     for member, (memory, rows) in _train(site, federated, orders, now, site.method.local).items():
-        upload, refused = _upload(site, member, memory, rows, now[member])
+        memory, upload, refused = _upload(site, member, memory, rows, now[member], orders[member].whole)
         if refused is not None:  # the next round takes the rows after these
             memory = replace(now[member], clocks=memory.clocks)
         now[member], reports[member] = memory, replace(reports[member], upload=upload, refused=refused)
@@ -201,12 +204,12 @@ def _trains_tables(phase: Phase) -> bool:
 
 
 def _upload(
-    site: Site, member: Member, memory: Memory, rows: Tensor, before: Memory
-) -> tuple[Upload | None, str | None]:
+    site: Site, member: Member, memory: Memory, rows: Tensor, before: Memory, whole: bool
+) -> tuple[Memory, Upload | None, str | None]:
     """Only the roles that leave, and of shared tables only the rows that this round's batches used.
 
     Returns:
-        the upload, or None and why it is held back: a number in it is none.
+        the memory, which may remember what was said, and the upload, or None and why it is held back.
     """
     method, name = site.method, member.scenario
     slots, tables = dict[str, Parameters](), dict[str, TableRows]()
@@ -226,11 +229,16 @@ def _upload(
                 if slot == MODEL and d.trained:
                     squared += float((value.double() - before.model[d.name].double()).square().sum())
             if not all_finite(value):
-                return None, f"scenario '{name}' sent '{d.name}' with NaN or infinite values"
+                return memory, None, f"scenario '{name}' sent '{d.name}' with NaN or infinite values"
     if not slots:
-        return None, None
+        return memory, None, None
     tasks = tuple(site.data.schema.has_task(name))
-    return Upload(name, site.deck.counted[name], tasks, slots, tables=tables, norm=squared**0.5), None
+    upload = Upload(name, site.deck.counted[name], tasks, slots, tables=tables, norm=squared**0.5)
+    try:
+        upload, memory = site.wire.sent(upload, memory, whole)
+    except ValueError as error:
+        return memory, None, str(error)
+    return memory, upload, None
 
 
 def _answers(

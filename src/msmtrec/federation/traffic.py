@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import Any
 
-from torch import Tensor
-
 from msmtrec.base.member import Member
 from msmtrec.federation.messages import Order, Report
+from msmtrec.federation.narrow import PLAIN, Wire
 from msmtrec.federation.server import ServerState
 from msmtrec.methods.base import Method, Reply
 from msmtrec.methods.phases import MODEL
@@ -18,7 +17,8 @@ from msmtrec.methods.phases import MODEL
 class Traffic:
     """Bytes per role, all scenarios together; slots other than the model go by their own name."""
 
-    def __init__(self, method: Method[Any]) -> None:
+    def __init__(self, method: Method[Any], wire: Wire = PLAIN) -> None:
+        self._wire = wire
         self._roles = {d.name: str(d.role) for d in method.declarations}
         self.up: dict[str, int] = {}
         self.down: dict[str, int] = {}
@@ -37,30 +37,32 @@ class Traffic:
         for reply in replies:
             for slot, tensors in reply.slots.items():
                 for name, value in tensors.items():
-                    self._add(self.down, slot, name, [value])
+                    self._add(self.down, slot, name, self._wire.size(value))
 
     def offers(self, orders: Mapping[Member, Order]) -> None:
         for order in orders.values():
             for part in order.offer.parts if order.offer is not None else ():
                 for name, value in part.parameters.items():
-                    self._add(self.down, MODEL, name, [value])
+                    self._add(self.down, MODEL, name, self._wire.size(value))
 
     def up_from(self, reports: Mapping[Member, Report]) -> None:
         for report in reports.values():
             if report.upload is not None:
                 for slot, tensors in report.upload.slots.items():
                     for name, value in tensors.items():
-                        self._add(self.up, slot, name, [value])
+                        self._add(self.up, slot, name, value.nbytes)
+                for slot, changes in report.upload.changes.items():
+                    for name, change in changes.items():
+                        self._add(self.up, slot, name, sum(part.nbytes for part in change.parts))
                 for name, rows in report.upload.tables.items():
-                    self._add(self.up, MODEL, name, [rows.rows])
-                    self._add(self.up, MODEL, "touch counts", [rows.ids, rows.touches])
+                    self._add(self.up, MODEL, name, rows.rows.nbytes)
+                    self._add(self.up, MODEL, "touch counts", rows.ids.nbytes + rows.touches.nbytes)
             if report.answer is not None:
                 numbers = 3 * sum(len(betas) for betas in report.answer.betas.values())  # beta and two losses
                 self.up["mixtures"] = self.up.get("mixtures", 0) + 8 * numbers
 
-    def _add(self, table: dict[str, int], slot: str, name: str, tensors: Iterable[Tensor]) -> None:
+    def _add(self, table: dict[str, int], slot: str, name: str, size: int) -> None:
         role = self._roles.get(name, name) if slot == MODEL else slot
-        size = sum(value.numel() * value.element_size() for value in tensors)
         if size:
             table[role] = table.get(role, 0) + size
 

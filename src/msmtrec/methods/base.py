@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from msmtrec.base.coded import Coded
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import TABLES, Policy, Role
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
@@ -48,6 +49,7 @@ class Upload:
         tasks: [T] which tasks it has.
         slots: slot -> parameters, only what the method's policies let leave; shared tables apart.
         tables: shared table -> its used rows.
+        changes: slot -> coded differences to the last upload, in place of `slots` (`federation.narrow`).
         norm: length of the network's update against what the scenario last received.
     """
 
@@ -57,6 +59,7 @@ class Upload:
     slots: Mapping[str, Parameters]
     _: KW_ONLY
     tables: Mapping[str, TableRows] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, Coded]] = field(default_factory=dict)
     norm: float = 0.0
 
 
