@@ -130,7 +130,7 @@ def test_numbers_that_are_none(number: float, tmp_path: Path) -> None:
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
     node = Node(tmp_path / "node", DATA, ("scenario-0",))
-    answer = node(Begin("0.0.1", "{}", ("scenario-0",)))
+    answer = node(Begin("0.0.1", "{}", ("scenario-0",), ("scenario-0",)))
     assert isinstance(answer, Refused)
     assert answer.sentence.startswith("the node of scenario 'scenario-0' has msmtrec ")
     assert answer.sentence.endswith("the server 0.0.1; install the same")

@@ -22,7 +22,7 @@ from msmtrec.deployed.talk import Frame
 from msmtrec.deployed.wire import asked_frame, read_answer
 
 CONFIG = '{"name": "r", "train": {"rounds": 1, "local_steps": 1}, "methods": ["linear"], "seeds": 1}'
-BEGIN = asked_frame(Begin(__version__, CONFIG, ("scenario-0",)), "r")
+BEGIN = asked_frame(Begin(__version__, CONFIG, ("scenario-0",), ("scenario-0",)), "r")
 KNOW = asked_frame(Know(Key("linear"), (), {"scenario-0": 1}), "r")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -56,3 +58,15 @@ def test_a_scenarios_steps_by_hand() -> None:
     expected = 0.01 + 0.02 + (memory.model[gate] - with_control.model[gate]) / (1 * 0.1)
     assert torch.allclose(with_control.slots[CONTROL][gate], expected)
     assert torch.allclose(with_control.slots[CHANGE][gate], expected - 0.01)
+
+
+def test_with_newcomers_the_servers_control_is_the_mean_over_more() -> None:
+    """Whose control variates are 0 at first."""
+    m = method("scaffold")
+    state = start(m, rows={"a": 10, "b": 30})
+    state = replace(state, control={name: torch.full_like(value, 1.5) for name, value in state.control.items()})
+    grown = m.grown(state, {"a": 10, "b": 30, "c": 5})
+    assert grown.scenarios == 3
+    assert all((value == 1.0).all() for value in grown.control.values())
+    again = m.grown(grown, {"a": 10, "b": 30, "c": 5})
+    assert all(torch.equal(value, grown.control[name]) for name, value in again.control.items())

@@ -32,11 +32,17 @@ class Begin:
         version: of the server.
         config: JSON of what all agree on (`config.agreed`).
         scenarios: of the whole federation, in table order.
+        first: those that it began with.
     """
 
     version: str
     config: str
     scenarios: tuple[str, ...]
+    first: tuple[str, ...]
+
+    def among(self, own: tuple[str, ...]) -> tuple[str, ...]:
+        """Of which scenarios a node's are some: to those of the first round nothing changes when another one joins."""
+        return self.first if set(own) <= set(self.first) else self.scenarios
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class NodeRun:
                 raise UserError(f"the federation has no scenario '{name}'; it has {', '.join(begin.scenarios)}")
         there = (folder / directory.CONFIG).exists()
         directory.open_run(folder, config.as_dict(), resume=there)
-        logs = config.load().only(scenarios, begin.scenarios)
+        logs = config.load().only(scenarios, begin.among(scenarios))
         contenders = [contender for candidates in config.contenders for contender in candidates]
         kinds = dict.fromkeys(variant(contender) for contender in contenders)
         encoded = encode_all(logs, {kind: Variant(share=kind == "shared") for kind in kinds}, cache=cache)

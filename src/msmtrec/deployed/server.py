@@ -24,6 +24,7 @@ from msmtrec.data.encoding.layout import make_layout
 from msmtrec.deployed.checking import Asked, doubts
 from msmtrec.deployed.far import Far, FarCheckpoint, Nodes
 from msmtrec.deployed.fit import common_schema
+from msmtrec.deployed.joining import begun_with, check_may_join, check_networks, newcomers, note_joined, rows_of
 from msmtrec.deployed.link import Link, all_of
 from msmtrec.deployed.messages import Begin, End, Ended, Facts, Key, Know, Known, Score, Scored, Weigh, Weighed
 from msmtrec.deployed.trust import check_evidence, check_said, declared, own_alone, records
@@ -39,6 +40,7 @@ from msmtrec.experiment.sites import common_parameters
 from msmtrec.experiment.training import ending, first_standing, measured_once, started, told_again, train
 from msmtrec.federation import checkpoint as snapshots
 from msmtrec.federation.messages import Order
+from msmtrec.federation.standing import grown
 from msmtrec.models.beside import widened
 from msmtrec.record import directory
 from msmtrec.record.directory import CHECKPOINT, TEST, write_json
@@ -106,8 +108,8 @@ class Federation:
             with directory.locked(self.folder), directory.discarded_if_empty(self.folder):
                 self.observer(run_started(self.agreed, 1, self.folder, resume))
                 self.observer(Phase(phase=f"asking {len(self.nodes)} nodes for their rows"))
-                schema, rows = self._begin()
                 tasks = [FarTask(one, self._folder(one)) for own in self.agreed.contenders for one in own]
+                schema, rows = self._begin(tasks)
                 self.observer(Phase(phase="training"))
                 for task in tasks:
                     self._contender(task, schema, rows)
@@ -126,7 +128,8 @@ class Federation:
         Raises:
             UserError: as `run`.
         """
-        begin, began = Begin(__version__, json.dumps(self.agreed.as_dict()), self.scenarios), time.time()
+        config, first = json.dumps(self.agreed.as_dict()), begun_with(self.folder, self.scenarios)
+        begin, began = Begin(__version__, config, self.scenarios, first), time.time()
         facts = all_of(self.link, dict.fromkeys(self.nodes, begin), Facts)
         own = {node: declared(node, self.nodes[node], one) for node, one in facts.items()}
         if len({one.timed for one in facts.values()}) > 1:
@@ -137,13 +140,20 @@ class Federation:
             self.observer(Note(text=doubt))
         return asked
 
-    def _begin(self) -> tuple[Schema, dict[str, int]]:
+    def _begin(self, tasks: Sequence[FarTask]) -> tuple[Schema, dict[str, int]]:
         """(what all rows mean, scenario -> training rows)"""
+        new = newcomers(self.folder, self.scenarios)
+        if new:
+            check_may_join(new, tasks, self.folder)
         asked = self.check()
-        self._describe(asked.schema, asked.facts)
+        if new:
+            layout = make_layout(asked.schema, share=False, scenarios=self.scenarios)
+            check_networks(new, tasks, layout)
+            self.observer(Note(text=f"from now on with {', '.join(new)}"))
+        self._describe(asked.schema, asked.facts, new)
         return asked.schema, {name: asked.facts[self.owner[name]].rows[name]["train"] for name in self.scenarios}
 
-    def _describe(self, schema: Schema, facts: Mapping[str, Facts]) -> None:
+    def _describe(self, schema: Schema, facts: Mapping[str, Facts], new: tuple[str, ...]) -> None:
         """What the directory of a run has beside its contenders, as far as a server knows it.
 
         Raises:
@@ -155,10 +165,12 @@ class Federation:
         known = {"name": schema.name, "origin": f"{len(self.nodes)} nodes", "fingerprint": "", "notes": []}
         found = {kind: {**known, "scenarios": rows} for kind in kinds}
         place = self.folder / directory.DATA
-        if place.exists() and directory.read_json(place) != found:
+        if place.exists() and rows_of(directory.read_json(place)) != rows_of(found, new):
             raise UserError(
                 f"rows of a node have changed since {self.folder} was begun; give the federation another folder"
             )
+        if new:
+            note_joined(self.folder, new)
         write_json(place, found)
         write_json(self.folder / directory.CANDIDATES, candidates_of(contenders))
         write_json(self.folder / directory.ENVIRONMENT, environment(1, torch.get_num_threads(), "cpu"))
@@ -225,7 +237,7 @@ class Federation:
             kind: Any = FarCheckpoint[ground.method.state_type]  # type: ignore[name-defined]
             saved = snapshots.read(place, kind)
             scenarios = far(after=dict(saved.after), number=saved.number)
-            standing, lengths = saved.standing, saved.lengths
+            standing, lengths = grown(ground.method, saved.standing, ground.rows), saved.lengths
         train(contender, ground, scenarios, standing, folder=folder, tell=self.observer, lengths=lengths)
 
     def _score(self, column: str, found: Chosen[FarTask]) -> None:

@@ -112,6 +112,16 @@ def read(path: Path, kind: type[T]) -> T:
         ) from error
 
 
+def plain_of(path: Path) -> Any:
+    """What `write` has written, less the tensors: fields by name; errors as `load`."""
+    try:
+        return json.loads((path / INDEX).read_text())["plain"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"the checkpoint {path} is damaged ({type(error).__name__}: {error}); remove that folder"
+        ) from error
+
+
 def round_of(folder: Path) -> int:
     """The round after which the newest complete checkpoint was written; 0 where there is none."""
     path = newest(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Generic, TypeVar
 
 from msmtrec.base.member import Member
@@ -11,6 +11,7 @@ from msmtrec.base.parameters import Parameters
 from msmtrec.base.streams import numpy_stream
 from msmtrec.federation.narrow import PLAIN, Said, Wire
 from msmtrec.federation.server import ServerState
+from msmtrec.methods.base import Method
 
 S = TypeVar("S")
 
@@ -76,6 +77,12 @@ class Standing(Generic[S]):
     kept: dict[int, Kept[S]] = field(default_factory=dict)
     measured: bool = True
     said: dict[int, dict[str, Said]] = field(default_factory=dict)
+
+
+def grown(method: Method[S], standing: Standing[S], rows: Mapping[str, int]) -> Standing[S]:
+    """With scenarios that have joined meanwhile; as it is, where none has. Arguments as `Method.grown`."""
+    servers = {seed: replace(one, method=method.grown(one.method, rows)) for seed, one in standing.servers.items()}
+    return replace(standing, servers=servers)
 
 
 def taking_part(plan: Plan, seeds: Iterable[int], round_number: int) -> list[Member]:

@@ -46,6 +46,8 @@ class Apple(Method[AppleState]):
     p may be of any sign and sum. K cores a round go down to each of K scenarios.
     """
 
+    open = False
+
     state_type = AppleState
 
     def __init__(self, declarations: tuple[Declaration, ...], settings: AppleSettings) -> None:

@@ -175,12 +175,14 @@ class Method(ABC, Generic[S]):
         declarations: the network's parameters.
         state_type: of its state, by which a checkpoint is read again.
         served: the slot that is evaluated, kept as best and exported.
+        open: whether scenarios can join after the first round.
         clip: shorten network updates to this multiple of the median norm; None leaves them.
     """
 
     declarations: tuple[Declaration, ...]
     state_type: type[S]
     served: str = MODEL
+    open: bool = True
     clip: float | None = None
 
     # the server's half
@@ -217,6 +219,14 @@ class Method(ABC, Generic[S]):
     def first(self, state: S, scenario: str) -> Reply | None:
         """What a scenario downloads before the first round; None where the common first parameters are enough."""
         return None
+
+    def grown(self, state: S, rows: Mapping[str, int]) -> S:
+        """The state of a federation that scenarios have joined between two rounds; it welcomes them later.
+
+        Args:
+            rows: training rows of every scenario, newcomers last.
+        """
+        return state
 
     def again(self, state: S, rows: Mapping[str, int]) -> tuple[S, Mapping[str, Reply]]:
         """A finished federation goes on with newer rows, optimisers anew: its state, each scenario's first download.

@@ -96,6 +96,12 @@ class Scaffold(Method[ScaffoldState]):
     def refresh(self, state: ScaffoldState) -> Reply:
         return Reply({MODEL: state.parameters, SERVER: state.control})
 
+    def grown(self, state: ScaffoldState, rows: Mapping[str, int]) -> ScaffoldState:
+        """The server's control variate is a mean over all scenarios, of which a newcomer's is 0 at first."""
+        new = len(rows) / state.scenarios
+        control = {name: value / new for name, value in state.control.items()}
+        return replace(state, control=control, scenarios=len(rows))
+
     def again(self, state: ScaffoldState, rows: Mapping[str, int]) -> tuple[ScaffoldState, Mapping[str, Reply]]:
         """Control variates begin anew: the server's is the mean of the scenarios', which nobody has kept."""
         zeros = {name: torch.zeros_like(value) for name, value in state.control.items()}
