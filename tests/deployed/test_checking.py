@@ -14,12 +14,13 @@ from msmtrec.config.agreed import parse_agreed
 from msmtrec.deployed.checking import Asked, doubts, lines
 from msmtrec.deployed.messages import Facts
 from msmtrec.deployed.server import Federation
+from msmtrec.deployed.told import Told
 from msmtrec.record.events import Event, Note
 
 FACTS = Facts(
     "", {"NL": {"train": 3000, "validation": 10, "test": 20}}, timed=True, packages={"torch": "2.13.0"}, clock=15.0
 )
-ASKED = Asked({"one": FACTS}, ONE, 10.0, 20.0)
+ASKED = Asked({"one": FACTS}, {"NL": Told(timed=True, declared=ONE)}, 10.0, 20.0)
 
 
 def test_a_line_for_each_scenario() -> None:
