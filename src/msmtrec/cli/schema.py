@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.markup import escape
@@ -16,9 +16,11 @@ from msmtrec.record.directory import write_atomic
 
 NODE = "node.yaml"
 """In the folder of a node."""
+WRITTEN = ".json"
+"""Of what was written of a node."""
 
 
-def collected(paths: Iterable[Path], *, count: bool) -> dict[str, Told]:
+def collected(paths: Sequence[Path], *, count: bool) -> dict[str, Told]:
     """Scenario -> what is told of its rows.
 
     Args:
@@ -26,8 +28,10 @@ def collected(paths: Iterable[Path], *, count: bool) -> dict[str, Told]:
         count: rows of nodes.
 
     Raises:
-        UserError: there is no such thing, it cannot be read, or two tell of one scenario.
+        UserError: there is no such thing, it cannot be read, or two tell of one scenario; there is no node to count.
     """
+    if count and all(path.suffix == WRITTEN for path in paths):
+        raise UserError("--rows counts rows of nodes, and none is named; name a node's file or folder")
     found, places = dict[str, Told](), dict[str, Path]()
     for path in paths:
         told = _told(path, count)
@@ -41,7 +45,7 @@ def collected(paths: Iterable[Path], *, count: bool) -> dict[str, Told]:
 def _told(path: Path, count: bool) -> Told:
     if not path.exists():
         raise UserError(f"there is no {path}; name a deployment, a node's file or folder, or what was written of one")
-    if path.suffix == ".json":
+    if path.suffix == WRITTEN:
         return read_told(path)
     file = path / NODE if path.is_dir() else path
     if not file.is_file():
@@ -51,8 +55,8 @@ def _told(path: Path, count: bool) -> Told:
 
 def writable(path: Path) -> None:
     """Raises: UserError where it is anything but an earlier file of this kind, or its folder is not there."""
-    if path.suffix != ".json":
-        raise UserError(f"--out {path}: the name must end in .json, by which it is known again")
+    if path.suffix != WRITTEN:
+        raise UserError(f"--out {path}: the name must end in {WRITTEN}, by which it is known again")
     if not path.parent.is_dir():
         raise UserError(f"--out {path}: the folder {path.parent} does not exist; create it or choose another file")
     if path.exists():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msmtrec.base.feature import Feature
 from msmtrec.base.schema import Task
-from msmtrec.deployed.told import DIGEST, Told
+from msmtrec.deployed.told import DIGEST, SPLITS, Told
 
 _SHOWN = 8
 """Signs of a digest in a table."""
@@ -41,7 +41,7 @@ def tasks(told: ByScenario) -> Iterator[tuple[str, str, str]]:
 def columns(told: ByScenario) -> Iterator[tuple[str, str, str, str, str]]:
     """(scenario, column of the group, column of the weight, whether its rows have times, rows of each split)"""
     for scenario, one in told.items():
-        rows = " + ".join(f"{count:,}" for count in one.rows[scenario].values()) if one.rows else "not counted"
+        rows = " + ".join(f"{one.rows[scenario][split]:,}" for split in SPLITS) if one.rows else "not counted"
         yield scenario, one.declared.group or "–", one.declared.weight or "–", "yes" if one.timed else "no", rows
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar, get_args
 
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
@@ -18,6 +18,8 @@ from msmtrec.base.schema import Schema, Task
 from msmtrec.base.sentences import shown
 from msmtrec.base.settings import Settings
 
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 VERSION = 1
 """Of files."""
 DIGEST = "sha256:"
@@ -38,21 +40,33 @@ class Told(Settings):
 
     version: Literal[1] = 1
     timed: bool
-    rows: dict[str, dict[Literal["train", "validation", "test"], NonNegativeInt]] = Field(default_factory=dict)
+    rows: dict[str, dict[Split, NonNegativeInt]] = Field(default_factory=dict)
     declared: Schema
 
     @model_validator(mode="after")
-    def _of_each_other(self) -> Self:
-        known = self.declared.task_names
-        for scenario, tasks in self.declared.scenarios.items():
-            if unknown := [name for name in tasks if name not in known]:
-                raise ValueError(f"scenario '{scenario}' has the task '{unknown[0]}', which is not declared")
-        if self.rows and {*self.rows} != {*self.declared.scenarios}:
-            raise ValueError("rows are counted of other scenarios than those that are declared")
+    def _as_told(self) -> Self:
+        for sentence in self._faults():
+            raise ValueError(sentence)
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        known, scenarios = self.declared.task_names, self.declared.scenarios
+        if not scenarios:
+            yield "no scenario is declared"
+        for scenario, tasks in scenarios.items():
+            yield from (
+                f"scenario '{scenario}' has the task '{name}', which is not declared"
+                for name in tasks
+                if name not in known
+            )
+        if self.rows and {*self.rows} != {*scenarios}:
+            yield "rows are counted of other scenarios than those that are declared"
+        for scenario, rows in self.rows.items():
+            if len(rows) != len(SPLITS):
+                yield f"of scenario '{scenario}' rows of some splits are not counted"
         for name, texts in _closed(self.declared):
             if not all(_SEAL.fullmatch(str(text)) for text in texts):
-                raise ValueError(f"'{name}' is told with something that may be a value of a row, and only digests are")
-        return self
+                yield f"'{name}' is told with something that may be a value of a row, and only digests are"
 
     @property
     def scenarios(self) -> tuple[str, ...]:
