@@ -234,6 +234,9 @@ def test_where_it_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         "--out writes what one node tells, and several are named; name one"
     )
     assert (file.read_text(), other.read_text(), path.exists()) == (before, "{}", False)
+    long = tmp_path / f"{'n' * 250}.json"  # what is written first has a longer name
+    code, _, err = called(capsys, "deploy", "schema", str(place), "--out", str(long))
+    assert (code, err) == (2, f"error: cannot write {long}: File name too long; choose another file\n")
     for more in ((), ("--rows",)):  # an earlier one is written anew
         assert called(capsys, "deploy", "schema", str(place), "--out", str(path), *more)[0] == 0
     assert schema.read_told(path).rows == {"NL": {"train": 60, "validation": 20, "test": 20}}
