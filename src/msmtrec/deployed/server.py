@@ -142,9 +142,8 @@ class Federation:
     def _begin(self) -> tuple[Schema, dict[str, int]]:
         """(what all rows mean, scenario -> training rows)"""
         asked = self.check()
-        schema = asked.schema
-        self._describe(schema, asked.facts)
-        return schema, {name: asked.facts[self.owner[name]].rows[name]["train"] for name in self.scenarios}
+        self._describe(asked.schema, asked.facts)
+        return asked.schema, {name: asked.facts[self.owner[name]].rows[name]["train"] for name in self.scenarios}
 
     def _describe(self, schema: Schema, facts: Mapping[str, Facts]) -> None:
         """What the directory of a run has beside its contenders, as far as a server knows it.
