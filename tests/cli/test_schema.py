@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from called import called
 from deployed.pretend import Pretend
 from msmtrec.cli import schema
 from msmtrec.config.agreed import parse_agreed
-from msmtrec.deployed.messages import Begin, Facts
+from msmtrec.deployed.messages import Facts
 from msmtrec.deployed.node import Node
 from msmtrec.deployed.server import Federation
 from msmtrec.deployed.settings import NodeSettings
@@ -79,12 +79,8 @@ def test_no_value_leaves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert (code, err) == (0, "")
     assert "60 + 20 + 20" in out
     assert out.splitlines()[-1] == f"{path}: the same, for the others; names, kinds and digests, no values"
-    own = NodeSettings.load(place / "node.yaml")
-    begin = Begin(_version(), json.dumps(parse_agreed(AGREED).as_dict()), ("NL",))
-    answer = Node(tmp_path / "runs", own.data, own.scenarios)(begin)
-    frame = answer_frame("begin", answer)
-    assert isinstance(answer, Facts)
-    written = json.loads(path.read_text())
+    (answer,) = answers(tmp_path, place)
+    frame, written = answer_frame("begin", answer), json.loads(path.read_text())
     assert answer.timed is written["timed"]
     assert answer.rows == written["rows"]
     assert schema.read_told(path).declared == schema.told_here(place / "node.yaml", count=False).declared
@@ -93,23 +89,29 @@ def test_no_value_leaves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert leaked(out, path.read_text(), sent) == []
 
 
-def _version() -> str:
-    from msmtrec.base.version import __version__
+def answers(folder: Path, *places: Path) -> list[Facts]:
+    """What nodes say to the first question."""
+    asking, heard = federation(folder, *places), list[Any]()
+    asking.link.after = lambda _node, answer: heard.append(answer)  # type: ignore[attr-defined]
+    asking.ask()
+    return heard
 
-    return __version__
+
+def federation(folder: Path, *places: Path) -> Federation:
+    own = {place.name: NodeSettings.load(place / "node.yaml") for place in places}
+
+    def maker(name: str) -> Callable[[], Node]:
+        return lambda: Node(folder / f"{name}-runs", own[name].data, own[name].scenarios)
+
+    nodes = {name: one.scenarios for name, one in own.items()}
+    link = Pretend({name: maker(name) for name in own})
+    return Federation(parse_agreed(AGREED), nodes, link, folder / "server")
 
 
 def test_a_file_is_what_the_node_will_say(tmp_path: Path) -> None:
     """The server hears nothing of rows that was not in the file."""
-    places = {name: node(tmp_path, name) for name in ("NL", "BE")}
-    own = {name: NodeSettings.load(place / "node.yaml") for name, place in places.items()}
-    nodes = {
-        name: lambda name=name, one=one: Node(tmp_path / f"{name}-runs", one.data, (name,)) for name, one in own.items()
-    }
-    link = Pretend(nodes)  # type: ignore[arg-type]
-    federation = Federation(parse_agreed(AGREED), {name: (name,) for name in places}, link, tmp_path / "server")
-    found = federation.ask().told
-    assert found == schema.collected([*places.values()], count=True)
+    places = [node(tmp_path, name) for name in ("NL", "BE")]
+    assert federation(tmp_path, *places).ask().told == schema.collected(places, count=True)
 
 
 def test_several_side_by_side(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
