@@ -22,6 +22,7 @@ ANSWERED = (
     "report --help",
     "data --help",
     "deploy --help",
+    "deploy schema told.json other.json",
     "list methods",
     "list models",
     "data list",
@@ -43,6 +44,9 @@ REFUSED = (
     "bench absent.yaml",
     "deploy init new --config absent.yaml",
     "deploy init new --config bad.yaml --scenarios a,b",
+    "deploy schema absent",
+    "deploy schema full",
+    "deploy schema bad.yaml",
     "bench bad.yaml",
     "ablate absent.yaml",
     "ablate full --of x",
@@ -58,7 +62,7 @@ REFUSED = (
     "data synthesize bad.yaml --out made-up",
     "data synthesize good.yaml --out made-up",
 )
-READING = ("data check good.yaml", "data describe good.yaml")
+READING = ("data check good.yaml", "data describe good.yaml", "deploy schema node.yaml")
 """They do read rows."""
 SOURCES: Mapping[str, Mapping[str, Any]] = {
     "ali-ccp": {},
@@ -84,6 +88,7 @@ OWN = {
     "features": {"user": None, "item": None},
     "split": {"random": [0.6, 0.2, 0.2]},
 }
+DECLARED = {"name": "own data", "features": [{"name": "user"}], "tasks": [{"name": "click"}]}
 
 SCRIPT = """
 import json, sys
@@ -146,6 +151,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     (folder / "bad-bench.yaml").write_text(safe_dump({**config, "bench": {"space": {"train.local_steps": {"low": 2}}}}))
     (folder / "bad-source.yaml").write_text(safe_dump({**config, "data": {**config["data"], "feature": {}}}))
     (folder / "broken.yaml").write_text("data: [")
+    (folder / "node.yaml").write_text(safe_dump({"scenarios": ["a"], "folder": "runs", "data": config["data"]}))
+    for name in ("told", "other"):
+        told = {"version": 1, "timed": False, "declared": {**DECLARED, "scenarios": {name: ["click"]}}}
+        (folder / f"{name}.json").write_text(json.dumps(told))
     environment = {**os.environ, "MSMTREC_CACHE": str(folder / "cache"), "MSMTREC_DATA": str(folder / "data")}
     sources = {name: {**(OWN if name in ("tabular", "sql") else {}), **more} for name, more in SOURCES.items()}
     asked = json.dumps([[*ANSWERED, *REFUSED], sources, READING])

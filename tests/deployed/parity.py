@@ -96,7 +96,8 @@ def deploy(place: Path, port: int) -> tuple[Path, list[Path]]:
         called([str(place / "server" / "register-nodes.sh")])
         for node in sorted((place / "nodes").iterdir()):
             stack.enter_context(started(node / "start-supernode.sh"))
-        called([str(BIN / "msmtrec"), "deploy", "check", str(place)])
+        for question in ("check", "schema"):
+            called([str(BIN / "msmtrec"), "deploy", question, str(place)])
         assert not list(place.rglob("results.json"))
         called([str(place / "server" / "run.sh")])
     return ran(place)

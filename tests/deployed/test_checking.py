@@ -10,16 +10,19 @@ import pytest
 from deployed.pretend import nodes_of
 from deployed.test_fit import ONE
 from deployed.test_hostile import AGREED, DATA, OWN
+from msmtrec.base.errors import UserError
 from msmtrec.config.agreed import parse_agreed
 from msmtrec.deployed.checking import Asked, doubts, lines
 from msmtrec.deployed.messages import Facts
+from msmtrec.deployed.node import Node
 from msmtrec.deployed.server import Federation
+from msmtrec.deployed.told import Told
 from msmtrec.record.events import Event, Note
 
 FACTS = Facts(
     "", {"NL": {"train": 3000, "validation": 10, "test": 20}}, timed=True, packages={"torch": "2.13.0"}, clock=15.0
 )
-ASKED = Asked({"one": FACTS}, ONE, 10.0, 20.0)
+ASKED = Asked({"one": FACTS}, {"NL": Told(timed=True, declared=ONE)}, 10.0, 20.0)
 
 
 def test_a_line_for_each_scenario() -> None:
@@ -66,3 +69,12 @@ def test_nodes_that_are_there_leave_no_doubt_and_nothing_is_written(tmp_path: Pa
         "features",
     ]
     assert not (tmp_path / "server").exists()
+
+
+def test_rows_that_do_not_fit_are_heard_of_and_refused(tmp_path: Path) -> None:
+    plain = nodes_of(tmp_path, DATA, OWN)
+    plain.nodes["bad"] = Node(tmp_path / "bad", {**DATA, "items": 31}, OWN["bad"], None)
+    federation = Federation(parse_agreed(AGREED), OWN, plain, tmp_path / "server")
+    assert list(federation.ask().told) == ["scenario-0", "scenario-1", "scenario-2"]
+    with pytest.raises(UserError, match="declare the feature 'item' differently, in shared"):
+        federation.check()

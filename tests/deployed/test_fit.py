@@ -10,7 +10,8 @@ import pytest
 from msmtrec.base.errors import UserError
 from msmtrec.base.feature import Feature, IdSpace
 from msmtrec.base.schema import Schema, Task
-from msmtrec.deployed.fit import common_schema
+from msmtrec.deployed.fit import common_schema, fitting
+from msmtrec.deployed.told import Told, sealed
 
 ONE = Schema(
     "logs of one",
@@ -59,3 +60,15 @@ def test_what_does_not_fit(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError) as found:
         common_schema({"NL": ONE, "FR": other(**changes)})
     assert str(found.value) == f"scenarios 'NL' and 'FR'{sentence}"
+
+
+def test_times_are_of_all_or_of_none() -> None:
+    one, two = Told(timed=True, declared=ONE), Told(timed=True, declared=sealed(other()))
+    assert fitting({"NL": one, "FR": two}) == common_schema({"NL": ONE, "FR": other()})
+    for first, second, having in ((True, False, "NL"), (False, True, "FR")):
+        told = {"NL": one.model_copy(update={"timed": first}), "FR": two.model_copy(update={"timed": second})}
+        with pytest.raises(UserError) as found:
+            fitting(told)
+        assert str(found.value) == (
+            f"scenarios 'NL' and 'FR': only '{having}' has rows with times; declare split.time for both or for none"
+        )

@@ -113,7 +113,7 @@ def test_run_ends_with_the_run_s_status(near: Path, tmp_path: Path, status: str,
     assert "list lab --run-id 7" in asked
 
 
-@pytest.mark.parametrize("option, code", [("--check", 0), ("--chek", 2)])
+@pytest.mark.parametrize("option, code", [("--check", 0), ("--schema", 0), ("--chek", 2)])
 def test_a_check_trains_nothing(near: Path, tmp_path: Path, option: str, code: int) -> None:
     for program in ("msmtrec", "flower-superlink"):
         (tmp_path / program).symlink_to("/bin/true")
@@ -131,10 +131,10 @@ def test_a_check_trains_nothing(near: Path, tmp_path: Path, option: str, code: i
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code
     if code:
-        assert done.stderr == f"error: there is no option {option}; there is --check\n"
+        assert done.stderr == f"error: there is no option {option}; there are --check and --schema\n"
     else:
         assert done.stdout.splitlines()[-1] == "checked; nothing was trained"
-        assert f'federation="{near}/server/federation.yaml" only="check"' in (tmp_path / "asked").read_text()
+        assert f'federation="{near}/server/federation.yaml" only="{option[2:]}"' in (tmp_path / "asked").read_text()
 
 
 @pytest.mark.parametrize("said, code", [("Public key already in use", 0), ("connection refused", 1)])

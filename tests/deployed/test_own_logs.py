@@ -37,7 +37,12 @@ def data(files: dict[str, str]) -> dict[str, Any]:
         "features": {
             "user": None,
             "item": {"shared": {"hash": 64}},
-            "tags": {"kind": "multi", "separator": "|", "max_values": 3},
+            "tags": {
+                "kind": "multi",
+                "separator": "|",
+                "max_values": 3,
+                "shared": {"values": [f"t{n}" for n in range(5)]},
+            },
             "price": {"kind": "numeric", "scale": "log"},
         },
         "split": {"time": "time", "fractions": [0.6, 0.2, 0.2]},

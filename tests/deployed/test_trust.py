@@ -26,7 +26,8 @@ MOMENTS = Moments(np.ones(3), np.ones(3), np.ones(3))
 
 
 def test_its_own_rows() -> None:
-    assert declared("one", ("NL",), FACTS).scenarios == ONE.scenarios
+    told = declared("one", ("NL",), FACTS)
+    assert (told.declared, told.rows, told.timed) == (ONE, FACTS.rows, True)
     own_alone("one", ("NL", "BE"), ["BE", "NL"], "speaks of")
 
 
@@ -39,6 +40,12 @@ def test_its_own_rows() -> None:
         (replace(FACTS, rows={"NL": {"train": 3}}), ("NL",), "node 'one' does not say how many rows of each split"),
         (replace(FACTS, schema="{}"), ("NL",), "how node 'one' declares its rows cannot be read"),
         (replace(FACTS, schema="no JSON"), ("NL",), "how node 'one' declares its rows cannot be read"),
+        (replace(FACTS, schema="[" * 100_000), ("NL",), "how node 'one' declares its rows cannot be read"),
+        (
+            replace(FACTS, schema=FACTS.schema.replace('"positive": []', '"positive": ["yes"]')),
+            ("NL",),
+            "how node 'one' declares its rows cannot be read",
+        ),
     ],
 )
 def test_other_rows(facts: Facts, names: tuple[str, ...], sentence: str) -> None:

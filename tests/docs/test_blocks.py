@@ -18,6 +18,7 @@ from msmtrec.cli.main import main
 from msmtrec.config.ablate import parse_ablate
 from msmtrec.config.bench import parse_bench
 from msmtrec.config.parse import parse_config
+from msmtrec.deployed.settings import NodeSettings
 from places import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -128,6 +129,9 @@ def test_the_blocks_of_a_page(page: Path, made: Path, tmp_path: Path, monkeypatc
                 call(arguments)
         elif block.language == "yaml":
             raw = parse_yaml(block.text, str(block))
+            if "folder" in raw:  # a node's file
+                NodeSettings.load(Path(block.file))
+                continue
             asked = raw.get("ablate", {"variants": {}})  # with variants it is for `msmtrec train`
             parse = parse_bench if "bench" in raw else parse_config if "variants" in asked else parse_ablate
             parse(whole_config(raw))

@@ -28,12 +28,13 @@ class IdSpace:
 
     Args:
         kind: `ids` - the values are integers 0 … size-1 already (platform-wide user or item ids);
-            `values` - a public list, such as a catalogue; `hash` - a stable 64-bit hash modulo size.
+            `values` - a public list, such as a catalogue; `hash` - a stable 64-bit hash modulo size; `sealed` - such a
+            list as others are told of it: nothing can be looked up in it.
         size: number of ids or hash buckets, reserved ids not counted.
-        values: the list, for kind `values`.
+        values: the list, for kind `values`; its digest, for kind `sealed`.
     """
 
-    kind: Literal["ids", "values", "hash"]
+    kind: Literal["ids", "values", "hash", "sealed"]
     size: int
     values: tuple[str, ...] = ()
 

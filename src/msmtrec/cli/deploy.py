@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from msmtrec.base.errors import UserError
 from msmtrec.cli.console import config_path, out
 
 deploy_app = typer.Typer(
@@ -62,11 +63,66 @@ def deploy_check(
 
     Example: `msmtrec deploy check federation`
     """
-    import subprocess
-
-    from msmtrec.base.errors import UserError
-
-    script = next((one for one in (folder / "server/run.sh", folder / "run.sh") if one.is_file()), None)
+    script = _script(folder)
     if script is None:
         raise UserError(f"{folder} is no deployment: it has no server/run.sh; msmtrec deploy init writes one")
-    raise typer.Exit(subprocess.run([str(script.resolve()), "--check"], check=False).returncode)
+    raise typer.Exit(_called(script, "--check"))
+
+
+@deploy_app.command("schema")
+def deploy_schema(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH …",
+            help="Files or folders of nodes, files that --out has written; or a deployment.",
+        ),
+    ],
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Of one node: also write it, for the others (.json).")
+    ] = None,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Of nodes: read all rows, and say how many each split has.")
+    ] = False,
+) -> None:
+    """What is shared, and by whom, before anything trains: fields, id spaces and tasks, never values.
+
+    Shows what a federation would learn of a node's rows; several nodes side by side; or, of a deployment that is up,
+    what all of them say. Exit code 2 where something does not fit, in a sentence that names both sides.
+
+    Example: `msmtrec deploy schema nodes/NL --out NL.json`
+    """
+    for path in paths:
+        if script := _script(path):
+            if len(paths) > 1 or out_file is not None or rows:
+                raise UserError(f"{path} is a deployment, whose nodes are asked: name it alone, without options")
+            raise typer.Exit(_called(script, "--schema"))
+    from msmtrec.cli.schema import collected, print_told, writable, write
+    from msmtrec.deployed.fit import fitting
+
+    if out_file is not None:
+        if len(paths) > 1:
+            raise UserError("--out writes what one node tells, and several are named; name one")
+        writable(out_file)
+    told = collected(paths, count=rows)
+    print_told(told)
+    fitting(told)
+    if out_file is not None:
+        write(next(iter(told.values())), out_file)
+        last = f"{out_file}: the same, for the others; names, kinds and digests, no values"
+    elif len(told) > 1:
+        last = f"{len(told)} scenarios fit together"
+    else:
+        last = f"scenario '{next(iter(told))}' alone; name those of others too, to see whether they fit together"
+    out.print(escape(last), soft_wrap=True, highlight=False)
+
+
+def _script(folder: Path) -> Path | None:
+    """That runs a deployment, named by its folder or by its folder `server`."""
+    return next((one for one in (folder / "server/run.sh", folder / "run.sh") if one.is_file()), None)
+
+
+def _called(script: Path, option: str) -> int:
+    import subprocess
+
+    return subprocess.run([str(script.resolve()), option], check=False).returncode

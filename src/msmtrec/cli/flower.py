@@ -11,8 +11,10 @@ from rich.markup import escape
 from msmtrec.cli.console import err, out
 from msmtrec.cli.progress import PlainLines
 from msmtrec.cli.running import print_run
+from msmtrec.cli.schema import print_told
 from msmtrec.config.agreed import parse_agreed
 from msmtrec.deployed.checking import lines
+from msmtrec.deployed.fit import fitting
 from msmtrec.deployed.flower_link import FlowerLink, connected
 from msmtrec.deployed.server import Federation
 from msmtrec.deployed.settings import FederationSettings
@@ -26,16 +28,22 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """The whole run; where its directory has one that was interrupted, what is left of it.
 
-    With `only` of the run's config as `check` nothing is trained.
+    With `only` of the run's config as `check` or `schema` nothing is trained.
     """
     path = Path(str(context.run_config["federation"]))
     settings, tell = FederationSettings.load(path), PlainLines(err)
     agreed = parse_agreed(settings.agreed, path.stem)
     link = FlowerLink(grid, connected(grid, settings), agreed.name, within=settings.answer_within, tell=tell)
     federation = Federation(agreed, settings.scenarios, link, settings.folder, quorum=settings.quorum, observer=tell)
-    if context.run_config.get("only") == "check":
+    only = context.run_config.get("only")
+    if only == "check":
         for line in lines(federation.check()):
             out.print(escape(line), soft_wrap=True, highlight=False)
+        return
+    if only == "schema":
+        told = federation.ask().told
+        print_told(told)
+        fitting(told)
         return
     results = federation.run(resume=(settings.folder / CONFIG).exists())
     print_run(Run(settings.folder, results))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from msmtrec.base.schema import Schema
 from msmtrec.data.logs import SPLITS
+from msmtrec.deployed.fit import fitting
 from msmtrec.deployed.messages import Facts
+from msmtrec.deployed.told import Told
 
 SKEW = 5.0
 """Seconds by which a node's clock may be wrong before it is said: keys and certificates are looked at by the clock."""
@@ -18,14 +20,20 @@ class Asked:
     """What nodes said to the first question.
 
     Args:
-        facts: node -> its answer; schema: that they have in common.
+        facts: node -> its answer.
+        told: scenario -> what its node tells of the rows, in table order.
         began, ended: of the question, by the server's clock, seconds since 1970.
     """
 
     facts: Mapping[str, Facts]
-    schema: Schema
+    told: Mapping[str, Told]
     began: float
     ended: float
+
+    @property
+    def schema(self) -> Schema:
+        """What they have in common; errors as `fitting`."""
+        return fitting(self.told)
 
     def skew(self, node: str) -> float:
         """Seconds by which a clock is certainly wrong: it was read between both moments. Below 0 it is behind."""
@@ -51,11 +59,12 @@ def doubts(asked: Asked, own: Mapping[str, str]) -> Iterator[str]:
 
 def lines(asked: Asked) -> Iterator[str]:
     """One for each scenario, and what they have in common."""
+    schema = asked.schema
     for node, facts in asked.facts.items():
         for scenario, rows in facts.rows.items():
             counts = ", ".join(f"{rows[split]:,} {split}" for split in SPLITS)
-            tasks = ", ".join(asked.schema.scenarios[scenario])
+            tasks = ", ".join(schema.scenarios[scenario])
             yield f"node '{node}', scenario '{scenario}': {counts} rows; tasks {tasks}"
-    shared = [feature.name for feature in asked.schema.features if feature.shared]
-    names = ", ".join(feature.name for feature in asked.schema.features)
+    shared = [feature.name for feature in schema.features if feature.shared]
+    names = ", ".join(feature.name for feature in schema.features)
     yield f"features: {names}; with agreed ids: {', '.join(shared) or 'none'}"

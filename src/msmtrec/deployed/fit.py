@@ -7,6 +7,24 @@ from dataclasses import asdict, replace
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.schema import Difference, Schema, difference
+from msmtrec.deployed.told import Told
+
+
+def fitting(told: Mapping[str, Told]) -> Schema:
+    """What scenarios tell, as one schema. told: scenario -> what its node tells, in table order.
+
+    Raises:
+        UserError: as `common_schema`; or only one of two has rows with times.
+    """
+    first, one = next(iter(told.items()))
+    for other, two in told.items():
+        if one.timed != two.timed:
+            having = first if one.timed else other
+            raise UserError(
+                f"scenarios '{first}' and '{other}': only '{having}' has rows with times; declare split.time for both"
+                " or for none"
+            )
+    return common_schema({name: found.declared for name, found in told.items()})
 
 
 def common_schema(found: Mapping[str, Schema]) -> Schema:

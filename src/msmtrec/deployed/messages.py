@@ -50,8 +50,8 @@ class Facts:
     """What a node says of its rows.
 
     Args:
-        schema: JSON of what they mean (`Schema.as_dict`): names, kinds and agreed id spaces of features and tasks, and
-            which of the scenarios has which tasks.
+        schema: JSON of what they mean (`Schema.as_dict`, `told.sealed`): names, kinds and agreed id spaces of features
+            and tasks, digests where values are listed, and which of the scenarios has which tasks.
         rows: scenario -> split -> how many.
         timed: whether they have times.
         packages: name -> version of what computes.

@@ -17,6 +17,7 @@ from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.logs import SPLITS
 from msmtrec.data.table import EncodedData
 from msmtrec.deployed.messages import Begin, Facts, Key
+from msmtrec.deployed.told import sealed
 from msmtrec.experiment.described import describe, environment, versions
 from msmtrec.experiment.encoders import keep_encoders, variant
 from msmtrec.experiment.run import candidates_of, on_device, settle
@@ -82,7 +83,8 @@ class NodeRun:
         some = next(iter(self.data.values()))
         rows = {name: {split: len(table.splits[split]) for split in SPLITS} for name, table in some.tables.items()}
         known = {name: version or "" for name, version in versions().items()}
-        return Facts(json.dumps(some.schema.as_dict()), rows, some.ordered, packages=known, clock=time.time())
+        schema = json.dumps(sealed(some.schema).as_dict())
+        return Facts(schema, rows, some.ordered, packages=known, clock=time.time())
 
     def contender(self, key: Key) -> Contender:
         """Errors: UserError where the run has no such training."""

@@ -23,7 +23,7 @@ from msmtrec.config.parse import check_batches
 from msmtrec.data.encoding.layout import make_layout
 from msmtrec.deployed.checking import Asked, doubts
 from msmtrec.deployed.far import Far, FarCheckpoint, Nodes
-from msmtrec.deployed.fit import common_schema
+from msmtrec.deployed.fit import fitting
 from msmtrec.deployed.joining import begun_with, check_may_join, check_networks, newcomers, note_joined, rows_of
 from msmtrec.deployed.link import Link, all_of
 from msmtrec.deployed.messages import Begin, End, Ended, Facts, Key, Know, Known, Score, Scored, Weigh, Weighed
@@ -122,20 +122,22 @@ class Federation:
     def _folder(self, contender: Contender) -> Path:
         return directory.contender_folder(self.folder, contender.name, contender.candidate)
 
-    def check(self) -> Asked:
-        """The first question and what follows from its answers; nothing is trained, and nothing written here.
+    def ask(self) -> Asked:
+        """The first question; nothing is trained, and nothing written here.
 
         Raises:
-            UserError: as `run`.
+            UserError: a node refuses, does not answer, or speaks for others.
         """
         config, first = json.dumps(self.agreed.as_dict()), begun_with(self.folder, self.scenarios)
         begin, began = Begin(__version__, config, self.scenarios, first), time.time()
         facts = all_of(self.link, dict.fromkeys(self.nodes, begin), Facts)
         own = {node: declared(node, self.nodes[node], one) for node, one in facts.items()}
-        if len({one.timed for one in facts.values()}) > 1:
-            raise UserError("some nodes' rows have times and others' have none; declare split.time for all or for none")
-        schema = common_schema({name: own[self.owner[name]] for name in self.scenarios})
-        asked = Asked(facts, schema, began, time.time())
+        return Asked(facts, {name: own[self.owner[name]] for name in self.scenarios}, began, time.time())
+
+    def check(self) -> Asked:
+        """The first question and what follows from its answers; errors as `run`."""
+        asked = self.ask()
+        fitting(asked.told)
         for doubt in doubts(asked, {name: version for name, version in versions().items() if version}):
             self.observer(Note(text=doubt))
         return asked

@@ -9,30 +9,30 @@ from typing import Any
 import numpy as np
 
 from msmtrec.base.errors import UserError
-from msmtrec.base.schema import Schema
 from msmtrec.data.logs import SPLITS
 from msmtrec.deployed.messages import Facts
+from msmtrec.deployed.told import Told, read_schema
 from msmtrec.record.evidence import Evidence
 from msmtrec.statistics.exchange import Said
 from msmtrec.statistics.history import History
 
 
-def declared(node: str, names: Collection[str], facts: Facts) -> Schema:
-    """What a node's rows mean.
+def declared(node: str, names: Collection[str], facts: Facts) -> Told:
+    """What a node tells of its rows.
 
     Raises:
         UserError: it speaks of other scenarios than its own, or of none, or not in this version's words.
     """
     try:
-        schema = Schema.from_dict(json.loads(facts.schema))
-    except (ValueError, KeyError, TypeError, UserError) as error:
+        schema = read_schema(facts.schema)
+    except (ValueError, RecursionError, UserError) as error:
         raise UserError(f"how node '{node}' declares its rows cannot be read; do all run the same version?") from error
     for what, found in (("declares", schema.scenarios), ("has rows of", facts.rows)):
         own_alone(node, names, found, what)
     for name, rows in facts.rows.items():
         if set(rows) != set(SPLITS) or min(rows.values()) < 0:
             raise UserError(f"node '{node}' does not say how many rows of each split '{name}' has")
-    return schema
+    return Told.model_validate({"timed": facts.timed, "rows": facts.rows, "declared": schema})
 
 
 def own_alone(node: str, names: Collection[str], found: Iterable[str], what: str) -> None:
