@@ -1,10 +1,14 @@
-"""Federations whose uploads have a given size and whose local work is next to nothing, as files of a deployment."""
+"""Federations whose uploads have a given size and whose local work is next to nothing, as files of a deployment.
+
+Each scenario has a file of 300 rows.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import yaml
@@ -34,7 +38,13 @@ class Federation:
         width = max(8, round(sqrt(self.megabytes * 1e6 / 4 / EXPERTS)) - 16)  # of two layers, beside a narrow input
         return {
             "name": "overhead",
-            "data": {"source": "synthetic", "scenarios": self.scenarios, "rows": 300, "users": 60, "items": 40},
+            "data": {
+                "source": "tabular",
+                "files": {name: f"{name}.csv" for own in self.names() for name in own},
+                "tasks": {"click": None},
+                "features": {"item": None, "price": {"kind": "numeric"}},
+                "split": {"fractions": [0.6, 0.2, 0.2]},
+            },
             "model": {
                 "name": "mmoe",
                 "embedding_dim": 8,
@@ -62,8 +72,10 @@ class Federation:
         return [every[start : start + each] for start in range(0, self.scenarios, each)]
 
     def write(self, folder: Path) -> Path:
-        """The config, for one process."""
+        """The config for one process, and the rows beside it."""
         folder.mkdir(parents=True, exist_ok=True)
+        for name in self.config["data"]["files"]:
+            (folder / f"{name}.csv").write_text(rows(name))
         path = folder / "overhead.yaml"
         path.write_text(yaml.safe_dump(self.config, sort_keys=False))
         return path
@@ -72,11 +84,23 @@ class Federation:
         """As `msmtrec deploy init` writes it for the first scenario of every node, the others added to their files."""
         names, place = self.names(), folder / "deployment"
         init(place, self.write(folder), [own[0] for own in names], host="127.0.0.1", port=port)
-        server = place / "server" / "federation.yaml"
-        settings = yaml.safe_load(server.read_text()) | {"identity": identity}
-        settings["nodes"] = {own[0]: {"scenarios": own} for own in names}
-        server.write_text(yaml.safe_dump(settings, sort_keys=False))
+        _change(
+            place / "server" / "federation.yaml",
+            {"identity": identity, "nodes": {own[0]: {"scenarios": own} for own in names}},
+        )
         for own in names:
-            node = place / "nodes" / own[0] / "node.yaml"
-            node.write_text(yaml.safe_dump(yaml.safe_load(node.read_text()) | {"scenarios": own}, sort_keys=False))
+            files = {name: str(folder / f"{name}.csv") for name in own}
+            data = {**self.config["data"], "files": files}
+            _change(place / "nodes" / own[0] / "node.yaml", {"scenarios": own, "data": data})
         return place
+
+
+def rows(name: str) -> str:
+    """CSV."""
+    draw = Random(name)
+    lines = (f"{draw.random() < 0.4:d},i{draw.randrange(40)},{draw.uniform(1, 50):.2f}" for _ in range(300))
+    return "\n".join(["click,item,price", *lines, ""])
+
+
+def _change(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | values, sort_keys=False))

@@ -6,7 +6,6 @@ What each answers is plain: seconds of rounds and of the whole, bytes of memory 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -116,8 +115,3 @@ def bytes_up(run: Path) -> int:
     lines = (run / "contenders" / NAME / "rounds.jsonl").read_text().splitlines()
     record: Mapping[str, Any] = json.loads(lines[-1])
     return round(sum(record["bytes_up"].values()) / sum(len(names) for names in record["took_part"].values()))
-
-
-def middle(found: Mapping[str, Any]) -> float:
-    """Seconds a round."""
-    return statistics.median(found["rounds"])

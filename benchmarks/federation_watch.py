@@ -57,7 +57,9 @@ class Watch:
         self._looks.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.ended = time.monotonic()
         self._over.set()
         self._looks.join()

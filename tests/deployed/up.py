@@ -15,7 +15,7 @@ from pathlib import Path
 from msmtrec.deployed.place import PID
 
 BIN = Path(sys.executable).parent
-_BEGIN, _RUN = 60.0, 900.0
+_BEGIN, _RUN = 60.0, 1800.0
 """Seconds for a server to listen; for a command."""
 
 

@@ -6,9 +6,10 @@ import json
 import time
 from pathlib import Path
 
-from empty.client import noise
 from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
+
+from empty.client import noise
 
 app = ServerApp()
 
