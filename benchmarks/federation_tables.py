@@ -71,7 +71,7 @@ def _seconds(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     table = [[head[0], head[1], *(f"{name}, s" for name in head[2:])]]
     for piece in found:
         own, empty, spent = middle(piece["together"]), middle(piece["empty"]), middle(piece)
-        rest = piece["first"] + piece["last"] - spent
+        rest = piece["first"] + piece["last"] - spent  # there is a round in the first
         times = [
             f"{own:.2f}",
             _spread(piece["rounds"]),
