@@ -4,6 +4,7 @@
 # make parity one experiment in one process, in a Flower simulation and deployed: the same bits (about 3 minutes)
 # make docs   the documentation as a site, into site/; a broken link fails
 # make bench  every target of speed beside what this machine makes of it (40 minutes, 5 GB of disk; BENCH=training runs one)
+# make measure-federation   what a deployment costs, in seconds and memory (half an hour); make federation-page   docs/deployment.md from that
 # make results DATA=kuairand   a benchmark for docs/results/ (a night); make results-page   docs/results.md from what is there
 # make dist   sdist and wheel, into dist/, and what PyPI would refuse about them
 # Each makes .venv first, once. PYTHON chooses the interpreter (3.11 or newer).
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint parity docs dist bench bench-page results results-page measure-data measure-predict measure-serving clean
+.PHONY: demo test lint parity docs dist bench bench-page results results-page measure-data measure-predict measure-serving measure-federation federation-page clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -80,6 +81,16 @@ measure-predict: $(READY)
 measure-serving: $(READY)
 	$(BIN)/python benchmarks/serving_speed.py
 	$(BIN)/python benchmarks/serving_speed.py --batching
+
+# Federations in one process, deployed with TLS, and in a Flower simulation: half an hour, 16 GB of memory, 20 GB of disk; nothing else should run.
+# Interrupted, it goes on. QUICK=1 only looks whether it works.
+measure-federation: $(READY)
+	$(BIN)/python -c "import ray" 2>/dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[flower-sim]'
+	$(BIN)/python benchmarks/federation_overhead.py $(if $(QUICK),--quick)
+
+# The measured part of docs/deployment.md from the figures of the last `make measure-federation`.
+federation-page: $(READY)
+	$(BIN)/python benchmarks/federation_overhead.py --page
 
 # torch first and by itself: an exact pin takes whichever build (CPU or CUDA) pip is configured for.
 $(READY): pyproject.toml constraints.txt

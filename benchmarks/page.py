@@ -35,17 +35,17 @@ def main(scripts: Sequence[str], folder: Path = FOLDER, page: Path = PAGE) -> No
     print(f"{page.name} written")
 
 
-def replaced(text: str, part: str) -> str:
+def replaced(text: str, part: str, begin: str = BEGIN) -> str:
     """The page with another measured part.
 
     Raises:
         ValueError: it lacks a marker.
     """
-    before, found, rest = text.partition(BEGIN)
+    before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(END)
     if not found or not closed:
-        raise ValueError(f"the page has no '{BEGIN}' and '{END}'")
-    return f"{before}{BEGIN}\n\n{part.strip()}\n\n{END}{after}"
+        raise ValueError(f"the page has no '{begin}' and '{END}'")
+    return f"{before}{begin}\n\n{part.strip()}\n\n{END}{after}"
 
 
 def measured(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -16,8 +17,8 @@ from msmtrec.deployed.settings import FederationSettings
 from msmtrec.deployed.wire import asked_frame, read_answer
 from msmtrec.record.events import Note, Observer, ignore
 
-_LOOK = 1.0
-"""Seconds between two looks at who is there."""
+_LOOK, _POLL = 1.0, 0.2
+"""Seconds between two looks at who is there; at whether answers are."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +39,38 @@ class FlowerLink:
     tell: Observer = ignore
 
     def __call__(self, asked: Mapping[str, Asked]) -> Mapping[str, Answer]:
-        messages = {
-            node: Message(record_of(asked_frame(one, self.run)), dst_node_id=self.ids[node], message_type="query")
-            for node, one in asked.items()
-        }
-        limit = self.within if any(isinstance(one, Do) for one in asked.values()) else None
-        replies = list(self.grid.send_and_receive(messages.values(), timeout=limit))
-        owner = {message.metadata.message_id: node for node, message in messages.items()}
-        found: dict[str, Answer] = {}
+        waiting, found = dict(self._sent(asked)), dict[str, Answer]()
+        limited = any(isinstance(one, Do) for one in asked.values())
+        end = time.monotonic() + (self.within if limited else math.inf)
+        while waiting and time.monotonic() < end:
+            began, there = time.monotonic(), len(waiting)
+            for number, node in tuple(waiting.items()):
+                if self._heard(number, node, kind_of(asked[node]), found):
+                    del waiting[number]
+            if len(waiting) == there:
+                time.sleep(max(_POLL, 4 * (time.monotonic() - began)))  # looking takes a fifth of the time at most
+        return found
+
+    def _sent(self, asked: Mapping[str, Asked]) -> Iterator[tuple[str, str]]:
+        """(message, node) of what went out. Messages can be large: one is made when the one before is gone."""
+        for node, one in asked.items():
+            content = record_of(asked_frame(one, self.run))
+            message = Message(content, dst_node_id=self.ids[node], message_type="query")
+            yield from ((number, node) for number in self.grid.push_messages([message]) if number)
+
+    def _heard(self, number: str, node: str, kind: str, found: dict[str, Answer]) -> bool:
+        """Whether there is a reply to a message. Of all replies only this one is in memory, beside answers in `found`:
+        `grid.send_and_receive` would hold all of them, and looks every three seconds only."""
+        replies = list(self.grid.pull_messages([number]))
         for reply in replies:
-            node = owner[reply.metadata.reply_to_message_id]
             if reply.has_error():
                 self.tell(Note(text=f"node '{node}': {reply.error.reason}"))
                 continue
             try:
-                found[node] = read_answer(kind_of(asked[node]), frame_of(reply.content))
+                found[node] = read_answer(kind, frame_of(reply.content))
             except (ValueError, KeyError) as error:
                 self.tell(Note(text=f"what node '{node}' answered cannot be read: {error}"))
-        return found
+        return bool(replies)
 
 
 def connected(grid: Grid, settings: FederationSettings) -> dict[str, int]:

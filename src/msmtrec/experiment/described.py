@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,7 @@ def versions() -> dict[str, str | None]:
     return {name: _version(name) for name in _PACKAGES}
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
@@ -115,6 +117,7 @@ def _version(name: str) -> str | None:
         return None
 
 
+@cache
 def _git_revision() -> str | None:
     here = Path(__file__).resolve().parent
     command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
