@@ -24,7 +24,7 @@ def piece(scenarios: int, megabytes: float, seconds: float, server: float) -> di
     peaks = dict.fromkeys(federation_tables.SHOWN, 1e9) | {"server": server * 1e9}
     return {
         **{"kind": "deployed", "scenarios": scenarios, "megabytes": megabytes, "nodes": 4, "rounds_asked": 4},
-        "together": {"rounds": [0.5, 0.25, 0.75], "peaks": {"one process": 5e8}},
+        "together": {"rounds": [0.0, 0.25, 1.25], "peaks": {"one process": 5e8}},
         "empty": {"rounds": [4.0, 4.5, 5.0]},
         **{"rounds": [seconds, seconds - 0.5, seconds + 1], "first": 20.0, "last": 30.0},
         **{"peaks": peaks, "whole": 7e9, "up": round(megabytes * 1e6)},
