@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -16,8 +17,8 @@ from msmtrec.deployed.settings import FederationSettings
 from msmtrec.deployed.wire import asked_frame, read_answer
 from msmtrec.record.events import Note, Observer, ignore
 
-_LOOK = 1.0
-"""Seconds between two looks at who is there."""
+_LOOK, _LISTEN = 1.0, 0.5
+"""Seconds between two looks at who is there; between two looks for answers."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class FlowerLink:
         ids: node -> its number in the grid.
         run: name of the run.
         within: seconds to wait for answers in a round; elsewhere there is no limit.
+        connect_within: seconds to wait for nodes that are not connected where all must answer: before and after the
+            rounds.
     """
 
     grid: Grid
@@ -35,6 +38,7 @@ class FlowerLink:
     run: str
     _: KW_ONLY
     within: float
+    connect_within: float
     tell: Observer = ignore
 
     def __call__(self, asked: Mapping[str, Asked]) -> Mapping[str, Answer]:
@@ -42,20 +46,56 @@ class FlowerLink:
             node: Message(record_of(asked_frame(one, self.run)), dst_node_id=self.ids[node], message_type="query")
             for node, one in asked.items()
         }
-        limit = self.within if any(isinstance(one, Do) for one in asked.values()) else None
-        replies = list(self.grid.send_and_receive(messages.values(), timeout=limit))
-        owner = {message.metadata.message_id: node for node, message in messages.items()}
-        found: dict[str, Answer] = {}
-        for reply in replies:
-            node = owner[reply.metadata.reply_to_message_id]
-            if reply.has_error():
-                self.tell(Note(text=f"node '{node}': {reply.error.reason}"))
-                continue
-            try:
-                found[node] = read_answer(kind_of(asked[node]), frame_of(reply.content))
-            except (ValueError, KeyError) as error:
-                self.tell(Note(text=f"what node '{node}' answered cannot be read: {error}"))
-        return found
+        in_round = any(isinstance(one, Do) for one in asked.values())
+        since = self._since() if in_round else self._all_there(asked)
+        self.grid.push_messages(messages.values())
+        waiting = {message.metadata.message_id: node for node, message in messages.items()}
+        end, found = time.monotonic() + (self.within if in_round else math.inf), dict[str, Answer]()
+        while True:
+            anew = self._anew(since)  # before answers are looked for: what a node has sent, it has
+            for reply in self.grid.pull_messages(list(waiting)):
+                node = waiting.pop(reply.metadata.reply_to_message_id)
+                if (answer := self._read(node, asked[node], reply)) is not None:
+                    found[node] = answer
+            for message, node in list(waiting.items()):
+                if node in anew:
+                    self.tell(Note(text=f"node '{node}' was started anew and knows no more what it was asked"))
+                    del waiting[message]
+            if not waiting or time.monotonic() > end:
+                return found
+            time.sleep(_LISTEN)
+
+    def _read(self, node: str, asked: Asked, reply: Message) -> Answer | None:
+        if reply.has_error():
+            self.tell(Note(text=f"node '{node}': {reply.error.reason}"))
+            return None
+        try:
+            return read_answer(kind_of(asked), frame_of(reply.content))
+        except (ValueError, KeyError) as error:
+            self.tell(Note(text=f"what node '{node}' answered cannot be read: {error}"))
+            return None
+
+    def _since(self) -> dict[str, str]:
+        """Node that is online -> when it came to be."""
+        there = {one.node_id: one.last_activated_at for one in self.grid.get_nodes()}
+        return {node: there[number] for node, number in self.ids.items() if number in there}
+
+    def _all_there(self, nodes: Iterable[str]) -> dict[str, str]:
+        """The same once all of them are, or as many as have come in time: one may be being started again."""
+        end = time.monotonic() + self.connect_within
+        while True:
+            since = self._since()
+            if since.keys() >= {*nodes} or time.monotonic() > end:
+                return since
+            time.sleep(_LOOK)
+
+    def _anew(self, since: dict[str, str]) -> set[str]:
+        """Nodes that went and came back since; those that were not there before are noted, they have yet to be asked.
+
+        A message that a node has fetched is lost with it. Flower says so while the node is offline, and if nobody
+        looks then it never does.
+        """
+        return {node for node, moment in self._since().items() if since.setdefault(node, moment) != moment}
 
 
 def connected(grid: Grid, settings: FederationSettings) -> dict[str, int]:
