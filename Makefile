@@ -2,6 +2,7 @@
 # make test   the whole test suite
 # make lint   ruff and mypy
 # make parity one experiment in one process, in a Flower simulation and deployed: the same bits (about 3 minutes)
+# make kills  deployments whose processes are killed while they train: the same bits (about 3 minutes)
 # make docs   the documentation as a site, into site/; a broken link fails
 # make bench  every target of speed beside what this machine makes of it (40 minutes, 5 GB of disk; BENCH=training runs one)
 # make measure-federation   what a deployment costs, in seconds and memory (half an hour); make federation-page   docs/deployment.md from that
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint parity docs dist bench bench-page results results-page measure-data measure-predict measure-serving measure-federation federation-page clean
+.PHONY: demo test lint parity kills docs dist bench bench-page results results-page measure-data measure-predict measure-serving measure-federation federation-page clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -30,6 +31,9 @@ lint: $(READY)
 parity: $(READY)
 	$(BIN)/python -c "import ray" 2>/dev/null || $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[flower-sim]'
 	PYTHONPATH=tests $(BIN)/python -m deployed.parity
+
+kills: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m deployed.kills
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir site

@@ -18,7 +18,7 @@ from federation_watch import Watch
 from harness import HERE, ROOT
 
 sys.path.append(str(ROOT / "tests"))
-from deployed.up import BIN, called, ended_with_us, free_port, listening, started
+from deployed.federation_here import BIN, called, ended_with_us, free_port, listening, started
 
 EMPTY = HERE / "federation_empty"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
+from deployed.federation_here import BIN, called, ended_with_us, free_port, listening, started
 from deployed.same import same_as
-from deployed.up import BIN, called, ended_with_us, free_port, listening, started
 from msmtrec import run
 from msmtrec.deployed.init import init
 

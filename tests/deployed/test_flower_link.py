@@ -1,122 +1,182 @@
-"""How answers come over Flower's grid: one at a time, as soon as they are there, and none for ever."""
+"""Questions over Flower's grid: who answers, who does not, and who cannot any more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from msmtrec.base.member import Member
-from msmtrec.federation.messages import Order
+from msmtrec.deployed.messages import Asked, Begin, Do, Facts, Key, Refused
+from msmtrec.record.events import Event, Note
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'msmtrec[flower]'")
 from msmtrec.deployed import flower_link
-from msmtrec.deployed.flower_client import frame_of, record_of
+from msmtrec.deployed.flower_client import record_of
 from msmtrec.deployed.flower_link import FlowerLink
-from msmtrec.deployed.messages import Asked, Do, Done, End, Ended, Key
-from msmtrec.deployed.wire import answer_frame, read_asked
-from msmtrec.record.events import Event, Note
+from msmtrec.deployed.wire import answer_frame
 
-DO = Do(Key("fedavg"), 0, 1, 0, orders={Member(0, "x"): Order(1)})
+IDS = {"a": 7, "b": 9}
+DO = Do(Key("ours"), 0, 1, 0, orders={})
+BEGIN = Begin("1", "{}", ("x",), ("x",))
+ANSWER = Refused("user", "no")
+
+
+def message(content: Any, *, dst_node_id: int, message_type: str) -> Any:
+    """As Flower's: its own can only be made in a process that Flower has begun."""
+    assert message_type == "query"
+    return SimpleNamespace(content=content, metadata=SimpleNamespace(message_id="", dst_node_id=dst_node_id))
+
+
+def reply(asked: Any, content: Any, error: Any = None) -> Any:
+    metadata = SimpleNamespace(reply_to_message_id=asked.metadata.message_id)
+    return SimpleNamespace(content=content, error=error, has_error=lambda: error is not None, metadata=metadata)
 
 
 class Grid:
-    """Nodes that answer after so many looks; the first number of a grid is 1.
+    """Of two nodes. At each look for answers, the next of `turns` happens.
 
     Args:
-        after: node's number -> looks, or what it answers instead.
+        turns: the last of them comes again and again.
     """
 
-    def __init__(self, after: dict[int, Any]) -> None:
-        self.after, self.numbers = after, count(1)
-        self.open: dict[str, Any] = {}
-        self.looks: dict[str, int] = {}
-        self.alive: list[int] = []
+    def __init__(self, *turns: Callable[[Grid], None]) -> None:
+        self.turns, self.looks = turns, 0
+        self.online = {7: "at noon", 9: "at noon"}
+        self.asked: dict[int, Any] = {}
+        self.ready: list[Any] = []
+        self.looked: set[str] = set()
 
-    def push_messages(self, messages: Iterable[Any]) -> list[str | None]:
+    def get_nodes(self) -> list[Any]:
+        return [SimpleNamespace(node_id=node, last_activated_at=since) for node, since in self.online.items()]
+
+    def push_messages(self, messages: Iterable[Any]) -> list[str]:
         (message,) = messages
-        if self.after[message.dst] is None:
-            return [None]
-        number = f"m{next(self.numbers)}"
-        self.open[number] = message
-        return [number]
+        node = message.metadata.dst_node_id
+        message.metadata.message_id = f"to {node}"
+        self.asked[node] = message
+        return [message.metadata.message_id]
 
-    def pull_messages(self, numbers: Iterable[str]) -> list[Any]:
-        (number,) = numbers
-        message, looks = self.open[number], self.looks.get(number, 0)
-        self.looks[number] = looks + 1
-        after = self.after[message.dst]
-        if isinstance(after, int) and looks < after:
-            return []
-        del self.open[number]
-        if isinstance(after, str):
-            return [SimpleNamespace(has_error=lambda: True, error=SimpleNamespace(reason=after))]
-        _, asked = read_asked(frame_of(message.content))
-        answer = Done({}) if isinstance(asked, Do) else Ended()
-        content = record_of(answer_frame("do" if isinstance(asked, Do) else "end", answer))
-        return [Reply(content, self.alive)]
+    def pull_messages(self, message_ids: list[str]) -> list[Any]:
+        """Looked for one by one; whoever is looked for again begins a turn."""
+        (number,) = message_ids
+        if not self.looked or number in self.looked:
+            assert self.looks < 20, "it waits for ever"
+            self.looked = set()
+            self.turns[min(self.looks, len(self.turns) - 1)](self)
+            self.looks += 1
+        self.looked.add(number)
+        found = [one for one in self.ready if one.metadata.reply_to_message_id == number]
+        self.ready = [one for one in self.ready if one not in found]
+        return found
 
-
-class Reply:
-    """Knows how many of its kind there are."""
-
-    def __init__(self, content: Any, alive: list[int]) -> None:
-        self.content, self._alive = content, alive
-        alive.append(alive[-1] + 1 if alive else 1)
-
-    def __del__(self) -> None:
-        self._alive.append(self._alive[-1] - 1)
-
-    def has_error(self) -> bool:
-        return False
+    def answers(self, node: int) -> None:
+        self.ready.append(reply(self.asked[node], record_of(answer_frame("do", ANSWER))))
 
 
-class Sent:
-    """Flower's own can only be made in a run."""
-
-    def __init__(self, content: Any, dst_node_id: int, message_type: str) -> None:
-        self.content, self.dst, self.message_type = content, dst_node_id, message_type
+def nothing(_grid: Grid) -> None: ...
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flower_link, "_POLL", 0.001)
-    monkeypatch.setattr(flower_link, "Message", Sent)
+def both(grid: Grid) -> None:
+    grid.answers(9)
+    grid.answers(7)
 
 
-def link(grid: Any, told: list[Event], within: float = 60.0) -> FlowerLink:
-    return FlowerLink(grid, {"a": 1, "b": 2, "c": 3}, "run", within=within, tell=told.append)
+def asked(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch, what: Asked = DO, within: float = 3600.0, connect: float = 3600.0
+) -> Any:
+    """(answers, notes)"""
+    monkeypatch.setattr(flower_link, "_POLL", 0.0)
+    monkeypatch.setattr(flower_link, "_LOOK", 0.0)
+    monkeypatch.setattr(flower_link, "Message", message)
+    heard = list[Event]()
+    flower: Any = grid
+    link = FlowerLink(flower, IDS, "run", within=within, connect_within=connect, tell=heard.append)
+    found = link(dict.fromkeys(IDS, what))
+    return dict(found), [event.text for event in heard if isinstance(event, Note)]
 
 
-def asked(one: Asked) -> dict[str, Asked]:
-    return {"a": one, "b": one, "c": one}
+def test_answers_are_heard_whoever_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = Grid(nothing, lambda grid: grid.answers(9), nothing, lambda grid: grid.answers(7))
+    assert asked(grid, monkeypatch) == ({"a": ANSWER, "b": ANSWER}, [])
+    assert grid.looks == 4
 
 
-def test_all_answers_come_however_late_and_only_one_is_held_as_it_came() -> None:
-    told: list[Event] = []
-    grid = Grid({1: 3, 2: 0, 3: 1})
-    assert link(grid, told)(asked(DO)) == {"b": Done({}), "c": Done({}), "a": Done({})}
-    assert max(grid.alive) == 1
-    assert grid.looks == {"m1": 4, "m2": 1, "m3": 2}  # nobody is asked for again who has answered
-    assert told == []
+def test_an_error_and_what_is_no_answer_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def turn(grid: Grid) -> None:
+        grid.ready = [
+            reply(grid.asked[9], None, SimpleNamespace(reason="it is gone")),
+            reply(grid.asked[7], record_of(answer_frame("begin", Facts("", {}, timed=True)))),
+        ]
+
+    found, notes = asked(Grid(turn), monkeypatch)
+    assert not found
+    assert notes[1] == "node 'b': it is gone"
+    assert notes[0].startswith("what node 'a' answered cannot be read: an answer to 'begin', and 'do' was asked")
 
 
-def test_who_does_not_answer_in_time_is_left_out_of_a_round() -> None:
-    assert link(Grid({1: 2000, 2: 0, 3: 0}), [], within=0.05)(asked(DO)).keys() == {"b", "c"}
+def test_who_is_late_was_not_there_in_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = Grid(lambda grid: grid.answers(7), nothing)
+    assert asked(grid, monkeypatch, within=1e-9) == ({"a": ANSWER}, [])
 
 
-def test_elsewhere_there_is_no_limit() -> None:
-    assert link(Grid({1: 20, 2: 0, 3: 0}), [], within=1e-9)(asked(End({}))).keys() == {"a", "b", "c"}
+def test_elsewhere_nobody_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = Grid(nothing, nothing, nothing)
+    with pytest.raises(AssertionError, match="it waits for ever"):
+        asked(grid, monkeypatch, BEGIN, within=1e-9)
 
 
-def test_a_message_that_cannot_go_out_is_not_waited_for() -> None:
-    assert link(Grid({1: None, 2: 0, 3: 0}), [])(asked(End({}))).keys() == {"b", "c"}
+def back(grid: Grid) -> None:
+    """Node b was away, and is there again."""
+    grid.online[9] = "at one"
 
 
-def test_an_error_in_place_of_an_answer_is_told() -> None:
-    told: list[Event] = []
-    assert link(Grid({1: "the node is gone", 2: 0, 3: 0}), told)(asked(DO)).keys() == {"b", "c"}
-    assert told == [Note(text="node 'a': the node is gone")]
+@pytest.mark.parametrize("what", [DO, BEGIN])
+def test_nobody_waits_for_a_node_that_was_started_anew(what: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flower says that a node is gone only to whoever looks while it is: it may be back before."""
+    grid = Grid(lambda grid: grid.answers(7), back, nothing)
+    notes = ["node 'b' was started anew and knows no more what it was asked"]
+    assert asked(grid, monkeypatch, what) == ({"a": ANSWER}, notes)
+
+
+def test_what_it_had_answered_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = Grid(lambda grid: grid.answers(7), back, lambda grid: grid.answers(9))
+    assert asked(grid, monkeypatch) == ({"a": ANSWER, "b": ANSWER}, [])
+
+
+def test_one_that_comes_after_the_question_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question is still there for it."""
+    grid = Grid(back, nothing, both)
+    del grid.online[9]
+    assert asked(grid, monkeypatch) == ({"a": ANSWER, "b": ANSWER}, [])
+
+
+def test_one_that_came_and_went_again_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = Grid(lambda grid: grid.answers(7), back, lambda grid: grid.online.update({9: "at two"}), nothing)
+    del grid.online[9]
+    assert asked(grid, monkeypatch)[0] == {"a": ANSWER}
+
+
+@pytest.mark.parametrize(("what", "connect", "there"), [(BEGIN, 3600.0, {7, 9}), (BEGIN, 1e-9, {7}), (DO, 3600.0, {7})])
+def test_where_all_must_answer_one_that_is_gone_is_waited_for(
+    what: Asked, connect: float, there: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be being started again; in a round, the round goes on without it."""
+
+    class Coming(Grid):
+        looks_for_nodes = 0
+
+        def get_nodes(self) -> list[Any]:
+            self.looks_for_nodes += 1
+            if self.looks_for_nodes == 3:
+                back(self)
+            return super().get_nodes()
+
+        def push_messages(self, messages: Iterable[Any]) -> list[str]:
+            assert self.online.keys() == there
+            return super().push_messages(messages)
+
+    grid = Coming(both)
+    del grid.online[9]
+    asked(grid, monkeypatch, what, connect=connect)

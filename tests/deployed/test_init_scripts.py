@@ -113,6 +113,30 @@ def test_run_ends_with_the_run_s_status(near: Path, tmp_path: Path, status: str,
     assert "list lab --run-id 7" in asked
 
 
+@pytest.mark.parametrize("gone", ["run", "list"])
+def test_a_superlink_that_is_gone_is_said_in_a_sentence(gone: str, near: Path, tmp_path: Path) -> None:
+    """Flower's commands end with 0 then."""
+    for program in ("msmtrec", "flower-superlink"):
+        (tmp_path / program).symlink_to("/bin/true")
+    failed = r'{"success": false, "error-message": "Using SuperLink: lab\n\nConnection is unavailable."}'
+    (tmp_path / "flwr").write_text(
+        "#!/bin/sh\n"
+        f"if [ \"$1\" = {gone} ]; then printf '%s' '{failed}'; exit 0; fi\n"
+        'case "$1" in run) echo \'{"success": true, "run-id": "7"}\' ;; esac\n'
+    )
+    (tmp_path / "flwr").chmod(0o755)
+    command, environment = (
+        ["timeout", "20", str(near / "server" / "run.sh")],
+        {**os.environ, "MSMTREC_BIN": str(tmp_path)},
+    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: Connection is unavailable.\n"
+        "See that the SuperLink runs, then start this again: a run that was interrupted goes on.\n"
+    )
+
+
 @pytest.mark.parametrize("option, code", [("--check", 0), ("--schema", 0), ("--chek", 2)])
 def test_a_check_trains_nothing(near: Path, tmp_path: Path, option: str, code: int) -> None:
     for program in ("msmtrec", "flower-superlink"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from safetensors.torch import load_file
 from deployed.pretend import Gone, Pretend, nodes_of
 from msmtrec.base.errors import UserError
 from msmtrec.config.agreed import parse_agreed
+from msmtrec.deployed import server
 from msmtrec.deployed.messages import Do, Done
 from msmtrec.deployed.server import Federation
 from msmtrec.record.directory import read_json, read_lines
 from msmtrec.record.events import Event, Note
+from msmtrec.record.lock import locked
 
 DATA: dict[str, Any] = {"source": "synthetic", "scenarios": 2, "rows": [500, 400], "users": 40, "items": 30}
 AGREED: dict[str, Any] = {
@@ -39,12 +43,12 @@ def federation(folder: Path, agreed: dict[str, Any] = AGREED) -> tuple[Federatio
 
 def found(folder: Path) -> dict[str, Any]:
     """What a run leaves behind, less the seconds."""
-    server = folder / "server/contenders"
+    place = folder / "server/contenders"
     lines = {
-        str(path.relative_to(server)): [{**line, "seconds": 0} for line in read_lines(path)]
-        for path in server.glob("*/*.jsonl")
+        str(path.relative_to(place)): [{**line, "seconds": 0} for line in read_lines(path)]
+        for path in place.glob("*/*.jsonl")
     }
-    figures = {str(path.relative_to(server)): read_json(path) for path in server.glob("*/*.json")}
+    figures = {str(path.relative_to(place)): read_json(path) for path in place.glob("*/*.json")}
     models = {
         str(path.relative_to(folder)): {name: value.tolist() for name, value in load_file(path).items()}
         for node in OWN
@@ -59,6 +63,24 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("undisturbed")
     federation(folder)[0].run()
     return found(folder)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_run_waits_until_the_process_of_the_one_before_has_ended(
+    ends: bool, undisturbed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of a SuperLink that was killed goes on for some seconds."""
+    monkeypatch.setattr(server, "_ENDS", 60.0 if ends else 0.1)
+    federation(tmp_path)[0].run()
+    with ExitStack() as before:
+        before.enter_context(locked(tmp_path / "server"))
+        if ends:
+            threading.Timer(0.5, before.close).start()
+            federation(tmp_path)[0].run(resume=True)
+            assert found(tmp_path) == undisturbed
+        else:
+            with pytest.raises(UserError, match="another process is writing to"):
+                federation(tmp_path)[0].run(resume=True)
 
 
 class Killed(BaseException):

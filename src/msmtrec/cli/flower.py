@@ -33,7 +33,8 @@ def main(grid: Grid, context: Context) -> None:
     path = Path(str(context.run_config["federation"]))
     settings, tell = FederationSettings.load(path), PlainLines(err)
     agreed = parse_agreed(settings.agreed, path.stem)
-    link = FlowerLink(grid, connected(grid, settings), agreed.name, within=settings.answer_within, tell=tell)
+    ids, seconds = connected(grid, settings), settings.connect_within
+    link = FlowerLink(grid, ids, agreed.name, within=settings.answer_within, connect_within=seconds, tell=tell)
     federation = Federation(agreed, settings.scenarios, link, settings.folder, quorum=settings.quorum, observer=tell)
     only = context.run_config.get("only")
     if only == "check":

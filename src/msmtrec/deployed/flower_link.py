@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -29,6 +29,8 @@ class FlowerLink:
         ids: node -> its number in the grid.
         run: name of the run.
         within: seconds to wait for answers in a round; elsewhere there is no limit.
+        connect_within: seconds to wait for nodes that are not connected where all must answer: before and after the
+            rounds.
     """
 
     grid: Grid
@@ -36,18 +38,26 @@ class FlowerLink:
     run: str
     _: KW_ONLY
     within: float
+    connect_within: float
     tell: Observer = ignore
 
     def __call__(self, asked: Mapping[str, Asked]) -> Mapping[str, Answer]:
-        waiting, found = dict(self._sent(asked)), dict[str, Answer]()
-        limited = any(isinstance(one, Do) for one in asked.values())
-        end = time.monotonic() + (self.within if limited else math.inf)
-        while waiting and time.monotonic() < end:
+        in_round, found = any(isinstance(one, Do) for one in asked.values()), dict[str, Answer]()
+        since = self._since() if in_round else self._all_there(asked)
+        waiting = dict(self._sent(asked))
+        end = time.monotonic() + (self.within if in_round else math.inf)
+        while waiting:
             began, there = time.monotonic(), len(waiting)
+            anew = self._anew(since)  # before answers are looked for: what a node has sent, it has
             for number, node in tuple(waiting.items()):
                 if self._heard(number, node, kind_of(asked[node]), found):
                     del waiting[number]
-            if len(waiting) == there:
+                elif node in anew:
+                    self.tell(Note(text=f"node '{node}' was started anew and knows no more what it was asked"))
+                    del waiting[number]
+            if time.monotonic() > end:
+                break
+            if waiting and len(waiting) == there:
                 time.sleep(max(_POLL, 4 * (time.monotonic() - began)))  # looking takes a fifth of the time at most
         return found
 
@@ -71,6 +81,28 @@ class FlowerLink:
             except (ValueError, KeyError) as error:
                 self.tell(Note(text=f"what node '{node}' answered cannot be read: {error}"))
         return bool(replies)
+
+    def _since(self) -> dict[str, str]:
+        """Node that is online -> when it came to be."""
+        there = {one.node_id: one.last_activated_at for one in self.grid.get_nodes()}
+        return {node: there[number] for node, number in self.ids.items() if number in there}
+
+    def _all_there(self, nodes: Iterable[str]) -> dict[str, str]:
+        """The same once all of them are, or as many as have come in time: one may be being started again."""
+        end = time.monotonic() + self.connect_within
+        while True:
+            since = self._since()
+            if since.keys() >= {*nodes} or time.monotonic() > end:
+                return since
+            time.sleep(_LOOK)
+
+    def _anew(self, since: dict[str, str]) -> set[str]:
+        """Nodes that went and came back since; those that were not there before are noted, they have yet to be asked.
+
+        A message that a node has fetched is lost with it. Flower says so while the node is offline, and if nobody
+        looks then it never does.
+        """
+        return {node for node, moment in self._since().items() if since.setdefault(node, moment) != moment}
 
 
 def connected(grid: Grid, settings: FederationSettings) -> dict[str, int]:

@@ -46,9 +46,13 @@ from msmtrec.record import directory
 from msmtrec.record.directory import CHECKPOINT, TEST, write_json
 from msmtrec.record.events import Note, Observer, Phase, RunFinished, ignore
 from msmtrec.record.evidence import Evidence
+from msmtrec.record.lock import locked
 from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished, summarise
 from msmtrec.statistics.exchange import Said
+
+_ENDS = 60.0
+"""Seconds in which the process of an earlier run ends, where its SuperLink was killed: it notices that by and by."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Federation:
         """
         with stop_told(self.observer):
             directory.open_run(self.folder, self.agreed.as_dict(), resume=resume)
-            with directory.locked(self.folder), directory.discarded_if_empty(self.folder):
+            with locked(self.folder, within=_ENDS), directory.discarded_if_empty(self.folder):
                 self.observer(run_started(self.agreed, 1, self.folder, resume))
                 self.observer(Phase(phase=f"asking {len(self.nodes)} nodes for their rows"))
                 tasks = [FarTask(one, self._folder(one)) for own in self.agreed.contenders for one in own]

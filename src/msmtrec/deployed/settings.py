@@ -60,7 +60,7 @@ class FederationSettings(Settings):
         agreed: a config without data.
         quorum: nodes that must answer in an exchange of a round.
         answer_within: seconds to wait for answers in a round; who is later was not there.
-        connect_within: seconds to wait for all nodes at the start.
+        connect_within: seconds to wait for all nodes at the start, and for those that are gone after the last round.
         identity: `registered`: a node is who it was registered as, by its key; `claimed`: who it says it is, for trials
             on one machine.
     """

@@ -44,6 +44,7 @@ from msmtrec.record.events import (
     RunStopped,
     ignore,
 )
+from msmtrec.record.lock import locked
 from msmtrec.record.results import Results
 from msmtrec.record.summary import Finished, summarise
 from msmtrec.runtime.threads import threads_set
@@ -83,7 +84,7 @@ def run(
         config = _resolve(config)
         folder = Path(out) if out is not None else Path("runs") / config.name
         directory.open_run(folder, config.as_dict(), resume=resume)
-    with stop_told(observer), directory.locked(folder), directory.discarded_if_empty(folder):
+    with stop_told(observer), locked(folder), directory.discarded_if_empty(folder):
         observer(run_started(config, config.jobs, folder, resume))
         observer(Phase(phase="reading the logs"))
         logs = config.load()

@@ -12,7 +12,6 @@ tensorboard/ and mlflow.json, where these were asked for
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -162,21 +161,6 @@ def check_finished(folder: Path) -> None:
         raise UserError(
             f"the run in {folder} is not finished; continue it: msmtrec train {folder / CONFIG} --out {folder} --resume"
         )
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One process at a time.
-
-    Raises:
-        UserError: another process is writing to this run.
-    """
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"another process is writing to {folder}; wait for it or choose another --out") from error
-        yield
 
 
 @contextmanager

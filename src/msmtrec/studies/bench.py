@@ -27,6 +27,7 @@ from msmtrec.experiment.run import compare, encoded, settle, stop_told
 from msmtrec.logs.reading.words import unmet
 from msmtrec.record import directory
 from msmtrec.record.events import Note, Observer, Phase, RunFinished, ignore
+from msmtrec.record.lock import locked
 from msmtrec.serving.finished import Run
 from msmtrec.studies.candidates import candidates_of
 from msmtrec.studies.finished_seeds import FinishedSeeds
@@ -78,7 +79,7 @@ def run_bench(
         wanted = checked(folder, asked(bench, candidates), resume=resume)
         with directory.writing(folder, "choose another --out"):
             folder.mkdir(parents=True, exist_ok=True)
-    with stop_told(observer), directory.locked(folder), discarded_if_untrained(folder):
+    with stop_told(observer), locked(folder), discarded_if_untrained(folder):
         observer(Phase(phase="reading the logs"))
         logs = bench.config.load()
         seeds = FinishedSeeds(results or folder / SEEDS, logs.schema.name)
