@@ -1,0 +1,18 @@
+"""For Flower's users: our methods as a Strategy, for networks and training loops of their own.
+
+Server: `MSMTrecStrategy`. Scenario: `put`, `upload_of`, `answer`. docs/flower-strategy.md shows both.
+"""
+
+from __future__ import annotations
+
+from msmtrec.base.errors import UserError
+
+try:
+    import flwr  # noqa: F401
+except ImportError as error:
+    raise UserError("Flower is not installed: pip install 'msmtrec[flower]'") from error
+
+from msmtrec.deployed.strategy.client import Received, answer, put, upload_of
+from msmtrec.deployed.strategy.strategy import MSMTrecStrategy
+
+__all__ = ["MSMTrecStrategy", "Received", "answer", "put", "upload_of"]
