@@ -28,6 +28,7 @@ class MemoryGrid(Grid):
         self.away: set[int] = set()
         self.change: dict[int, Change] = {}
         self.asked: list[Message] = []
+        self.answered: list[Message] = []
         self._numbers: Iterator[int] = itertools.count(1)
 
     def get_node_ids(self) -> Iterable[int]:
@@ -44,6 +45,7 @@ class MemoryGrid(Grid):
             self.asked.append(copy.deepcopy(message))
             answer = self._answer(message)
             if answer is not None:
+                self.answered.append(answer)
                 found.append(copy.deepcopy(answer))
         return reversed(found)
 

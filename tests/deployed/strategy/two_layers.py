@@ -18,6 +18,7 @@ from msmtrec.flower import MSMTrecStrategy, answer, put, upload_of
 TASKS = ("click", "like")
 ROLES = {"0.*": "expert.scenario", "2.*[task]": "tower", "own": "local"}
 NAMES = ("nl", "be", "fr")
+HELD_OUT = 200
 
 
 class Net(nn.Sequential):
@@ -42,7 +43,7 @@ class Scenario:
     """Rows of its own, and what it did."""
 
     name: str
-    rows: int = 200
+    rows: int = 60
     tasks: Sequence[str] = TASKS
     make: Callable[[], nn.Module] = net
     touches: Mapping[str, Tensor] | None = None
@@ -51,9 +52,10 @@ class Scenario:
 
     def __post_init__(self) -> None:
         generator = torch.Generator().manual_seed(sum(map(ord, self.name)))
-        self.x = torch.randn(2 * self.rows, 5, generator=generator)
-        pull = torch.randn(5, 2, generator=generator)
-        self.y = (self.x @ pull + torch.randn(2 * self.rows, 2, generator=generator) > 0).float()
+        count = self.rows + HELD_OUT
+        self.x = torch.randn(count, 5, generator=generator)
+        pull = torch.arange(10.0).view(5, 2).sin() + 0.3 * torch.randn(5, 2, generator=generator)
+        self.y = (self.x @ pull + 2 * torch.randn(count, 2, generator=generator) > 0).float()
         for task, name in enumerate(TASKS):
             if name not in self.tasks:
                 self.y[:, task] = torch.nan
@@ -82,7 +84,12 @@ class Scenario:
                 optimiser.step()
             self.trained.append(copied(model))
             return upload_of(
-                model, received, rows=self.rows, tasks=self.tasks, touches=self.touches, metrics={"loss": float(loss)}
+                model,
+                received,
+                rows=self.rows,
+                tasks=self.tasks,
+                touches=self.touches,
+                metrics={"loss": float(loss.detach())},
             )
 
         @app.query()

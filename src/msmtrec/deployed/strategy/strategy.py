@@ -115,7 +115,7 @@ class MSMTrecStrategy(FedAvg):
         log.info("\t├──> Method: %s", self.named)
         for d in self.table.declarations:
             what = policies.get((MODEL, d.role), Policy.LOCAL)
-            log.info("\t│\t├── %s %s: %s, %s", d.name, tuple(d.shape), d.role.value, what.value)
+            log.info("\t│\t├── %s: %s, %s", d.name, d.role.value, what.value)
         for sentence in cautions(self.settings, self.method, len(self.nodes.scenarios) or self.min_available_nodes):
             log.warning("\t│\t├── %s", sentence)
         if self.federation.round:

@@ -91,7 +91,7 @@ class Reader:
         """How long its update is, as the server sees it."""
         trained = [d.name for d in self.table.declarations if d.name in sent and d.role not in BUFFERS]
         squared = sum(float((sent[name].double() - before[name].double()).square().sum()) for name in trained)
-        return math.sqrt(squared)
+        return squared**0.5
 
 
 def _like(sent: ArrayRecord, name: str, expected: Tensor) -> Tensor:
