@@ -5,6 +5,8 @@ Server: `MSMTrecStrategy`. Scenario: `put`, `upload_of`, `answer`. docs/flower-s
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from msmtrec.base.errors import UserError
 
 try:
@@ -13,6 +15,17 @@ except ImportError as error:
     raise UserError("Flower is not installed: pip install 'msmtrec[flower]'") from error
 
 from msmtrec.deployed.strategy.client import Received, answer, put, upload_of
-from msmtrec.deployed.strategy.strategy import MSMTrecStrategy
+
+if TYPE_CHECKING:
+    from msmtrec.deployed.strategy.strategy import MSMTrecStrategy
 
 __all__ = ["MSMTrecStrategy", "Received", "answer", "put", "upload_of"]
+
+
+def __getattr__(name: str) -> Any:
+    """Every message to a scenario begins a process, which needs nothing of the server's half."""
+    if name == "MSMTrecStrategy":
+        from msmtrec.deployed.strategy.strategy import MSMTrecStrategy
+
+        return MSMTrecStrategy
+    raise AttributeError(f"module 'msmtrec.flower' has no attribute '{name}'")

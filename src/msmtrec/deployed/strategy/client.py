@@ -18,12 +18,13 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.sentences import one_of
 from msmtrec.deployed.strategy.measured import Losses, answer_offer
-from msmtrec.deployed.strategy.nodes import SCENARIO
 from msmtrec.deployed.strategy.records import (
     ANCHOR,
     ASKS,
     IDS,
     OWN,
+    SCENARIO,
+    TASKS,
     TOUCHES,
     WHO,
     Offered,
@@ -32,7 +33,6 @@ from msmtrec.deployed.strategy.records import (
     tensors_of,
     unpacked,
 )
-from msmtrec.deployed.strategy.uploads import TASKS
 
 _KEPT, _BETAS = "msmtrec.network", "betas"
 """In the state of the context: the network, and mixtures that the second exchange remembers."""

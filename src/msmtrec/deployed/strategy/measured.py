@@ -41,7 +41,8 @@ def answer_offer(
     Raises:
         UserError: what `losses` gives is no loss of rows.
     """
-    own = join(offered.stacked, {name: value.cpu() for name, value in model.state_dict().items()})
+    apart = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    own = join(offered.stacked, apart)
     scenario = Own(own, betas, [task in tasks for task in offered.tasks])
     (found,) = best_mixtures(_OwnRows(model, offered, losses, scenario.tasks), [offered.offer], [scenario])
     model.load_state_dict(split(offered.stacked, {**own, **found.mixed}), strict=False)

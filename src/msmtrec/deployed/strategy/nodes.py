@@ -11,10 +11,9 @@ from flwr.serverapp import Grid
 
 from msmtrec.base.errors import nearest
 from msmtrec.deployed.flower_link import registered
-from msmtrec.deployed.strategy.records import ASKS, OWN, WHO
+from msmtrec.deployed.strategy.records import ASKS, OWN, SCENARIO, WHO
 
 log = logging.getLogger("flwr")
-SCENARIO = "scenario"
 
 
 @dataclass

@@ -24,6 +24,7 @@ ANCHOR, IDS, TOUCHES = "anchor", "ids", "touches"
 """ArrayRecords: what the local penalty refers to; which rows of a table are sent, and how often each was used."""
 ASKS, WHO, OFFER = "asks", "who", "offer"
 TENSORS, PLAIN = "tensors", "plain"
+SCENARIO, TASKS = "scenario", "tasks"
 UNREADABLE = (
     ValueError,
     TypeError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 import torch
@@ -104,6 +104,7 @@ class _Rule:
 
     pattern: str
     word: str
+    _: KW_ONLY
     regex: re.Pattern[str]
     counts: Literal["expert", "task"] | None
     axis: bool
@@ -138,7 +139,7 @@ class _Rule:
         inner = {"{task}": f"(?P<unit>{'|'.join(map(re.escape, tasks))})", "{expert}": r"(?P<unit>\d+)", "*": ".*"}
         parts = re.split(r"(\{task\}|\{expert\}|\*)", plain)
         regex = "".join(inner.get(part, re.escape(part)) for part in parts)
-        return cls(pattern, word, re.compile(regex), counts, plain != pattern, level)
+        return cls(pattern, word, regex=re.compile(regex), counts=counts, axis=plain != pattern, level=level)
 
     def match(self, name: str) -> re.Match[str] | None:
         return self.regex.fullmatch(name)

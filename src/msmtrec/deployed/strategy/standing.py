@@ -117,7 +117,7 @@ class Federation:
                 f" {'begun again, it goes on' if self.folder else 'see that they run'}"
             )
         self._step, self.standing = step, replace(self.standing, server=step.state, round=number)
-        self._brought(uploads)
+        self._brought(step.gathered.rows if step.gathered else {})
         return step
 
     def settle(self, answers: Mapping[str, Answer]) -> Mapping[str, Any]:
@@ -157,10 +157,10 @@ class Federation:
         place = snapshots.newest(self.folder) if self.folder is not None else None
         if place is None:
             return None
+        if snapshots.read(place, Standing[Any]).about != about:  # before its state is taken for one of this method
+            raise UserError(f"{place} is of a federation with other roles, options or tasks; name another folder")
         kind: Any = Standing[self.method.state_type]  # type: ignore[name-defined]
         found: Standing[Any] = snapshots.read(place, kind)
-        if found.about != about:
-            raise UserError(f"{place} is of a federation with other roles, options or tasks; name another folder")
         return found
 
 

@@ -21,12 +21,12 @@ from msmtrec.base.streams import numpy_stream
 from msmtrec.deployed.strategy import records
 from msmtrec.deployed.strategy.choice import cautions, method_of, settings_of
 from msmtrec.deployed.strategy.metrics import by_scenario, means
-from msmtrec.deployed.strategy.nodes import SCENARIO, Nodes
-from msmtrec.deployed.strategy.records import OWN, Offered, arrays_of, packed, unpacked
+from msmtrec.deployed.strategy.nodes import Nodes
+from msmtrec.deployed.strategy.records import OWN, SCENARIO, TASKS, Offered, arrays_of, packed, unpacked
 from msmtrec.deployed.strategy.role_table import role_table
 from msmtrec.deployed.strategy.stacked import split
 from msmtrec.deployed.strategy.standing import Federation, Slots
-from msmtrec.deployed.strategy.uploads import TASKS, Reader, fault_of
+from msmtrec.deployed.strategy.uploads import Reader, fault_of
 from msmtrec.methods.base import Answer, Offer
 from msmtrec.methods.pf_msmtrec import ANCHOR
 from msmtrec.methods.phases import MODEL
@@ -179,7 +179,7 @@ class MSMTrecStrategy(FedAvg):
             log.warning("round %d: %s; the round goes on without it", number, sentence)
         for name in found["stale"]:
             log.warning("round %d: scenario '%s' was away too long; it begins anew", number, name)
-        used = {name: content for name, content in answered.items() if name in uploads}
+        used = {name: content for name, content in answered.items() if name in found["staleness"]}
         return self._newcomer(), by_scenario(used, self.train_metrics_aggr_fn, self.weighted_by_key)
 
     def _second_exchange(self, offers: Mapping[str, Offer], number: int) -> dict[str, Answer]:

@@ -11,14 +11,13 @@ from torch import Tensor
 
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import BUFFERS
-from msmtrec.deployed.strategy.records import IDS, OWN, TOUCHES, number_in, tensor_of
+from msmtrec.deployed.strategy.records import IDS, OWN, TASKS, TOUCHES, number_in, tensor_of
 from msmtrec.deployed.strategy.role_table import RoleTable
 from msmtrec.deployed.strategy.stacked import Stacked, join, split
 from msmtrec.federation.server import check_parameters
 from msmtrec.methods.base import Answer, Offer, TableRows, Upload
 from msmtrec.methods.phases import MODEL
 
-TASKS = "tasks"
 MOST = 2**31 - 1
 """Rows of a scenario, for they count touches too."""
 
@@ -91,7 +90,7 @@ class Reader:
         """How long its update is, as the server sees it."""
         trained = [d.name for d in self.table.declarations if d.name in sent and d.role not in BUFFERS]
         squared = sum(float((sent[name].double() - before[name].double()).square().sum()) for name in trained)
-        return squared**0.5
+        return float(squared**0.5)
 
 
 def _like(sent: ArrayRecord, name: str, expected: Tensor) -> Tensor:
