@@ -18,7 +18,7 @@ FLOORS = (
     {"runtime", "profile", "serving"},
     {"experiment"},
     {"studies", "deployed"},
-    {"cli"},
+    {"cli", "flower"},
     {"__main__", "__init__"},
 )
 """From the ground up. A room imports from floors below its own, and from rooms beside it that do not import it."""

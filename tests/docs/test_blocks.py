@@ -22,7 +22,7 @@ from msmtrec.deployed.settings import NodeSettings
 from places import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-ELSEWHERE = {"tutorial.md": "tests/docs/test_tutorial.py"}
+ELSEWHERE = {"flower-strategy.md": "tests/docs/test_flower_strategy.py", "tutorial.md": "tests/docs/test_tutorial.py"}
 """Pages whose blocks have a test of their own."""
 LANGUAGES = {"python", "sh", "yaml", "text", "math", "json", "ini", "dockerfile"}
 """What is no Python, no command and no YAML is not run: layouts, formulas, what a command has printed."""

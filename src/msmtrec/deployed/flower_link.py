@@ -113,7 +113,7 @@ def connected(grid: Grid, settings: FederationSettings) -> dict[str, int]:
     """
     end = time.monotonic() + settings.connect_within
     while True:
-        found = _claimed(grid) if settings.identity == "claimed" else _registered(grid)
+        found = _claimed(grid) if settings.identity == "claimed" else registered(grid)
         lacking = [name for name in settings.nodes if name not in found]
         if not lacking:
             return {name: found[name] for name in settings.nodes}
@@ -123,7 +123,7 @@ def connected(grid: Grid, settings: FederationSettings) -> dict[str, int]:
         time.sleep(_LOOK)
 
 
-def _registered(grid: Grid) -> dict[str, int]:
+def registered(grid: Grid) -> dict[str, int]:
     """By the names under which their keys were registered: who has the key is who it says.
 
     Raises:

@@ -73,21 +73,30 @@ def check_upload(
     """Why an upload cannot be used, or None. `expected`: slot -> parameters of the shapes wanted, tables apart."""
     roles, policies = {d.name: d.role for d in method.declarations}, method.policies()
     for slot, parameters in expected.items():
-        for name, value in parameters.items():
-            sent = upload.slots.get(slot, {}).get(name)
-            if sent is None:
-                return f"scenario '{upload.scenario}' sent no '{name}'"
-            if sent.shape != value.shape:
-                shapes = f"{tuple(sent.shape)}, not {tuple(value.shape)}"
-                return f"scenario '{upload.scenario}' sent '{name}' of shape {shapes}"
-            if policies[slot, roles[name]] in SINGLE and not all_finite(sent):
-                return f"scenario '{upload.scenario}' sent '{name}' with NaN or infinite values"
+        seen = {name for name in parameters if policies[slot, roles[name]] in SINGLE}
+        if fault := check_parameters(upload.scenario, upload.slots.get(slot, {}), parameters, seen):
+            return fault
     for d in method.leaving():
         if d.role is Role.SHARED_EMBEDDING:
             if d.name not in upload.tables:
                 return f"scenario '{upload.scenario}' sent no '{d.name}'"
             if fault := _check_rows(upload.tables[d.name], tables[d.name]):
                 return f"scenario '{upload.scenario}' sent '{d.name}' {fault}"
+    return None
+
+
+def check_parameters(
+    scenario: str, sent: Mapping[str, Tensor], expected: Mapping[str, Tensor], finite: Collection[str]
+) -> str | None:
+    """Why parameters cannot be used, or None. expected: of the shapes wanted; finite: names that must be numbers."""
+    for name, value in expected.items():
+        if name not in sent:
+            return f"scenario '{scenario}' sent no '{name}'"
+        if sent[name].shape != value.shape:
+            shapes = f"{tuple(sent[name].shape)}, not {tuple(value.shape)}"
+            return f"scenario '{scenario}' sent '{name}' of shape {shapes}"
+        if name in finite and not all_finite(sent[name]):
+            return f"scenario '{scenario}' sent '{name}' with NaN or infinite values"
     return None
 
 
@@ -98,6 +107,8 @@ def _check_rows(sent: TableRows, table: Tensor) -> str | None:
         return f"with {count} ids, {tuple(sent.touches.shape)} counts and rows of shape {tuple(sent.rows.shape)}"
     if count and not (int(sent.ids.min()) >= 0 and int(sent.ids.max()) < len(table)):
         return f"with ids outside 0 … {len(table) - 1}"
+    if count and int(sent.touches.min()) < 0:
+        return "with counts below 0"
     if not all_finite(sent.rows):
         return "with NaN or infinite values"
     return None

@@ -1,0 +1,1 @@
+"""docs/flower-strategy.md explains it, file by file."""

@@ -1,0 +1,29 @@
+"""The server: what is federated, and how."""
+
+import torch
+from flwr.serverapp import ServerApp
+
+from msmtrec.flower import MSMTrecStrategy
+from two_layers.net import SCENARIOS, TASKS, Net
+
+app = ServerApp()
+ROLES = {
+    "body.*": "expert.scenario",
+    "towers.{task}.*": "tower",
+    "habit": "local",
+}
+
+
+@app.main()
+def main(grid, context):
+    torch.manual_seed(0)
+    strategy = MSMTrecStrategy(
+        Net().state_dict(),
+        ROLES,
+        tasks=TASKS,
+        method=context.run_config["method"],
+        scenarios=SCENARIOS,
+        min_available_nodes=len(SCENARIOS),
+        folder=context.run_config["checkpoints"] or None,
+    )
+    strategy.start(grid=grid, num_rounds=int(context.run_config["rounds"]))
