@@ -62,7 +62,7 @@ UP = {
     "optimisers._group": "steps taken",
     "predict.batch": "validation rows",
     "held_out.__init__": "labels of held-out rows",
-    "held_out.read": "numbers of tasks",
+    "mixtures.read": "numbers of tasks",
     "personalization.mixture": "mixtures",
     "scaffold._new_control": "steps taken",
     "apple._mixture": "whose federation is whose",
