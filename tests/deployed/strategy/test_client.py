@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -139,6 +140,25 @@ def test_what_is_remembered_counts() -> None:
     )
     fresh = answer_offer(copy.deepcopy(OWN), offered(), lambda one: losses(one, x, y), TASKS, {})
     assert found.answer.betas["experts"][0] == pytest.approx(0.3 * fresh.answer.betas["experts"][0])
+
+
+def test_what_is_remembered_lies_in_the_context() -> None:
+    """memory <- .7 memory + .3 choice, from the memory of the round before."""
+    grid = grid_of([Scenario(name) for name in NAMES])
+    strategy().start(grid, num_rounds=2)
+    remembered, choices = [], []
+    for node, name in zip(grid.apps, NAMES, strict=True):
+        (question, *_) = [m for m in grid.asked if "tensors" in m.content and m.metadata.dst_node_id == node]
+        context, found = grid.contexts[node], []
+        for _ in range(2):
+            found.append(json.loads(str(context.state["msmtrec"]["betas"])))
+            answer(question, context, scenario=name, model=net(), losses=Scenario(name).losses)
+        for label in ("experts", "towers"):
+            for first, second in zip(found[0][label], found[1][label], strict=True):
+                remembered.append(first)
+                choices.append((second - 0.7 * first) / 0.3)
+    assert min(remembered) < 1
+    assert all(min(abs(choice - beta) for beta in BETAS) < 1e-6 for choice in choices)
 
 
 def test_a_task_that_the_scenario_lacks_gets_the_others_tower() -> None:

@@ -148,7 +148,7 @@ def test_numbers_of_another_width_are_taken() -> None:
 def test_nobody_s_update_can_be_used() -> None:
     grid, found = grid_of([Scenario("nl")]), strategy()
     grid.change[11] = lambda message: (rows(0)(message) if "arrays" in message.content else None) or message
-    with pytest.raises(Diverged, match=r"round 1: 0 scenarios sent .* 1 must \(scenario 'nl' says that its rows"):
+    with pytest.raises(Diverged, match=r"round 1: 0 of 1 scenarios sent .* 1 must \(scenario 'nl' says that its rows"):
         found.start(grid, num_rounds=1)
 
 

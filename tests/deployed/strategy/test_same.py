@@ -63,6 +63,7 @@ def test_every_round_is_the_server_s(case: str) -> None:
                 if "tensors" in message.content:
                     answers[scenarios[message.metadata.src_node_id - 11].name] = unpacked(Answer, message.content)
             assert set(answers) == set(offered)
+            assert answers["fr"].betas.get("towers", (1.0,))[0] == 1.0  # a task that it lacks
             hand.settle(answers)
             taken |= {beta for answer in answers.values() for own in answer.betas.values() for beta in own}
             for place, one in enumerate(scenarios):
