@@ -166,8 +166,8 @@ def test_a_quorum_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         found.start(grid, num_rounds=2)
     assert str(raised.value) == (
-        "round 2: 1 of 3 scenarios sent an update that can be used, and 2 must (the others did not answer); begun again,"
-        " it goes on"
+        "round 2: 1 of 3 scenarios sent an update that can be used, and 2 must (the others did not answer); begun"
+        " again, it goes on"
     )
     assert not isinstance(raised.value, Diverged)
     grid.change = {}

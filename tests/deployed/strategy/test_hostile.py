@@ -136,6 +136,16 @@ def test_an_upload_that_cannot_be_used(
         assert same(*(dict(one.federation.holds(name)["model"]) for one in (found, without)))
 
 
+def test_a_mean_takes_numbers_alone() -> None:
+    """Where the server forms sums, one that is no number would spoil all."""
+    grid, found = grid_of([Scenario(name) for name in NAMES]), strategy(method="fedavg")
+    nan = arrays(**{"2_weight": spoilt(np.nan)})
+    grid.change[12] = lambda message: (nan(message) if "arrays" in message.content else None) or message
+    found.start(grid, num_rounds=1)
+    assert found.diagnostics["rejected"] == ["scenario 'be' sent '2.weight' with NaN or infinite values"]
+    assert list(found.diagnostics["update_norms"]) == ["nl", "fr"]
+
+
 def test_numbers_of_another_width_are_taken() -> None:
     grid, found = grid_of([Scenario(name) for name in NAMES]), strategy(ROLES)
     plain = arrays(**{"2_bias": lambda v: v.astype(np.float64)})
