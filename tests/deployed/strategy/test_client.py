@@ -61,7 +61,7 @@ def offered(**changes: Any) -> Offered:
         OfferPart("experts", {"body": state["0.weight"].T.unsqueeze(0)}),
         OfferPart("towers", {"head": state["2.weight"], "lift": state["2.bias"]}, per_task=True),
     )
-    return Offered(Offer(parts, **{"start": None, "keep": 0.7, **changes}), STACKED, TASKS)
+    return Offered(1, Offer(parts, **{"start": None, "keep": 0.7, **changes}), STACKED, TASKS)
 
 
 def rows(known: tuple[int, int] = (200, 200)) -> tuple[Tensor, Tensor]:
@@ -151,7 +151,7 @@ def test_what_is_remembered_lies_in_the_context() -> None:
         (question, *_) = [m for m in grid.asked if "tensors" in m.content and m.metadata.dst_node_id == node]
         context, found = grid.contexts[node], []
         for _ in range(2):
-            found.append(json.loads(str(context.state["msmtrec"]["betas"])))
+            found.append(json.loads(str(context.state["msmtrec"]["plain"]))["betas"])
             answer(question, context, scenario=name, model=net(), losses=Scenario(name).losses)
         for label in ("experts", "towers"):
             for first, second in zip(found[0][label], found[1][label], strict=True):
