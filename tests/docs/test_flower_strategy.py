@@ -54,7 +54,8 @@ def run(**changes: Any) -> tuple[MemoryGrid, dict[str, float]]:
     grid = MemoryGrid(apps)
     for place, context in enumerate(grid.contexts.values()):
         context.node_config["partition-id"] = place
-    server.app(grid, Context(1, 1, {}, RecordDict(), {**settings["config"], **changes}))
+        context.run_config = {**settings["config"], **changes}
+    server.app(grid, Context(1, 1, {}, RecordDict(), context.run_config))
     found: list[Message] = [m for m in grid.answered if m.metadata.message_type == "evaluate"][-3:]
     return grid, {
         f"{key}/{m.metadata.src_node_id}": value for m in found for key, value in m.content["metrics"].items()
@@ -67,8 +68,11 @@ def test_the_example_trains_and_goes_on(tmp_path: Path) -> None:
     grid, whole = run()
     assert sum(whole[f"click/{node}"] for node in (5, 6, 7)) < sum(short[f"click/{node}"] for node in (5, 6, 7))
     assert all("habit" not in record for m in grid.asked for record in m.content.array_records.values())
-    run(rounds=2, checkpoints=str(tmp_path))
-    assert [path.name for path in tmp_path.iterdir()] == ["round-00002"]
+    run(rounds=2, kept=str(tmp_path))
+    grid, again = run(kept=str(tmp_path))
+    assert len([m for m in grid.answered if m.metadata.message_type == "train"]) == 3
+    assert again == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["be", "fr", "nl", "server"]
 
 
 @pytest.mark.usefixtures("example")

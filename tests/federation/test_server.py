@@ -65,6 +65,7 @@ def test_a_missing_tensor_is_named() -> None:
     ("ids", "touches", "rows", "fault"),
     [
         ([0, 3], [1, 1], [[1.0], [1.0]], r"with ids outside 0 … 2"),
+        ([0, 2], [1, -1], [[1.0], [1.0]], r"with counts below 0"),
         ([0, 1], [1], [[1.0], [1.0]], r"with 2 ids, \(1,\) counts and rows of shape \(2, 1\)"),
         ([0, 1], [1, 1], [[1.0, 2.0], [1.0, 2.0]], r"rows of shape \(2, 2\)"),
         ([0], [1], [[float("nan")]], r"with NaN or infinite values"),

@@ -19,7 +19,7 @@ class Net(nn.Module):
 
     def forward(self, x):
         hidden = torch.relu(self.body(x))
-        return torch.cat([self.towers[task](hidden) for task in TASKS], dim=1) + self.habit
+        return torch.cat([tower(hidden) for tower in self.towers.values()], dim=1) + self.habit
 
 
 def rows_of(scenario, count=300):

@@ -17,6 +17,7 @@ ROLES = {
 @app.main()
 def main(grid, context):
     torch.manual_seed(0)
+    kept = context.run_config["kept"]
     strategy = MSMTrecStrategy(
         Net().state_dict(),
         ROLES,
@@ -24,6 +25,6 @@ def main(grid, context):
         method=context.run_config["method"],
         scenarios=SCENARIOS,
         min_available_nodes=len(SCENARIOS),
-        folder=context.run_config["checkpoints"] or None,
+        folder=f"{kept}/server" if kept else None,
     )
     strategy.start(grid=grid, num_rounds=int(context.run_config["rounds"]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import json
 from typing import Any
 
 import pytest
@@ -60,7 +62,7 @@ def offered(**changes: Any) -> Offered:
         OfferPart("experts", {"body": state["0.weight"].T.unsqueeze(0)}),
         OfferPart("towers", {"head": state["2.weight"], "lift": state["2.bias"]}, per_task=True),
     )
-    return Offered(Offer(parts, **{"start": None, "keep": 0.7, **changes}), STACKED, TASKS)
+    return Offered(1, Offer(parts, **{"start": None, "keep": 0.7, **changes}), STACKED, TASKS)
 
 
 def rows(known: tuple[int, int] = (200, 200)) -> tuple[Tensor, Tensor]:
@@ -139,6 +141,21 @@ def test_what_is_remembered_counts() -> None:
     )
     fresh = answer_offer(copy.deepcopy(OWN), offered(), lambda one: losses(one, x, y), TASKS, {})
     assert found.answer.betas["experts"][0] == pytest.approx(0.3 * fresh.answer.betas["experts"][0])
+
+
+def test_what_is_remembered_lies_in_the_context() -> None:
+    """memory <- .7 memory + .3 choice, from the memory of the round before."""
+    grid, found = grid_of([Scenario(name) for name in NAMES]), strategy()
+    memories: list[list[float]] = []
+    for number in (1, 2, 3):
+        found.start(grid, num_rounds=number)
+        kept = [json.loads(str(context.state["msmtrec"]["plain"]))["betas"] for context in grid.contexts.values()]
+        memories.append([beta for one in kept for label in ("experts", "towers") for beta in one[label]])
+    remembered = [1.0] * 9, *memories
+    pairs = [pair for before, after in itertools.pairwise(remembered) for pair in zip(before, after, strict=True)]
+    choices = [(after - 0.7 * before) / 0.3 for before, after in pairs]
+    assert len(set(memories[0])) > 1
+    assert all(min(abs(choice - beta) for beta in BETAS) < 1e-6 for choice in choices)
 
 
 def test_a_task_that_the_scenario_lacks_gets_the_others_tower() -> None:

@@ -59,6 +59,65 @@ def test_begun_again_it_goes_on_to_the_bit(preset: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["round-00004"]
 
 
+@pytest.mark.parametrize("broken_off", ["before", "after"])
+def test_with_folders_a_new_run_goes_on_to_the_bit(
+    broken_off: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New processes and contexts everywhere, what never leaves among it; also where a round has to be done again."""
+
+    def played(place: Path, *rounds: int, off: int = 0) -> list[Scenario]:
+        own = scenarios()
+        for one in own:
+            one.folder = place / one.name
+        for number in rounds:
+            found = strategy(folder=place / "server", options={"penalty": 0.01})
+            grid = grid_of(own)  # nothing is in the contexts
+            grid.away = {12} if number == 2 else set()
+            if number == off:
+                monkeypatch.setattr(found.federation, "save", interrupted)
+                off = 0
+                with pytest.raises(KeyboardInterrupt):
+                    found.start(grid, num_rounds=number)
+            else:
+                found.start(grid, num_rounds=number)
+        return own
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    whole = played(tmp_path / "whole", 1, 2, 4)
+    parts = played(tmp_path / "parts", 1, 2, 3, 3, 4, off=3) if broken_off == "before" else None
+    parts = parts or played(tmp_path / "parts", 1, 2, 3, 4)
+    for one, other in zip(whole, parts, strict=True):
+        assert all(same(first, second) for first, second in zip(one.trained[-2:], other.trained[-2:], strict=True))
+        assert len(other.trained) == len(one.trained) + (broken_off == "before")
+        assert torch.equal(one.received[-1]["own"], one.trained[-2]["own"])
+        kept = sorted(path.name for path in (tmp_path / "parts" / one.name).iterdir())
+        assert kept == ["round-00003.safetensors", "round-00004.safetensors"]
+
+
+def test_a_damaged_or_a_full_folder_of_a_scenario_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = scenarios()
+    own[1].folder = tmp_path
+    grid, found = grid_of(own), strategy()
+    found.start(grid, num_rounds=1)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:20])
+    found.start(grid, num_rounds=2)
+    assert any(f"scenario 'be' failed: {file} is damaged" in line for line in caplog.messages)
+    file.write_bytes(whole)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("msmtrec.deployed.strategy.kept.save_file", full)
+    found.start(grid, num_rounds=3)
+    assert any(f"scenario 'be' failed: cannot write into {tmp_path}" in line for line in caplog.messages)
+
+
 def test_a_folder_of_another_federation_is_refused(tmp_path: Path) -> None:
     strategy(folder=tmp_path).start(grid_of(scenarios()), num_rounds=1)
     for changes in ({"options": {"coordination": 0.2}}, {"method": "fedavg"}, {"tasks": ("like", "click")}):
@@ -159,6 +218,14 @@ def test_it_waits_until_enough_are_there(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len([m for m in grid.asked if m.content.config_records["msmtrec"].get("asks") == "who"]) == 3  # once each
 
 
+def test_it_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = grid_of(scenarios())
+    grid.away = {12}
+    monkeypatch.setattr("msmtrec.deployed.strategy.strategy.time.sleep", lambda _: None)
+    with pytest.raises(UserError, match="scenarios that are there: nl, fr; 3 must be, and were not within the timeout"):
+        strategy(min_available_nodes=3).start(grid, num_rounds=1, timeout=0.01)
+
+
 def test_a_quorum_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
     grid, found = grid_of(scenarios()), strategy(quorum=2, folder=tmp_path)
     found.start(grid, num_rounds=1)
@@ -166,8 +233,8 @@ def test_a_quorum_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         found.start(grid, num_rounds=2)
     assert str(raised.value) == (
-        "round 2: 1 scenarios sent an update that can be used, and 2 must (the others did not answer); begun again, it"
-        " goes on"
+        "round 2: 1 of 3 scenarios sent an update that can be used, and 2 must (the others did not answer); begun"
+        " again, it goes on"
     )
     assert not isinstance(raised.value, Diverged)
     grid.change = {}

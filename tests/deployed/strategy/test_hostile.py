@@ -124,7 +124,8 @@ def test_an_upload_that_cannot_be_used(
         return message
 
     grid.change[12] = lied
-    found.start(grid, num_rounds=2)
+    result = found.start(grid, num_rounds=2)
+    assert {"loss/nl", "loss/be"} & set(result.train_metrics_clientapp[1]) == {"loss/nl"}
     warned = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
     assert warned == [f"round 2: scenario 'be' {sentence}; the round goes on without it"]
     assert found.diagnostics["rejected"] == [f"scenario 'be' {sentence}"]
@@ -134,6 +135,16 @@ def test_an_upload_that_cannot_be_used(
     without.start(other, num_rounds=2)
     for name in ("nl", "fr", "be"):
         assert same(*(dict(one.federation.holds(name)["model"]) for one in (found, without)))
+
+
+def test_a_mean_takes_numbers_alone() -> None:
+    """Where the server forms sums, one that is no number would spoil all."""
+    grid, found = grid_of([Scenario(name) for name in NAMES]), strategy(method="fedavg")
+    nan = arrays(**{"2_weight": spoilt(np.nan)})
+    grid.change[12] = lambda message: (nan(message) if "arrays" in message.content else None) or message
+    found.start(grid, num_rounds=1)
+    assert found.diagnostics["rejected"] == ["scenario 'be' sent '2.weight' with NaN or infinite values"]
+    assert list(found.diagnostics["update_norms"]) == ["nl", "fr"]
 
 
 def test_numbers_of_another_width_are_taken() -> None:
@@ -148,7 +159,7 @@ def test_numbers_of_another_width_are_taken() -> None:
 def test_nobody_s_update_can_be_used() -> None:
     grid, found = grid_of([Scenario("nl")]), strategy()
     grid.change[11] = lambda message: (rows(0)(message) if "arrays" in message.content else None) or message
-    with pytest.raises(Diverged, match=r"round 1: 0 scenarios sent .* 1 must \(scenario 'nl' says that its rows"):
+    with pytest.raises(Diverged, match=r"round 1: 0 of 1 scenarios sent .* 1 must \(scenario 'nl' says that its rows"):
         found.start(grid, num_rounds=1)
 
 
@@ -230,7 +241,7 @@ def test_an_answer_to_an_offer_that_cannot_be_used(
 
 def test_metrics_are_what_one_likes() -> None:
     """Means of numbers that are numbers, over those who have them."""
-    grid, found = grid_of([Scenario("nl", 100), Scenario("be", 300)]), strategy()
+    grid, found = grid_of([Scenario("nl", 100), Scenario("be", 300), Scenario("fr")]), strategy()
 
     def change(metrics: dict[str, Any]) -> Callable[[Message], Message]:
         def changed(message: Message) -> Message:
@@ -243,13 +254,15 @@ def test_metrics_are_what_one_likes() -> None:
     grid.change = {
         11: change({"num-examples": 100, "auc": 0.5, "loss": float("nan"), "each": [1.0]}),
         12: change({"num-examples": 300, "auc": 0.75, "mine": 3}),
+        13: change({"num-examples": -200, "auc": 1.0}),
     }
     result = found.start(grid, num_rounds=1)
     assert dict(result.evaluate_metrics_clientapp[1]) == {
         **{"auc": 0.6875, "mine": 3.0, "auc/nl": 0.5, "num-examples/nl": 100.0},
         **{"auc/be": 0.75, "mine/be": 3.0, "num-examples/be": 300.0},
+        **{"auc/fr": 1.0, "num-examples/fr": -200.0},
     }
-    grid.change = {11: lambda _: None, 12: lambda _: None}
+    grid.change = dict.fromkeys((11, 12, 13), lambda _: None)
     assert found.aggregate_evaluate(1, []) is None
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'msmtrec[flower]'")
 from deployed.strategy.by_hand import NAMED, ByHand, theirs
-from deployed.strategy.two_layers import NAMES, Net, Scenario, grid_of, net, strategy
-from msmtrec.deployed.strategy.records import unpacked
+from deployed.strategy.two_layers import NAMES, TASKS, Net, Scenario, grid_of, net, strategy
+from msmtrec.deployed.strategy.records import tensors_of, unpacked
+from msmtrec.flower import MSMTrecStrategy, put
 from msmtrec.methods.base import Answer
 
 CASES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
@@ -62,8 +63,13 @@ def test_every_round_is_the_server_s(case: str) -> None:
                 if "tensors" in message.content:
                     answers[scenarios[message.metadata.src_node_id - 11].name] = unpacked(Answer, message.content)
             assert set(answers) == set(offered)
+            assert answers["fr"].betas.get("towers", (1.0,))[0] == 1.0  # a task that it lacks
             hand.settle(answers)
             taken |= {beta for answer in answers.values() for own in answer.betas.values() for beta in own}
+            for place, one in enumerate(scenarios):
+                if one in there:  # what it has mixed itself is what the server says that it holds
+                    kept = tensors_of(grid.contexts[11 + place].state["msmtrec.network"])
+                    assert same({key: kept[key] for key in leaves}, theirs(hand.held[one.name]))
         for name in NAMES:
             holds = found.federation.holds(name)["model"]
             assert same(dict(holds), {key: hand.held[name][NAMED[key]] for key in holds})
@@ -111,8 +117,6 @@ def test_the_penalty_is_the_method_s() -> None:
     assert not torch.equal(anchor, scenario.received[1]["0.weight"])
     assert consensus.shape == (1, 5, 7)
 
-    from msmtrec.flower import put
-
     model: Net = net()
     message = [m for m in grid.asked if m.metadata.message_type == "train" and m.metadata.dst_node_id == 11][1]
     received = put(model, message, grid.contexts[11])
@@ -124,3 +128,33 @@ def test_the_penalty_is_the_method_s() -> None:
         if name.startswith("0.")
     )
     torch.testing.assert_close(received.penalty(model), wanted)
+
+
+class Normed(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 2))
+
+
+def normed() -> Normed:
+    torch.manual_seed(0)
+    return Normed()
+
+
+@pytest.mark.parametrize("method", ["fedavg", "fedbn", "pf-msmtrec"])
+def test_batch_normalisation_travels_by_its_roles(method: str) -> None:
+    """Running moments and counts are averaged by rows, or stay."""
+    roles = {
+        **{"0.*": "expert.scenario", "1.weight": "norm.affine", "1.bias": "norm.affine", "3.*[task]": "tower"},
+        **{"1.running_*": "norm.statistics", "1.num_batches_tracked": "norm.statistics"},
+    }
+    own = [Scenario("nl", 60, make=normed), Scenario("be", 180, make=normed)]
+    grid = grid_of(own)
+    found = MSMTrecStrategy(normed().state_dict(), roles, tasks=TASKS, method=method)
+    found.start(grid, num_rounds=2)
+    first, second = (one.trained[0] for one in own)
+    for name in ("1.running_mean", "1.num_batches_tracked", "1.weight"):
+        now = own[0].received[1][name]
+        mean = (60 * first[name].double() + 180 * second[name].double()) / 240
+        torch.testing.assert_close(now, mean.to(now.dtype) if method == "fedavg" else first[name])
+    sent = [set(m.content["arrays"]) for m in grid.answered if m.metadata.message_type == "train"]
+    assert all(("1.running_var" in names) == (method == "fedavg") for names in sent)

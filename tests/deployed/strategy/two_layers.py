@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ class Scenario:
     tasks: Sequence[str] = TASKS
     make: Callable[[], nn.Module] = net
     touches: Mapping[str, Tensor] | None = None
+    folder: Path | None = None
     trained: list[dict[str, Tensor]] = field(default_factory=list)
     received: list[dict[str, Tensor]] = field(default_factory=list)
 
@@ -74,7 +76,7 @@ class Scenario:
         @app.train()
         def train(message: Message, context: Context) -> Message:
             model = self.make()
-            received = put(model, message, context)
+            received = put(model, message, context, folder=self.folder)
             self.received.append(copied(model))
             optimiser = torch.optim.SGD(model.parameters(), 0.5)
             for _ in range(3):
@@ -94,12 +96,14 @@ class Scenario:
 
         @app.query()
         def query(message: Message, context: Context) -> Message:
-            return answer(message, context, scenario=self.name, model=self.make(), losses=self.losses)
+            return answer(
+                message, context, scenario=self.name, model=self.make(), losses=self.losses, folder=self.folder
+            )
 
         @app.evaluate()
         def evaluate(message: Message, context: Context) -> Message:
             model = self.make()
-            put(model, message, context)
+            put(model, message, context, folder=self.folder)
             with torch.no_grad():
                 found = {f"loss-{task}": float(one.mean()) for task, one in self.losses(model).items()}
             return Message(RecordDict({"m": MetricRecord({**found, "num-examples": self.rows})}), reply_to=message)

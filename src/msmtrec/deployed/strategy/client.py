@@ -1,22 +1,23 @@
 """A scenario's side, for a ClientApp and a training loop of somebody else's: put in place, send up, answer.
 
-Between messages a scenario's network lies in Flower's `context.state`, which never leaves the node: what stays local
-goes on from there, and an offer is measured with it.
+Between messages a scenario's network is kept at its node: what stays local goes on from there, and an offer is measured
+with it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 
 import torch
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from torch import Tensor, nn
 
 from msmtrec.base.errors import UserError
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.sentences import one_of
+from msmtrec.deployed.strategy.kept import Keeper, Kept
 from msmtrec.deployed.strategy.measured import Losses, answer_offer
 from msmtrec.deployed.strategy.records import (
     ANCHOR,
@@ -34,9 +35,6 @@ from msmtrec.deployed.strategy.records import (
     unpacked,
 )
 
-_KEPT, _BETAS = "msmtrec.network", "betas"
-"""In the state of the context: the network, and mixtures that the second exchange remembers."""
-
 
 @dataclass(frozen=True)
 class Received:
@@ -47,10 +45,11 @@ class Received:
         leaves: names of what goes up after training; `tables`, those of them that are averaged row by row.
         weight: of the local penalty; 0 where there is none.
         anchor: what it refers to.
+        betas: mixtures that the second exchange remembers.
     """
 
     message: Message
-    context: Context
+    keeper: Keeper
     _: KW_ONLY
     round: int
     leaves: tuple[str, ...]
@@ -58,6 +57,7 @@ class Received:
     tasks: tuple[str, ...]
     weight: float
     anchor: Parameters
+    betas: Mapping[str, tuple[float, ...]]
 
     def penalty(self, model: nn.Module) -> Tensor | float:
         """What the method adds to the local loss: weight · |W - anchor|², 0 where it adds nothing."""
@@ -68,29 +68,35 @@ class Received:
         return self.weight * torch.stack(apart).sum()
 
 
-def put(model: nn.Module, message: Message, context: Context) -> Received:
+def put(model: nn.Module, message: Message, context: Context, *, folder: str | Path | None = None) -> Received:
     """Put in place what the scenario kept from its last training, and on top of it what the server sent.
 
     Args:
         message: to train or to evaluate.
+        folder: of this scenario alone, in which it keeps its network; without it that lies in `context.state`, which
+            neither a new run has nor a node that was started again.
 
     Raises:
-        UserError: what came does not fit the network.
+        UserError: what came, or was kept, does not fit the network.
     """
     content = message.content
     own = content.config_records[OWN]
     arrays = tensors_of(content.array_records[str(own["arrays"])])
-    _load(model, {**_kept(context), **arrays})
+    number, keeper = int(str(own["round"])), _keeper(context, folder)
+    training = message.metadata.message_type == "train"  # perhaps once more, after the server was begun again
+    kept = keeper.after(number - training)
+    _load(model, {**kept.network, **arrays})
     anchor = tensors_of(content.array_records[ANCHOR]) if ANCHOR in content.array_records else {}
     return Received(
         message,
-        context,
-        round=int(str(own["round"])),
+        keeper,
+        round=number,
         leaves=tuple(arrays),
         tables=_names(own["tables"]),
         tasks=_names(own[TASKS]),
         weight=float(str(own["penalty"])),
         anchor=anchor,
+        betas=kept.betas,
     )
 
 
@@ -124,30 +130,37 @@ def upload_of(
     used = {name: count.nonzero().squeeze(1).cpu() for name, count in counts.items()}
     sent = {name: state[name] for name in received.leaves}
     sent |= {name: state[name][ids.to(state[name].device)] for name, ids in used.items()}
-    has = list(received.tasks if tasks is None else tasks)
+    has = received.tasks if tasks is None else tuple(tasks)
     own = received.message.content.config_records[OWN]
     content = RecordDict(
         {
             str(own["arrays"]): arrays_of(sent),
-            OWN: ConfigRecord({TASKS: has}),
+            OWN: ConfigRecord({TASKS: list(has)}),
             "metrics": MetricRecord({**(metrics or {}), str(own["rows"]): rows}),
         }
     )
     if used:
         content[IDS] = arrays_of(used)
         content[TOUCHES] = arrays_of({name: counts[name].cpu()[ids] for name, ids in used.items()})
-    _keep(model, received.context, has, _betas(received.context))
+    received.keeper.keep(received.round, Kept(dict(state), tasks=has, betas=received.betas))
     return Message(content, reply_to=received.message)
 
 
 def answer(
-    message: Message, context: Context, *, scenario: str, model: nn.Module | None = None, losses: Losses | None = None
+    message: Message,
+    context: Context,
+    *,
+    scenario: str,
+    model: nn.Module | None = None,
+    losses: Losses | None = None,
+    folder: str | Path | None = None,
 ) -> Message:
     """The answer to any question of the Strategy's: which scenario this is, and how much of a consensus it takes.
 
     Args:
         model: the network, with any values; those that were kept are put in place.
         losses: as in `measured.answer_offer`; methods without a second exchange ask for neither.
+        folder: as in `put`.
 
     Raises:
         UserError: an offer came, and there is no network or no loss to measure it with.
@@ -156,14 +169,13 @@ def answer(
         return Message(RecordDict({OWN: ConfigRecord({SCENARIO: scenario})}), reply_to=message)
     if model is None or losses is None:
         raise UserError("the server offers a consensus; give `answer` the network and a loss on held-out rows")
-    kept = _kept(context)
-    if not kept:
+    offered, keeper = unpacked(Offered, message.content), _keeper(context, folder)
+    kept = keeper.after(offered.round)
+    if not kept.network:
         raise UserError("the server offers a consensus, and nothing is kept of the training; end that with `upload_of`")
-    _load(model, kept)
-    offered = unpacked(Offered, message.content)
-    has = _names(context.state.config_records[OWN][TASKS])
-    found = answer_offer(model, offered, losses, has, _betas(context))
-    _keep(model, context, list(has), found.betas)
+    _load(model, kept.network)
+    found = answer_offer(model, offered, losses, kept.tasks, kept.betas)
+    keeper.keep(offered.round, Kept(dict(model.state_dict()), tasks=kept.tasks, betas=found.betas))
     return Message(packed(found.answer, "offer"), reply_to=message)
 
 
@@ -177,18 +189,8 @@ def _load(model: nn.Module, values: Mapping[str, Tensor]) -> None:
     model.load_state_dict({**state, **values})
 
 
-def _keep(model: nn.Module, context: Context, tasks: list[str], betas: Mapping[str, tuple[float, ...]]) -> None:
-    context.state[_KEPT] = arrays_of(model.state_dict())
-    context.state[OWN] = ConfigRecord({TASKS: tasks, _BETAS: json.dumps(betas)})
-
-
-def _kept(context: Context) -> Parameters:
-    return tensors_of(context.state.array_records.get(_KEPT) or ArrayRecord())
-
-
-def _betas(context: Context) -> dict[str, tuple[float, ...]]:
-    record = context.state.config_records.get(OWN)
-    return {label: tuple(betas) for label, betas in json.loads(str(record[_BETAS])).items()} if record else {}
+def _keeper(context: Context, folder: str | Path | None) -> Keeper:
+    return Keeper(context, None if folder is None else Path(folder))
 
 
 def _names(value: object) -> tuple[str, ...]:

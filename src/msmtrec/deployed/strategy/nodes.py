@@ -35,16 +35,13 @@ class Nodes:
             UserError: two registered keys have one name.
         """
         if self.identity == "registered":
-            found = {name: node for name, node in registered(grid).items() if self._may(name)}
+            found = registered(grid)
         else:
             there = set(grid.get_node_ids())
             self._known = {node: name for node, name in self._known.items() if node in there}
             self._ask(grid, sorted(there - self._known.keys()), timeout)
             found = {name: node for node, name in self._known.items()}
         return {name: found[name] for name in self.scenarios or sorted(found) if name in found}
-
-    def _may(self, name: str) -> bool:
-        return name in self.scenarios or not self.scenarios
 
     def _ask(self, grid: Grid, nodes: list[int], timeout: float) -> None:
         """Those that are new say who they are; who was there before keeps a name."""
@@ -71,7 +68,7 @@ class Nodes:
     def _fault(self, name: str) -> str | None:
         if not name:
             return "that is no name"
-        if not self._may(name):
+        if self.scenarios and name not in self.scenarios:
             return nearest(name, self.scenarios)
         other = next((node for node, known in self._known.items() if known == name), None)
         return f"node {other} is that already" if other is not None else None

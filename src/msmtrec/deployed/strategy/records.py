@@ -41,8 +41,9 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Offered:
-    """The second exchange, as it travels. stacked: of the offer's parameters."""
+    """The second exchange of a round, as it travels. stacked: of the offer's parameters."""
 
+    round: int
     offer: Offer
     stacked: tuple[Stacked, ...]
     tasks: tuple[str, ...]

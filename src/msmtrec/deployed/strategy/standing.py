@@ -112,7 +112,7 @@ class Federation:
         if counted < (least := min(self.quorum, asked)):
             why = step.diagnostics["rejected"]
             raise (Diverged if why else UserError)(
-                f"round {number}: {counted} scenarios sent an update that can be used, and {least} must"
+                f"round {number}: {counted} of {asked} scenarios sent an update that can be used, and {least} must"
                 f" ({why[0] if why else 'the others did not answer'});"
                 f" {'begun again, it goes on' if self.folder else 'see that they run'}"
             )

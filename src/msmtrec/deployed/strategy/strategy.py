@@ -32,7 +32,7 @@ from msmtrec.methods.pf_msmtrec import ANCHOR
 from msmtrec.methods.phases import MODEL
 
 log = logging.getLogger("flwr")
-_LOOK = 1.0
+_LOOK = 3.0
 """Seconds between two looks at who is there."""
 
 
@@ -188,7 +188,7 @@ class MSMTrecStrategy(FedAvg):
         asked = {}
         for name, offer in offers.items():
             those = self.table.of({key for part in offer.parts for key in part.parameters})
-            content = packed(Offered(offer, those, self.reader.tasks), records.OFFER)
+            content = packed(Offered(number, offer, those, self.reader.tasks), records.OFFER)
             node = self._asked[name].metadata.dst_node_id
             asked[name] = Message(content, dst_node_id=node, message_type="query", group_id=str(number))
         replies = list(self._grid.send_and_receive(list(asked.values()), timeout=self._timeout))
@@ -222,15 +222,23 @@ class MSMTrecStrategy(FedAvg):
     # both
 
     def _chosen(self, what: str, number: int, grid: Grid) -> dict[str, int]:
-        """Scenario -> node; waits until `min_available_nodes` are there."""
+        """Scenario -> node, once `min_available_nodes` are there.
+
+        Raises:
+            UserError: they are not within the time that replies have.
+        """
         share, least = {
             "train": (self.fraction_train, self.min_train_nodes),
             "evaluate": (self.fraction_evaluate, self.min_evaluate_nodes),
         }[what]
         if share == 0:
             return {}
-        while len(there := self.nodes.present(grid, self._timeout)) < max(least, self.min_available_nodes):
-            log.info("Waiting for scenarios: %d of %d", len(there), max(least, self.min_available_nodes))
+        wanted, end = max(least, self.min_available_nodes), time.monotonic() + self._timeout
+        while len(there := self.nodes.present(grid, self._timeout)) < wanted:
+            known = ", ".join(there) or "nobody"
+            if time.monotonic() > end:
+                raise UserError(f"scenarios that are there: {known}; {wanted} must be, and were not within the timeout")
+            log.info("Waiting for %d scenarios; there: %s", wanted, known)
             time.sleep(_LOOK)
         count = max(int(len(there) * share), least)
         draw = numpy_stream(self.seed, "participation", what, number).permutation(len(there))[:count]
