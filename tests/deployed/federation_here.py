@@ -21,11 +21,18 @@ _BEGIN, _RUN, _END, _AGAIN = 60.0, 1800.0, 10.0, 1.0
 
 
 def environment(more: Mapping[str, str] = {}) -> dict[str, str]:
-    """Of whatever is begun here."""
+    """Of whatever is begun here. A SuperNode gets a port that is free: those of `deploy init` may be another's here."""
     own = {"MSMTREC_BIN": str(BIN), "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     flower = ("TELEMETRY_ENABLED=0", "DISABLE_UPDATE_CHECK=1", "DISABLE_RUNTIME_DEPENDENCY_INSTALLATION=1")
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "PATH": path, **own, **dict(f"FLWR_{one}".split("=") for one in flower), **more}
+    return {
+        **os.environ,
+        "PATH": path,
+        "SUPERNODE_PORT": str(free_port()),
+        **own,
+        **dict(f"FLWR_{one}".split("=") for one in flower),
+        **more,
+    }
 
 
 def called(command: list[str], more: Mapping[str, str] = {}) -> str:
@@ -41,12 +48,12 @@ def called(command: list[str], more: Mapping[str, str] = {}) -> str:
     return done.stdout
 
 
-def begun(script: Path, more: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
+def begun(script: Path) -> subprocess.Popen[bytes]:
     """A script, with all processes of its own; what it says is added to a file beside it."""
     with script.with_suffix(".log").open("ab") as log:
         return subprocess.Popen(
             [str(script)],
-            env=environment(more),
+            env=environment(),
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
@@ -68,10 +75,10 @@ def ended(process: subprocess.Popen[bytes]) -> None:
 class Supervised:
     """A SuperNode that is started again whenever it has ended, as its unit of systemd would."""
 
-    def __init__(self, script: Path, more: Mapping[str, str]) -> None:
-        self.script, self.more = script, more
+    def __init__(self, script: Path) -> None:
+        self.script = script
         self._over = threading.Event()
-        self._process = begun(script, more)
+        self._process = begun(script)
         self._watch = threading.Thread(target=self._again, daemon=True)
 
     def __enter__(self) -> Supervised:
@@ -91,7 +98,7 @@ class Supervised:
         while not self._over.is_set():
             self._process.wait()
             if not self._over.wait(_AGAIN):
-                self._process = begun(self.script, self.more)
+                self._process = begun(self.script)
 
 
 @contextmanager

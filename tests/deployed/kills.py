@@ -143,7 +143,7 @@ def deployed(place: Path, config: Path) -> Iterator[Deployed]:
         called([str(place / "server" / "register-nodes.sh")])
         for node in (ONE, TWO):
             script = place / "nodes" / node / "start-supernode.sh"
-            here.nodes[node] = stack.enter_context(Supervised(script, {"SUPERNODE_PORT": str(free_port())}))
+            here.nodes[node] = stack.enter_context(Supervised(script))
         yield here
 
 
@@ -168,6 +168,7 @@ def server_killed(place: Path, config: Path) -> None:
         assert [one.wait() for one in (first, second)] == [1, 1]
         for number in (1, 2):
             assert f"paper: goes on after round {number}\n" in here.said()
+        assert [here.connections(node) for node in (ONE, TWO)] == [1, 1], "a node did not find the SuperLink by itself"
         told("the run came to its end in a third start")
 
 
