@@ -19,6 +19,7 @@ from harness import HERE, ROOT
 
 sys.path.append(str(ROOT / "tests"))
 from deployed.federation_here import BIN, called, ended_with_us, free_port, listening, started
+from deployed.federation_here import simulated as simulate
 
 EMPTY = HERE / "federation_empty"
 
@@ -83,18 +84,9 @@ def simulated(made: Federation) -> dict[str, Any]:
     """In Flower's simulation, whose nodes share as many processes as there are cores."""
     with folder() as place:
         files = made.deploy(place, free_port(), identity="claimed")
-        home = place / "home"
-        home.mkdir()
-        (home / "config.toml").write_text('[superlink.sim]\naddress = ":local:"\n')
-        values = f'federation="{files / "server" / "federation.yaml"}" nodes="{files / "nodes"}"'
-        sizes = f"num-supernodes={made.nodes} client-resources-num-cpus=1"
-        command = [
-            *(str(BIN / "flwr"), "run", str(files / "server" / "app"), "sim", "--stream"),
-            *("--run-config", values, "--federation-config", sizes),
-        ]
         run = files / "server" / "run"
         with Watch(place, f"deployment/server/run/contenders/{NAME}/rounds.jsonl") as seen:
-            called(command, {"FLWR_HOME": str(home)})
+            simulate(files / "server", files / "nodes", made.nodes, place / "home")
         if not (run / "results.json").exists():
             raise RuntimeError("the simulated run has not finished")
         return told(seen) | {"up": bytes_up(run)}

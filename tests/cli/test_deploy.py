@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from called import called
+from deployed.deployment import scripted
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'msmtrec[flower]'")
 
@@ -69,10 +70,7 @@ def test_init_needs_a_port(capsys: pytest.CaptureFixture[str], tmp_path: Path, c
 def test_check_asks_the_deployment_s_own_script(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, inside: bool, code: int
 ) -> None:
-    server = tmp_path / "federation" / "server"
-    server.mkdir(parents=True)
-    (server / "run.sh").write_text(f'#!/bin/sh\necho "$0 $@"\nexit {code}\n')
-    (server / "run.sh").chmod(0o755)
+    server = scripted(tmp_path, code)
     found, out, _ = called(capfd, "deploy", "check", str(server if inside else server.parent))
     assert (found, out) == (code, f"{server}/run.sh --check\n")
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from yaml import safe_dump
 
 from called import called
+from deployed.deployment import scripted
 from deployed.pretend import Pretend
 from msmtrec.cli import schema
 from msmtrec.config.agreed import parse_agreed
@@ -249,10 +250,7 @@ def test_where_it_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 def test_a_deployment_is_asked_by_its_own_script(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, inside: bool, code: int
 ) -> None:
-    server = tmp_path / "federation" / "server"
-    server.mkdir(parents=True)
-    (server / "run.sh").write_text(f'#!/bin/sh\necho "$0 $@"\nexit {code}\n')
-    (server / "run.sh").chmod(0o755)
+    server = scripted(tmp_path, code)
     place = str(server if inside else server.parent)
     found, out, _ = called(capfd, "deploy", "schema", place)
     assert (found, out) == (code, f"{server}/run.sh --schema\n")

@@ -39,5 +39,14 @@ def made(folder: Path, config: Mapping[str, Any] = CONFIG, **more: Any) -> Path:
     return folder / "a federation"
 
 
+def scripted(folder: Path, code: int) -> Path:
+    """The folder `server` of a deployment whose script says how it was called and ends with a code."""
+    server = folder / "federation" / "server"
+    server.mkdir(parents=True)
+    (server / "run.sh").write_text(f'#!/bin/sh\necho "$0 $@"\nexit {code}\n')
+    (server / "run.sh").chmod(0o755)
+    return server
+
+
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}

@@ -48,6 +48,22 @@ def called(command: list[str], more: Mapping[str, str] = {}) -> str:
     return done.stdout
 
 
+def simulated(server: Path, nodes: Path, count: int, home: Path) -> None:
+    """A run in Flower's simulation. Its SuperLink is its own: whoever simulates on the usual ports shares one.
+
+    Args:
+        server: its folder, as `deploy init` writes it, where nodes are who they say; nodes: theirs.
+        home: of Flower, not there yet.
+    """
+    home.mkdir()
+    (home / "config.toml").write_text('[superlink.sim]\naddress = ":local:"\n')
+    values = f'federation="{server / "federation.yaml"}" nodes="{nodes}"'
+    sizes = f"num-supernodes={count} client-resources-num-cpus=1"
+    ports = {f"FLWR_LOCAL_{one}_API_PORT": str(free_port()) for one in ("SUPERLINK_HTTP", "CONTROL")}
+    command = [str(BIN / "flwr"), "run", str(server / "app"), "sim", "--stream", "--run-config", values]
+    called([*command, "--federation-config", sizes], {"FLWR_HOME": str(home), **ports})
+
+
 def begun(script: Path) -> subprocess.Popen[bytes]:
     """A script, with all processes of its own; what it says is added to a file beside it."""
     with script.with_suffix(".log").open("ab") as log:

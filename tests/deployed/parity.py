@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from deployed.federation_here import BIN, called, ended_with_us, free_port, listening, started
+from deployed.federation_here import BIN, called, ended_with_us, free_port, listening, simulated, started
 from deployed.same import same_as
 from msmtrec import run
 from msmtrec.deployed.init import init
@@ -63,17 +63,8 @@ def simulate(folder: Path) -> tuple[Path, list[Path]]:
     file = place / "server" / "federation.yaml"
     settings = yaml.safe_load(file.read_text())
     file.write_text(yaml.safe_dump({**settings, "identity": "claimed"}, sort_keys=False))
-    home = place / "home"
-    home.mkdir()
-    (home / "config.toml").write_text('[superlink.sim]\naddress = ":local:"\n')
-    values = f'federation="{file}" nodes="{place / "nodes"}"'
-    sizes = f"num-supernodes={len(SCENARIOS)} client-resources-num-cpus=1"
-    command = [
-        *(str(BIN / "flwr"), "run", str(place / "server" / "app"), "sim", "--stream"),
-        *("--run-config", values, "--federation-config", sizes),
-    ]
-    with ended_with_us(home):
-        called(command, {"FLWR_HOME": str(home)})
+    with ended_with_us(place):
+        simulated(place / "server", place / "nodes", len(SCENARIOS), place / "home")
     return ran(place)
 
 

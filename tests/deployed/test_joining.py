@@ -42,17 +42,23 @@ def federation(folder: Path, own: Mapping[str, tuple[str, ...]], what: dict[str,
     return Federation(parse_agreed(what), own, link, folder / "server"), link
 
 
-def begun(folder: Path, what: dict[str, Any], exchange: int = 2) -> None:
-    """By two, and killed before an exchange of the first contender."""
-    federation_, link = federation(folder, TWO, what)
+def killed(
+    folder: Path, own: Mapping[str, tuple[str, ...]], what: dict[str, Any], exchange: int, contender: str = ""
+) -> None:
+    """Begun, or gone on, and killed before an exchange of a contender; of the first one that has it, unless said."""
+    federation_, link = federation(folder, own, what)
 
     def kill(_node: str, asked: object) -> None:
-        if isinstance(asked, Do) and asked.number == exchange:
+        if isinstance(asked, Do) and asked.number == exchange and asked.key.contender.startswith(contender):
             raise Killed
 
     link.before = kill
     with pytest.raises(Killed):
-        federation_.run()
+        federation_.run(resume=(folder / "server").exists())
+
+
+def begun(folder: Path, what: dict[str, Any], exchange: int = 2) -> None:
+    killed(folder, TWO, what, exchange)
 
 
 def joined(folder: Path, what: dict[str, Any], exchange: int = 2) -> list[str]:
@@ -129,15 +135,7 @@ def test_a_run_that_was_joined_is_a_run(tmp_path: Path) -> None:
     """It is killed once more, goes on, another one cannot slip in, and there is a report."""
     what = agreed({"paper": METHODS["paper"]})
     begun(tmp_path, what)
-    federation_, link = federation(tmp_path, THREE, what)
-
-    def kill(_node: str, asked: object) -> None:
-        if isinstance(asked, Do) and asked.number == 3:
-            raise Killed
-
-    link.before = kill
-    with pytest.raises(Killed):
-        federation_.run(resume=True)
+    killed(tmp_path, THREE, what, 3)
     assert read_json(tmp_path / "server" / JOINED) == ["scenario-2"]
     federation(tmp_path, THREE, what)[0].run(resume=True)
     whole = tmp_path / "whole"
@@ -153,15 +151,7 @@ def test_a_run_that_was_joined_is_a_run(tmp_path: Path) -> None:
 def test_a_method_hears_of_who_joins(tmp_path: Path) -> None:
     what = agreed({"scaffold": None})
     begun(tmp_path, what)
-    federation_, link = federation(tmp_path, THREE, what)
-
-    def kill(_node: str, asked: object) -> None:
-        if isinstance(asked, Do) and asked.number == 3:
-            raise Killed
-
-    link.before = kill
-    with pytest.raises(Killed):
-        federation_.run(resume=True)
+    killed(tmp_path, THREE, what, 3)
     (place,) = tmp_path.glob("server/contenders/scaffold/checkpoint/round-00002")
     servers = dict(plain_of(place)["standing"]["servers"])
     assert [held["method"]["scenarios"] for held in servers.values()] == [3, 3]
@@ -174,24 +164,14 @@ def test_a_method_hears_of_who_joins(tmp_path: Path) -> None:
         ({"paper": {**METHODS["paper"], "statistics": {"least": 20}}}, 2, "what rows read of ids in paper was"),
         ({"fedavg": {"model": {"name": "star"}}}, 2, "star of fedavg has weights for each scenario"),
         ({"apple": None}, 2, "scenario 'scenario-2' cannot join: mixtures of apple count on who began it"),
+        ({"fedavg": None}, 4, "rounds of fedavg are over"),  # the last round is yet to be measured
         ({"fedavg": {"fine_tune": {"rounds": 3, "patience": 3}}}, 5, "rounds of fedavg are over"),
     ],
 )
 def test_who_is_too_late_changes_nothing(methods: dict[str, Any], exchange: int, why: str, tmp_path: Path) -> None:
     """Without the newcomer the run goes on as if nothing had been."""
     what = agreed(methods)
-    if "local" in methods:
-        federation_, link = federation(tmp_path, TWO, what)
-
-        def kill(_node: str, asked: object) -> None:
-            if isinstance(asked, Do) and asked.key.contender == "paper" and asked.number == exchange:
-                raise Killed
-
-        link.before = kill
-        with pytest.raises(Killed):
-            federation_.run()
-    else:
-        begun(tmp_path, what, exchange)
+    killed(tmp_path, TWO, what, exchange, "paper" if "local" in methods else "")
     before = read_json(tmp_path / "server" / ROWS)
     with pytest.raises(UserError, match=why):
         federation(tmp_path, THREE, what)[0].run(resume=True)

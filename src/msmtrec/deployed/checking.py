@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from msmtrec.base.schema import Schema
 from msmtrec.data.logs import SPLITS
@@ -30,7 +31,7 @@ class Asked:
     began: float
     ended: float
 
-    @property
+    @cached_property
     def schema(self) -> Schema:
         """What they have in common; errors as `fitting`."""
         return fitting(self.told)

@@ -52,19 +52,22 @@ def check_may_join(new: tuple[str, ...], trainings: Iterable[Training], folder: 
         UserError: a contender is too far.
     """
     for training in trainings:
-        contender, place = training.contender, _begun(training)
-        over = any(directory.ended(column) for column in training.folders.values())
-        if place is not None:
-            standing = snapshots.plain_of(place)["standing"]
-            over = over or standing["round"] >= contender.train.rounds or bool(standing["ended"])
-        why = f"rounds of {contender.name} are over"
-        if not over and place is not None and contender.statistics is not None:
-            over, why = True, f"what rows read of ids in {contender.name} was counted without it"
-        if over:
+        if why := _too_late(training):
             raise UserError(
                 f"scenario '{new[0]}' cannot join {folder}: {why}; leave it out of the federation's file, or begin in"
                 " another folder"
             )
+
+
+def _too_late(training: Training) -> str | None:
+    contender, place = training.contender, _begun(training)
+    standing: Any = snapshots.plain_of(place)["standing"] if place is not None else {"round": 0, "ended": []}
+    ended = standing["ended"] or any(directory.ended(column) for column in training.folders.values())
+    if ended or standing["round"] >= contender.train.rounds:
+        return f"rounds of {contender.name} are over"
+    if place is not None and contender.statistics is not None:
+        return f"what rows read of ids in {contender.name} was counted without it"
+    return None
 
 
 def _begun(training: Training) -> Path | None:

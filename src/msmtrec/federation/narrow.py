@@ -75,29 +75,22 @@ class Wire:
         """
         if not (self.half or self.coded):
             return upload, memory
-        halves = _Halves()
-        tables = {n: replace(own, rows=halves(own.rows)) for n, own in upload.tables.items()} if self.half else None
-        found = replace(upload, tables=upload.tables if tables is None else tables)
-        said = {slot: memory.slots.get(slot + _SAID) for slot in upload.slots}
-        if not self.coded or whole or None in said.values():
-            found = replace(found, slots=halves.slots(upload.slots) if self.half else upload.slots)
-            now: Said = _widened(found.slots)
-        else:
-            changes: dict[str, dict[str, Coded]] = {}
-            now = {}
-            for slot, tensors in upload.slots.items():
-                last = said[slot] or {}
-                one = {name: self._change(value, last[name].cpu()) for name, value in tensors.items()}
-                changes[slot] = one
-                now = {**now, slot: {name: decoded(each, last[name].cpu()) for name, each in one.items()}}
-            found = replace(found, slots={}, changes=changes)
-        for name, value in _tensors(found):
+        now, said = None, {slot: memory.slots.get(slot + _SAID, {}) for slot in upload.slots}
+        if self.coded and not whole and all(said.values()):
+            last = {slot: {name: value.cpu() for name, value in own.items()} for slot, own in said.items()}
+            changes = {
+                slot: {name: coded(value - last[slot][name], self.values, self.top_k) for name, value in own.items()}
+                for slot, own in upload.slots.items()
+            }
+            upload, now = replace(upload, slots={}, changes=changes), _after(changes, last)
+        if self.half:
+            upload = _Halves().upload(upload)
+        for name, value in _tensors(upload):
             if not all_finite(value):
                 raise ValueError(f"scenario '{upload.scenario}' sent '{name}' with values beyond float16")
-        return found, memory.put({slot + _SAID: own for slot, own in now.items()}) if self.coded else memory
-
-    def _change(self, value: Tensor, last: Tensor) -> Coded:
-        return coded(value - last, self.values, self.top_k)
+        if self.coded:
+            memory = memory.put({slot + _SAID: own for slot, own in (now or _widened(upload.slots)).items()})
+        return upload, memory
 
     def received(self, report: Report, said: Said | None) -> tuple[Report, Said | None]:
         """A report with its upload as it was meant, and what was said by it; None where that cannot be known."""
@@ -122,10 +115,7 @@ class Wire:
             raise ValueError("not of all that was said")
         if fault := [slot for slot, own in upload.changes.items() if own.keys() != said[slot].keys()]:
             raise ValueError(f"not of all that was said of '{fault[0]}'")
-        return {
-            slot: {name: decoded(change, said[slot][name]) for name, change in own.items()}
-            for slot, own in upload.changes.items()
-        }
+        return _after(upload.changes, said)
 
 
 PLAIN = Wire()
@@ -158,6 +148,10 @@ class _Halves:
     def slots(self, slots: Mapping[str, Parameters]) -> dict[str, Parameters]:
         return {slot: {name: self(value) for name, value in own.items()} for slot, own in slots.items()}
 
+    def upload(self, upload: Upload) -> Upload:
+        tables = {name: replace(own, rows=self(own.rows)) for name, own in upload.tables.items()}
+        return replace(upload, slots=self.slots(upload.slots), tables=tables)
+
     def reply(self, reply: Reply | None) -> Reply | None:
         return None if reply is None else Reply(self.slots(reply.slots))
 
@@ -166,6 +160,13 @@ class _Halves:
             return None
         parts = (replace(p, parameters={n: self(value) for n, value in p.parameters.items()}) for p in offer.parts)
         return replace(offer, parts=tuple(parts))
+
+
+def _after(changes: Mapping[str, Mapping[str, Coded]], said: Said) -> Said:
+    """What has been said with them; errors as `decoded`."""
+    return {
+        slot: {name: decoded(change, said[slot][name]) for name, change in own.items()} for slot, own in changes.items()
+    }
 
 
 def _float(value: Tensor) -> Tensor:

@@ -187,11 +187,10 @@ def _widened(plan: Plan, standing: Standing[Any], reports: Mapping[Member, Repor
     """Uploads as they were meant; where they are differences, what was said is remembered."""
     found = {}
     for member, report in reports.items():
-        own = standing.said.get(member.seed, {})
-        found[member], said = plan.wire.received(report, own.get(member.scenario))
-        if plan.wire.coded:
-            others = {name: held for name, held in own.items() if name != member.scenario}
-            standing.said[member.seed] = others if said is None else {**others, member.scenario: said}
+        held = standing.said.setdefault(member.seed, {}) if plan.wire.coded else {}
+        found[member], said = plan.wire.received(report, held.pop(member.scenario, None))
+        if said is not None:
+            held[member.scenario] = said
     return found
 
 

@@ -157,7 +157,7 @@ class Federation:
         place = snapshots.newest(self.folder) if self.folder is not None else None
         if place is None:
             return None
-        if snapshots.read(place, Standing[Any]).about != about:  # before its state is taken for one of this method
+        if snapshots.plain_of(place)["about"] != about:  # before its state is taken for one of this method
             raise UserError(f"{place} is of a federation with other roles, options or tasks; name another folder")
         kind: Any = Standing[self.method.state_type]  # type: ignore[name-defined]
         found: Standing[Any] = snapshots.read(place, kind)
