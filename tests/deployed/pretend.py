@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Pretend:
         """And begin it again: all that it had in memory is gone."""
         self.nodes[node] = self.make[node]()
 
-    def __call__(self, asked: Mapping[str, Asked]) -> Mapping[str, Answer]:
+    def __call__(self, asked: Mapping[str, Asked]) -> Iterable[tuple[str, Answer]]:
         found = {}
         for name in reversed(asked):  # who answers first does not matter
             kind = kind_of(asked[name])
@@ -46,7 +46,7 @@ class Pretend:
             except Gone:
                 continue
             found[name] = wired(Refused if isinstance(answer, Refused) else ASKED[kind][1], answer)
-        return found
+        return [(name, found[name]) for name in asked if name in found]
 
 
 class Gone(Exception):

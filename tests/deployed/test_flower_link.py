@@ -95,7 +95,7 @@ def asked(
     heard = list[Event]()
     flower: Any = grid
     link = FlowerLink(flower, IDS, "run", within=within, connect_within=connect, tell=heard.append)
-    found = link(dict.fromkeys(IDS, what))
+    found = dict(link(dict.fromkeys(IDS, what)))
     return dict(found), [event.text for event in heard if isinstance(event, Note)]
 
 

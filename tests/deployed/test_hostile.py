@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,12 @@ class Tampered(Pretend):
 
     change: Callable[[Report], Report]
 
-    def __call__(self, asked: Any) -> dict[str, Answer]:
+    def __call__(self, asked: Any) -> Iterable[tuple[str, Answer]]:
         found = dict(super().__call__(asked))
         answer = found.get("bad")
         if isinstance(answer, Done) and asked["bad"].number == 1:
             found["bad"] = Done({member: self.change(report) for member, report in answer.reports.items()})
-        return found
+        return found.items()
 
 
 def ran(folder: Path, change: Callable[[Report], Report]) -> tuple[list[str], dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ from msmtrec.runtime.in_process import InProcess
 class Unreachable(InProcess):
     """The second scenario does not answer in round 2, and keeps everything as it was."""
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         return super().__call__({m: o for m, o in orders.items() if m.scenario != "scenario-1" or o.round != 2})
 
 
@@ -52,7 +52,7 @@ def test_a_scenario_that_does_not_answer_was_not_there_and_is_owed_what_it_misse
 class Deaf(InProcess):
     """The second scenario trains, but does not answer the offer of round 2."""
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         return super().__call__(
             {m: o for m, o in orders.items() if o.offer is None or m.scenario != "scenario-1" or o.round != 2}
         )
@@ -67,7 +67,7 @@ def test_whoever_misses_the_second_exchange_gets_the_reply_later(
     orders: list[Mapping[Member, Order]] = []
 
     class Listening(Deaf):
-        def __call__(self, given: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        def __call__(self, given: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
             orders.append(given)
             return super().__call__(given)
 
@@ -115,7 +115,7 @@ class Poisoned(InProcess):
     before: ClassVar[dict[Member, Memory]] = {}
     after: ClassVar[dict[Member, Memory]] = {}
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         poisoned = {m for m, o in orders.items() if m.scenario == "scenario-1" and o.train and o.round == 2}
 
         def explode(*arguments: Any, **more: Any) -> dict[Member, Trained]:
@@ -129,9 +129,9 @@ class Poisoned(InProcess):
             return found
 
         with patch.object(scenario_module, "run_phase", explode):
-            reports = super().__call__(orders)
+            reports = dict(super().__call__(orders))
         Poisoned.after |= {member: self.memories[member] for member in poisoned}
-        return reports
+        return reports.items()
 
 
 @pytest.mark.parametrize("method", ["fedavg-all", "pf-msmtrec"])
@@ -191,11 +191,11 @@ class Watched(InProcess):
     trained: ClassVar[set[tuple[int, Member]]] = set()
     caught_up: ClassVar[set[tuple[int, Member]]] = set()
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         before = dict(self.memories)
         Watched.trained |= {(order.round, member) for member, order in orders.items() if order.train}
         Watched.caught_up |= {(order.round, member) for member, order in orders.items() if order.refresh}
-        reports = super().__call__(orders)
+        reports = dict(super().__call__(orders))
         for member, was in before.items():
             order, now = orders.get(member), self.memories[member]
             if order is not None and (order.train or order.offer):
@@ -204,7 +204,7 @@ class Watched(InProcess):
                 used = self.site.deck.used[member.scenario]
                 was = load(was, order.reply.slots, used, self.site.shared)
             Watched.compared.append(same_tensors(was, now) and (was.clocks, was.betas) == (now.clocks, now.betas))
-        return reports
+        return reports.items()
 
 
 @pytest.mark.parametrize("method", ["fedavg-all", "pf-msmtrec"])

@@ -119,11 +119,11 @@ class Watched:
         self.federation, self.device = federation, device
         self.moved: set[tuple[bool, str]] = set()
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         runtime, transfers = self.federation.runtime, self.device.transfers
         before = list(runtime.memories.values())
         transfers.clear()
-        reports = runtime(orders)
+        reports = dict(runtime(orders))
         names = slots_of([*before, *runtime.memories.values()])
         for one in transfers:
             assert one.place in (UP if one.up else DOWN), (one.up, one.place, one.held.shape)
@@ -137,7 +137,7 @@ class Watched:
         assert spent(transfers, False, UPLOAD) == size(left)
         assert all(not isinstance(value, There) for value in left)
         self.moved |= {(one.up, one.place) for one in transfers}
-        return reports
+        return reports.items()
 
 
 @pytest.mark.parametrize("name", CASES)

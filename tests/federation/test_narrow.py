@@ -127,10 +127,10 @@ def test_bytes_are_those_that_travel() -> None:
     found.replies([Reply({"model": {"tower": FIRST}})])
     assert found.down == {"tower": 12}
     sent, memory = INT8.sent(upload(FIRST), Memory({"model": {}}), whole=True)
-    found.up_from({A: Report(upload=sent)})
+    found.up_from(Report(upload=sent))
     assert found.up == {"tower": 12}
     sent, _ = INT8.sent(upload(FIRST), memory, whole=False)
-    found.up_from({A: Report(upload=sent)})
+    found.up_from(Report(upload=sent))
     assert found.up == {"tower": 12 + 6 + 8}  # a byte for each, and two scales
 
 

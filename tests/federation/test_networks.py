@@ -17,7 +17,7 @@ from msmtrec.base.roles import Policy, Role
 from msmtrec.data.encode import Variant, encode_all
 from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck, batch_rows
-from msmtrec.federation.gather import gather, weighted_sum
+from msmtrec.federation.gather import gather, with_weighted
 from msmtrec.federation.memory import Memory, Shipment, begin
 from msmtrec.federation.messages import Order
 from msmtrec.federation.packed import Job
@@ -192,9 +192,12 @@ def test_a_mean_takes_an_owned_slice_from_its_owner() -> None:
         upload("a", 9, torch.tensor([[3.0, 4.0], [1.0, 1.0], [1.0, 1.0]])),
     ]
     for policy in (Policy.AVERAGE, Policy.AVERAGE_ALIKE):
-        mean = weighted_sum(d, "model", policy, sent).mean(last)
+        found = with_weighted(with_weighted(None, d, "model", policy, sent[0]), d, "model", policy, sent[1])
+        mean = found.mean(last)
         assert mean.tolist() == [[3, 4], [5, 6], [1, 1]]  # c sent nothing: its slice stays
-    plain = weighted_sum(replace(d, owners=()), "model", Policy.AVERAGE, sent).mean(last)
+    everybody = replace(d, owners=())
+    first = with_weighted(None, everybody, "model", Policy.AVERAGE, sent[0])
+    plain = with_weighted(first, everybody, "model", Policy.AVERAGE, sent[1]).mean(last)
     assert plain[1].tolist() == pytest.approx([1.4, 1.5])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -63,7 +63,7 @@ class Rehearsed(InProcess):
 
     script: Mapping[int, float] = {}
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         def validate(_site: object, _: object, members: list[Member]) -> Iterator[tuple[Member, list[Measure]]]:
             for member in members:
                 number = orders[member].measure or orders[member].round
@@ -152,7 +152,7 @@ class Counted(Rehearsed):
 
     orders: ClassVar[list[dict[Member, Order]]] = []
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         Counted.orders.append(dict(orders))
         return super().__call__(orders)
 
@@ -199,7 +199,7 @@ def test_only_rows_that_the_batches_used_leave(
     seen: list[tuple[int, int, int]] = []
 
     class Listening(InProcess):
-        def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
             plans: dict[Member, torch.Tensor] = {}
 
             def remember(*arguments: Any, **more: Any) -> dict[Member, Trained]:
@@ -208,7 +208,7 @@ def test_only_rows_that_the_batches_used_leave(
                 return found
 
             with patch.object(scenario_module, "run_phase", remember):
-                reports = super().__call__(orders)
+                reports = dict(super().__call__(orders))
             for member, report in reports.items():
                 if report.upload is not None:
                     rows, split = synthetic.tables[member.scenario].splits["train"], synthetic.layout.private_columns
@@ -218,7 +218,7 @@ def test_only_rows_that_the_batches_used_leave(
                     assert int(sent.touches.sum()) == shared.size
                     used = len(self.site.deck.used[member.scenario])
                     seen.append((orders[member].round, len(sent.ids), used))
-            return reports
+            return reports.items()
 
     run(one_contender("fedavg-all", rounds=3, local_steps=1), synthetic, tmp_path / "one", monkeypatch, Listening)
     assert len(seen) == 3 * 2 * 3

@@ -1,4 +1,6 @@
 import re
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +11,12 @@ from methods.helpers import COMMON, method, start, upload
 from msmtrec.base.errors import Diverged, UserError
 from msmtrec.base.member import Member
 from msmtrec.federation.gather import gather
+from msmtrec.federation.incoming import Incoming
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.rounds import _aggregate, _exchange
-from msmtrec.federation.server import ServerState, aggregate, begin, catch_up
+from msmtrec.federation.rounds import _exchange
+from msmtrec.federation.server import ServerState, Step, aggregate, begin, catch_up
 from msmtrec.federation.standing import Plan, Standing
-from msmtrec.federation.traffic import Clock
+from msmtrec.federation.traffic import Clock, Traffic
 from msmtrec.methods.base import Reply, TableRows, Upload
 
 FEDAVG = method("fedavg")
@@ -87,18 +90,25 @@ def test_what_scenarios_hold_back_is_written_down() -> None:
     assert nobody.gathered is None
 
 
+def aggregated(plan: Plan, state: ServerState[Any], sent: dict[str, Report]) -> Step[Any]:
+    """What has come to round 9."""
+    found = Incoming.of_round(plan, FEDAVG, Standing({0: state}), 9, traffic=Traffic(FEDAVG), clock=Clock())
+    assert all(found(Member(0, name), report).upload is None for name, report in sent.items())
+    return found.aggregated(0, state, len(sent))
+
+
 def test_a_round_without_a_usable_update_ends_the_run_but_where_all_are_late_or_one_was_alone() -> None:
     plan = Plan((0,), ("a", "b"), 9, max_staleness=2, expected=EXPECTED, tables=COMMON)
     some = replace(plan, participation=0.5)
     state, no = ServerState(start(FEDAVG), {"a": 8, "b": 8}), Report(refused="scenario 'a' sent 'tower' with NaN")
     for chosen, sent in ((plan, {"a": no}), (plan, {"a": no, "b": no}), (some, {"a": no, "b": no})):
         with pytest.raises(Diverged, match=r"round 9: no scenario sent a usable update \(scenario 'a' sent 'tower'"):
-            _aggregate(chosen, FEDAVG, state, sent, 9)
-    assert _aggregate(some, FEDAVG, state, {"a": no}, 9).gathered is None  # the others may be well
+            aggregated(chosen, state, sent)
+    assert aggregated(some, state, {"a": no}).gathered is None  # the others may be well
     late = ServerState(start(FEDAVG), {"a": 5, "b": 8})
-    found = _aggregate(plan, FEDAVG, late, {"a": Report(upload=upload(FEDAVG, "a"))}, 9)
+    found = aggregated(plan, late, {"a": Report(upload=upload(FEDAVG, "a"))})
     assert (found.gathered, found.diagnostics["stale"]) == (None, ["a"])
-    one = _aggregate(plan, FEDAVG, state, {"a": no, "b": Report(upload=upload(FEDAVG, "b"))}, 9)
+    one = aggregated(plan, state, {"a": no, "b": Report(upload=upload(FEDAVG, "b"))})
     assert one.gathered is not None
     assert list(one.gathered.rows) == ["b"]
 
@@ -132,9 +142,38 @@ def test_what_was_sent_and_not_answered_is_owed() -> None:
     standing = Standing({0: ServerState(start(FEDAVG), owed={"a": first, "b": first})})
     orders = {Member(0, name): Order(3, reply=first, refresh=refresh, train="rounds") for name in "ab"}
     clock, answered = Clock(), {Member(0, "b"): Report(seconds={"train": 2.0})}
-    assert _exchange(lambda _: answered, orders, standing, clock) == answered
+    assert _exchange(lambda _: answered.items(), orders, standing, clock) == answered
     assert {name: set(reply.model) for name, reply in standing.servers[0].owed.items()} == {"a": {"gate", "tower"}}
     assert clock.seconds == {"train": 2.0}
+
+
+@pytest.mark.parametrize("name, kept", [("fedavg-all", 0), ("pf-msmtrec", 1)])
+def test_an_upload_that_is_summed_is_gone_before_the_next_one_comes(name: str, kept: int) -> None:
+    """Of personal parameters the server holds every scenario's, of all others only the sum."""
+    m, tensors = method(name), dict[str, list[Any]]()
+    orders = {Member(0, scenario): Order(1, train="rounds") for scenario in "abc"}
+
+    def exchange(_: object) -> Iterator[tuple[Member, Report]]:
+        for number, member in enumerate(orders):
+            for of, refs in tensors.items():
+                assert sum(ref() is not None for ref in refs) == (kept * number if of != "rows" else 0)
+            sent = upload(m, member.scenario, touches=(1, 0, 1))
+            sent = replace(sent, slots={"model": {n: value.clone() for n, value in sent.slots["model"].items()}})
+            own = {**sent.slots["model"], "rows": sent.tables["shared_embedding"].rows}
+            for of, value in own.items():
+                tensors.setdefault(of, []).append(weakref.ref(value))
+            report = Report(upload=sent)
+            del sent, own, value
+            yield member, report
+            del report
+
+    state = ServerState(start(m))
+    plan = Plan((0,), ("a", "b", "c"), 1, expected={"model": {n: COMMON[n] for n in m.network()}}, tables=COMMON)
+    standing, clock = Standing({0: state}), Clock()
+    incoming = Incoming.of_round(plan, m, standing, 1, traffic=Traffic(m), clock=clock)
+    assert _exchange(exchange, orders, standing, clock, incoming).keys() == orders.keys()
+    assert list(incoming.aggregated(0, state, 3).gathered.rows) == ["a", "b", "c"]
+    assert {"rows", "tower"} <= tensors.keys()
 
 
 def test_what_is_owed_piles_up_and_is_handed_out_once() -> None:

@@ -47,11 +47,12 @@ def test_uploads_and_answers_go_up() -> None:
     sent = upload(m, "a", touches=(2, 0, 1))  # ids and counts of two rows: here 64-bit numbers
     three = {"experts": (0.5,), "towers": (0.5, 0.5)}
     answer = Answer(three, three, three, {})
-    found.up_from({A: Report(upload=sent), B: Report(answer=answer)})
+    found.up_from(Report(upload=sent))
+    found.up_from(Report(answer=answer))
     assert found.up.pop("mixtures") == 3 * 3 * 8
     assert found.up.pop("touch counts") == 2 * 2 * 8
     assert found.up == {"shared-embedding": 2 * 4, "expert.local": 8, "expert.scenario": 16, "gate": 32, "tower": 16}
-    found.up_from({B: Report(answer=answer)})
+    found.up_from(Report(answer=answer))
     assert found.up["mixtures"] == 3 * 3 * 8
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from methods.federation import Federation
 from msmtrec.base.member import Member
@@ -13,8 +13,8 @@ def what_passes(found: Federation) -> set[str]:
     """Run it; names of all tensors that go either way."""
     passed: set[str] = set()
 
-    def listen(orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
-        reports = found.runtime(orders)
+    def listen(orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
+        reports = dict(found.runtime(orders))
         for order in orders.values():
             for reply in (order.reply, order.refresh):
                 passed.update(*(reply.slots.values() if reply is not None else ()))
@@ -23,7 +23,7 @@ def what_passes(found: Federation) -> set[str]:
         for report in reports.values():
             if report.upload is not None:
                 passed.update(report.upload.tables, *report.upload.slots.values())
-        return reports
+        return reports.items()
 
     found.run(listen)
     return passed

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -135,10 +135,10 @@ def assert_nothing_leaves_that_the_policies_do_not_name(case: Case) -> None:
     found = Federation(case, 2)
     reports: list[Report] = []
 
-    def listen(orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
-        answered = found.runtime(orders)
+    def listen(orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
+        answered = dict(found.runtime(orders))
         reports.extend(answered.values())
-        return answered
+        return answered.items()
 
     found.run(listen)
     roles = {d.name: d.role for d in found.method.declarations}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -37,12 +37,12 @@ class Apart:
             )
             self.machines[member] = InProcess(own, {member: through(Memory, memory)})
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         found = {}
         for member in reversed(orders):  # who answers first does not matter
-            report = self.machines[member]({member: through(Order, orders[member])})[member]
+            ((_, report),) = self.machines[member]({member: through(Order, orders[member])})
             found[member] = through(Report, report)
-        return {member: found[member] for member in orders}
+        return [(member, found[member]) for member in orders]
 
 
 def only(whole: EncodedData, name: str) -> EncodedData:

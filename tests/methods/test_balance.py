@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -40,10 +40,10 @@ def balanced(case: Case, rule: str | None, rounds: int = 2, stack: str = "all", 
 def test_every_method_trains_balanced_and_sends_no_state(name: str) -> None:
     found, reports = balanced(Case(name), "gradnorm"), list[Report]()
 
-    def listen(orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
-        answered = found.runtime(orders)
+    def listen(orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
+        answered = dict(found.runtime(orders))
         reports.extend(answered.values())
-        return answered
+        return answered.items()
 
     served, plain = found.run(listen).served(), balanced(Case(name), None).run().served()
     for scenario, value in served.items():

@@ -36,9 +36,9 @@ def test_ids_that_only_the_head_saw_do_not_leave() -> None:
     found, sent = Federation(CASE, 1), []
 
     def listen(orders):  # type: ignore[no-untyped-def]
-        reports = found.runtime(orders)
+        reports = dict(found.runtime(orders))
         sent.extend(report.upload for report in reports.values() if report.upload is not None)
-        return reports
+        return reports.items()
 
     found.run(listen)
     columns = found.site.data.layout.columns - found.site.data.layout.private_columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 import torch
@@ -98,9 +98,9 @@ def test_both_tables_take_the_same_steps_and_one_is_averaged() -> None:
     first = {n: memory.whole("model", found.site.deck.used[n])[SHARED] for n, memory in named(found).items()}
     moved, total, weight = dict[str, Tensor](), torch.zeros_like(first["scenario-0"]), torch.zeros(1).double()
 
-    def listen(orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def listen(orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         nonlocal weight
-        reports = found.runtime(orders)
+        reports = dict(found.runtime(orders))
         for member, report in reports.items():
             if report.upload is not None:
                 name, rows = member.scenario, report.upload.tables[SHARED]
@@ -111,7 +111,7 @@ def test_both_tables_take_the_same_steps_and_one_is_averaged() -> None:
                 touches[rows.ids.long()] = rows.touches.double().unsqueeze(1)
                 total.add_(touches * moved[name])
                 weight = weight + touches
-        return reports
+        return reports.items()
 
     found.run(listen)
     assert moved.keys() == first.keys()

@@ -86,7 +86,7 @@ def test_they_train_as_in_one_process(clients: SideBySide, data: EncodedData) ->
 def test_orders_to_one_share_alone(clients: SideBySide, data: EncodedData) -> None:
     members = list(in_process(data).memories)
     for share in (members[::2], members[1::2]):
-        assert list(clients(dict.fromkeys(share, Order(1, measure=0)))) == share
+        assert list(dict(clients(dict.fromkeys(share, Order(1, measure=0))))) == share
 
 
 def test_seconds_are_those_of_the_slowest_share() -> None:

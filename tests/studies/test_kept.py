@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -119,7 +119,7 @@ def test_a_training_that_patience_has_ended_is_over(
     trainings: list[tuple[int, int]] = []
 
     class Rehearsed(InProcess):
-        def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+        def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
             def validate(_site: Any, _: Any, members: list[Member]) -> Iterator[tuple[Member, list[Measure]]]:
                 for member in members:
                     number = orders[member].measure or orders[member].round
@@ -157,7 +157,7 @@ class Beside:
         self.content = content
 
     def hear(self, asked: str) -> Any:
-        return self.clients(self.content) if asked == "orders" else self.clients.memories
+        return dict(self.clients(self.content) if asked == "orders" else self.clients.memories)
 
 
 def test_a_rung_is_divided_over_processes_as_the_whole_training_is(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -67,8 +67,10 @@ class Far:
         self.durable = dict(self.after)
         self._owner = {name: node for node, names in self.nodes.items() for name in names}
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterator[tuple[Member, Report]]:
         """Reports of nodes that answered. Of one that did not, or refused, none, and its memories count as they were.
+
+        As nodes stand in the order of the tables, so do the reports of a seed.
 
         Raises:
             UserError: fewer than `quorum` of the nodes that were asked did.
@@ -81,34 +83,36 @@ class Far:
             node: Do(self.key, self.after[node], self.number, self.durable[node], orders=mine)
             for node, mine in own.items()
         }
-        found, answered = dict[Member, Report](), 0
-        answers = self.link(asked)
-        for node in asked:
-            why, answer = self._fault(node, answers.get(node), own[node])
-            if why:
-                self.tell(Note(text=f"exchange {self.number} of {self.key.contender} goes on without {why}"))
-            if isinstance(answer, Done):
+        silent, answered = dict.fromkeys(asked), 0
+        for node, answer in self.link(asked):
+            del silent[node]
+            if done := self._usable(node, answer, own[node]):
                 self.after[node], answered = self.number, answered + 1
-                found |= {member: _checked(report) for member, report in answer.reports.items()}
+                yield from ((member, _checked(done.reports[member])) for member in own[node])
+            del done, answer  # gone before the next one comes
+        for node in silent:
+            self._without(f"node '{node}' ({self._names(node)}), which did not answer")
         if answered < min(self.quorum, len(asked)):
             raise UserError(
                 f"exchange {self.number} of {self.key.contender}: {answered} of {len(asked)} nodes answered, and"
                 f" {self.quorum} must; see that they run, then run it again: it goes on"
             )
-        return {member: found[member] for member in orders if member in found}
 
-    def _fault(
-        self, node: str, answer: Answer | None, orders: Mapping[Member, Order]
-    ) -> tuple[str | None, Done | None]:
-        """(why there is no answer that can be used, or the answer)"""
-        names = ", ".join(f"'{name}'" for name in self.nodes[node])
-        if answer is None:
-            return f"node '{node}' ({names}), which did not answer", None
+    def _usable(self, node: str, answer: Answer, orders: Mapping[Member, Order]) -> Done | None:
+        """None of an answer that cannot be used, and a note says why."""
         if isinstance(answer, Refused):
-            return f"node '{node}': {answer.sentence}", None
-        if not isinstance(answer, Done) or _foreign(answer, orders):
-            return f"node '{node}' ({names}), whose answer is not to what it was asked", None
-        return None, answer
+            self._without(f"node '{node}': {answer.sentence}")
+        elif not isinstance(answer, Done) or _foreign(answer, orders):
+            self._without(f"node '{node}' ({self._names(node)}), whose answer is not to what it was asked")
+        else:
+            return answer
+        return None
+
+    def _names(self, node: str) -> str:
+        return ", ".join(f"'{name}'" for name in self.nodes[node])
+
+    def _without(self, whom: str) -> None:
+        self.tell(Note(text=f"exchange {self.number} of {self.key.contender} goes on without {whom}"))
 
     def checkpoint(self, folder: Path, standing: Standing[Any], lengths: Mapping[str, int]) -> None:
         saved = FarCheckpoint(standing, dict(self.after), self.number, lengths)

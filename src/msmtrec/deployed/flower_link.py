@@ -19,6 +19,8 @@ from msmtrec.record.events import Note, Observer, ignore
 
 _LOOK, _POLL = 1.0, 0.2
 """Seconds between two looks at who is there; at whether answers are."""
+_AHEAD = 3
+"""Answers that may be held before it is their turn; all others stay at the SuperLink meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -41,32 +43,35 @@ class FlowerLink:
     connect_within: float
     tell: Observer = ignore
 
-    def __call__(self, asked: Mapping[str, Asked]) -> Mapping[str, Answer]:
+    def __call__(self, asked: Mapping[str, Asked]) -> Iterator[tuple[str, Answer]]:
         in_round, found = any(isinstance(one, Do) for one in asked.values()), dict[str, Answer]()
         since = self._since() if in_round else self._all_there(asked)
         waiting = dict(self._sent(asked))
         end = time.monotonic() + (self.within if in_round else math.inf)
-        while waiting:
-            began, there = time.monotonic(), len(waiting)
+        turns = list(asked)
+        while turns:
+            began, last, more = time.monotonic(), time.monotonic() > end, False
             anew = self._anew(since)  # before answers are looked for: what a node has sent, it has
-            for number, node in tuple(waiting.items()):
-                if self._heard(number, node, kind_of(asked[node]), found):
-                    del waiting[number]
-                elif node in anew:
-                    self.tell(Note(text=f"node '{node}' was started anew and knows no more what it was asked"))
-                    del waiting[number]
-            if time.monotonic() > end:
-                break
-            if waiting and len(waiting) == there:
+            for node in tuple(turns):
+                if node in waiting and (node == turns[0] or len(found) < _AHEAD):
+                    heard = self._heard(waiting[node], node, kind_of(asked[node]), found)
+                    if not heard and node in anew:
+                        self.tell(Note(text=f"node '{node}' was started anew and knows no more what it was asked"))
+                    if heard or node in anew or last:
+                        del waiting[node]
+                while turns and turns[0] not in waiting:
+                    more = True
+                    if (turn := turns.pop(0)) in found:
+                        yield turn, found.pop(turn)
+            if turns and not more:
                 time.sleep(max(_POLL, 4 * (time.monotonic() - began)))  # looking takes a fifth of the time at most
-        return found
 
     def _sent(self, asked: Mapping[str, Asked]) -> Iterator[tuple[str, str]]:
-        """(message, node) of what went out. Messages can be large: one is made when the one before is gone."""
+        """(node, message) of what went out. Messages can be large: one is made when the one before is gone."""
         for node, one in asked.items():
             content = record_of(asked_frame(one, self.run))
             message = Message(content, dst_node_id=self.ids[node], message_type="query")
-            yield from ((number, node) for number in self.grid.push_messages([message]) if number)
+            yield from ((node, number) for number in self.grid.push_messages([message]) if number)
 
     def _heard(self, number: str, node: str, kind: str, found: dict[str, Answer]) -> bool:
         """Whether there is a reply to a message. Of all replies only this one is in memory, beside answers in `found`:

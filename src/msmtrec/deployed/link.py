@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from msmtrec.base.errors import Diverged, UserError
@@ -12,9 +12,12 @@ Kind = TypeVar("Kind")
 
 
 class Link(Protocol):
-    """Asks nodes, all at once, and waits. Whoever does not answer in time is not in what comes back."""
+    """Asks nodes, all at once, and waits: their answers, one after the other, in the order of the questions.
 
-    def __call__(self, asked: Mapping[str, Asked]) -> Mapping[str, Answer]: ...
+    Whoever does not answer in time is not among them.
+    """
+
+    def __call__(self, asked: Mapping[str, Asked]) -> Iterable[tuple[str, Answer]]: ...
 
 
 def all_of(link: Link, asked: Mapping[str, Asked], kind: type[Kind]) -> dict[str, Kind]:
@@ -24,7 +27,7 @@ def all_of(link: Link, asked: Mapping[str, Asked], kind: type[Kind]) -> dict[str
         Diverged: a node says so.
         UserError: a node refuses, or does not answer.
     """
-    answers = link(asked)
+    answers = dict(link(asked))
     found: dict[str, Kind] = {}
     for node in asked:
         answer: Any = answers.get(node)

@@ -41,7 +41,7 @@ class NodeStanding:
         if foreign:
             raise UserError(f"there is no scenario '{foreign[0].scenario}' with seed {foreign[0].seed} on this node")
         self.stand(asked.after)
-        reports = self.clients(asked.orders)
+        reports = dict(self.clients(asked.orders))
         self.after = asked.number
         snapshots.write(self._place(asked.number), self.clients.memories)
         if asked.durable > 0:

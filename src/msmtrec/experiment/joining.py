@@ -22,7 +22,7 @@ from msmtrec.experiment.rounds import RoundsTold
 from msmtrec.experiment.sites import site_of
 from msmtrec.experiment.start import Start
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
-from msmtrec.federation.messages import Order
+from msmtrec.federation.messages import Order, reports_of
 from msmtrec.record.columns import AS_IT_WAS
 from msmtrec.record.directory import TEST, VALIDATION, read_json, write_json
 from msmtrec.record.events import ignore
@@ -53,7 +53,7 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     folder.mkdir(parents=True)
     told = RoundsTold(ignore, column, contender.candidate)
     journal = ContenderJournal(folder, here, contender.train, {}, told=told)
-    reports = clients(orders)
+    reports = reports_of(clients, orders)
     journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
     why = dict(untrained(data))
     training = [member for member in members if member.scenario not in why]

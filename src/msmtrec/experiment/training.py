@@ -23,7 +23,7 @@ from msmtrec.experiment.sites import wire_of
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation import server
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
-from msmtrec.federation.messages import Order
+from msmtrec.federation.messages import Order, reports_of
 from msmtrec.federation.rounds import federate
 from msmtrec.federation.standing import Plan, Standing
 from msmtrec.record.directory import FAILED, VALIDATION, ended, server_file, write_json
@@ -110,7 +110,7 @@ def measured_once(
     """A column without rounds: models as the orders make them, measured on the validation rows."""
     told = RoundsTold(tell, column, contender.candidate)
     journal = ContenderJournal(folder, scenarios, contender.train, {}, told=told)
-    reports = scenarios(orders)
+    reports = reports_of(scenarios, orders)
     journal.metrics(0, "after", "validation", {m: report.measured for m, report in reports.items()})
     journal.finish()
     scenarios.keep(column, list(orders), folder)

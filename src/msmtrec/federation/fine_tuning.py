@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from msmtrec.base.member import Member
-from msmtrec.federation.messages import Exchange, Order
+from msmtrec.federation.messages import Exchange, Order, reports_of
 from msmtrec.federation.rounds import Journal
 from msmtrec.federation.traffic import Clock
 
@@ -33,7 +33,7 @@ def fine_tune(
         if active:
             first = number == last_round + 1
             order = Order(number, restart=first, train="fine-tune", measure_trained=True)
-            reports = exchange(dict.fromkeys(active, order))
+            reports = reports_of(exchange, dict.fromkeys(active, order))
             clock = Clock()
             for report in reports.values():
                 clock.add(report.seconds)

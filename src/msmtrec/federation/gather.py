@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,89 +18,122 @@ from msmtrec.methods.phases import MODEL
 S = TypeVar("S")
 
 
-def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: Parameters) -> Gathered:
-    """What the method sees of the uploads: sums where it needs no more, single parameters elsewhere.
+class Gathering(Generic[S]):
+    """The uploads of a round, taken one after the other: what is only summed is let go at once.
+
+    So it holds the sums, and of every scenario what the method must see singly. Where long updates are shortened it
+    holds all uploads to the end: how much is cut off follows from the median of all lengths.
 
     Args:
-        uploads: at least one, usable, in table order.
         tables: shared tables, for their shapes.
     """
-    norms = {name: upload.norm for name, upload in uploads.items()}
-    sent, uploads = uploads, _clipped(method, state, uploads)
-    policies, sums = method.policies(), dict[str, dict[str, Sum]]()
-    singles: dict[str, dict[str, Parameters]] = {name: {} for name in uploads}
-    whole: dict[str, dict[str, Parameters]] = {name: {} for name in uploads}
-    rows: dict[str, dict[str, TableRows]] = {name: {} for name in uploads}
-    for slot in method.leaving_slots():
-        sums[slot] = {}
-        for name in singles:
-            singles[name][slot], whole[name][slot] = {}, {}
-        for d in method.leaving(slot):
-            policy = policies[slot, d.role]
-            if d.role is Role.SHARED_EMBEDDING:
-                sums[slot][d.name] = sum_of_rows(tables[d.name], d.name, uploads.values())
-                if policy in SINGLE:
-                    for name, upload in uploads.items():
-                        rows[name][d.name] = upload.tables[d.name]
-            elif policy in SINGLE:
-                for name, upload in uploads.items():
-                    singles[name][slot][d.name] = upload.slots[slot][d.name]
-                    whole[name][slot][d.name] = sent[name].slots[slot][d.name]
-            else:
-                sums[slot][d.name] = weighted_sum(d, slot, policy, uploads.values())
-    return Gathered(
-        {name: upload.rows for name, upload in uploads.items()},
-        {name: upload.tasks for name, upload in uploads.items()},
-        norms,
-        sums,
-        singles=singles,
-        whole=whole,
-        tables=rows,
+
+    def __init__(self, method: Method[S], tables: Parameters) -> None:
+        self.method, self.tables = method, tables
+        self._network = [d.name for d in method.leaving() if d.trained and d.role not in TABLES]
+        self._clips = method.clip is not None and bool(self._network)
+        self._held: list[Upload] = []
+        self._rows: dict[str, int] = {}
+        self._tasks: dict[str, tuple[bool, ...]] = {}
+        self._norms: dict[str, float] = {}
+        self._sums: dict[str, dict[str, Sum]] = {slot: {} for slot in method.leaving_slots()}
+        self._singles: dict[str, dict[str, Parameters]] = {}
+        self._whole: dict[str, dict[str, Parameters]] = {}
+        self._seen: dict[str, dict[str, TableRows]] = {}
+
+    def take(self, upload: Upload) -> None:
+        """A usable upload; they come in table order."""
+        self._rows[upload.scenario], self._tasks[upload.scenario] = upload.rows, upload.tasks
+        self._norms[upload.scenario] = upload.norm
+        if self._clips:
+            self._held.append(upload)
+        else:
+            self._add(upload, upload)
+
+    def gathered(self, state: S) -> Gathered:
+        """What the method sees; once, after at least one upload."""
+        for upload, factor in zip(self._held, self._factors(), strict=True):
+            self._add(upload, self._shorter(upload, self.method.last(state, upload.scenario), factor))
+        self._held = []
+        return Gathered(
+            self._rows,
+            self._tasks,
+            self._norms,
+            self._sums,
+            singles=self._singles,
+            whole=self._whole,
+            tables=self._seen,
+        )
+
+    def _add(self, sent: Upload, upload: Upload) -> None:
+        """upload: what counts of what was sent."""
+        policies, name = self.method.policies(), upload.scenario
+        singles: dict[str, Parameters] = {slot: {} for slot in self._sums}
+        whole: dict[str, Parameters] = {slot: {} for slot in self._sums}
+        rows: dict[str, TableRows] = {}
+        for slot, sums in self._sums.items():
+            for d in self.method.leaving(slot):
+                policy = policies[slot, d.role]
+                if d.role is Role.SHARED_EMBEDDING:
+                    sums[d.name] = _with_rows(sums.get(d.name), self.tables[d.name], upload.tables[d.name])
+                    if policy in SINGLE:
+                        rows[d.name] = upload.tables[d.name]
+                elif policy in SINGLE:
+                    singles[slot][d.name] = upload.slots[slot][d.name]
+                    whole[slot][d.name] = sent.slots[slot][d.name]
+                else:
+                    sums[d.name] = with_weighted(sums.get(d.name), d, slot, policy, upload)
+        self._singles[name], self._whole[name], self._seen[name] = singles, whole, rows
+
+    def _factors(self) -> list[float]:
+        """Of the uploads that are held."""
+        if not self._held:
+            return []
+        assert self.method.clip is not None
+        norms = torch.tensor([upload.norm for upload in self._held], dtype=torch.float64)
+        return clip_factors(norms, self.method.clip).tolist()
+
+    def _shorter(self, upload: Upload, last: Parameters, factor: float) -> Upload:
+        """With the network's update towards what the scenario's network held before."""
+        sent = upload.slots[MODEL]
+        shorter = {name: torch.lerp(last[name], sent[name], factor) for name in self._network}
+        return replace(upload, slots={**upload.slots, MODEL: {**sent, **shorter}})
+
+
+def gather(method: Method[S], state: S, uploads: Mapping[str, Upload], tables: Parameters) -> Gathered:
+    """All of them at once; arguments as there."""
+    found = Gathering(method, tables)
+    for upload in uploads.values():
+        found.take(upload)
+    return found.gathered(state)
+
+
+def with_weighted(before: Sum | None, declaration: Declaration, slot: str, policy: Policy, upload: Upload) -> Sum:
+    """Σ w·x and Σ w of one parameter, with one upload more; what was before is used up.
+
+    A task's counts where the scenario has it, an owned slice where it comes from its owner.
+    """
+    value = upload.slots[slot][declaration.name].double()
+    own = torch.tensor(float(upload.rows) if policy is Policy.AVERAGE else 1.0, dtype=torch.float64)
+    if declaration.unit_axis == "task":
+        own = own * _along(value, upload.tasks)  # [T, 1, ...]
+    if declaration.owners:
+        own = own * _along(value, [owner == upload.scenario for owner in declaration.owners])  # [S, 1, ...]
+    if before is None:
+        return Sum(own * value, own.clone())
+    return Sum(before.total.add_(own * value), before.weight + own)
+
+
+def _along(value: Tensor, flags: Any) -> Tensor:
+    return torch.tensor(flags, dtype=torch.float64).view(-1, *[1] * (value.dim() - 1))
+
+
+def _with_rows(before: Sum | None, table: Tensor, sent: TableRows) -> Sum:
+    """Σ c·E and Σ c for every row of a shared table, c how often a scenario's batches used it; with one more."""
+    found = before or Sum(
+        torch.zeros(table.shape, dtype=torch.float64), torch.zeros(len(table), 1, dtype=torch.float64)
     )
-
-
-def weighted_sum(declaration: Declaration, slot: str, policy: Policy, uploads: Iterable[Upload]) -> Sum:
-    """Σ w·x and Σ w of one parameter; a task's over the scenarios that have it, an owned slice's from its owner."""
-    total: Tensor | None = None
-    weight: Tensor | None = None
-    for upload in uploads:
-        value = upload.slots[slot][declaration.name].double()
-        own = torch.tensor(float(upload.rows) if policy is Policy.AVERAGE else 1.0, dtype=torch.float64)
-        if declaration.unit_axis == "task":
-            has = torch.tensor(upload.tasks, dtype=torch.float64)
-            own = (own * has).view(-1, *[1] * (value.dim() - 1))  # [T, 1, ...]
-        if declaration.owners:
-            mine = torch.tensor([owner == upload.scenario for owner in declaration.owners], dtype=torch.float64)
-            own = own * mine.view(-1, *[1] * (value.dim() - 1))  # [S, 1, ...]
-        total = own * value if total is None else total.add_(own * value)
-        weight = own.clone() if weight is None else weight + own
-    assert total is not None
-    assert weight is not None
-    return Sum(total, weight)
-
-
-def sum_of_rows(table: Tensor, name: str, uploads: Iterable[Upload]) -> Sum:
-    """Σ c·E and Σ c for every row of a shared table, c how often a scenario's batches used it."""
-    total = torch.zeros(table.shape, dtype=torch.float64)
-    weight = torch.zeros(len(table), 1, dtype=torch.float64)
-    for upload in uploads:
-        sent = upload.tables[name]
-        count = sent.touches.double().unsqueeze(1)
-        ids = sent.ids.long()
-        total.index_add_(0, ids, count * sent.rows.double())
-        weight.index_add_(0, ids, count)
-    return Sum(total, weight)
-
-
-def _clipped(method: Method[S], state: S, uploads: Mapping[str, Upload]) -> Mapping[str, Upload]:
-    """Network updates no longer than `method.clip` times the median norm."""
-    names = [d.name for d in method.leaving() if d.trained and d.role not in TABLES]
-    if method.clip is None or not names:
-        return uploads
-    norms = torch.tensor([upload.norm for upload in uploads.values()], dtype=torch.float64)
-    found = {}
-    for (scenario, upload), factor in zip(uploads.items(), clip_factors(norms, method.clip).tolist(), strict=True):
-        last, sent = method.last(state, scenario), upload.slots[MODEL]
-        shorter = {name: torch.lerp(last[name], sent[name], factor) for name in names}
-        found[scenario] = replace(upload, slots={**upload.slots, MODEL: {**sent, **shorter}})
+    count, ids = sent.touches.double().unsqueeze(1), sent.ids.long()
+    found.total.index_add_(0, ids, count * sent.rows.double())
+    found.weight.index_add_(0, ids, count)
     return found

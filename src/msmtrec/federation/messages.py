@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, Protocol
 
@@ -66,6 +66,15 @@ class Report:
 
 
 class Exchange(Protocol):
-    """How a runtime reaches the scenarios. Whoever does not answer is not in what comes back."""
+    """How a runtime reaches the scenarios: what they report, one after the other, those of a seed in table order.
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]: ...
+    Whoever does not answer is not among them. Nothing of a report need be kept for longer than the next one takes.
+    """
+
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]: ...
+
+
+def reports_of(exchange: Exchange, orders: Mapping[Member, Order]) -> dict[Member, Report]:
+    """All reports at once, in the order of the orders."""
+    found = dict(exchange(orders))
+    return {member: found[member] for member in orders if member in found}

@@ -128,7 +128,7 @@ class Narrowed:
     wire: Wire
     exchange: Exchange
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         return self.exchange(self.wire.narrowed(orders))
 
 

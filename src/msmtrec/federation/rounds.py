@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from msmtrec.base.errors import Diverged
 from msmtrec.base.member import Member
 from msmtrec.evaluation.metrics import Measure, mean_auc
 from msmtrec.federation import server
+from msmtrec.federation.incoming import Incoming
 from msmtrec.federation.messages import Exchange, Order, Report
 from msmtrec.federation.narrow import Narrowed
 from msmtrec.federation.server import ServerState
@@ -51,79 +51,91 @@ def federate(
     """
     writing, exchange = 0.0, Narrowed(plan.wire, exchange)
     while standing.round < plan.rounds:
-        number = standing.round + 1
-        clock, traffic = Clock(), Traffic(method, plan.wire)
+        clock = Clock()
         if _may_end(plan, standing):  # measured alone, lest a round be trained for nothing
             _measure(plan, exchange, standing, journal, clock)
         going = [seed for seed in plan.seeds if seed not in standing.ended]
         if not going:
             progress(plan.rounds)
             return standing
-        members, before = taking_part(plan, going, number), dict(standing.servers)
-        missed = _catch_up(method, standing, members, number)
-        traffic.replies(missed.values())
-        if number == 1:
-            traffic.add(plan.already)
-            traffic.replies(reply for seed in going for reply in standing.servers[seed].owed.values())
-        orders = _orders(plan, method, standing, going, members, number, missed)
-        reports = _exchange(exchange, orders, standing, clock)
-        members = [member for member in members if member in reports]  # whoever did not answer was not there
-        traffic.up_from(reports)
-        reports = _widened(plan, standing, reports)
-        _note(standing, journal, reports, before)
-        if plan.evaluate_before and method.policies():
-            journal.metrics(number, "before", "validation", {m: reports[m].trained for m in members})
-
-        clock.start()
-        diagnostics: dict[int, dict[str, Any]] = {}
-        steps = {}
-        offers: dict[Member, Order] = {}
-        for seed in going:
-            sent = {m.scenario: reports[m] for m in members if m.seed == seed}
-            if not sent or not method.policies():
-                continue
-            step = steps[seed] = _aggregate(plan, method, standing.servers[seed], sent, number)
-            traffic.owed(standing.servers[seed], step.state)
-            standing.servers[seed], diagnostics[seed] = step.state, dict(step.diagnostics)
-            offers |= {
-                Member(seed, name): Order(number, reply=step.state.owed.get(name), offer=offer)
-                for name, offer in step.offers.items()
-            }
-        traffic.offers(offers)
-        clock.lap("aggregate")
-
-        answers = _exchange(exchange, offers, standing, clock)
-        traffic.up_from(answers)
-        clock.start()
-        for seed in dict.fromkeys(member.seed for member in answers):
-            own = {m.scenario: r.answer for m, r in answers.items() if m.seed == seed and r.answer is not None}
-            gathered = steps[seed].gathered
-            assert gathered is not None
-            state, found = server.settle(method, standing.servers[seed], gathered, own)
-            traffic.owed(standing.servers[seed], state)
-            standing.servers[seed] = state
-            diagnostics[seed] |= found
-        clock.lap("aggregate")
-
-        standing.round, standing.measured = number, False
-        took_part = {seed: [m.scenario for m in members if m.seed == seed] for seed in going}
-        journal.round(
-            {
-                "round": number,
-                "bytes_up": traffic.up,
-                "bytes_down": traffic.down,
-                "seconds": clock.seconds | ({"checkpoint": round(writing, 6)} if writing else {}),
-                "took_part": took_part,
-                "diagnostics": diagnostics,
-            }
-        )
+        record = _round(plan, method, exchange, standing, journal, going, clock)
+        seconds = clock.seconds | ({"checkpoint": round(writing, 6)} if writing else {})
+        journal.round({**record, "seconds": seconds})
         began = perf_counter()
         journal.checkpoint(standing)
         writing = perf_counter() - began  # in the record of the next round
-        progress(number)
+        progress(standing.round)
     if not standing.measured:
         _measure(plan, exchange, standing, journal, Clock())
     return standing
+
+
+def _round(
+    plan: Plan,
+    method: Method[S],
+    exchange: Exchange,
+    standing: Standing[S],
+    journal: Journal,
+    going: list[int],
+    clock: Clock,
+) -> dict[str, Any]:
+    """The next round of the seeds that go on: what there is to write down of it."""
+    number, traffic = standing.round + 1, Traffic(method, plan.wire)
+    members, before = taking_part(plan, going, number), dict(standing.servers)
+    missed = _catch_up(method, standing, members, number)
+    traffic.replies(missed.values())
+    if number == 1:
+        traffic.add(plan.already)
+        traffic.replies(reply for seed in going for reply in standing.servers[seed].owed.values())
+    orders = _orders(plan, method, standing, going, members, number, missed)
+    incoming = Incoming.of_round(plan, method, standing, number, traffic=traffic, clock=clock)
+    reports = _exchange(exchange, orders, standing, clock, incoming)
+    members = [member for member in members if member in reports]  # whoever did not answer was not there
+    _note(standing, journal, reports, before)
+    if plan.evaluate_before and method.policies():
+        journal.metrics(number, "before", "validation", {m: reports[m].trained for m in members})
+
+    clock.start()
+    diagnostics: dict[int, dict[str, Any]] = {}
+    steps = {}
+    offers: dict[Member, Order] = {}
+    for seed in going:
+        there = sum(member.seed == seed for member in members)
+        if not there or not method.policies():
+            continue
+        step = steps[seed] = incoming.aggregated(seed, standing.servers[seed], there)
+        traffic.owed(standing.servers[seed], step.state)
+        standing.servers[seed], diagnostics[seed] = step.state, dict(step.diagnostics)
+        offers |= {
+            Member(seed, name): Order(number, reply=step.state.owed.get(name), offer=offer)
+            for name, offer in step.offers.items()
+        }
+    traffic.offers(offers)
+    clock.lap("aggregate")
+
+    answers = _exchange(exchange, offers, standing, clock)
+    for report in answers.values():
+        traffic.up_from(report)
+    clock.start()
+    for seed in dict.fromkeys(member.seed for member in answers):
+        own = {m.scenario: r.answer for m, r in answers.items() if m.seed == seed and r.answer is not None}
+        gathered = steps[seed].gathered
+        assert gathered is not None
+        state, found = server.settle(method, standing.servers[seed], gathered, own)
+        traffic.owed(standing.servers[seed], state)
+        standing.servers[seed] = state
+        diagnostics[seed] |= found
+    clock.lap("aggregate")
+
+    standing.round, standing.measured = number, False
+    return {
+        "round": number,
+        "bytes_up": traffic.up,
+        "bytes_down": traffic.down,
+        "seconds": {},
+        "took_part": {seed: [m.scenario for m in members if m.seed == seed] for seed in going},
+        "diagnostics": diagnostics,
+    }
 
 
 def _catch_up(method: Method[Any], standing: Standing[Any], members: list[Member], number: int) -> dict[Member, Reply]:
@@ -167,46 +179,26 @@ def _orders(
 
 
 def _exchange(
-    exchange: Exchange, orders: Mapping[Member, Order], standing: Standing[Any], clock: Clock
+    exchange: Exchange,
+    orders: Mapping[Member, Order],
+    standing: Standing[Any],
+    clock: Clock,
+    read: Callable[[Member, Report], Report] = lambda _, report: report,
 ) -> Mapping[Member, Report]:
-    """Send orders; what they carried is no longer owed."""
+    """Send orders; what they carried is no longer owed. read: takes each report as it comes, and gives what is kept."""
     if not orders:
         return {}
-    reports = exchange(orders)
-    for report in reports.values():
+    found = dict[Member, Report]()
+    for member, report in exchange(orders):
         clock.add(report.seconds)
+        report = found[member] = read(member, report)  # an upload is gone before the next one comes
+    reports = {member: found[member] for member in orders if member in found}
     for seed in dict.fromkeys(member.seed for member in orders):
         own = {member: order for member, order in orders.items() if member.seed == seed}
         came = {m.scenario for m, order in own.items() if m in reports and order.reply is not None}
         lost = {m.scenario: o.refresh for m, o in own.items() if m not in reports and o.refresh is not None}
         standing.servers[seed] = standing.servers[seed].handed_out(came).owing(lost)
     return reports
-
-
-def _widened(plan: Plan, standing: Standing[Any], reports: Mapping[Member, Report]) -> Mapping[Member, Report]:
-    """Uploads as they were meant; where they are differences, what was said is remembered."""
-    found = {}
-    for member, report in reports.items():
-        held = standing.said.setdefault(member.seed, {}) if plan.wire.coded else {}
-        found[member], said = plan.wire.received(report, held.pop(member.scenario, None))
-        if said is not None:
-            held[member.scenario] = said
-    return found
-
-
-def _aggregate(
-    plan: Plan, method: Method[Any], state: ServerState[Any], sent: Mapping[str, Report], number: int
-) -> server.Step[Any]:
-    uploads = {name: report.upload for name, report in sent.items() if report.upload is not None}
-    refused = [report.refused for report in sent.values() if report.refused is not None]
-    step = server.aggregate(method, state, uploads, refused, plan.expected, plan.tables, number, plan.max_staleness)
-    alone = len(sent) == 1 and plan.participation < 1  # the others may be well
-    if step.gathered is None and not step.diagnostics["stale"] and not alone:
-        raise Diverged(
-            f"round {number}: no scenario sent a usable update ({step.diagnostics['rejected'][0]}); lower the learning"
-            " rate or check that scenario's rows"
-        )
-    return step
 
 
 def _measure(plan: Plan, exchange: Exchange, standing: Standing[Any], journal: Journal, clock: Clock) -> None:

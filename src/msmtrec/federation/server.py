@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from msmtrec.base.errors import Diverged
 from msmtrec.base.finite import all_finite
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import SINGLE, Policy, Role
-from msmtrec.federation.gather import gather
+from msmtrec.federation.gather import Gathering
 from msmtrec.methods.base import Answer, Gathered, Method, Offer, Reply, TableRows, Upload
 
 S = TypeVar("S")
@@ -114,47 +114,93 @@ def _check_rows(sent: TableRows, table: Tensor) -> str | None:
     return None
 
 
+class Collected(Generic[S]):
+    """The uploads of a round as they come: looked at, and summed.
+
+    A scenario whose last download is more than `max_staleness` rounds old is left out of the means and welcomed anew.
+
+    Args:
+        expected: slot -> parameters of the shapes that uploads must have, tables apart.
+        tables: shared tables, for their shapes.
+    """
+
+    def __init__(
+        self,
+        method: Method[S],
+        state: ServerState[S],
+        *,
+        expected: Mapping[str, Parameters],
+        tables: Parameters,
+        round_number: int,
+        max_staleness: int,
+    ) -> None:
+        self.method, self.expected, self.tables, self.round = method, expected, tables, round_number
+        self._max_staleness, self._held = max_staleness, state.held
+        self._held_back: list[str] = []
+        self._unusable: list[str] = []
+        self._age: dict[str, int] = {}
+        self._stale: list[str] = []
+        self._gathering = Gathering(method, tables)
+
+    def take(self, upload: Upload) -> None:
+        """In table order. Scenarios look for numbers that are none themselves; here sums and singles are checked."""
+        if fault := check_upload(self.method, upload, self.expected, self.tables):
+            self._unusable.append(fault)
+            return
+        age = self._age[upload.scenario] = self.round - 1 - self._held.get(upload.scenario, 0)
+        if age > self._max_staleness:
+            self._stale.append(upload.scenario)
+        else:
+            self._gathering.take(upload)
+
+    def refuse(self, sentence: str) -> None:
+        """Of a scenario that held its upload back."""
+        self._held_back.append(sentence)
+
+    def aggregated(self, state: ServerState[S]) -> Step[S]:
+        """The round's aggregation, once all have come.
+
+        Raises:
+            Diverged: a sum over scenarios is no finite number.
+        """
+        memory, diagnostics = state.method, dict[str, Any]()
+        replies, offers, gathered = dict[str, Reply](), dict[str, Offer](), None
+        if len(self._age) > len(self._stale):
+            gathered = self._gathering.gathered(memory)
+            _check_sums(gathered, self.round)
+            outcome = self.method.aggregate(memory, gathered)
+            memory, replies, offers = outcome.state, dict(outcome.replies), dict(outcome.offers)
+            diagnostics = {"update_norms": dict(gathered.norms), **outcome.diagnostics}
+        for name in self._stale:
+            memory, replies[name] = self.method.welcome(memory, name)
+        rejected = [*self._held_back, *self._unusable]
+        diagnostics |= {"rejected": rejected, "stale": self._stale, "staleness": self._age}
+        held = {**state.held, **dict.fromkeys((*replies, *offers), self.round)}
+        return Step(ServerState(memory, held, {**state.owed, **replies}), gathered, diagnostics, offers)
+
+
 def aggregate(
     method: Method[S],
     state: ServerState[S],
     uploads: Mapping[str, Upload],
-    refused: list[str],
+    refused: Iterable[str],
     expected: Mapping[str, Parameters],
     tables: Parameters,
     round_number: int,
     max_staleness: int,
 ) -> Step[S]:
-    """One round's aggregation. Scenarios look for numbers that are none themselves; here sums and singles are checked.
+    """One round's aggregation of uploads that are all there, in table order; otherwise as `Collected`.
 
-    A scenario whose last download is more than `max_staleness` rounds old is left out of the means and welcomed anew.
-
-    Args:
-        refused: sentences of scenarios that held their upload back.
-        expected: slot -> parameters of the shapes that uploads must have, tables apart.
-        tables: shared tables, for their shapes.
-
-    Raises:
-        Diverged: a sum over scenarios is no finite number.
+    refused: sentences of scenarios that held their upload back.
     """
-    reasons = {name: check_upload(method, upload, expected, tables) for name, upload in uploads.items()}
-    good = {name: upload for name, upload in uploads.items() if reasons[name] is None}
-    rejected = [*refused, *(reason for reason in reasons.values() if reason is not None)]
-    age = {name: round_number - 1 - state.held.get(name, 0) for name in good}
-    stale = [name for name in good if age[name] > max_staleness]
-    fresh = {name: upload for name, upload in good.items() if name not in stale}
-    memory, diagnostics = state.method, dict[str, Any]()
-    replies, offers, gathered = dict[str, Reply](), dict[str, Offer](), None
-    if fresh:
-        gathered = gather(method, memory, fresh, tables)
-        _check_sums(gathered, round_number)
-        outcome = method.aggregate(memory, gathered)
-        memory, replies, offers = outcome.state, dict(outcome.replies), dict(outcome.offers)
-        diagnostics = {"update_norms": dict(gathered.norms), **outcome.diagnostics}
-    for name in stale:
-        memory, replies[name] = method.welcome(memory, name)
-    diagnostics |= {"rejected": rejected, "stale": stale, "staleness": age}
-    held = {**state.held, **dict.fromkeys((*replies, *offers), round_number)}
-    return Step(ServerState(memory, held, {**state.owed, **replies}), gathered, diagnostics, offers)
+    collected = Collected(
+        method, state, expected=expected, tables=tables, round_number=round_number, max_staleness=max_staleness
+    )
+    for upload in uploads.values():
+        collected.take(upload)
+    for sentence in refused:
+        collected.refuse(sentence)
+    return collected.aggregated(state)
 
 
 def _check_sums(gathered: Gathered, round_number: int) -> None:

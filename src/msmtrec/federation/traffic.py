@@ -45,21 +45,20 @@ class Traffic:
                 for name, value in part.parameters.items():
                     self._add(self.down, MODEL, name, self._wire.size(value))
 
-    def up_from(self, reports: Mapping[Member, Report]) -> None:
-        for report in reports.values():
-            if report.upload is not None:
-                for slot, tensors in report.upload.slots.items():
-                    for name, value in tensors.items():
-                        self._add(self.up, slot, name, value.nbytes)
-                for slot, changes in report.upload.changes.items():
-                    for name, change in changes.items():
-                        self._add(self.up, slot, name, sum(part.nbytes for part in change.parts))
-                for name, rows in report.upload.tables.items():
-                    self._add(self.up, MODEL, name, rows.rows.nbytes)
-                    self._add(self.up, MODEL, "touch counts", rows.ids.nbytes + rows.touches.nbytes)
-            if report.answer is not None:
-                numbers = 3 * sum(len(betas) for betas in report.answer.betas.values())  # beta and two losses
-                self.up["mixtures"] = self.up.get("mixtures", 0) + 8 * numbers
+    def up_from(self, report: Report) -> None:
+        if report.upload is not None:
+            for slot, tensors in report.upload.slots.items():
+                for name, value in tensors.items():
+                    self._add(self.up, slot, name, value.nbytes)
+            for slot, changes in report.upload.changes.items():
+                for name, change in changes.items():
+                    self._add(self.up, slot, name, sum(part.nbytes for part in change.parts))
+            for name, rows in report.upload.tables.items():
+                self._add(self.up, MODEL, name, rows.rows.nbytes)
+                self._add(self.up, MODEL, "touch counts", rows.ids.nbytes + rows.touches.nbytes)
+        if report.answer is not None:
+            numbers = 3 * sum(len(betas) for betas in report.answer.betas.values())  # beta and two losses
+            self.up["mixtures"] = self.up.get("mixtures", 0) + 8 * numbers
 
     def _add(self, table: dict[str, int], slot: str, name: str, size: int) -> None:
         role = self._roles.get(name, name) if slot == MODEL else slot

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from msmtrec.base.member import Member
@@ -22,7 +22,7 @@ class InProcess:
     site: Site
     memories: dict[Member, Memory]
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         new, reports = scenario_steps(self.site, orders, self.memories)
         self.memories |= new
-        return reports
+        return reports.items()

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -131,14 +131,15 @@ class SideBySide:
             found |= worker.hear("memories")
         return found
 
-    def __call__(self, orders: Mapping[Member, Order]) -> Mapping[Member, Report]:
+    def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]:
         asked = [worker for worker in self.workers if not worker.members.isdisjoint(orders)]
         for worker in asked:
             worker.say("orders", {member: order for member, order in orders.items() if member in worker.members})
         with threads_set(1):
-            shares = [self.own({member: order for member, order in orders.items() if member in self.own.memories})]
+            mine = {member: order for member, order in orders.items() if member in self.own.memories}
+            shares = [dict(self.own(mine))]
         shares += [worker.hear("orders") for worker in asked]
-        return _joined(orders, shares)
+        return _joined(orders, shares).items()
 
 
 def _joined(orders: Mapping[Member, Order], shares: Sequence[Mapping[Member, Report]]) -> dict[Member, Report]:
