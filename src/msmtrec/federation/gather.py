@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from msmtrec.aggregation.robust import clip_factors
+from msmtrec.aggregation.sums import Sum
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import SINGLE, TABLES, Policy, Role
-from msmtrec.methods.base import Gathered, Method, Sum, TableRows, Upload
+from msmtrec.methods.base import Gathered, Method, TableRows, Upload
 from msmtrec.methods.phases import MODEL
 
 S = TypeVar("S")
@@ -75,9 +76,12 @@ class Gathering(Generic[S]):
             for d in self.method.leaving(slot):
                 policy = policies[slot, d.role]
                 if d.role is Role.SHARED_EMBEDDING:
-                    sums[d.name] = _with_rows(sums.get(d.name), self.tables[d.name], upload.tables[d.name])
+                    own = upload.tables[d.name]
+                    if d.name not in sums:
+                        sums[d.name] = Sum.of_rows(self.tables[d.name])
+                    sums[d.name].add_rows(own.ids, own.rows, own.touches)
                     if policy in SINGLE:
-                        rows[d.name] = upload.tables[d.name]
+                        rows[d.name] = own
                 elif policy in SINGLE:
                     singles[slot][d.name] = upload.slots[slot][d.name]
                     whole[slot][d.name] = sent.slots[slot][d.name]
@@ -113,27 +117,14 @@ def with_weighted(before: Sum | None, declaration: Declaration, slot: str, polic
 
     A task's counts where the scenario has it, an owned slice where it comes from its owner.
     """
-    value = upload.slots[slot][declaration.name].double()
+    value = upload.slots[slot][declaration.name]
     own = torch.tensor(float(upload.rows) if policy is Policy.AVERAGE else 1.0, dtype=torch.float64)
     if declaration.unit_axis == "task":
         own = own * _along(value, upload.tasks)  # [T, 1, ...]
     if declaration.owners:
         own = own * _along(value, [owner == upload.scenario for owner in declaration.owners])  # [S, 1, ...]
-    if before is None:
-        return Sum(own * value, own.clone())
-    return Sum(before.total.add_(own * value), before.weight + own)
+    return Sum.begun(value, own) if before is None else before.add(value, own)
 
 
 def _along(value: Tensor, flags: Any) -> Tensor:
     return torch.tensor(flags, dtype=torch.float64).view(-1, *[1] * (value.dim() - 1))
-
-
-def _with_rows(before: Sum | None, table: Tensor, sent: TableRows) -> Sum:
-    """Σ c·E and Σ c for every row of a shared table, c how often a scenario's batches used it; with one more."""
-    found = before or Sum(
-        torch.zeros(table.shape, dtype=torch.float64), torch.zeros(len(table), 1, dtype=torch.float64)
-    )
-    count, ids = sent.touches.double().unsqueeze(1), sent.ids.long()
-    found.total.index_add_(0, ids, count * sent.rows.double())
-    found.weight.index_add_(0, ids, count)
-    return found

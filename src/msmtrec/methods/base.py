@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
-import torch
 from torch import Tensor
 
+from msmtrec.aggregation.sums import Sum
 from msmtrec.base.coded import Coded
 from msmtrec.base.parameters import Declaration, Parameters
 from msmtrec.base.roles import TABLES, Policy, Role
@@ -61,20 +61,6 @@ class Upload:
     tables: Mapping[str, TableRows] = field(default_factory=dict)
     changes: Mapping[str, Mapping[str, Coded]] = field(default_factory=dict)
     norm: float = 0.0
-
-
-@dataclass(frozen=True)
-class Sum:
-    """Σ w·x and Σ w over scenarios, in float64; `weight` broadcasts against `total` (per task, per row of a table)."""
-
-    total: Tensor
-    weight: Tensor
-
-    def mean(self, last: Tensor) -> Tensor:
-        """Σ w·x / Σ w in the type of `last`, which stays where nobody has weight."""
-        known = self.weight > 0
-        mean = self.total / self.weight.where(known, torch.ones_like(self.weight))
-        return torch.where(known, mean, last.double()).to(last.dtype)
 
 
 @dataclass(frozen=True)
