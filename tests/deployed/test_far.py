@@ -58,6 +58,13 @@ def test_reports_of_a_seed_come_in_table_order_and_none_is_held() -> None:
     assert far.after == {"one": 1, "two": 1, "three": 1}
 
 
+def test_seeds_of_which_others_take_part_come_in_table_order_too() -> None:
+    part = [Member(0, "a"), Member(0, "d"), Member(1, "c"), Member(1, "d")]
+    found = [member for member, _ in Far(Link(), NODES, Key("fedavg"))(dict.fromkeys(part, Order(1, train="rounds")))]
+    assert [member.scenario for member in found if member.seed == 1] == ["c", "d"]
+    assert sorted(found) == part
+
+
 def test_who_is_silent_is_told_and_too_few_end_it() -> None:
     told: list[Event] = []
     far = Far(Link("two"), NODES, Key("fedavg"), quorum=2, tell=told.append)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from itertools import count
 from types import SimpleNamespace
@@ -117,6 +118,26 @@ def test_answers_come_in_turn_and_few_are_fetched_before_theirs() -> None:
         found.append(node)
     assert found == [*"abcdef"]
     assert set(grid.looks.values()) == {6, 1}
+
+
+def test_fetching_is_not_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes to fetch what is there, the next look is not put off for it."""
+    slept: list[float] = []
+    monkeypatch.setattr(flower_link.time, "sleep", slept.append)
+    grid = Grid({1: 3, 2: 0, 3: 0})
+    pull = grid.pull_messages
+
+    def slow(numbers: Iterable[str]) -> list[Any]:
+        found = pull(numbers)
+        end = time.monotonic() + (0.05 if found else 0)
+        while time.monotonic() < end:
+            pass
+        return found
+
+    monkeypatch.setattr(grid, "pull_messages", slow)
+    assert list(dict(link(grid, [])(asked(DO)))) == [*"abc"]
+    assert len(slept) == 2  # not after the first look, which has found two answers
+    assert max(slept) < 0.05
 
 
 def test_those_that_nobody_fetched_in_time_are_fetched_when_it_is_over() -> None:

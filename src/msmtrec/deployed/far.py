@@ -80,8 +80,9 @@ class Far:
         for member, order in orders.items():
             own.setdefault(self._owner[member.scenario], {})[member] = order
         asked = {
-            node: Do(self.key, self.after[node], self.number, self.durable[node], orders=mine)
-            for node, mine in own.items()
+            node: Do(self.key, self.after[node], self.number, self.durable[node], orders=own[node])
+            for node in self.nodes
+            if node in own
         }
         silent, answered = dict.fromkeys(asked), 0
         for node, answer in self.link(asked):

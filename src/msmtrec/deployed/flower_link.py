@@ -50,20 +50,21 @@ class FlowerLink:
         end = time.monotonic() + (self.within if in_round else math.inf)
         turns = list(asked)
         while turns:
-            began, last, more = time.monotonic(), time.monotonic() > end, False
+            began, last, quiet = time.monotonic(), time.monotonic() > end, True
             anew = self._anew(since)  # before answers are looked for: what a node has sent, it has
             for node in tuple(turns):
                 if node in waiting and (node == turns[0] or len(found) < _AHEAD):
                     heard = self._heard(waiting[node], node, kind_of(asked[node]), found)
+                    quiet = quiet and not heard
                     if not heard and node in anew:
                         self.tell(Note(text=f"node '{node}' was started anew and knows no more what it was asked"))
                     if heard or node in anew or last:
                         del waiting[node]
                 while turns and turns[0] not in waiting:
-                    more = True
+                    quiet = False
                     if (turn := turns.pop(0)) in found:
                         yield turn, found.pop(turn)
-            if turns and not more:
+            if quiet:
                 time.sleep(max(_POLL, 4 * (time.monotonic() - began)))  # looking takes a fifth of the time at most
 
     def _sent(self, asked: Mapping[str, Asked]) -> Iterator[tuple[str, str]]:
