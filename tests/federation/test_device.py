@@ -18,10 +18,10 @@ from msmtrec.config.parse import parse_config
 from msmtrec.data.table import EncodedData
 from msmtrec.experiment import sites
 from msmtrec.experiment.contender import run_contender
+from msmtrec.federation.best import validate
 from msmtrec.federation.checkpoint import Checkpoint, load, save
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.scenario import validate
 from msmtrec.models.settings.ple import PLESettings
 from msmtrec.models.settings.star import STARSettings
 from msmtrec.record.events import Event, Progress, ignore

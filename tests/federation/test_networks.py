@@ -21,7 +21,8 @@ from msmtrec.federation.gather import gather, with_weighted
 from msmtrec.federation.memory import Memory, Shipment, begin
 from msmtrec.federation.messages import Order
 from msmtrec.federation.packed import Job
-from msmtrec.federation.scenario import Site, scenario_steps
+from msmtrec.federation.scenario import scenario_steps
+from msmtrec.federation.site import Site
 from msmtrec.federation.stack import Trained, run_phase
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods import METHODS

@@ -15,7 +15,9 @@ from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.memory import Memory, Shipment
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.scenario import Site, scenario_steps, stacks
+from msmtrec.federation.scenario import scenario_steps
+from msmtrec.federation.site import Site
+from msmtrec.federation.stacks import stacks
 from msmtrec.methods import METHODS
 from msmtrec.methods.base import Reply
 from msmtrec.models.settings.mmoe import MMoESettings

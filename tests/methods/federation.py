@@ -17,7 +17,7 @@ from msmtrec.federation import server
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.rounds import federate
-from msmtrec.federation.scenario import Site
+from msmtrec.federation.site import Site
 from msmtrec.federation.standing import Plan, Standing
 from msmtrec.logs.sources.synthetic import Synthetic
 from msmtrec.methods import METHODS

@@ -25,7 +25,7 @@ from msmtrec.experiment.here import begun
 from msmtrec.experiment.sites import site_of
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.scenario import Site
+from msmtrec.federation.site import Site
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.side_by_side import Clients, SideBySide, _joined, divided
 

@@ -23,7 +23,7 @@ from msmtrec.experiment.training import ending, first_standing, measured_once, s
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order
-from msmtrec.federation.scenario import Site
+from msmtrec.federation.site import Site
 from msmtrec.methods.base import Reply
 from msmtrec.record.directory import CHECKPOINT, ended, writing
 from msmtrec.record.events import Observer, ignore

@@ -18,7 +18,7 @@ from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.checkpoint import Checkpoint
 from msmtrec.federation.memory import Shipment
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.scenario import Site
+from msmtrec.federation.site import Site
 from msmtrec.federation.standing import Standing
 from msmtrec.methods.settings.gbm import GBMSettings
 from msmtrec.record.directory import VALIDATION, write_json

@@ -20,7 +20,7 @@ from msmtrec.evaluation.metrics import counting, measure, task_weights
 from msmtrec.evaluation.quality import quality
 from msmtrec.evaluation.sampled import Sampled, row_weights
 from msmtrec.experiment.encoders import variant
-from msmtrec.federation.scenario import Site
+from msmtrec.federation.site import Site
 from msmtrec.models.base import Model
 from msmtrec.models.beside import Beside
 from msmtrec.record.directory import SCORES, TEST, VALIDATION, VALIDATION_SCORES, model_file, read_json, write_json

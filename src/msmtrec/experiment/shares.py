@@ -6,7 +6,8 @@ import os
 
 from msmtrec.base.member import Member
 from msmtrec.data.table import EncodedData
-from msmtrec.federation.scenario import STACK_MEMBERS, Site
+from msmtrec.federation.site import Site
+from msmtrec.federation.stacks import STACK_MEMBERS
 
 STEPS, PRODUCTS = 5_000, 1e11
 """Steps of full stacks, or multiplications in first layers, from which workers pay, though each loads the libraries

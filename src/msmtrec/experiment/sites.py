@@ -19,7 +19,7 @@ from msmtrec.experiment.start import Start
 from msmtrec.experiment.steps import training_size
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.narrow import Wire
-from msmtrec.federation.scenario import Site
+from msmtrec.federation.site import Site
 from msmtrec.models.base import Model
 from msmtrec.statistics.encoded import Statistics
 
@@ -59,7 +59,13 @@ def site_on(
         held_out_limit=train.held_out_limit,
         wire=wire_of(train),
         statistics=statistics,
+        silent=outputs(model) if contender.has_head and not contender.start else (),
     )
+
+
+def outputs(model: Model) -> tuple[str, ...]:
+    """Parameters without which all logits are those of the head."""
+    return tuple(d.name for d in model.declare() if d.output)
 
 
 def wire_of(train: TrainSettings) -> Wire:
@@ -75,15 +81,10 @@ def _arithmetic(train: TrainSettings) -> torch.dtype:
 
 
 def common_parameters(contender: Contender, model: Model, seeds: Sequence[int]) -> dict[int, Parameters]:
-    """Seed -> what all scenarios of its federation begin with: everything but their private tables.
-
-    Behind a linear head all logits are 0 at first, so that rows begin with what they start from.
-    """
+    """Seed -> what all scenarios of its federation begin with: everything but their private tables."""
     found, roles = {}, model.roles()
     for seed in seeds:
         drawn = model.initialise(seed, "", 0, _dtype(contender.train))
-        if contender.has_head:
-            drawn |= {d.name: torch.zeros_like(drawn[d.name]) for d in model.declare() if d.output}
         found[seed] = {name: value for name, value in drawn.items() if roles[name] is not Role.EMBEDDING}
     return found
 

@@ -24,7 +24,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.server import ServerState
-from msmtrec.federation.standing import Standing
+from msmtrec.federation.standing import Kept, Standing
 from msmtrec.methods.base import Method
 from msmtrec.record.columns import AS_IT_WAS, FINE_TUNED
 from msmtrec.record.directory import (
@@ -234,12 +234,12 @@ class Start:
         column, _ = self.served(contender.name)
         servers: dict[int, ServerState[Any]] = {}
         for seed in seeds:
-            state, replies = method.again(self.server(column, method, seed), rows)
+            state, replies = method.again(self.kept(column, method, seed).server.method, rows)
             servers[seed] = ServerState(state, dict.fromkeys(rows, 0), replies)
         return Standing(servers, measured=False)
 
-    def server(self, column: str, method: Method[S], seed: int) -> S:
-        """The method's state after the round with the best mean validation AUC, of the training behind a column."""
+    def kept(self, column: str, method: Method[S], seed: int) -> Kept[S]:
+        """The server of the round with the best mean validation AUC, of the training behind a column."""
         settings = self.settings(column)
         folder = contender_folder(self.run.folder, settings.name, settings.candidate)
-        return checkpoints.load_server(server_file(folder, seed), method.state_type).server.method
+        return checkpoints.load_server(server_file(folder, seed), method.state_type)

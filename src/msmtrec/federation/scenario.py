@@ -2,87 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from msmtrec.aggregation.balance.base import Rule
 from msmtrec.base.finite import all_finite
 from msmtrec.base.member import Member
-from msmtrec.base.packing import own_storage
 from msmtrec.base.parameters import Parameters
 from msmtrec.base.roles import Role
-from msmtrec.data.table import EncodedData
-from msmtrec.evaluation.metrics import Measure, mean_auc, measure
-from msmtrec.federation.deck import Deck
+from msmtrec.federation.best import keep_best, validate
 from msmtrec.federation.held_out import Holding, answer_offers, held_out_rows
-from msmtrec.federation.memory import Best, Memory, Shipment, begin, load
+from msmtrec.federation.memory import Memory, Shipment, load
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.narrow import PLAIN, Wire
 from msmtrec.federation.packed import Job
+from msmtrec.federation.site import Site
 from msmtrec.federation.stack import run_phase
+from msmtrec.federation.stacks import stacks
 from msmtrec.federation.traffic import Stopwatch
-from msmtrec.methods.base import Answer, Method, Reply, TableRows, Upload
+from msmtrec.methods.base import Answer, Reply, TableRows, Upload
 from msmtrec.methods.phases import MODEL, LocalRound, Phase
-from msmtrec.models.base import Model
-from msmtrec.models.predict import BLOCK, predict_each
-from msmtrec.statistics.encoded import Statistics
+from msmtrec.models.predict import BLOCK
 
-STACK_RATIO = 2.0
-"""Members share a stack when their batches differ by less than this factor: little is computed for nothing."""
-STACK_MEMBERS = 16
-"""More members in one computation leave the caches: slower, and more memory at once."""
 Memories = dict[Member, Memory]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Site:
-    """What the scenarios of one machine have of the experiment: their rows, the network, the method, the settings.
-
-    Args:
-        batches, steps: scenario -> batch rows, and optimiser steps a round.
-        rate, decay, lazy: of the contender's optimiser; `fine_tune_rate` of its fine-tuning.
-        balance: how tasks are balanced in local training; None sums their losses.
-        stack: which members train as one computation: `auto` by similar batch sizes, 16 at most; `off` one by one;
-            `all` in one.
-        held_out_limit: rows on which mixtures are measured; None takes all validation rows.
-        wire: how uploads travel.
-        statistics: what the rows have been given of their ids, for the models that are kept; None where nothing.
-    """
-
-    data: EncodedData
-    deck: Deck
-    model: Model
-    method: Method[Any]
-    _: KW_ONLY
-    batches: Mapping[str, int]
-    steps: Mapping[str, int]
-    rate: float
-    decay: float = 0.0
-    lazy: bool = False
-    balance: Rule | None = None
-    fine_tune_rate: float | None = None
-    stack: Literal["auto", "off", "all"] = "auto"
-    held_out_limit: int | None = None
-    wire: Wire = PLAIN
-    statistics: Statistics | None = None
-
-    @property
-    def shared(self) -> frozenset[str]:
-        """Tables of which a scenario holds the rows that it uses."""
-        return self.model.common_tables
-
-    def begin(self, member: Member, parameters: Parameters, ship: Shipment) -> Memory:
-        """A scenario before its first round; `parameters` have whole tables, which all of one shipment share."""
-        placed = ship({MODEL: parameters})[MODEL]
-        memory = begin(placed, self.deck.placed[member.scenario], self.shared)
-        return memory.put(self.method.begin(memory.model))
 
 
 def scenario_steps(
@@ -104,10 +49,14 @@ def scenario_steps(
     for member in those(lambda order: order.restart):
         now[member] = _restart(site, member, now[member], ship)
     now |= _loaded(site, orders, now, ship, lambda order: order.reply)
-    for member, found in validate(site, now, those(lambda order: order.measure is not None)):
-        now[member] = keep_best(site, member, now[member], orders[member].measure or 0, found)
+    measured = those(lambda order: order.measure is not None)
+    before = [member for member in measured if orders[member].measure == 0]
+    served = now | {member: site.silenced(now[member], orders[member].reply) for member in before}
+    for member, found in validate(site, served, measured):
+        best = keep_best(site, member, served[member], orders[member].measure or 0, found).best
+        now[member] = replace(now[member], best=best)
         reports[member] = replace(reports[member], measured=tuple(found))
-    clock.lap("evaluate", those(lambda order: order.measure is not None))
+    clock.lap("evaluate", measured)
     now |= _loaded(site, orders, now, ship, lambda order: order.refresh)
     federated = those(lambda order: order.train == "rounds")
     for member, (memory, rows) in _train(site, federated, orders, now, site.method.local).items():
@@ -159,7 +108,8 @@ def _closed(order: Order) -> int:
 def _restart(site: Site, member: Member, memory: Memory, ship: Shipment) -> Memory:
     """The best round's parameters with fresh moments and clocks."""
     (best,) = memory.best.values()
-    fresh = site.begin(member, best.parameters, ship)
+    drawn = site.drawn(member.seed) if best.round == 0 else {}
+    fresh = site.begin(member, {**best.parameters, **drawn}, ship)
     return replace(fresh, betas=memory.betas, best=memory.best, earlier=best.steps)
 
 
@@ -260,52 +210,3 @@ def _answers(
             kept = {part.keep: part.parameters for part in offer.parts if part.keep is not None}
             memory = memories[member].put({MODEL: found.mixed, **kept})
             yield member, (replace(memory, betas=found.betas), found.answer)
-
-
-def validate(site: Site, memories: Memories, members: list[Member]) -> Iterator[tuple[Member, list[Measure]]]:
-    """Metrics of what the method serves on the validation rows; of each scenario, where a member is pooled."""
-    tables, schema = site.data.tables, site.data.schema
-    for stack in stacks(members, lambda m: len(tables[m.scenario].splits["validation"]), site.stack, most=BLOCK):
-        rows = [tables[member.scenario].splits["validation"] for member in stack]
-        served = [memories[m].weights(site.method.served, site.deck.used[m.scenario]) for m in stack]
-        for member, own, logits in zip(stack, rows, predict_each(site.model, served, rows), strict=True):
-            scores, present, found = logits.numpy(), schema.has_task(member.scenario), []
-            for scenario, part in tables[member.scenario].parts["validation"].items():
-                weights = None if own.weight is None else own.weight[part].astype(np.float64)
-                found += measure(scenario, schema.task_names, present, scores[part], own.labels[part], weights)
-            yield member, found
-
-
-def keep_best(site: Site, member: Member, memory: Memory, round_number: int, found: Iterable[Measure]) -> Memory:
-    """Remember what is served when the mean validation AUC rises (pooled: one model per scenario)."""
-    best, held = dict(memory.best), list(found)
-    for scenario in site.data.tables[member.scenario].parts["validation"]:
-        score = mean_auc([m for m in held if m.scenario == scenario])
-        before = best[scenario].score if scenario in best else math.nan
-        if scenario not in best or score > before or (math.isnan(before) and not math.isnan(score)):
-            served = memory.whole(site.method.served, site.deck.placed[member.scenario])
-            best[scenario] = Best(round_number, score, own_storage(served), memory.steps)
-    return replace(memory, best=best)
-
-
-def stacks(items: Iterable[T], size: Callable[[T], int], layout: str, most: float = math.inf) -> list[list[T]]:
-    """Which members are one computation: those of similar size, so that little is computed for nothing.
-
-    Args:
-        size: rows of a member in it.
-        most: rows of all members together; a larger member is alone.
-    """
-    if layout == "off":
-        return [[item] for item in items]
-    ordered = sorted(items, key=lambda item: -size(item))
-    if layout == "all":
-        return [ordered] if ordered else []
-    groups: list[list[T]] = []
-    for item in ordered:
-        largest = size(groups[-1][0]) if groups else math.inf
-        similar = bool(groups) and largest < STACK_RATIO * size(item)
-        if similar and len(groups[-1]) < STACK_MEMBERS and (len(groups[-1]) + 1) * largest <= most:
-            groups[-1].append(item)
-        else:
-            groups.append([item])
-    return groups

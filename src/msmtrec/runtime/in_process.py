@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from msmtrec.base.member import Member
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Order, Report
-from msmtrec.federation.scenario import Site, scenario_steps
+from msmtrec.federation.scenario import scenario_steps
+from msmtrec.federation.site import Site
 
 
 @dataclass

@@ -22,7 +22,7 @@ from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.federation.memory import Memory
 from msmtrec.federation.messages import Exchange, Order, Report
-from msmtrec.federation.scenario import Site
+from msmtrec.federation.site import Site
 from msmtrec.runtime import parcels
 from msmtrec.runtime.in_process import InProcess
 from msmtrec.runtime.threads import threads_set
