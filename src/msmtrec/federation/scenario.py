@@ -53,8 +53,8 @@ def scenario_steps(
     before = [member for member in measured if orders[member].measure == 0]
     served = now | {member: site.silenced(now[member], orders[member].reply) for member in before}
     for member, found in validate(site, served, measured):
-        best = keep_best(site, member, served[member], orders[member].measure or 0, found).best
-        now[member] = replace(now[member], best=best)
+        kept = keep_best(site, member, served[member], orders[member].measure or 0, found)
+        now[member] = replace(now[member], best=kept.best)
         reports[member] = replace(reports[member], measured=tuple(found))
     clock.lap("evaluate", measured)
     now |= _loaded(site, orders, now, ship, lambda order: order.refresh)
