@@ -3,6 +3,8 @@
 # make lint   ruff and mypy
 # make parity one experiment in one process, in a Flower simulation and deployed: the same bits (about 3 minutes)
 # make kills  deployments whose processes are killed while they train: the same bits (about 3 minutes)
+# make changes   a deployment whose certificate is renewed and that takes in a node, in a run (about 3 minutes)
+# make proxy  a deployment behind a real nginx, which must be installed (about 2 minutes)
 # make docs   the documentation as a site, into site/; a broken link fails
 # make bench  every target of speed beside what this machine makes of it (40 minutes, 5 GB of disk; BENCH=training runs one)
 # make measure-federation   what a deployment costs, in seconds and memory (half an hour); make federation-page   docs/deployment.md from that
@@ -14,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint parity kills docs dist bench bench-page results results-page measure-data measure-predict measure-serving measure-federation federation-page clean
+.PHONY: demo test lint parity kills changes proxy docs dist bench bench-page results results-page measure-data measure-predict measure-serving measure-federation federation-page clean
 
 demo: $(READY)
 	$(BIN)/msmtrec demo
@@ -34,6 +36,12 @@ parity: $(READY)
 
 kills: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m deployed.kills
+
+changes: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m deployed.changes
+
+proxy: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m deployed.proxy
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir site

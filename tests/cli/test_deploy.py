@@ -1,9 +1,13 @@
+import re
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from called import called
 from deployed.deployment import scripted
+from msmtrec.deployed.init import init
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'msmtrec[flower]'")
 
@@ -79,3 +83,75 @@ def test_what_is_no_deployment_is_not_checked(capsys: pytest.CaptureFixture[str]
     code, _, err = called(capsys, "deploy", "check", str(tmp_path))
     assert (code, err.count("\n")) == (2, 1)
     assert f"{tmp_path} is no deployment: it has no server/run.sh; msmtrec deploy init writes one" in err
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, config: str) -> Path:
+    init(tmp_path / "deployment", Path(config), ["scenario-0"], host="127.0.0.1", port=8000)
+    return tmp_path / "deployment"
+
+
+def test_add_node(capsys: pytest.CaptureFixture[str], deployment: Path, tmp_path: Path) -> None:
+    code, out, _ = called(capsys, "deploy", "add-node", str(deployment), "--scenario", "scenario-1")
+    assert code == 0
+    assert out.splitlines()[:2] == [
+        f"{deployment}/nodes/scenario-1: node 'scenario-1' of scenario-1; it calls 127.0.0.1:8000",
+        "what to do now:",
+    ]
+    key, like = deployment / "nodes/scenario-1/node-key.pub", deployment / "nodes/scenario-0"
+    shutil.move(key, tmp_path / "key")
+    shutil.rmtree(deployment / "nodes/scenario-1")
+    (deployment / "server/public-keys/scenario-1.pub").unlink()
+    more = ["--node", "two", "--public-key", str(tmp_path / "key"), "--like", str(like)]
+    assert called(capsys, "deploy", "add-node", str(deployment), "--scenario", "scenario-2", *more)[0] == 0
+    assert sorted(path.name for path in (deployment / "nodes").iterdir()) == ["scenario-0", "two"]
+    assert not (deployment / "nodes/two/node-key").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--scenario", "scenario-0"], "--scenario scenario-0: node 'scenario-0' has it already"),
+        (["--scenario", "scenario-1, scenario-2"], "a node of 2 scenarios needs a name of its own: --node NAME"),
+        (["--scenario", "scenario-1", "--node", "../x"], "--node ../x: no node is called so"),
+    ],
+)
+def test_add_node_refuses(
+    capsys: pytest.CaptureFixture[str], deployment: Path, arguments: list[str], sentence: str
+) -> None:
+    code, out, err = called(capsys, "deploy", "add-node", str(deployment), *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: {sentence}")
+    assert [path.name for path in (deployment / "nodes").iterdir()] == ["scenario-0"]
+
+
+def test_renew(capsys: pytest.CaptureFixture[str], deployment: Path, tmp_path: Path) -> None:
+    place = deployment / "server/certificates"
+    shutil.move(place / "ca.key", tmp_path / "safe")
+    held = [(place / name).read_bytes() for name in ("server.crt", "ca.crt")]
+    code, _, err = called(capsys, "deploy", "renew", str(deployment))
+    sentence = f"{place}/ca.key is not there, as it should be; name where it is kept: --ca-key FILE"
+    assert (code, err) == (2, f"error: {sentence}\n")
+    code, out, _ = called(capsys, "deploy", "renew", str(deployment), "--ca-key", str(tmp_path / "safe"))
+    assert (code, "2. start the SuperLink again" in out) == (0, True)
+    assert [(place / name).read_bytes() for name in ("server.crt", "ca.crt")] != held
+    assert (place / "ca.crt").read_bytes() == held[1]
+    assert called(capsys, "deploy", "renew", str(deployment), "--authority")[0] == 0
+    assert (place / "ca.crt").read_bytes() != held[1]
+
+
+def test_check_says_in_time_that_a_certificate_ends(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, deployment: Path
+) -> None:
+    """And asks the nodes all the same."""
+    monkeypatch.setattr("msmtrec.deployed.certificates.SERVER", timedelta(days=30, hours=2))
+    assert called(capfd, "deploy", "renew", str(deployment))[0] == 0
+    script = deployment / "server/run.sh"
+    script.write_text('#!/bin/sh\necho "$0 $@"\nexit 0\n')
+    code, out, err = called(capfd, "deploy", "check", str(deployment))
+    assert (code, out) == (0, f"{script} --check\n")
+    assert re.fullmatch(
+        rf"note: the server's certificate ends on [-\d]+, in 30 days; msmtrec deploy renew {deployment} makes a new"
+        r" one\n",
+        err,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -197,6 +198,7 @@ def test_only_what_is_for_nodes_passes_the_proxy(far: Path) -> None:
     ]
     assert "listen 9443 ssl;" in text
     assert "client_max_body_size 0;" in text
+    assert "proxy_max_temp_file_size 0;" in text
     assert "--superlink lab.example.org:9443 " in (far / "nodes" / "BE-fr" / "start-supernode.sh").read_text()
 
 
@@ -212,3 +214,29 @@ def test_units_and_containers_start_the_scripts(far: Path) -> None:
         assert service["restart"] == "always"
     services = yaml.safe_load((far / "server" / "compose.yaml").read_text())["services"]
     assert services.keys() == {"superlink", "proxy"}
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+def test_systemd_takes_the_units(far: Path, tmp_path: Path) -> None:
+    """Where they stand in the places that they name."""
+    units = []
+    for unit, place in (("server/superlink", "server"), ("nodes/BE-fr/supernode", "BE-fr")):
+        here = (tmp_path / place).absolute()
+        shutil.copytree((far / unit).parent, here)
+        units.append(tmp_path / f"{Path(unit).name}.service")
+        text = (far / f"{unit}.service").read_text()
+        assert f"/srv/msmtrec/{place}/" in text
+        units[-1].write_text(text.replace(f"/srv/msmtrec/{place}/", f"{here}/"))
+    command = ["systemd-analyze", "verify", *map(str, units)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="there is no docker-compose here")
+@pytest.mark.parametrize("folder", ["server", "nodes/BE-fr"])
+def test_compose_takes_its_files(far: Path, folder: str) -> None:
+    command = ["docker-compose", "--file", str(far / folder / "compose.yaml"), "config"]
+    environment = {**os.environ, "MSMTREC_IMAGE": "lab/msmtrec:1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "image: lab/msmtrec:1" in done.stdout

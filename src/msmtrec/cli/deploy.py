@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,8 @@ import typer
 from rich.markup import escape
 
 from msmtrec.base.errors import UserError
-from msmtrec.cli.console import config_path, out
+from msmtrec.cli.console import config_path, err, out
+from msmtrec.deployed.extra import extra
 
 deploy_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="markdown", help="One experiment over many machines, with Flower."
@@ -41,8 +44,7 @@ def deploy_init(
     """
     from msmtrec.deployed.init import init
 
-    names = None if scenarios is None else [name.strip() for name in scenarios.split(",")]
-    plan = init(folder, config_path(config), names, host=host, port=port)
+    plan = init(folder, config_path(config), None if scenarios is None else _split(scenarios), host=host, port=port)
     out.print(
         f"{escape(str(folder))}: a server at {plan.address}, {len(plan.nodes)}"
         f" node{'s' * (len(plan.nodes) > 1)}: {escape(', '.join(node.name for node in plan.nodes))}",
@@ -52,6 +54,63 @@ def deploy_init(
     out.print(f"[dim]what to do now: {escape(str(folder / 'README.md'))}[/]", highlight=False, soft_wrap=True)
 
 
+@deploy_app.command("add-node")
+def deploy_add_node(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The deployment.")],
+    scenarios: Annotated[
+        str, typer.Option("--scenario", metavar="NAME[,NAME…]", help="What the node has: a scenario, or several.")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--node", metavar="NAME", help="The node's name [default: its scenario's].")
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--public-key", metavar="FILE", help="Of a key that its operator has; no other is made then."),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like", metavar="NODE", help="A node's folder or file: an example of the data [default: one in DIR]."
+        ),
+    ] = None,
+) -> None:
+    """A node for a scenario that joins: its folder, its key, and its entry in `server/federation.yaml`.
+
+    All of it is made, or nothing. Nothing else in the federation's file changes; the next start of `server/run.sh` goes
+    on with the node, where a scenario may still join. Says what to do next.
+
+    Example: `msmtrec deploy add-node federation --scenario FR`
+    """
+    with extra():
+        from msmtrec.deployed.adding import add_node
+
+    _print(add_node(folder, _split(scenarios), name=name, like=like, key=key).lines())
+
+
+@deploy_app.command("renew")
+def deploy_renew(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The deployment, or its folder `server`.")],
+    key: Annotated[
+        Path | None,
+        typer.Option("--ca-key", metavar="FILE", help="The authority's key, where it is kept [default: in DIR]."),
+    ] = None,
+    authority: Annotated[
+        bool, typer.Option("--authority", help="A new authority, too; every node must get its certificate.")
+    ] = False,
+) -> None:
+    """A new certificate for the server, valid for two years, from the authority of the deployment.
+
+    Nodes notice nothing: they know the authority, which is valid for ten years. The SuperLink must be started again.
+    Says which files go where.
+
+    Example: `msmtrec deploy renew federation --ca-key /media/safe/ca.key`
+    """
+    with extra():
+        from msmtrec.deployed.renewing import renew
+
+    _print(renew(folder, key=key, authority=authority).lines())
+
+
 @deploy_app.command("check")
 def deploy_check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The deployment, or its folder `server`.")],
@@ -59,13 +118,19 @@ def deploy_check(
     """Ask every node for its rows, on the server's machine; nothing is trained.
 
     It proves that nodes connect with their keys over TLS, have the server's version, can read their rows, and declare
-    them alike; clocks that differ and other versions of packages are said. SuperLink and nodes must run.
+    them alike; clocks that differ and other versions of packages are said, and certificates that end within 60 days.
+    SuperLink and nodes must run.
 
     Example: `msmtrec deploy check federation`
     """
     script = _script(folder)
     if script is None:
         raise UserError(f"{folder} is no deployment: it has no server/run.sh; msmtrec deploy init writes one")
+    with extra():
+        from msmtrec.deployed.validity import endings
+
+    for sentence in endings(script.parent / "certificates", folder, datetime.now(UTC)):
+        err.print(f"[yellow]note: [/]{escape(sentence)}", highlight=False, soft_wrap=True)
     raise typer.Exit(_called(script, "--check"))
 
 
@@ -115,6 +180,15 @@ def deploy_schema(
     else:
         last = f"scenario '{next(iter(told))}' alone; name those of others too, to see whether they fit together"
     out.print(escape(last), soft_wrap=True, highlight=False)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")]
 
 
 def _script(folder: Path) -> Path | None:

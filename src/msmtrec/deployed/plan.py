@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,7 +25,7 @@ _HOST = re.compile(
 )
 _LONGEST = 60
 """Letters of a node's name."""
-_FIRST_PORT = 9100
+FIRST_PORT = 9100
 """On which the first node's SuperNode speaks to the processes of its own machine."""
 
 
@@ -35,13 +35,13 @@ class PlannedNode:
 
     Args:
         name: of it, its folder and its registration: letters, digits, '-', '_' and '.'.
-        scenario: that it has.
+        scenarios: that it has.
         data: section of its own file, an example.
         port: of its SuperNode, for its own machine alone.
     """
 
     name: str
-    scenario: str
+    scenarios: tuple[str, ...]
     data: Mapping[str, Any]
     port: int
 
@@ -72,12 +72,12 @@ class Plan:
     @property
     def address(self) -> str:
         """HOST:PORT, as nodes call the server."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return address(self.host, self.port)
 
     @property
     def proxied(self) -> bool:
         """Whether others than this machine reach the server, so that something has to stand before it."""
-        return self.host != "localhost" and not (_is_address(self.host) and ip_address(self.host).is_loopback)
+        return proxied(self.host)
 
     @property
     def inner_port(self) -> int:
@@ -88,6 +88,15 @@ class Plan:
     def quorum(self) -> int:
         """More than half."""
         return len(self.nodes) // 2 + 1
+
+
+def address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def proxied(host: str) -> bool:
+    """Whether it is called from other machines."""
+    return host != "localhost" and not (_is_address(host) and ip_address(host).is_loopback)
 
 
 def planned(config: Path, scenarios: Sequence[str] | None, *, host: str, port: int) -> Plan:
@@ -109,7 +118,7 @@ def planned(config: Path, scenarios: Sequence[str] | None, *, host: str, port: i
     contenders = [one for candidates in agreed.contenders for one in candidates]
     check_batches(contenders, names)
     nodes = tuple(
-        PlannedNode(node, name, _own(data, source, name), _FIRST_PORT + number)
+        PlannedNode(node, (name,), _own(data, source, name), FIRST_PORT + number)
         for number, (node, name) in enumerate(zip(safe(names), names, strict=True))
     )
     return Plan({"name": agreed.name, **kept}, nodes, host=_checked(host), port=port)
@@ -161,17 +170,54 @@ def _own(data: Mapping[str, Any], source: Source, scenario: str) -> dict[str, An
     if "scenarios" in found or source.scenario is not None:
         found["scenarios"] = [scenario]
     if isinstance(tables := found.get("tables"), Mapping):
-        found["tables"] = {
-            name: {**table, "files": _part(table["files"], scenario)}
-            if isinstance(table, Mapping) and isinstance(table.get("files"), Mapping)
-            else table
-            for name, table in tables.items()
-        }
+        found["tables"] = _tables(tables, lambda files: _part(files, scenario))
     return found
+
+
+def _tables(tables: Mapping[str, Any], part: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+    """Side tables, with a part of those files that are given by scenario."""
+    return {
+        name: {**table, "files": part(table["files"])}
+        if isinstance(table, Mapping) and isinstance(table.get("files"), Mapping)
+        else table
+        for name, table in tables.items()
+    }
 
 
 def _part(files: Mapping[str, Any], scenario: str) -> dict[str, Any]:
     return {name: value for name, value in files.items() if name == scenario}
+
+
+def example(data: Mapping[str, Any], scenarios: Sequence[str]) -> dict[str, Any]:
+    """What a node of these scenarios may begin with, from the `data` of another one.
+
+    Of own logs that names the other's scenarios, and names these instead; public logs that list theirs list these too.
+
+    Raises:
+        UserError: it is not valid, or has no such scenarios.
+    """
+    found, source = dict(data), parse_data(data)
+    if isinstance(source, OwnLogs):
+        if isinstance(files := found.get("files"), Mapping):
+            found["files"] = _alike(files, scenarios)
+        if "scenarios" in found or source.scenario is not None:
+            found["scenarios"] = list(scenarios)
+        if isinstance(tables := found.get("tables"), Mapping):
+            found["tables"] = _tables(tables, lambda files: _alike(files, scenarios))
+    else:
+        for key in ("scenarios", "countries"):
+            if isinstance(there := found.get(key), list):
+                found[key] = [*there, *(name for name in scenarios if name not in there)]
+    listed = _listed(parse_data(found))
+    for name in scenarios if listed else ():
+        one_of(name, listed, "--scenario")
+    return found
+
+
+def _alike(files: Mapping[str, Any], scenarios: Sequence[str]) -> dict[str, Any]:
+    """Those of the first scenario stand for all that have none yet."""
+    first = next(iter(files.values()), None)
+    return {name: files.get(name, first) for name in scenarios}
 
 
 def _checked(host: str) -> str:

@@ -40,6 +40,11 @@ class NodeSettings(Settings):
         places = {key: folder / value for key in ("folder", "cache") if (value := getattr(found, key)) is not None}
         return found.model_copy(update=places)
 
+    @staticmethod
+    def example(path: Path) -> dict[str, Any]:
+        """A node's `data`, with paths as they are written; errors as `load`."""
+        return build(NodeSettings, read_yaml(path), str(path)).data
+
 
 class NodeEntry(Settings):
     """What a federation knows of a node beforehand.
