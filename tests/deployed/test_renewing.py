@@ -90,6 +90,15 @@ def test_whoever_could_read_a_key_can_read_the_next(own: Path) -> None:
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
 
 
+def test_a_key_where_none_was_is_for_nobody_else(own: Path) -> None:
+    """As `ca.key` is, which is kept elsewhere."""
+    for name in ("ca.key", "server.key"):
+        (own / "server/certificates" / name).unlink()
+    renew(own, authority=True)
+    for name in ("ca.key", "server.key"):
+        assert (own / "server/certificates" / name).stat().st_mode & 0o777 == 0o600
+
+
 def test_the_server_s_folder_is_a_deployment_too(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(own)
     monkeypatch.chdir(own / "server")
