@@ -150,7 +150,7 @@ def test_without_rows_it_is_the_first_download(run: Path, rows: Path) -> None:
     contender = start.contender("recommended")
     encoder = Encoder.load(found.folder / "encoders" / "shared" / "nowhere")
     method = contender.settings.build(contender.model.build(encoder.layout).declare())
-    consensus = start.kept("recommended", method, 1).server.method.consensus
+    consensus = start.server("recommended", method, 1).consensus
     parameters, card = load_model(model_file(place(found, "recommended"), "nowhere", 1))
     assert consensus.keys() < parameters.keys()
     for name, value in consensus.items():

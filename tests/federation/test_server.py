@@ -92,7 +92,10 @@ def test_what_scenarios_hold_back_is_written_down() -> None:
 
 def aggregated(plan: Plan, state: ServerState[Any], sent: dict[str, Report]) -> Step[Any]:
     """What has come to round 9."""
-    found = Incoming.of_round(plan, FEDAVG, Standing({0: state}), 9, traffic=Traffic(FEDAVG), clock=Clock())
+    asked = [Member(0, name) for name in plan.scenarios]
+    found = Incoming.of_round(
+        plan, FEDAVG, Standing({0: state}), 9, asked=asked, traffic=Traffic(FEDAVG), clock=Clock()
+    )
     assert all(found(Member(0, name), report).upload is None for name, report in sent.items())
     return found.aggregated(0, state, len(sent))
 
@@ -170,10 +173,23 @@ def test_an_upload_that_is_summed_is_gone_before_the_next_one_comes(name: str, k
     state = ServerState(start(m))
     plan = Plan((0,), ("a", "b", "c"), 1, expected={"model": {n: COMMON[n] for n in m.network()}}, tables=COMMON)
     standing, clock = Standing({0: state}), Clock()
-    incoming = Incoming.of_round(plan, m, standing, 1, traffic=Traffic(m), clock=clock)
+    incoming = Incoming.of_round(plan, m, standing, 1, asked=orders, traffic=Traffic(m), clock=clock)
     assert _exchange(exchange, orders, standing, clock, incoming).keys() == orders.keys()
     assert list(incoming.aggregated(0, state, 3).gathered.rows) == ["a", "b", "c"]
     assert {"rows", "tower"} <= tensors.keys()
+
+
+def test_an_upload_that_nobody_asked_for_counts_nowhere() -> None:
+    plan = Plan((0,), ("a", "b"), 1, expected=EXPECTED, tables=COMMON)
+    state, a, b = ServerState(start(FEDAVG)), Member(0, "a"), Member(0, "b")
+    found = Incoming.of_round(plan, FEDAVG, Standing({0: state}), 1, asked=[a], traffic=Traffic(FEDAVG), clock=Clock())
+    for member in (a, b):
+        found(member, Report(upload=upload(FEDAVG, member.scenario)))
+    found(b, Report(refused="scenario 'b' sent 'tower' with NaN"))
+    step = found.aggregated(0, state, 1)
+    assert step.gathered is not None
+    assert list(step.gathered.rows) == ["a"]
+    assert step.diagnostics["rejected"] == []
 
 
 def test_what_is_owed_piles_up_and_is_handed_out_once() -> None:

@@ -27,7 +27,8 @@ class Declaration:
             unit by itself.
         level: units of one number belong together within a level only (expert 0 of level 0 is another one than
             expert 0 of level 1).
-        output: whether a logit is the product with it and a bias of 0 at first: zeros in its place make all logits 0.
+        output: whether a logit is the product with it and a bias of 0 at first, or a sum of such: zeros in place of all
+            outputs make all logits 0 (of ESMM's products, constant).
         owners: the scenario that each slice of the first axis belongs to; in a mean over scenarios only its owner's
             upload counts. Empty where no slice belongs to anybody.
     """

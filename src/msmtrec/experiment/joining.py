@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -24,9 +23,6 @@ from msmtrec.experiment.sites import site_of
 from msmtrec.experiment.start import Start
 from msmtrec.federation.fine_tuning import FineTuning, fine_tune
 from msmtrec.federation.messages import Order, reports_of
-from msmtrec.federation.site import Site
-from msmtrec.federation.standing import Kept
-from msmtrec.methods.base import Reply
 from msmtrec.record.columns import AS_IT_WAS
 from msmtrec.record.directory import TEST, VALIDATION, read_json, write_json
 from msmtrec.record.events import ignore
@@ -52,8 +48,8 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     here = Here(contender, clients)
     orders = dict.fromkeys(members, Order(1, measure=0))
     if not contender.entry.alone:
-        kept = {seed: start.kept(column, method, seed) for seed in seeds}
-        orders = {m: Order(1, reply=_welcome(site, kept[m.seed], m.scenario), measure=0) for m in members}
+        servers = {seed: start.server(column, method, seed) for seed in seeds}
+        orders = {m: Order(1, reply=method.welcome(servers[m.seed], m.scenario)[1], measure=0) for m in members}
     folder.mkdir(parents=True)
     told = RoundsTold(ignore, column, contender.candidate)
     journal = ContenderJournal(folder, here, contender.train, {}, told=told)
@@ -68,13 +64,6 @@ def join(start: Start, column: str, contender: Contender, data: EncodedData, rou
     write_json(folder / VALIDATION, save_models(contender, column, clients, members, folder, unmeasured=True))
     keep_scores(data, folder)
     _add_lines_without_rows(data, folder)
-
-
-def _welcome(site: Site, kept: Kept[Any], scenario: str) -> Reply:
-    """What a newcomer downloads; after round 0, which measured linear heads alone, without outputs: none is trained."""
-    _, reply = site.method.welcome(kept.server.method, scenario)
-    silent = site.silent if kept.round == 0 else ()
-    return Reply({slot: {n: v for n, v in own.items() if n not in silent} for slot, own in reply.slots.items()})
 
 
 def untrained(data: EncodedData) -> Iterator[tuple[str, str]]:

@@ -59,13 +59,8 @@ def site_on(
         held_out_limit=train.held_out_limit,
         wire=wire_of(train),
         statistics=statistics,
-        silent=outputs(model) if contender.has_head and not contender.start else (),
+        has_head=contender.has_head,
     )
-
-
-def outputs(model: Model) -> tuple[str, ...]:
-    """Parameters without which all logits are those of the head."""
-    return tuple(d.name for d in model.declare() if d.output)
 
 
 def wire_of(train: TrainSettings) -> Wire:

@@ -24,7 +24,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.experiment.encoders import variant
 from msmtrec.federation import checkpoint as checkpoints
 from msmtrec.federation.server import ServerState
-from msmtrec.federation.standing import Kept, Standing
+from msmtrec.federation.standing import Standing
 from msmtrec.methods.base import Method
 from msmtrec.record.columns import AS_IT_WAS, FINE_TUNED
 from msmtrec.record.directory import (
@@ -166,9 +166,16 @@ class Start:
         return scenario in self._described[variant(contender)]
 
     def parameters(
-        self, contender: Contender, data: EncodedData, drawn: Mapping[Member, Parameters]
+        self,
+        contender: Contender,
+        data: EncodedData,
+        drawn: Mapping[Member, Parameters],
+        outputs: Iterable[str],
     ) -> dict[Member, Parameters]:
-        """What each scenario served, in tables for today's ids; one that is new has the drawn parameters."""
+        """What each scenario served, in tables for today's ids; one that is new has the drawn parameters.
+
+        outputs: parameters that are drawn, too, where it served zeros in their place: a linear head alone.
+        """
         column, _ = self.served(contender.name)
         found, sources = dict(drawn), dict[str, Tensor]()
         for member in drawn:
@@ -181,6 +188,7 @@ class Start:
                 sources[scenario] = torch.from_numpy(private_sources(before, encoder_of(data, scenario)))
             own = sources[scenario]
             trained = {n: v for n, v in served.items() if card.roles[n] not in FITTED}
+            trained |= {n: drawn[member][n] for n in outputs if not trained[n].any()}
             found[member] = {n: v[own] if card.roles[n] == Role.EMBEDDING else v for n, v in trained.items()}
         return found
 
@@ -234,12 +242,12 @@ class Start:
         column, _ = self.served(contender.name)
         servers: dict[int, ServerState[Any]] = {}
         for seed in seeds:
-            state, replies = method.again(self.kept(column, method, seed).server.method, rows)
+            state, replies = method.again(self.server(column, method, seed), rows)
             servers[seed] = ServerState(state, dict.fromkeys(rows, 0), replies)
         return Standing(servers, measured=False)
 
-    def kept(self, column: str, method: Method[S], seed: int) -> Kept[S]:
-        """The server of the round with the best mean validation AUC, of the training behind a column."""
+    def server(self, column: str, method: Method[S], seed: int) -> S:
+        """The method's state after the round with the best mean validation AUC, of the training behind a column."""
         settings = self.settings(column)
         folder = contender_folder(self.run.folder, settings.name, settings.candidate)
-        return checkpoints.load_server(server_file(folder, seed), method.state_type)
+        return checkpoints.load_server(server_file(folder, seed), method.state_type).server.method

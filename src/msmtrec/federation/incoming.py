@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,7 @@ S = TypeVar("S")
 class Incoming(Generic[S]):
     """Args:
     traffic, clock: of the round.
+    asked: who was to train; uploads of others count nowhere.
     came: seed -> the uploads of its federation.
     """
 
@@ -29,11 +30,20 @@ class Incoming(Generic[S]):
     _: KW_ONLY
     traffic: Traffic
     clock: Clock
+    asked: Collection[Member]
     came: Mapping[int, Collected[S]]
 
     @classmethod
     def of_round(
-        cls, plan: Plan, method: Method[S], standing: Standing[S], number: int, *, traffic: Traffic, clock: Clock
+        cls,
+        plan: Plan,
+        method: Method[S],
+        standing: Standing[S],
+        number: int,
+        *,
+        asked: Collection[Member],
+        traffic: Traffic,
+        clock: Clock,
     ) -> Incoming[S]:
         """Of all seeds, before anything has come."""
         came = {
@@ -47,7 +57,7 @@ class Incoming(Generic[S]):
             )
             for seed, state in standing.servers.items()
         }
-        return cls(plan, standing, traffic=traffic, clock=clock, came=came)
+        return cls(plan, standing, traffic=traffic, clock=clock, asked=frozenset(asked), came=came)
 
     def __call__(self, member: Member, report: Report) -> Report:
         """A report without its upload, which is taken. Where that is a difference, what was said is remembered."""
@@ -57,9 +67,9 @@ class Incoming(Generic[S]):
         report, said = self.plan.wire.received(report, held.pop(member.scenario, None))
         if said is not None:
             held[member.scenario] = said
-        if report.upload is not None:
+        if report.upload is not None and member in self.asked:
             self.came[member.seed].take(report.upload)
-        if report.refused is not None:
+        if report.refused is not None and member in self.asked:
             self.came[member.seed].refuse(report.refused)
         self.clock.lap("aggregate")
         return replace(report, upload=None)

@@ -88,7 +88,7 @@ def _round(
         traffic.add(plan.already)
         traffic.replies(reply for seed in going for reply in standing.servers[seed].owed.values())
     orders = _orders(plan, method, standing, going, members, number, missed)
-    incoming = Incoming.of_round(plan, method, standing, number, traffic=traffic, clock=clock)
+    incoming = Incoming.of_round(plan, method, standing, number, asked=members, traffic=traffic, clock=clock)
     reports = _exchange(exchange, orders, standing, clock, incoming)
     members = [member for member in members if member in reports]  # whoever did not answer was not there
     _note(standing, journal, reports, before)

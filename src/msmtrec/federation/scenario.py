@@ -50,8 +50,7 @@ def scenario_steps(
         now[member] = _restart(site, member, now[member], ship)
     now |= _loaded(site, orders, now, ship, lambda order: order.reply)
     measured = those(lambda order: order.measure is not None)
-    before = [member for member in measured if orders[member].measure == 0]
-    served = now | {member: site.silenced(now[member], orders[member].reply) for member in before}
+    served = {member: site.served(member.seed, now[member]) for member in measured}
     for member, found in validate(site, served, measured):
         kept = keep_best(site, member, served[member], orders[member].measure or 0, found)
         now[member] = replace(now[member], best=kept.best)
@@ -108,8 +107,7 @@ def _closed(order: Order) -> int:
 def _restart(site: Site, member: Member, memory: Memory, ship: Shipment) -> Memory:
     """The best round's parameters with fresh moments and clocks."""
     (best,) = memory.best.values()
-    drawn = site.drawn(member.seed) if best.round == 0 else {}
-    fresh = site.begin(member, {**best.parameters, **drawn}, ship)
+    fresh = site.begin(member, site.training(member.seed, best.parameters), ship)
     return replace(fresh, betas=memory.betas, best=memory.best, earlier=best.steps)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
+from torch import Tensor
+
 from msmtrec.aggregation.balance.base import Rule
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
@@ -13,7 +15,7 @@ from msmtrec.data.table import EncodedData
 from msmtrec.federation.deck import Deck
 from msmtrec.federation.memory import Memory, Shipment, begin, zeros_like
 from msmtrec.federation.narrow import PLAIN, Wire
-from msmtrec.methods.base import Method, Reply
+from msmtrec.methods.base import Method
 from msmtrec.methods.phases import MODEL
 from msmtrec.models.base import Model
 from msmtrec.statistics.encoded import Statistics
@@ -32,9 +34,10 @@ class Site:
         held_out_limit: rows on which mixtures are measured; None takes all validation rows.
         wire: how uploads travel.
         statistics: what the rows have been given of their ids, for the models that are kept; None where nothing.
-        silent: outputs that are 0 where round 0 is measured, which so is that of the linear head alone. Training begins
-            with them as they were drawn: behind outputs of 0 the first steps of Adam move all units of a layer alike,
-            and a layer of ReLUs can die of that.
+        has_head: whether rows start from a linear head. A network behind it begins with outputs as they are drawn; what
+            is served before anything has trained them has zeros in their place, and so is the head alone. Behind
+            outputs of 0 the first steps of Adam would move all units of a layer alike, and a layer of ReLUs can die of
+            that.
     """
 
     data: EncodedData
@@ -53,7 +56,7 @@ class Site:
     held_out_limit: int | None = None
     wire: Wire = PLAIN
     statistics: Statistics | None = None
-    silent: tuple[str, ...] = ()
+    has_head: bool = False
 
     @property
     def shared(self) -> frozenset[str]:
@@ -66,16 +69,21 @@ class Site:
         memory = begin(placed, self.deck.placed[member.scenario], self.shared)
         return memory.put(self.method.begin(memory.model))
 
-    def silenced(self, memory: Memory, reply: Reply | None) -> Memory:
-        """What a scenario serves before the first round: the head, with outputs that the reply has put in place."""
-        slot = self.method.served
-        trained = reply.slots.get(slot, {}) if reply is not None else {}
-        own = {name: memory.slots[slot][name] for name in self.silent if name not in trained}
-        return memory.put({slot: zeros_like(own)}) if own else memory
-
     def drawn(self, seed: int) -> Parameters:
-        """The silent outputs as they were drawn."""
-        if not self.silent:
-            return {}
-        first = self.model.initialise(seed, "", 0, self.deck.dtype)
-        return {name: first[name] for name in self.silent}
+        """Outputs of a network behind a head as it begins with them."""
+        return self.model.drawn_outputs(seed, self.deck.dtype) if self.has_head else {}
+
+    def served(self, seed: int, memory: Memory) -> Memory:
+        """A scenario with what it serves in place of what it trains: outputs that nothing has trained yet are 0."""
+        held = memory.slots[self.method.served]
+        untrained = {name: held[name] for name, first in self.drawn(seed).items() if _alike(held[name], first)}
+        return memory.put({self.method.served: zeros_like(untrained)}) if untrained else memory
+
+    def training(self, seed: int, served: Parameters) -> Parameters:
+        """What was served, with outputs as drawn where it has zeros: training does not begin with these."""
+        return {**served, **{name: first for name, first in self.drawn(seed).items() if not served[name].any()}}
+
+
+def _alike(value: Tensor, first: Tensor) -> bool:
+    """But for rounding, as in a mixture of several that are the same."""
+    return bool((value - first.to(value)).abs().max() <= 1e-6 * first.abs().max())

@@ -178,8 +178,17 @@ class Model(ABC):
                 continue
             owner = scenario if d.role is Role.EMBEDDING else "common"
             shape = tuple(private_rows if size is None else size for size in d.shape)
-            parameters[d.name] = draw(d.init, shape, torch_stream(seed, "initialise", d.name, owner)).to(dtype)
+            parameters[d.name] = _drawn(d, shape, seed, owner, dtype)
         return {d.name: parameters[d.name] for d in self.declare()}
+
+    def drawn_outputs(self, seed: int, dtype: torch.dtype) -> Parameters:
+        """The outputs among the parameters of `initialise`, and no others."""
+        own = {d.name: (d, tuple(0 if size is None else size for size in d.shape)) for d in self.declare() if d.output}
+        return {name: _drawn(d, shape, seed, "common", dtype) for name, (d, shape) in own.items()}
+
+
+def _drawn(d: Declaration, shape: tuple[int, ...], seed: int, owner: str, dtype: torch.dtype) -> Tensor:
+    return draw(d.init, shape, torch_stream(seed, "initialise", d.name, owner)).to(dtype)
 
 
 def draw(init: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -55,7 +55,7 @@ class STAR(OfScenarios):
             Declaration("scenario", Role.GATE, (S, s.embedding_dim), "embedding", owners=owners),
             Declaration("auxiliary.0.weight", Role.GATE, (T, embedded, inner), "kaiming", unit_axis="task"),
             Declaration("auxiliary.0.bias", Role.GATE, (T, inner), "zeros", unit_axis="task"),
-            Declaration("auxiliary.1.weight", Role.GATE, (T, inner, 1), "uniform", unit_axis="task"),
+            Declaration("auxiliary.1.weight", Role.GATE, (T, inner, 1), "uniform", unit_axis="task", output=True),
             Declaration("auxiliary.1.bias", Role.GATE, (T, 1), "zeros", unit_axis="task"),
         ]
         for n, out in enumerate(s.layers):
