@@ -12,7 +12,7 @@ from methods.helpers import method, upload
 from msmtrec.base.errors import UserError
 from msmtrec.base.member import Member
 from msmtrec.deployed.far import Far
-from msmtrec.deployed.messages import Answer, Asked, Done, Key
+from msmtrec.deployed.messages import Answer, Asked, Do, Done, Key
 from msmtrec.federation.messages import Order, Report
 from msmtrec.record.events import Event, Note
 
@@ -36,7 +36,8 @@ class Link:
             if node == self.silent:
                 continue
             self.alive.append(sum(ref() is not None for ref in made))
-            answer = Done({m: Report(upload=upload(method("fedavg"), m.scenario)) for m in one.orders})  # type: ignore[union-attr]
+            assert isinstance(one, Do)
+            answer = Done({m: Report(upload=upload(method("fedavg"), m.scenario)) for m in one.orders})
             made += [weakref.ref(answer), *(weakref.ref(report.upload) for report in answer.reports.values())]
             pair = node, answer
             del answer

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from scipy.special import expit
 from yaml import safe_dump, safe_load
 
 import msmtrec
 from experiment.days import Days, made
 from msmtrec.base.errors import UserError
-from msmtrec.base.member import Member
-from msmtrec.base.roles import Role
 from msmtrec.data.encoding.encoder import Encoder
-from msmtrec.experiment import start as start_module
 from msmtrec.experiment.continuing import config_to_go_on
 from msmtrec.experiment.start import Start
 from msmtrec.federation.checkpoint import load_server
@@ -266,24 +261,3 @@ def test_the_command_writes_a_run_of_its_own(days: Days) -> None:
     page = (written / "report.html").read_text()
     assert "What the new rows brought, on the mean line: local against local+0: " in page
     assert {path: path.read_bytes() for path in days.monday.rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.parametrize("trained", [True, False])
-def test_where_a_head_alone_was_served_training_goes_on_with_drawn_outputs(
-    trained: bool, days: Days, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Behind outputs of zero a network may die."""
-    start, member = Start.open(days.monday), Member(0, "NL")
-    served = {"gate": torch.ones(2), "tower.0.weight": torch.full((2, 1), 0.5 if trained else 0.0)}
-    roles = {"gate": Role.GATE, "tower.0.weight": Role.TOWER}
-    monkeypatch.setattr(Start, "knows", lambda *_: True)
-    monkeypatch.setattr(start_module, "load_model", lambda _: (served, SimpleNamespace(roles=roles)))
-    for name in ("kept_encoder", "encoder_of"):
-        monkeypatch.setattr(start_module, name, lambda *_: None)
-    monkeypatch.setattr(start_module, "private_sources", lambda *_: np.arange(0))
-    drawn = {"gate": torch.zeros(2), "tower.0.weight": torch.full((2, 1), 7.0)}
-    contender: Any = SimpleNamespace(name="recommended")
-    data: Any = None
-    found = start.parameters(contender, data, {member: drawn}, ["tower.0.weight"])[member]
-    assert found["gate"].tolist() == [1, 1]
-    assert found["tower.0.weight"].flatten().tolist() == ([0.5, 0.5] if trained else [7, 7])

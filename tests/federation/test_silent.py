@@ -13,7 +13,7 @@ from federation.test_scenario import members, site
 from msmtrec.base.member import Member
 from msmtrec.base.parameters import Parameters
 from msmtrec.data.table import EncodedData
-from msmtrec.federation.memory import Memory
+from msmtrec.federation.memory import Memory, Shipment
 from msmtrec.federation.messages import Order, Report
 from msmtrec.federation.scenario import scenario_steps
 from msmtrec.federation.site import Site
@@ -99,3 +99,17 @@ def test_fine_tuning_begins_with_drawn_outputs_only_where_none_were_trained(wher
     kept, _ = done(where, member, before, Order(1, reply=reply, measure=0))  # as a newcomer is welcomed
     again, _ = done(where, member, kept, Order(2, restart=True))
     assert torch.equal(again.model[OUT], reply.model[OUT])
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_where_a_head_alone_was_served_training_goes_on_with_drawn_outputs(where: Site, trained: bool) -> None:
+    """As `continue` begins, with what a finished run served: behind outputs of zero a network may die."""
+    member, before = one(where)
+    name = member.scenario
+    own = where.model.initialise(0, name, where.data.tables[name].private_rows, torch.float64)
+    served = own | {OUT: torch.full_like(own[OUT], 0.5 if trained else 0.0)}
+    begun = where.begin(member, served, Shipment(where.deck.device))
+    assert torch.equal(begun.model[OUT], served[OUT] if trained else before.model[OUT])
+    assert torch.equal(begun.model["gate"], before.model["gate"])
+    plain = replace(where, has_head=False).begin(member, served, Shipment(where.deck.device))
+    assert torch.equal(plain.model[OUT], served[OUT])

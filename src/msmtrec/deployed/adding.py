@@ -20,7 +20,7 @@ from msmtrec.deployed.entry import with_node
 from msmtrec.deployed.files import KEY, Written, node_files, replace_file, write
 from msmtrec.deployed.made import Made
 from msmtrec.deployed.node_keys import node_key, public_key
-from msmtrec.deployed.plan import FIRST_PORT, PlannedNode, address, example, safe
+from msmtrec.deployed.plan import FIRST_PORT, PlannedNode, address, check_names, example, safe
 from msmtrec.deployed.settings import NodeSettings
 
 _FILE = "node.yaml"
@@ -112,11 +112,8 @@ def _write(made: Made, added: Added, public: bytes, private: bytes) -> None:
 
 def _check_scenarios(made: Made, scenarios: Sequence[str]) -> None:
     owners = {one: node for node, own in made.settings.scenarios.items() for one in own}
-    for number, one in enumerate(scenarios):
-        if not one:
-            raise UserError("--scenario has an empty name; separate names with single commas")
-        if one in scenarios[:number]:
-            raise UserError(f"--scenario names '{one}' twice; remove one")
+    check_names(scenarios, "--scenario")
+    for one in scenarios:
         if one in owners:
             raise UserError(f"--scenario {one}: node '{owners[one]}' has it already; name one that nobody has")
     agreed = parse_agreed(made.settings.agreed, made.federation.stem)

@@ -142,14 +142,19 @@ def _chosen(source: Source, scenarios: Sequence[str] | None) -> tuple[str, ...]:
         if not there:
             raise UserError("the config's data does not list its scenarios; name them: --scenarios A,B,C")
         return there
-    for number, name in enumerate(scenarios):
-        if not name:
-            raise UserError("--scenarios has an empty name; separate names with single commas")
-        if name in scenarios[:number]:
-            raise UserError(f"--scenarios names '{name}' twice; remove one")
-        if there:
-            one_of(name, there, "--scenarios")
+    check_names(scenarios, "--scenarios")
+    for name in scenarios if there else ():
+        one_of(name, there, "--scenarios")
     return tuple(scenarios)
+
+
+def check_names(names: Sequence[str], option: str) -> None:
+    """Raises: UserError where one is empty, or there twice."""
+    for number, name in enumerate(names):
+        if not name:
+            raise UserError(f"{option} has an empty name; separate names with single commas")
+        if name in names[:number]:
+            raise UserError(f"{option} names '{name}' twice; remove one")
 
 
 def _listed(source: Source) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def _train(
             standing = first_standing(contender, ground, common)
         else:
             standing = start.standing(contender, ground.method, seeds, ground.rows)
-            first = start.parameters(contender, data, first, site.drawn(seeds[0]))
+            first = start.parameters(contender, data, first)
         own = begun(contender, site, seeds, first)
         del common, first  # in a large federation they are most of what is in memory
     members, lengths = ground.members(seeds), saved.journal if saved else None

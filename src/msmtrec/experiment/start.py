@@ -166,16 +166,9 @@ class Start:
         return scenario in self._described[variant(contender)]
 
     def parameters(
-        self,
-        contender: Contender,
-        data: EncodedData,
-        drawn: Mapping[Member, Parameters],
-        outputs: Iterable[str],
+        self, contender: Contender, data: EncodedData, drawn: Mapping[Member, Parameters]
     ) -> dict[Member, Parameters]:
-        """What each scenario served, in tables for today's ids; one that is new has the drawn parameters.
-
-        outputs: parameters that are drawn, too, where it served zeros in their place: a linear head alone.
-        """
+        """What each scenario served, in tables for today's ids; one that is new has the drawn parameters."""
         column, _ = self.served(contender.name)
         found, sources = dict(drawn), dict[str, Tensor]()
         for member in drawn:
@@ -188,7 +181,6 @@ class Start:
                 sources[scenario] = torch.from_numpy(private_sources(before, encoder_of(data, scenario)))
             own = sources[scenario]
             trained = {n: v for n, v in served.items() if card.roles[n] not in FITTED}
-            trained |= {n: drawn[member][n] for n in outputs if not trained[n].any()}
             found[member] = {n: v[own] if card.roles[n] == Role.EMBEDDING else v for n, v in trained.items()}
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, Protocol
 
@@ -74,7 +74,13 @@ class Exchange(Protocol):
     def __call__(self, orders: Mapping[Member, Order]) -> Iterable[tuple[Member, Report]]: ...
 
 
-def reports_of(exchange: Exchange, orders: Mapping[Member, Order]) -> dict[Member, Report]:
-    """All reports at once, in the order of the orders."""
-    found = dict(exchange(orders))
+def reports_of(
+    exchange: Exchange,
+    orders: Mapping[Member, Order],
+    read: Callable[[Member, Report], Report] = lambda _, report: report,
+) -> dict[Member, Report]:
+    """All reports, in the order of the orders. read: takes each as it comes, and gives what is kept of it."""
+    found = dict[Member, Report]()
+    for member, report in exchange(orders):
+        report = found[member] = read(member, report)  # an upload is gone before the next one comes
     return {member: found[member] for member in orders if member in found}

@@ -12,7 +12,7 @@ from msmtrec.base.member import Member
 from msmtrec.evaluation.metrics import Measure, mean_auc
 from msmtrec.federation import server
 from msmtrec.federation.incoming import Incoming
-from msmtrec.federation.messages import Exchange, Order, Report
+from msmtrec.federation.messages import Exchange, Order, Report, reports_of
 from msmtrec.federation.narrow import Narrowed
 from msmtrec.federation.server import ServerState
 from msmtrec.federation.standing import Kept, Plan, Standing, taking_part
@@ -188,11 +188,12 @@ def _exchange(
     """Send orders; what they carried is no longer owed. read: takes each report as it comes, and gives what is kept."""
     if not orders:
         return {}
-    found = dict[Member, Report]()
-    for member, report in exchange(orders):
+
+    def timed(member: Member, report: Report) -> Report:
         clock.add(report.seconds)
-        report = found[member] = read(member, report)  # an upload is gone before the next one comes
-    reports = {member: found[member] for member in orders if member in found}
+        return read(member, report)
+
+    reports = reports_of(exchange, orders, timed)
     for seed in dict.fromkeys(member.seed for member in orders):
         own = {member: order for member, order in orders.items() if member.seed == seed}
         came = {m.scenario for m, order in own.items() if m in reports and order.reply is not None}

@@ -107,7 +107,7 @@ def _closed(order: Order) -> int:
 def _restart(site: Site, member: Member, memory: Memory, ship: Shipment) -> Memory:
     """The best round's parameters with fresh moments and clocks."""
     (best,) = memory.best.values()
-    fresh = site.begin(member, site.training(member.seed, best.parameters), ship)
+    fresh = site.begin(member, best.parameters, ship)
     return replace(fresh, betas=memory.betas, best=memory.best, earlier=best.steps)
 
 

@@ -64,8 +64,14 @@ class Site:
         return self.model.common_tables
 
     def begin(self, member: Member, parameters: Parameters, ship: Shipment) -> Memory:
-        """A scenario before its first round; `parameters` have whole tables, which all of one shipment share."""
-        placed = ship({MODEL: parameters})[MODEL]
+        """A scenario before its first round, or before it goes on.
+
+        Args:
+            parameters: with whole tables, which all of one shipment share. Where a head alone was served, and outputs
+                are 0, these are drawn.
+        """
+        drawn = {name: first for name, first in self.drawn(member.seed).items() if not parameters[name].any()}
+        placed = ship({MODEL: {**parameters, **drawn}})[MODEL]
         memory = begin(placed, self.deck.placed[member.scenario], self.shared)
         return memory.put(self.method.begin(memory.model))
 
@@ -78,10 +84,6 @@ class Site:
         held = memory.slots[self.method.served]
         untrained = {name: held[name] for name, first in self.drawn(seed).items() if _alike(held[name], first)}
         return memory.put({self.method.served: zeros_like(untrained)}) if untrained else memory
-
-    def training(self, seed: int, served: Parameters) -> Parameters:
-        """What was served, with outputs as drawn where it has zeros: training does not begin with these."""
-        return {**served, **{name: first for name, first in self.drawn(seed).items() if not served[name].any()}}
 
 
 def _alike(value: Tensor, first: Tensor) -> bool:
